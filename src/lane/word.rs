@@ -1,0 +1,123 @@
+//! The packed words of a lane. Nothing else cuts or glues their bits.
+//!
+//! ```text
+//! State  [ seq    : 44 | live      : 8 | waiting : 8 | flags : 4 ]   one a lane
+//! Slot   [ number : 44 | cell      : 8 | -       : 8 | flags : 4 ]   one a position
+//! Cell   [ number : 44 | remaining : 8 | active  : 8 | flags : 4 ]   one a payload
+//! ```
+
+const NUMBER_SHIFT: u32 = 20;
+const HIGH_SHIFT: u32 = 12;
+const LOW_SHIFT: u32 = 4;
+const BYTE: u64 = 0xff;
+
+/// Bits of a number.
+pub(crate) const NUMBER_BITS: u32 = 44;
+
+const fn pack(number: u64, high: u8, low: u8, flags: u64) -> u64 {
+    number << NUMBER_SHIFT | (high as u64) << HIGH_SHIFT | (low as u64) << LOW_SHIFT | flags
+}
+
+/// The single source of truth of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct State(pub(crate) u64);
+
+impl State {
+    /// Adds one to `seq`.
+    pub(crate) const ONE_NUMBER: u64 = 1 << NUMBER_SHIFT;
+    /// Adds one to `live`.
+    pub(crate) const ONE_LIVE: u64 = 1 << HIGH_SHIFT;
+    /// Adds one to `waiting`.
+    pub(crate) const ONE_WAITING: u64 = 1 << LOW_SHIFT;
+    /// The lane accepts no event and no connection any more.
+    pub(crate) const CLOSED: u64 = 1;
+
+    pub(crate) const fn new(seq: u64) -> Self {
+        Self(pack(seq, 0, 0, 0))
+    }
+    /// The number of the next event.
+    pub(crate) const fn seq(self) -> u64 {
+        self.0 >> NUMBER_SHIFT
+    }
+    /// Live connections.
+    pub(crate) const fn live(self) -> u8 {
+        (self.0 >> HIGH_SHIFT & BYTE) as u8
+    }
+    /// Connections that sleep.
+    pub(crate) const fn waiting(self) -> u8 {
+        (self.0 >> LOW_SHIFT & BYTE) as u8
+    }
+    pub(crate) const fn is_closed(self) -> bool {
+        self.0 & Self::CLOSED != 0
+    }
+}
+
+/// What became of the newest number of a position, and which cell has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot(pub(crate) u64);
+
+impl Slot {
+    const VOID: u64 = 1;
+
+    pub(crate) const fn full(number: u64, cell: u8) -> Self {
+        Self(pack(number, cell, 0, 0))
+    }
+    pub(crate) const fn void(number: u64, cell: u8) -> Self {
+        Self(pack(number, cell, 0, Self::VOID))
+    }
+    pub(crate) const fn number(self) -> u64 {
+        self.0 >> NUMBER_SHIFT
+    }
+    /// 0 is the position's own cell, `k` the `k`-th spare.
+    pub(crate) const fn cell(self) -> u8 {
+        (self.0 >> HIGH_SHIFT & BYTE) as u8
+    }
+    /// The number is no event.
+    pub(crate) const fn is_void(self) -> bool {
+        self.0 & Self::VOID != 0
+    }
+}
+
+/// Who may do what with a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cell(pub(crate) u64);
+
+/// The three states of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CellState {
+    /// Empty; whoever exchanges the word owns it.
+    Free,
+    /// In the hands of exactly one thread.
+    Owned,
+    /// Readable: `remaining` connections have still to read it, `active` of them are reading it.
+    Full { remaining: u8, active: u8 },
+}
+
+impl Cell {
+    const HELD: u64 = 1;
+    /// Subtracted by a reader that leaves: one from `remaining`, one from `active`.
+    pub(crate) const ONE_READER: u64 = 1 << HIGH_SHIFT | 1 << LOW_SHIFT;
+
+    pub(crate) const fn free(number: u64) -> Self {
+        Self(pack(number, 0, 0, 0))
+    }
+    pub(crate) const fn owned(number: u64) -> Self {
+        Self(pack(number, 0, 0, Self::HELD))
+    }
+    pub(crate) const fn full(number: u64, remaining: u8, active: u8) -> Self {
+        Self(pack(number, remaining, active, Self::HELD))
+    }
+    pub(crate) const fn number(self) -> u64 {
+        self.0 >> NUMBER_SHIFT
+    }
+    pub(crate) const fn state(self) -> CellState {
+        let remaining = (self.0 >> HIGH_SHIFT & BYTE) as u8;
+        match (self.0 & Self::HELD != 0, remaining) {
+            (false, _) => CellState::Free,
+            (true, 0) => CellState::Owned,
+            (true, _) => {
+                CellState::Full { remaining, active: (self.0 >> LOW_SHIFT & BYTE) as u8 }
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The one place that names an atomic, a cell or the epoch collector.
+//!
+//! Outside model checking these are the standard library's types and `crossbeam_epoch`. Under
+//! `--cfg laneway_loom` they are loom's, with two differences that the models need:
+//!
+//! * loom remembers only the last access of each object when it looks for races to explore, so a
+//!   thread's own load can hide an earlier one. Every atomic load is therefore preceded by a
+//!   relaxed read-modify-write on a shadow atomic.
+//! * The collector is a mock of the contract of an epoch: what is deferred runs when no guard that
+//!   was live at the time is live any more, and whoever runs it has synchronized with those guards.
+
+#[cfg(not(laneway_loom))]
+mod imp {
+    pub(crate) use std::cell::UnsafeCell;
+    pub(crate) use std::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+
+    pub(crate) use crossbeam_epoch::{Guard, pin};
+
+    /// Turns of a bounded spin before a position whose publisher does not come is given up.
+    pub(crate) const SPINS: u32 = 200;
+
+    #[inline]
+    pub(crate) fn pause() {
+        std::hint::spin_loop();
+    }
+
+    /// Whether the named one-line defect is switched on. Never, outside a model.
+    #[inline(always)]
+    pub(crate) const fn broken(_name: &str) -> bool {
+        false
+    }
+}
+
+#[cfg(laneway_loom)]
+mod imp {
+    pub(crate) use loom::sync::atomic::{Ordering, fence};
+    use std::cell::RefCell;
+
+    pub(crate) const SPINS: u32 = 0;
+
+    pub(crate) fn pause() {
+        loom::thread::yield_now();
+    }
+
+    thread_local! {
+        // loom runs every model thread on the one operating system thread that called the model.
+        static BROKEN: RefCell<Option<&'static str>> = const { RefCell::new(None) };
+    }
+
+    /// Whether the named one-line defect is switched on.
+    pub(crate) fn broken(name: &str) -> bool {
+        BROKEN.with(|b| *b.borrow() == Some(name))
+    }
+
+    /// Switches one defect on, or all off, for the models this thread runs from now on.
+    pub(crate) fn set_broken(name: Option<&'static str>) {
+        BROKEN.with(|b| *b.borrow_mut() = name);
+    }
+
+    /// loom's cell behind the interface of `std::cell::UnsafeCell::get`.
+    #[derive(Debug)]
+    pub(crate) struct UnsafeCell<T>(loom::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::cell::UnsafeCell::new(value))
+        }
+        /// A tracked read.
+        pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+            self.0.with(f)
+        }
+        /// A tracked write.
+        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            self.0.with_mut(f)
+        }
+    }
+
+    macro_rules! shadowed {
+        ($name:ident, $inner:ty, $value:ty, [$($generic:ident)?]) => {
+            #[derive(Debug)]
+            pub(crate) struct $name $(<$generic>)? {
+                inner: $inner,
+                shadow: loom::sync::atomic::AtomicUsize,
+            }
+            impl $(<$generic>)? $name $(<$generic>)? {
+                pub(crate) fn new(value: $value) -> Self {
+                    Self { inner: <$inner>::new(value), shadow: loom::sync::atomic::AtomicUsize::new(0) }
+                }
+                pub(crate) fn load(&self, order: Ordering) -> $value {
+                    self.shadow.fetch_add(1, Ordering::Relaxed);
+                    self.inner.load(order)
+                }
+                pub(crate) fn store(&self, value: $value, order: Ordering) {
+                    self.inner.store(value, order);
+                }
+                pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
+                    self.inner.swap(value, order)
+                }
+                pub(crate) fn compare_exchange(
+                    &self, current: $value, new: $value, ok: Ordering, err: Ordering,
+                ) -> Result<$value, $value> {
+                    self.inner.compare_exchange(current, new, ok, err)
+                }
+                pub(crate) fn compare_exchange_weak(
+                    &self, current: $value, new: $value, ok: Ordering, err: Ordering,
+                ) -> Result<$value, $value> {
+                    self.inner.compare_exchange(current, new, ok, err)
+                }
+            }
+        };
+    }
+    macro_rules! arithmetic {
+        ($name:ident, $value:ty) => {
+            impl $name {
+                pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                    self.inner.fetch_add(value, order)
+                }
+                pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                    self.inner.fetch_sub(value, order)
+                }
+                pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
+                    self.inner.fetch_or(value, order)
+                }
+            }
+            impl Default for $name {
+                fn default() -> Self {
+                    Self::new(0)
+                }
+            }
+        };
+    }
+    shadowed!(AtomicU64, loom::sync::atomic::AtomicU64, u64, []);
+    shadowed!(AtomicU32, loom::sync::atomic::AtomicU32, u32, []);
+    shadowed!(AtomicUsize, loom::sync::atomic::AtomicUsize, usize, []);
+    shadowed!(AtomicBool, loom::sync::atomic::AtomicBool, bool, []);
+    shadowed!(AtomicPtr, loom::sync::atomic::AtomicPtr<T>, *mut T, [T]);
+    arithmetic!(AtomicU64, u64);
+    arithmetic!(AtomicU32, u32);
+    arithmetic!(AtomicUsize, usize);
+
+    pub(crate) use epoch::{Guard, pin};
+
+    mod epoch {
+        use loom::sync::atomic::{AtomicUsize, Ordering};
+        use std::cell::RefCell;
+
+        loom::lazy_static! {
+            /// Synchronizes the unpinning threads with the one that runs the deferred work.
+            static ref PINS: AtomicUsize = AtomicUsize::new(0);
+        }
+
+        type Deferred = Box<dyn FnOnce()>;
+
+        #[derive(Default)]
+        struct Collector {
+            pinned: usize,
+            garbage: Vec<Deferred>,
+        }
+
+        thread_local! {
+            // Plain, so that the bookkeeping itself adds no edges that the code could lean on.
+            static COLLECTOR: RefCell<Collector> = RefCell::default();
+        }
+
+        /// A pinned thread.
+        #[derive(Debug)]
+        pub(crate) struct Guard(());
+
+        /// Pins the current thread.
+        pub(crate) fn pin() -> Guard {
+            PINS.fetch_add(1, Ordering::Relaxed);
+            COLLECTOR.with(|c| c.borrow_mut().pinned += 1);
+            Guard(())
+        }
+
+        impl Guard {
+            /// Runs `f` once no guard that is live now is live any more.
+            ///
+            /// # Safety
+            ///
+            /// As `crossbeam_epoch::Guard::defer_unchecked`.
+            #[allow(unsafe_code)] // The signature of the function that it stands in for.
+            pub(crate) unsafe fn defer_unchecked<F: FnOnce() -> R, R>(&self, f: F) {
+                let f: Box<dyn FnOnce() + '_> = Box::new(move || drop(f()));
+                // SAFETY: the caller promises that the captures live until no guard does.
+                let f: Deferred = unsafe { std::mem::transmute(f) };
+                COLLECTOR.with(|c| c.borrow_mut().garbage.push(f));
+            }
+        }
+
+        impl Drop for Guard {
+            fn drop(&mut self) {
+                PINS.fetch_sub(1, Ordering::AcqRel);
+                let garbage = COLLECTOR.with(|c| {
+                    let mut c = c.borrow_mut();
+                    c.pinned -= 1;
+                    if c.pinned == 0 { std::mem::take(&mut c.garbage) } else { Vec::new() }
+                });
+                for f in garbage {
+                    f();
+                }
+            }
+        }
+
+        /// Forgets what a model that failed has left behind.
+        pub(crate) fn reset() {
+            COLLECTOR.with(|c| {
+                let mut c = c.borrow_mut();
+                c.pinned = 0;
+                std::mem::take(&mut c.garbage).into_iter().for_each(std::mem::forget);
+            });
+        }
+    }
+    pub(crate) use epoch::reset as reset_epoch;
+}
+
+pub(crate) use imp::*;
