@@ -13,7 +13,7 @@
 mod imp {
     pub(crate) use std::cell::UnsafeCell;
     pub(crate) use std::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence,
     };
 
     pub(crate) use crossbeam_epoch::{Guard, pin};
@@ -54,9 +54,64 @@ mod imp {
         BROKEN.with(|b| *b.borrow() == Some(name))
     }
 
-    /// Switches one defect on, or all off, for the models this thread runs from now on.
-    pub(crate) fn set_broken(name: Option<&'static str>) {
+    fn set_broken(name: Option<&'static str>) {
         BROKEN.with(|b| *b.borrow_mut() = name);
+    }
+
+    /// Runs models and their broken twins.
+    #[cfg(test)]
+    pub(crate) mod model {
+        use std::panic::{AssertUnwindSafe, catch_unwind};
+        use std::sync::Arc;
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        use std::time::Instant;
+
+        fn run(bound: usize, f: fn()) -> (usize, Result<(), String>) {
+            super::epoch::reset();
+            let count = Arc::new(AtomicUsize::new(0));
+            let mut builder = loom::model::Builder::new();
+            builder.preemption_bound = Some(bound);
+            builder.max_branches = 100_000;
+            let counted = Arc::clone(&count);
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                builder.check(move || {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    f();
+                });
+            }));
+            let result = result.map_err(|payload| {
+                let text = payload.downcast_ref::<String>().cloned();
+                text.or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string))
+                    .unwrap_or_default()
+            });
+            (count.load(Ordering::Relaxed), result)
+        }
+
+        /// Passes if no interleaving within the bound breaks `f`.
+        pub(crate) fn sound(name: &str, bound: usize, f: fn()) {
+            let start = Instant::now();
+            let (executions, result) = run(bound, f);
+            println!(
+                "model {name}: {executions} executions, bound {bound}, {:.1?}",
+                start.elapsed()
+            );
+            assert_eq!(result, Ok(()), "model {name}");
+            assert!(
+                executions > 20,
+                "model {name} explores too little: {executions}"
+            );
+        }
+
+        /// Passes if loom rejects `f` with the named defect switched on.
+        pub(crate) fn twin(name: &str, defect: &'static str, bound: usize, f: fn()) {
+            super::set_broken(Some(defect));
+            let (executions, result) = run(bound, f);
+            super::set_broken(None);
+            super::epoch::reset();
+            let message = result.expect_err("the broken twin has to be rejected");
+            let line = message.lines().next().unwrap_or_default();
+            println!("twin  {name} / {defect}: rejected at execution {executions}: {line}");
+        }
     }
 
     /// loom's cell behind the interface of `std::cell::UnsafeCell::get`.
@@ -132,12 +187,10 @@ mod imp {
         };
     }
     shadowed!(AtomicU64, loom::sync::atomic::AtomicU64, u64, []);
-    shadowed!(AtomicU32, loom::sync::atomic::AtomicU32, u32, []);
     shadowed!(AtomicUsize, loom::sync::atomic::AtomicUsize, usize, []);
     shadowed!(AtomicBool, loom::sync::atomic::AtomicBool, bool, []);
     shadowed!(AtomicPtr, loom::sync::atomic::AtomicPtr<T>, *mut T, [T]);
     arithmetic!(AtomicU64, u64);
-    arithmetic!(AtomicU32, u32);
     arithmetic!(AtomicUsize, usize);
 
     pub(crate) use epoch::{Guard, pin};
@@ -196,7 +249,11 @@ mod imp {
                 let garbage = COLLECTOR.with(|c| {
                     let mut c = c.borrow_mut();
                     c.pinned -= 1;
-                    if c.pinned == 0 { std::mem::take(&mut c.garbage) } else { Vec::new() }
+                    if c.pinned == 0 {
+                        std::mem::take(&mut c.garbage)
+                    } else {
+                        Vec::new()
+                    }
                 });
                 for f in garbage {
                     f();
@@ -205,15 +262,17 @@ mod imp {
         }
 
         /// Forgets what a model that failed has left behind.
+        #[cfg(test)]
         pub(crate) fn reset() {
             COLLECTOR.with(|c| {
                 let mut c = c.borrow_mut();
                 c.pinned = 0;
-                std::mem::take(&mut c.garbage).into_iter().for_each(std::mem::forget);
+                std::mem::take(&mut c.garbage)
+                    .into_iter()
+                    .for_each(std::mem::forget);
             });
         }
     }
-    pub(crate) use epoch::reset as reset_epoch;
 }
 
 pub(crate) use imp::*;

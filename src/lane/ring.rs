@@ -49,7 +49,9 @@ impl<E> Payload<E> {
     /// Acquire: pairs with the Release of whoever gave the cell back. Release: a reader that meets
     /// the new word has to see the number that the new owner claimed.
     fn exchange(&self, from: Cell, to: Cell) -> bool {
-        self.word.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.word
+            .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Release: pairs with the Acquire of the next owner or reader.
@@ -110,7 +112,9 @@ impl<E> Position<E> {
     }
     /// Release: publishes the payload to readers. Acquire on both sides keeps the order of laps.
     fn exchange(&self, from: Slot, to: Slot) -> bool {
-        self.slot.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.slot
+            .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
     }
 }
 
@@ -132,12 +136,6 @@ pub(crate) enum Value<'a, E> {
     Last(E),
     /// Shared with readers still to come.
     Shared(&'a E),
-}
-
-/// Why a ring did not take an event.
-pub(crate) enum Refused<E> {
-    /// The number was voided, or every cell at hand is held; a new number may do.
-    Void(E),
 }
 
 /// A cell that the caller owns, empty, for number `number`.
@@ -180,8 +178,20 @@ impl<E> Ring<E> {
         }
         let eighth = position / first;
         let segment = (usize::BITS - eighth.leading_zeros()) as usize;
-        let len = if segment == 0 { first } else { first << (segment - 1) };
-        (segment, if segment == 0 { position } else { position - len }, len)
+        let len = if segment == 0 {
+            first
+        } else {
+            first << (segment - 1)
+        };
+        (
+            segment,
+            if segment == 0 {
+                position
+            } else {
+                position - len
+            },
+            len,
+        )
     }
 
     fn position(&self, number: u64) -> &Position<E> {
@@ -201,7 +211,11 @@ impl<E> Ring<E> {
     /// The array behind `link`, allocated by whoever comes first.
     fn segment<T>(link: &AtomicPtr<T>, len: usize, make: impl Fn(usize) -> T) -> *mut T {
         let base = link.load(Ordering::Acquire);
-        if base.is_null() { Self::allocate(link, len, make) } else { base }
+        if base.is_null() {
+            Self::allocate(link, len, make)
+        } else {
+            base
+        }
     }
 
     #[cold]
@@ -234,7 +248,11 @@ impl<E> Ring<E> {
     }
 
     fn cell<'a>(&'a self, position: &'a Position<E>, cell: u8) -> &'a Payload<E> {
-        if cell == 0 { &position.own } else { self.spare(cell) }
+        if cell == 0 {
+            &position.own
+        } else {
+            self.spare(cell)
+        }
     }
 
     /// Takes a cell for `number`. The event that is a lap older is taken over if `evict`.
@@ -249,7 +267,12 @@ impl<E> Ring<E> {
         for spin in 0..=SPINS {
             for cell in [0, seen.cell()] {
                 if let Some(stolen) = self.acquire(position, seen, cell, number, evict) {
-                    return Some(Claim { number, seen, cell, stolen });
+                    return Some(Claim {
+                        number,
+                        seen,
+                        cell,
+                        stolen,
+                    });
                 }
                 if seen.cell() == 0 {
                     break;
@@ -264,7 +287,12 @@ impl<E> Ring<E> {
         }
         (1..=SPARES)
             .find(|&k| self.acquire(position, seen, k, number, false).is_some())
-            .map(|cell| Claim { number, seen, cell, stolen: false })
+            .map(|cell| Claim {
+                number,
+                seen,
+                cell,
+                stolen: false,
+            })
     }
 
     /// `Some(stolen)` when the cell is the caller's now.
@@ -293,7 +321,9 @@ impl<E> Ring<E> {
             }
             _ => return None,
         };
-        payload.exchange(word, Cell::owned(number)).then_some(stolen)
+        payload
+            .exchange(word, Cell::owned(number))
+            .then_some(stolen)
     }
 
     /// Gives a claimed cell back unused.
@@ -311,7 +341,7 @@ impl<E> Ring<E> {
         claim: &Claim,
         audience: u8,
         event: E,
-    ) -> Result<Option<E>, (Refused<E>, Option<E>)> {
+    ) -> Result<Option<E>, (E, Option<E>)> {
         let number = claim.number;
         let position = self.position(number);
         let payload = self.cell(position, claim.cell);
@@ -327,7 +357,7 @@ impl<E> Ring<E> {
         // The slot never named the cell, so it is still this thread's alone.
         let event = payload.read();
         payload.store(Cell::free(number));
-        Err((Refused::Void(event), old))
+        Err((event, old))
     }
 
     /// Takes the event of a slot that has moved on out of its cell; readers that are in it finish.
@@ -338,7 +368,9 @@ impl<E> Ring<E> {
         let payload = self.cell(position, old.cell());
         loop {
             let word = payload.load();
-            let CellState::Full { active, .. } = word.state() else { return None };
+            let CellState::Full { active, .. } = word.state() else {
+                return None;
+            };
             if word.number() != old.number() {
                 return None;
             }
@@ -355,8 +387,8 @@ impl<E> Ring<E> {
         }
     }
 
-    /// Declares `number` no event, unless it is resolved. Gives back what that overwrote.
-    pub(crate) fn void(&self, number: u64) -> Option<E> {
+    /// Declares `number` no event. `None` if it is resolved already, else what that overwrote.
+    pub(crate) fn void(&self, number: u64) -> Option<Option<E>> {
         let position = self.position(number);
         loop {
             let seen = position.load();
@@ -364,7 +396,7 @@ impl<E> Ring<E> {
                 return None;
             }
             if position.exchange(seen, Slot::void(number, seen.cell())) {
-                return self.evict(position, seen);
+                return Some(self.evict(position, seen));
             }
         }
     }
@@ -396,7 +428,11 @@ impl<E> Ring<E> {
         let seen = position.load();
         if seen.number() != number {
             let lapped = seen.number() > number;
-            return Some(if lapped { Found::Lapped } else { Found::Unresolved });
+            return Some(if lapped {
+                Found::Lapped
+            } else {
+                Found::Unresolved
+            });
         }
         if seen.is_void() {
             return Some(Found::Void);
@@ -444,7 +480,9 @@ impl<E> Ring<E> {
         let payload = self.cell(position, seen.cell());
         loop {
             let word = payload.load();
-            let CellState::Full { remaining, active } = word.state() else { return None };
+            let CellState::Full { remaining, active } = word.state() else {
+                return None;
+            };
             if word.number() != number || active == remaining {
                 return None;
             }
@@ -464,12 +502,9 @@ impl<E> Ring<E> {
     pub(crate) fn clear(&self, number: u64) -> Option<E> {
         let position = self.position(number);
         let seen = position.load();
-        (seen.number() == number).then(|| self.evict(position, seen)).flatten()
-    }
-
-    /// The number that the position of `number` was resolved for last.
-    pub(crate) fn resolved(&self, number: u64) -> u64 {
-        self.position(number).load().number()
+        (seen.number() == number)
+            .then(|| self.evict(position, seen))
+            .flatten()
     }
 }
 

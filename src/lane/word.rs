@@ -11,9 +11,6 @@ const HIGH_SHIFT: u32 = 12;
 const LOW_SHIFT: u32 = 4;
 const BYTE: u64 = 0xff;
 
-/// Bits of a number.
-pub(crate) const NUMBER_BITS: u32 = 44;
-
 const fn pack(number: u64, high: u8, low: u8, flags: u64) -> u64 {
     number << NUMBER_SHIFT | (high as u64) << HIGH_SHIFT | (low as u64) << LOW_SHIFT | flags
 }
@@ -115,9 +112,10 @@ impl Cell {
         match (self.0 & Self::HELD != 0, remaining) {
             (false, _) => CellState::Free,
             (true, 0) => CellState::Owned,
-            (true, _) => {
-                CellState::Full { remaining, active: (self.0 >> LOW_SHIFT & BYTE) as u8 }
-            }
+            (true, _) => CellState::Full {
+                remaining,
+                active: (self.0 >> LOW_SHIFT & BYTE) as u8,
+            },
         }
     }
 }

@@ -1,0 +1,102 @@
+//! Settings of a router, validated once.
+
+use std::time::Duration;
+
+use crate::error::ConfigError;
+use crate::router::Router;
+
+/// What happens when a user opens one connection too many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LimitPolicy {
+    /// The new connection is refused.
+    #[default]
+    Refuse,
+    /// The oldest connection is closed with [`CloseReason::Evicted`](crate::CloseReason::Evicted).
+    EvictOldest,
+}
+
+/// Builds a [`Router`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Builder {
+    pub(crate) lane_capacity: usize,
+    pub(crate) max_connections_per_user: usize,
+    pub(crate) limit_policy: LimitPolicy,
+    pub(crate) shards: usize,
+    pub(crate) max_users: usize,
+    pub(crate) idle_timeout: Option<Duration>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            lane_capacity: 64,
+            max_connections_per_user: 10,
+            limit_policy: LimitPolicy::Refuse,
+            shards: 4096,
+            max_users: usize::MAX,
+            idle_timeout: None,
+        }
+    }
+}
+
+impl Builder {
+    /// Events that a lane holds before it overwrites: a power of two from 2 to 65 536. Default 64.
+    pub fn lane_capacity(mut self, events: usize) -> Self {
+        self.lane_capacity = events;
+        self
+    }
+    /// Live connections of one user: from 1 to 255. Default 10.
+    pub fn max_connections_per_user(mut self, connections: usize) -> Self {
+        self.max_connections_per_user = connections;
+        self
+    }
+    /// What happens to one too many. Default [`LimitPolicy::Refuse`].
+    pub fn limit_policy(mut self, policy: LimitPolicy) -> Self {
+        self.limit_policy = policy;
+        self
+    }
+    /// Root slots of the user table, 8 bytes each: a power of two from 1 to 1 048 576. Default 4 096.
+    pub fn shards(mut self, shards: usize) -> Self {
+        self.shards = shards;
+        self
+    }
+    /// Users online at a time. Default: no limit.
+    pub fn max_users(mut self, users: usize) -> Self {
+        self.max_users = users;
+        self
+    }
+    /// How long a connection may neither read nor be touched before a sweep closes it. Default: for
+    /// ever.
+    pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// Builds the router.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the setting that is out of its bounds.
+    pub fn build<E: Send + Sync + 'static>(self) -> Result<Router<E>, ConfigError> {
+        if !(2..=65_536).contains(&self.lane_capacity) || !self.lane_capacity.is_power_of_two() {
+            return Err(ConfigError::LaneCapacity(self.lane_capacity));
+        }
+        if !(1..=255).contains(&self.max_connections_per_user) {
+            return Err(ConfigError::MaxConnectionsPerUser(
+                self.max_connections_per_user,
+            ));
+        }
+        if !(1..=1 << 20).contains(&self.shards) || !self.shards.is_power_of_two() {
+            return Err(ConfigError::Shards(self.shards));
+        }
+        if self.max_users == 0 {
+            return Err(ConfigError::MaxUsers);
+        }
+        if self.idle_timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(ConfigError::IdleTimeout);
+        }
+        Ok(Router::with_config(self))
+    }
+}

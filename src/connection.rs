@@ -1,0 +1,333 @@
+//! One live device of one user: the receiving end.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread, ThreadId as OsThreadId};
+use std::time::{Duration, Instant};
+
+use crate::error::{CloseReason, Closed, RecvTimeoutError, TryRecvError};
+use crate::id::{ConnectionId, ThreadId, UserId};
+use crate::lane::member::Member;
+use crate::lane::{Step, Value};
+use crate::router::{Core, User};
+use crate::sync::Ordering;
+
+/// What a connection receives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Received<E> {
+    /// The next event.
+    Event(Delivered<E>),
+    /// Numbers that were overwritten before this connection read them.
+    #[non_exhaustive]
+    Gap {
+        /// How many, exactly.
+        missed: u64,
+    },
+}
+
+/// One event and its number in the user's lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered<E> {
+    /// The number, from 0; the same on every device of the user.
+    pub number: u64,
+    /// The event: moved out for the last reader, cloned for the others.
+    pub event: E,
+}
+
+/// One live connection of one user. Dropping it disconnects.
+///
+/// Receiving takes `&mut self`, so no two threads can receive from one connection.
+pub struct Connection<E: Send + Sync + 'static> {
+    core: Arc<Core<E>>,
+    user: Arc<User<E>>,
+    member: Arc<Member>,
+    cursor: u64,
+    /// A registration in the lane that is to be taken back.
+    parked: bool,
+    blocking: Option<(OsThreadId, Waker)>,
+}
+
+/// Wakes a thread that sleeps in `recv`.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+impl<E: Send + Sync + 'static> Connection<E> {
+    pub(crate) fn new(
+        core: Arc<Core<E>>,
+        user: Arc<User<E>>,
+        member: Arc<Member>,
+        cursor: u64,
+    ) -> Self {
+        Self {
+            core,
+            user,
+            member,
+            cursor,
+            parked: false,
+            blocking: None,
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        self.member.id
+    }
+    /// Whose connection this is.
+    #[must_use]
+    pub fn user(&self) -> &UserId {
+        &self.user.id
+    }
+    /// The thread it is attached to.
+    #[must_use]
+    pub fn thread(&self) -> Option<&ThreadId> {
+        self.member.thread.as_ref()
+    }
+    /// Numbers not read yet. Wait-free.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        self.user.lane.unread(self.cursor)
+    }
+    /// Numbers it was told it missed. Wait-free.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.member.missed.load(Ordering::Relaxed)
+    }
+    /// Counts as activity at the next sweep. Wait-free.
+    pub fn touch(&self) {
+        self.member.touch();
+    }
+    /// Disconnects, as dropping does. Lock-free; takes at most `lane_capacity` steps.
+    pub fn disconnect(self) {}
+
+    fn step<R>(&mut self, f: impl FnOnce(u64, Value<'_, E>) -> R) -> Step<R> {
+        if self.parked {
+            self.parked = false;
+            self.user.lane.unpark(&self.member);
+        }
+        self.user.lane.read(&self.member, &mut self.cursor, f)
+    }
+
+    /// Reads up to `max` events in place, in order, without cloning; `f` gets the number and the
+    /// event. Returns how many it read, or stops early at a gap, which it tells. Lock-free.
+    ///
+    /// If `f` panics, the event it was given counts as read.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if the connection is closed and nothing was read.
+    pub fn visit(&mut self, max: usize, mut f: impl FnMut(u64, &E)) -> Result<Visited, Closed> {
+        let mut visited = Visited {
+            events: 0,
+            missed: 0,
+        };
+        while visited.events < max {
+            let step = self.step(|number, value| match &value {
+                Value::Last(event) => f(number, event),
+                Value::Shared(event) => f(number, event),
+            });
+            match step {
+                Step::Read(()) => visited.events += 1,
+                Step::Gap(missed) => {
+                    visited.missed = missed;
+                    break;
+                }
+                Step::Empty => break,
+                Step::Closed(_) if visited.events > 0 => break,
+                Step::Closed(reason) => return Err(Closed { reason }),
+            }
+        }
+        Ok(visited)
+    }
+}
+
+/// What [`Connection::visit`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+#[non_exhaustive]
+pub struct Visited {
+    /// Events read.
+    pub events: usize,
+    /// Numbers missed after them; 0 unless a gap ended the visit.
+    pub missed: u64,
+}
+
+impl<E: Clone + Send + Sync + 'static> Connection<E> {
+    /// The next event or gap, if there is one. Lock-free; never blocks.
+    ///
+    /// If the event's `Clone` panics, the event counts as read.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError::Empty`] now, or [`TryRecvError::Closed`] for good.
+    pub fn try_recv(&mut self) -> Result<Received<E>, TryRecvError> {
+        let step = self.step(|number, value| {
+            let event = match value {
+                Value::Last(event) => event,
+                Value::Shared(event) => event.clone(),
+            };
+            Delivered { number, event }
+        });
+        match step {
+            Step::Read(delivered) => Ok(Received::Event(delivered)),
+            Step::Gap(missed) => Ok(Received::Gap { missed }),
+            Step::Empty => Err(TryRecvError::Empty),
+            Step::Closed(reason) => Err(TryRecvError::Closed(Closed { reason })),
+        }
+    }
+
+    /// The next event or gap, sleeping until there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] when the connection is closed and everything it may still read has been read.
+    pub fn recv(&mut self) -> Result<Received<E>, Closed> {
+        loop {
+            if let Some(done) = self.recv_until(None) {
+                return done;
+            }
+        }
+    }
+
+    /// As [`recv`](Self::recv), for at most `timeout`. The only function that reads a clock.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`] if nothing came, else as [`recv`](Self::recv).
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Received<E>, RecvTimeoutError> {
+        match self.recv_until(Instant::now().checked_add(timeout)) {
+            Some(done) => done.map_err(RecvTimeoutError::Closed),
+            None => Err(RecvTimeoutError::Timeout),
+        }
+    }
+
+    fn recv_until(&mut self, deadline: Option<Instant>) -> Option<Result<Received<E>, Closed>> {
+        loop {
+            match self.try_recv() {
+                Ok(received) => return Some(Ok(received)),
+                Err(TryRecvError::Closed(closed)) => return Some(Err(closed)),
+                Err(TryRecvError::Empty) => {}
+            }
+            let waker = self.blocking_waker();
+            if !self.park(&waker) {
+                continue;
+            }
+            // Other users of this thread's token may end the sleep early; then look again.
+            match deadline.map(|d| d.saturating_duration_since(Instant::now())) {
+                None => thread::park(),
+                Some(Duration::ZERO) => return None,
+                Some(left) => thread::park_timeout(left),
+            }
+        }
+    }
+
+    /// This thread's waker, made once a thread.
+    fn blocking_waker(&mut self) -> Waker {
+        let thread = thread::current();
+        match &self.blocking {
+            Some((id, waker)) if *id == thread.id() => waker.clone(),
+            _ => {
+                let id = thread.id();
+                let waker = Waker::from(Arc::new(Unpark(thread)));
+                self.blocking = Some((id, waker.clone()));
+                waker
+            }
+        }
+    }
+
+    fn park(&mut self, waker: &Waker) -> bool {
+        self.parked = self.user.lane.park(&self.member, self.cursor, waker);
+        self.parked
+    }
+
+    /// Polls for the next event or gap; any async runtime's waker will do. Lock-free.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received<E>, Closed>> {
+        loop {
+            match self.try_recv() {
+                Ok(received) => return Poll::Ready(Ok(received)),
+                Err(TryRecvError::Closed(closed)) => return Poll::Ready(Err(closed)),
+                Err(TryRecvError::Empty) => {
+                    if self.park(cx.waker()) {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next event or gap as a future. Dropping the future loses nothing.
+    pub fn next(&mut self) -> Next<'_, E> {
+        Next { connection: self }
+    }
+
+    /// Appends up to `max` events and gaps to `into` and says how many. Lock-free.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if the connection is closed and nothing was received.
+    pub fn drain(&mut self, max: usize, into: &mut Vec<Received<E>>) -> Result<usize, Closed> {
+        for count in 0..max {
+            match self.try_recv() {
+                Ok(received) => into.push(received),
+                Err(TryRecvError::Closed(closed)) if count == 0 => return Err(closed),
+                Err(_) => return Ok(count),
+            }
+        }
+        Ok(max)
+    }
+}
+
+impl<E: Send + Sync + 'static> Drop for Connection<E> {
+    fn drop(&mut self) {
+        if self.parked {
+            self.user.lane.unpark(&self.member);
+        }
+        self.core
+            .close(&self.user, &self.member, CloseReason::Dropped);
+        self.user.lane.count_out(&self.member, self.cursor);
+    }
+}
+
+impl<E: Send + Sync + 'static> fmt::Debug for Connection<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.id())
+            .field("user", self.user())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The future of [`Connection::next`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Next<'a, E: Send + Sync + 'static> {
+    connection: &'a mut Connection<E>,
+}
+
+impl<E: Clone + Send + Sync + 'static> Future for Next<'_, E> {
+    type Output = Result<Received<E>, Closed>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.connection.poll_recv(cx)
+    }
+}
+
+impl<E: Send + Sync + 'static> Drop for Next<'_, E> {
+    fn drop(&mut self) {
+        // A cancelled wait takes its registration back, so publishers stop looking for it.
+        if std::mem::take(&mut self.connection.parked) {
+            self.connection.user.lane.unpark(&self.connection.member);
+        }
+    }
+}

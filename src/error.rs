@@ -1,0 +1,266 @@
+//! What can go wrong, as values. An error that refuses an event hands it back.
+
+use std::error::Error;
+use std::fmt;
+
+/// Why a connection was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// Its owner dropped it or called [`Connection::disconnect`](crate::Connection::disconnect).
+    Dropped,
+    /// The host disconnected it, with a code of its own (a WebSocket close code, say).
+    /// What it has not read is cut off.
+    Disconnected {
+        /// The host's code.
+        code: u16,
+    },
+    /// A newer connection took its place; see [`LimitPolicy::EvictOldest`](crate::LimitPolicy).
+    /// What it has not read is cut off.
+    Evicted,
+    /// A sweep found it idle. What it has not read is cut off.
+    Idle,
+    /// The router was shut down or its last handle dropped. Told once everything accepted before
+    /// has been read.
+    Shutdown,
+}
+
+impl CloseReason {
+    pub(crate) fn code(self) -> u64 {
+        match self {
+            Self::Dropped => 1,
+            Self::Evicted => 2,
+            Self::Idle => 3,
+            Self::Shutdown => 4,
+            Self::Disconnected { code } => 1 << 16 | u64::from(code),
+        }
+    }
+
+    pub(crate) fn from_code(code: u64) -> Self {
+        match code {
+            1 => Self::Dropped,
+            2 => Self::Evicted,
+            3 => Self::Idle,
+            4 => Self::Shutdown,
+            code => Self::Disconnected { code: code as u16 },
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dropped => f.write_str("dropped by its owner"),
+            Self::Disconnected { code } => write!(f, "disconnected with code {code}"),
+            Self::Evicted => f.write_str("replaced by a newer connection"),
+            Self::Idle => f.write_str("idle for too long"),
+            Self::Shutdown => f.write_str("the router was shut down"),
+        }
+    }
+}
+
+/// The connection is closed and has nothing more to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Why.
+    pub reason: CloseReason,
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connection closed: {}", self.reason)
+    }
+}
+impl Error for Closed {}
+
+/// Why [`Connection::try_recv`](crate::Connection::try_recv) returned no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TryRecvError {
+    /// There is nothing to read now.
+    Empty,
+    /// There never will be.
+    Closed(Closed),
+}
+
+impl fmt::Display for TryRecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("nothing to receive"),
+            Self::Closed(closed) => closed.fmt(f),
+        }
+    }
+}
+impl Error for TryRecvError {}
+
+/// Why [`Connection::recv_timeout`](crate::Connection::recv_timeout) returned no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecvTimeoutError {
+    /// Nothing came in time.
+    Timeout,
+    /// Nothing will ever come.
+    Closed(Closed),
+}
+
+impl fmt::Display for RecvTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout => f.write_str("nothing to receive in time"),
+            Self::Closed(closed) => closed.fmt(f),
+        }
+    }
+}
+impl Error for RecvTimeoutError {}
+
+/// An event that was not accepted. Nobody has observed anything of it.
+#[non_exhaustive]
+pub enum PublishError<E> {
+    /// The user has no live connection.
+    NoConnections(E),
+    /// `try_publish` would have overwritten an event that a live connection has not read; or, for
+    /// either form, every cell of the lane was in the hands of a stopped thread.
+    Full(E),
+    /// The router was shut down.
+    Closed(E),
+}
+
+impl<E> PublishError<E> {
+    /// The event.
+    pub fn into_inner(self) -> E {
+        match self {
+            Self::NoConnections(event) | Self::Full(event) | Self::Closed(event) => event,
+        }
+    }
+    /// Whether the user has no live connection.
+    pub fn is_no_connections(&self) -> bool {
+        matches!(self, Self::NoConnections(_))
+    }
+    /// Whether there was no room.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+    /// Whether the router was shut down.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed(_))
+    }
+}
+
+impl<E> fmt::Debug for PublishError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoConnections(_) => "NoConnections(..)",
+            Self::Full(_) => "Full(..)",
+            Self::Closed(_) => "Closed(..)",
+        })
+    }
+}
+
+impl<E> fmt::Display for PublishError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoConnections(_) => "the user has no live connection",
+            Self::Full(_) => "the lane is full",
+            Self::Closed(_) => "the router was shut down",
+        })
+    }
+}
+impl<E> Error for PublishError<E> {}
+
+/// Why a connection was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The user has as many live connections as allowed.
+    TooManyConnections {
+        /// The limit.
+        limit: usize,
+    },
+    /// As many users are online as allowed.
+    TooManyUsers {
+        /// The limit.
+        limit: usize,
+    },
+    /// The router was shut down.
+    Closed,
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyConnections { limit } => {
+                write!(f, "the user has {limit} connections already")
+            }
+            Self::TooManyUsers { limit } => write!(f, "{limit} users are online already"),
+            Self::Closed => f.write_str("the router was shut down"),
+        }
+    }
+}
+impl Error for ConnectError {}
+
+/// A setting that a router cannot be built with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// `lane_capacity` is not a power of two from 2 to 65 536.
+    LaneCapacity(usize),
+    /// `max_connections_per_user` is not from 1 to 255.
+    MaxConnectionsPerUser(usize),
+    /// `shards` is not a power of two from 1 to 1 048 576.
+    Shards(usize),
+    /// `max_users` is 0.
+    MaxUsers,
+    /// `idle_timeout` is zero.
+    IdleTimeout,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LaneCapacity(n) => {
+                write!(
+                    f,
+                    "lane_capacity must be a power of two from 2 to 65536, not {n}"
+                )
+            }
+            Self::MaxConnectionsPerUser(n) => {
+                write!(f, "max_connections_per_user must be from 1 to 255, not {n}")
+            }
+            Self::Shards(n) => {
+                write!(
+                    f,
+                    "shards must be a power of two from 1 to 1048576, not {n}"
+                )
+            }
+            Self::MaxUsers => f.write_str("max_users must be at least 1"),
+            Self::IdleTimeout => f.write_str("idle_timeout must be more than zero"),
+        }
+    }
+}
+impl Error for ConfigError {}
+
+/// Why a text is no id. Says nothing of the text itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidId {
+    /// It is empty.
+    Empty,
+    /// It has more than 200 bytes.
+    TooLong,
+    /// It has a control character.
+    ControlCharacter,
+    /// It begins or ends with a blank.
+    Blank,
+}
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "an id must not be empty",
+            Self::TooLong => "an id must not be longer than 200 bytes",
+            Self::ControlCharacter => "an id must not contain control characters",
+            Self::Blank => "an id must not begin or end with a blank",
+        })
+    }
+}
+impl Error for InvalidId {}

@@ -1,0 +1,154 @@
+//! The id newtypes. Whatever passes a constructor is kept byte for byte.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::error::InvalidId;
+
+/// Longest id, in bytes.
+pub const MAX_ID_BYTES: usize = 200;
+const INLINE: usize = 24;
+
+/// A validated text: in place up to 24 bytes, shared above.
+#[derive(Clone)]
+enum Text {
+    Inline { len: u8, bytes: [u8; INLINE] },
+    Shared(Arc<str>),
+}
+
+impl Text {
+    fn new(text: &str) -> Result<Self, InvalidId> {
+        if text.is_empty() {
+            return Err(InvalidId::Empty);
+        }
+        if text.len() > MAX_ID_BYTES {
+            return Err(InvalidId::TooLong);
+        }
+        if text.chars().any(char::is_control) {
+            return Err(InvalidId::ControlCharacter);
+        }
+        if text.trim().len() != text.len() {
+            return Err(InvalidId::Blank);
+        }
+        Ok(if text.len() <= INLINE {
+            let mut bytes = [0; INLINE];
+            bytes[..text.len()].copy_from_slice(text.as_bytes());
+            Self::Inline {
+                len: text.len() as u8,
+                bytes,
+            }
+        } else {
+            Self::Shared(text.into())
+        })
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Self::Shared(text) => text.as_bytes(),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Inline { .. } => {
+                std::str::from_utf8(self.as_bytes()).expect("copied whole from a str")
+            }
+            Self::Shared(text) => text,
+        }
+    }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        ///
+        /// Not empty, at most [`MAX_ID_BYTES`] bytes, no control characters, no blanks at the
+        /// ends; refused rather than repaired. Ids are equal when their bytes are. Up to 24 bytes
+        /// are kept in place; a longer id is shared by its clones.
+        #[derive(Clone)]
+        pub struct $name(Text);
+
+        impl $name {
+            /// Validates `text`.
+            ///
+            /// # Errors
+            ///
+            /// [`InvalidId`] says which rule it breaks.
+            pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidId> {
+                Text::new(text.as_ref()).map(Self)
+            }
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+            /// The text's bytes.
+            pub fn as_bytes(&self) -> &[u8] {
+                self.0.as_bytes()
+            }
+        }
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.as_bytes() == other.as_bytes()
+            }
+        }
+        impl Eq for $name {}
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+                self.as_bytes().cmp(other.as_bytes())
+            }
+        }
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.as_bytes().hash(state);
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({:?})", stringify!($name), self.as_str())
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+        impl std::str::FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::new(text)
+            }
+        }
+        impl TryFrom<&str> for $name {
+            type Error = InvalidId;
+            fn try_from(text: &str) -> Result<Self, InvalidId> {
+                Self::new(text)
+            }
+        }
+    };
+}
+
+id! {
+    /// Whose events these are. The address of everything laneway does.
+    UserId
+}
+id! {
+    /// A conversation that a connection may be attached to.
+    ThreadId
+}
+
+/// One connection, numbered by its router and never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub(crate) u64);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

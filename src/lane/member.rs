@@ -1,0 +1,89 @@
+//! The part of a connection that others may touch: its mark of closing, its waker, its figures.
+
+use crate::error::CloseReason;
+use crate::id::{ConnectionId, ThreadId};
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::wake::WakeCell;
+
+/// `closed` of a connection that is open.
+const OPEN: u64 = 0;
+/// `left_at` while it is not known yet.
+const UNKNOWN: u64 = u64::MAX;
+
+/// One connection as its lane knows it.
+pub(crate) struct Member {
+    pub(crate) id: ConnectionId,
+    pub(crate) thread: Option<ThreadId>,
+    closed: AtomicU64,
+    left_at: AtomicU64,
+    pub(crate) wake: WakeCell,
+    /// Copies of the owner's figures, for statistics and the sweep.
+    pub(crate) cursor: AtomicU64,
+    pub(crate) missed: AtomicU64,
+    touched: AtomicBool,
+    seen_cursor: AtomicU64,
+    active_at: AtomicU64,
+}
+
+impl Member {
+    pub(crate) fn new(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
+        Self {
+            id,
+            thread,
+            closed: AtomicU64::new(OPEN),
+            left_at: AtomicU64::new(UNKNOWN),
+            wake: WakeCell::new(),
+            cursor: AtomicU64::new(cursor),
+            missed: AtomicU64::new(0),
+            touched: AtomicBool::new(true),
+            seen_cursor: AtomicU64::new(cursor),
+            active_at: AtomicU64::new(0),
+        }
+    }
+
+    /// Why the connection was closed, if it was.
+    pub(crate) fn closed(&self) -> Option<CloseReason> {
+        match self.closed.load(Ordering::Acquire) {
+            OPEN => None,
+            code => Some(CloseReason::from_code(code)),
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        // Acquire for the owner's tidying; the mark itself is made visible by the lane's words.
+        self.closed.load(Ordering::Acquire) == OPEN
+    }
+
+    /// Marks the connection closed; `true` for the one caller that did it.
+    pub(crate) fn mark(&self, reason: CloseReason) -> bool {
+        self.closed
+            .compare_exchange(OPEN, reason.code(), Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// The first number that does not count this connection, once the closer has told.
+    pub(crate) fn left_at(&self) -> Option<u64> {
+        // Acquire: pairs with `set_left_at`.
+        Some(self.left_at.load(Ordering::Acquire)).filter(|&n| n != UNKNOWN)
+    }
+
+    pub(crate) fn set_left_at(&self, number: u64) {
+        self.left_at.store(number, Ordering::Release);
+    }
+
+    /// Counts as activity at the next sweep.
+    pub(crate) fn touch(&self) {
+        self.touched.store(true, Ordering::Relaxed);
+    }
+
+    /// The time of the last activity, in the sweeping host's milliseconds, as seen by this sweep.
+    pub(crate) fn active_at(&self, now_ms: u64) -> u64 {
+        let cursor = self.cursor.load(Ordering::Relaxed);
+        let moved = self.seen_cursor.swap(cursor, Ordering::Relaxed) != cursor;
+        if self.touched.swap(false, Ordering::Relaxed) || moved {
+            self.active_at.store(now_ms, Ordering::Relaxed);
+            return now_ms;
+        }
+        self.active_at.load(Ordering::Relaxed)
+    }
+}

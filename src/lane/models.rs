@@ -1,0 +1,370 @@
+//! loom models of the lane: capacity 2, two or three threads. Each property has a sound model and a
+//! broken twin, a one-line defect in the real code, that loom must reject at the same bound.
+//!
+//! Events are loom's `Arc`s, so a leaked or twice dropped payload fails a model too.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Wake, Waker};
+
+use super::member::Member;
+use super::{Lane, Step, Value};
+use crate::error::CloseReason;
+use crate::id::ConnectionId;
+use crate::sync::model;
+
+type Event = loom::sync::Arc<u64>;
+type Model = Arc<Lane<Event>>;
+
+fn event(n: u64) -> Event {
+    loom::sync::Arc::new(n)
+}
+
+struct Reader {
+    lane: Model,
+    member: Arc<Member>,
+    cursor: u64,
+    got: Vec<u64>,
+    missed: u64,
+}
+
+impl Reader {
+    fn join(lane: &Model, id: u64) -> Self {
+        let cursor = lane.join(255).expect("open");
+        let member = Arc::new(Member::new(ConnectionId(id), None, cursor));
+        lane.list(&member);
+        Self {
+            lane: Arc::clone(lane),
+            member,
+            cursor,
+            got: Vec::new(),
+            missed: 0,
+        }
+    }
+
+    /// One read; `false` when there is nothing more for now.
+    fn read(&mut self) -> bool {
+        let step = self
+            .lane
+            .read(&self.member, &mut self.cursor, |_, value| match value {
+                Value::Last(event) => *event,
+                Value::Shared(event) => *event.clone(),
+            });
+        match step {
+            Step::Read(n) => self.got.push(n),
+            Step::Gap(missed) => self.missed += missed,
+            Step::Empty | Step::Closed(_) => return false,
+        }
+        true
+    }
+
+    fn read_all(&mut self) {
+        while self.read() {}
+    }
+
+    fn leave(self) {
+        self.lane.close(&self.member, CloseReason::Dropped);
+        self.lane.count_out(&self.member, self.cursor);
+    }
+}
+
+fn publish(lane: &Model, n: u64) {
+    assert!(
+        lane.append(event(n), true).is_ok(),
+        "a live lane takes an event"
+    );
+}
+
+fn spawn(f: impl FnOnce() + 'static) -> loom::thread::JoinHandle<()> {
+    loom::thread::spawn(f)
+}
+
+fn two_publishers() {
+    let lane = Model::new(Lane::new(2));
+    let mut reader = Reader::join(&lane, 1);
+    let other = Arc::clone(&lane);
+    let t = spawn(move || publish(&other, 1));
+    publish(&lane, 2);
+    t.join().unwrap();
+    reader.read_all();
+    reader.got.sort_unstable();
+    assert_eq!(
+        (reader.got.as_slice(), reader.missed),
+        ([1, 2].as_slice(), 0)
+    );
+    reader.leave();
+}
+
+fn eviction_and_readers() {
+    let lane = Model::new(Lane::new(2));
+    let mut ann = Reader::join(&lane, 1);
+    let mut ben = Reader::join(&lane, 2);
+    publish(&lane, 0);
+    publish(&lane, 1);
+    let other = Arc::clone(&lane);
+    let t = spawn(move || publish(&other, 2));
+    ann.read();
+    ben.read();
+    t.join().unwrap();
+    for mut reader in [ann, ben] {
+        reader.read_all();
+        assert!(reader.got.is_sorted(), "events come in order");
+        let told = reader.got.len() as u64 + reader.missed;
+        assert!(told >= 3, "every event is delivered or told as missed");
+        reader.leave();
+    }
+}
+
+fn readers_count_down_while_lapped() {
+    let lane = Model::new(Lane::new(2));
+    let mut ann = Reader::join(&lane, 1);
+    let mut ben = Reader::join(&lane, 2);
+    publish(&lane, 0);
+    let t = spawn(move || {
+        ann.read();
+        ann.leave();
+    });
+    let other = Arc::clone(&lane);
+    let u = spawn(move || {
+        publish(&other, 1);
+        publish(&other, 2);
+    });
+    ben.read();
+    t.join().unwrap();
+    u.join().unwrap();
+    ben.read_all();
+    assert!(ben.got.is_sorted());
+    ben.leave();
+}
+
+fn leave_while_publishing() {
+    let lane = Model::new(Lane::new(2));
+    let ann = Reader::join(&lane, 1);
+    let mut ben = Reader::join(&lane, 2);
+    let sent = event(7);
+    let (other, copy) = (Arc::clone(&lane), sent.clone());
+    let t = spawn(move || assert!(other.append(copy, true).is_ok()));
+    ann.leave();
+    t.join().unwrap();
+    ben.read_all();
+    assert_eq!(ben.got, [7]);
+    assert_eq!(
+        loom::sync::Arc::strong_count(&sent),
+        1,
+        "read by all who count: given back"
+    );
+    ben.leave();
+}
+
+fn last_leave_and_join() {
+    let lane = Model::new(Lane::new(2));
+    let ann = Reader::join(&lane, 1);
+    let other = Arc::clone(&lane);
+    let t = spawn(move || {
+        if other.join(255).is_ok() {
+            assert!(
+                other.append(event(1), true).is_ok(),
+                "who has joined is published to"
+            );
+            assert!(!other.is_closed(), "a lane with a connection is open");
+        } else {
+            assert!(other.is_closed());
+        }
+    });
+    let last = lane.close(&ann.member, CloseReason::Dropped) == Some(true);
+    lane.count_out(&ann.member, ann.cursor);
+    assert!(
+        !last || lane.join(255).is_err(),
+        "a lane left by its last connection stays closed"
+    );
+    t.join().unwrap();
+}
+
+fn close_while_reading() {
+    let lane = Model::new(Lane::new(2));
+    let mut ann = Reader::join(&lane, 1);
+    let mut ben = Reader::join(&lane, 2);
+    let (other, member) = (Arc::clone(&lane), Arc::clone(&ann.member));
+    let t = spawn(move || {
+        other.close(&member, CloseReason::Evicted);
+        publish(&other, 1);
+    });
+    ann.read();
+    t.join().unwrap();
+    ben.read_all();
+    assert_eq!(
+        (ben.got.as_slice(), ben.missed),
+        ([1].as_slice(), 0),
+        "ben's event is ben's"
+    );
+    assert!(
+        ann.got.is_empty(),
+        "a removed connection receives nothing more"
+    );
+    ann.leave();
+    ben.leave();
+}
+
+#[derive(Default)]
+struct Calls(AtomicUsize);
+impl Wake for Calls {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+fn wait_and(close: bool) {
+    let lane = Model::new(Lane::new(2));
+    let reader = Reader::join(&lane, 1);
+    let _other_device = Reader::join(&lane, 2);
+    let calls = Arc::new(Calls::default());
+    let (other, member) = (Arc::clone(&lane), Arc::clone(&reader.member));
+    let t = spawn(move || {
+        if close {
+            other.close(&member, CloseReason::Idle);
+        } else {
+            publish(&other, 1);
+        }
+    });
+    let waker = Waker::from(Arc::clone(&calls));
+    let parked = lane.park(&reader.member, reader.cursor, &waker);
+    t.join().unwrap();
+    if parked {
+        assert_eq!(calls.0.load(Relaxed), 1, "a sleeper is woken, once");
+        lane.unpark(&reader.member);
+    }
+    lane.shut();
+}
+
+fn wait_and_publish() {
+    wait_and(false);
+}
+fn wait_and_close() {
+    wait_and(true);
+}
+
+/// A publisher that never comes back must not keep a reader from what is behind it.
+fn frozen_publisher() {
+    let lane = Model::new(Lane::new(2));
+    let mut reader = Reader::join(&lane, 1);
+    // What a publisher does first, and then nothing more.
+    lane.state
+        .fetch_add(super::State::ONE_NUMBER, crate::sync::Ordering::AcqRel);
+    let other = Arc::clone(&lane);
+    let t = spawn(move || publish(&other, 1));
+    reader.read();
+    t.join().unwrap();
+    reader.read_all();
+    assert_eq!((reader.got.as_slice(), reader.missed), ([1].as_slice(), 0));
+    reader.leave();
+}
+
+/// A publisher that comes late finds its number voided and keeps its event.
+fn slow_publisher_is_lapped() {
+    let lane = Model::new(Lane::new(2));
+    let mut reader = Reader::join(&lane, 1);
+    let other = Arc::clone(&lane);
+    let t = spawn(move || publish(&other, 1));
+    publish(&lane, 2);
+    publish(&lane, 3);
+    reader.read_all();
+    t.join().unwrap();
+    reader.read_all();
+    assert_eq!(
+        reader.got.len() as u64 + reader.missed,
+        3,
+        "all are told of, voids are not"
+    );
+    reader.leave();
+}
+
+fn try_publish_overwrites_nothing() {
+    let lane = Model::new(Lane::new(2));
+    let mut reader = Reader::join(&lane, 1);
+    publish(&lane, 0);
+    let other = Arc::clone(&lane);
+    let t = spawn(move || drop(other.append(event(1), false)));
+    drop(lane.append(event(2), false));
+    t.join().unwrap();
+    reader.read_all();
+    assert_eq!(reader.missed, 0, "nothing was overwritten");
+    assert!(reader.got.len() >= 2 && reader.got[0] == 0);
+    reader.leave();
+}
+
+#[test]
+fn publish_and_publish() {
+    model::sound("publish, publish", 2, two_publishers);
+}
+#[test]
+fn eviction_against_receive() {
+    model::sound("evict, receive", 2, eviction_and_readers);
+    model::twin(
+        "evict, receive",
+        "steal-from-reader",
+        2,
+        eviction_and_readers,
+    );
+}
+#[test]
+fn two_readers_against_a_lap() {
+    model::sound("two readers, lap", 2, readers_count_down_while_lapped);
+    model::twin(
+        "two readers, lap",
+        "join-evicted",
+        2,
+        readers_count_down_while_lapped,
+    );
+}
+#[test]
+fn leave_against_publish() {
+    model::sound("leave, publish", 2, leave_while_publishing);
+    model::twin(
+        "leave, publish",
+        "leave-unresolved",
+        2,
+        leave_while_publishing,
+    );
+}
+#[test]
+fn last_leave_against_join() {
+    model::sound("last leave, join", 3, last_leave_and_join);
+    model::twin(
+        "last leave, join",
+        "vacant-but-open",
+        3,
+        last_leave_and_join,
+    );
+}
+#[test]
+fn close_against_receive_and_publish() {
+    model::sound("close, receive", 3, close_while_reading);
+    model::twin("close, receive", "read-after-close", 3, close_while_reading);
+}
+#[test]
+fn wait_against_publish() {
+    model::sound("wait, publish", 3, wait_and_publish);
+    model::twin("wait, publish", "publish-without-wake", 3, wait_and_publish);
+    model::twin(
+        "wait, publish",
+        "sleep-without-looking",
+        3,
+        wait_and_publish,
+    );
+}
+#[test]
+fn wait_against_close() {
+    model::sound("wait, close", 3, wait_and_close);
+}
+#[test]
+fn passing_a_frozen_publisher() {
+    model::sound("frozen publisher", 2, frozen_publisher);
+}
+#[test]
+fn lapping_a_slow_publisher() {
+    model::sound("slow publisher", 2, slow_publisher_is_lapped);
+}
+#[test]
+fn try_publish_against_try_publish() {
+    model::sound("try_publish", 2, try_publish_overwrites_nothing);
+}

@@ -1,0 +1,114 @@
+//! loom models of the table, each with a broken twin.
+
+use std::sync::Arc;
+
+use super::{Keyed, Table};
+use crate::sync::{AtomicU64, Ordering, model, pin};
+
+struct Entry {
+    key: u64,
+    hash: u64,
+    alive: AtomicU64,
+}
+
+impl Keyed for Entry {
+    type Key = u64;
+    fn hash(&self) -> u64 {
+        self.hash
+    }
+    fn key(&self) -> &u64 {
+        &self.key
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.alive.store(0, Ordering::Relaxed);
+    }
+}
+
+fn entry(key: u64, hash: u64) -> Arc<Entry> {
+    Arc::new(Entry {
+        key,
+        hash,
+        alive: AtomicU64::new(1),
+    })
+}
+
+fn has(table: &Table<Entry>, key: u64, hash: u64) -> bool {
+    table.get(hash, &key, &pin()).is_some()
+}
+
+fn inserts_meet_at_a_split() {
+    let table = Arc::new(Table::new(1));
+    assert!(table.insert(entry(1, 0x01), &pin()).is_ok());
+    let other = Arc::clone(&table);
+    let t = loom::thread::spawn(move || assert!(other.insert(entry(2, 0x02), &pin()).is_ok()));
+    assert!(table.insert(entry(3, 0x13), &pin()).is_ok());
+    t.join().unwrap();
+    for (key, hash) in [(1, 0x01), (2, 0x02), (3, 0x13)] {
+        assert!(has(&table, key, hash), "entry {key} is found");
+    }
+}
+
+fn remove_meets_a_newer_insert() {
+    let table = Arc::new(Table::new(1));
+    let old = entry(1, 0);
+    assert!(table.insert(Arc::clone(&old), &pin()).is_ok());
+    let (other, same) = (Arc::clone(&table), Arc::clone(&old));
+    // Both try to take the closed entry out; the first one then puts a new one in its place.
+    let t = loom::thread::spawn(move || other.remove(&same, &pin()));
+    let mine = table.remove(&old, &pin());
+    assert!(table.insert(entry(1, 0), &pin()).is_ok() || !mine);
+    let theirs = t.join().unwrap();
+    assert!(mine != theirs, "exactly one has removed it");
+    assert!(has(&table, 1, 0) || !mine, "the newer entry stays");
+}
+
+fn lookup_meets_remove() {
+    let table = Arc::new(Table::new(1));
+    let old = entry(1, 0);
+    assert!(table.insert(Arc::clone(&old), &pin()).is_ok());
+    let other = Arc::clone(&table);
+    let t = loom::thread::spawn(move || {
+        other.remove(&old, &pin());
+        drop(old);
+    });
+    let guard = pin();
+    if let Some(found) = table.get(0, &1, &guard) {
+        loom::thread::yield_now();
+        assert_eq!(
+            found.alive.load(Ordering::Relaxed),
+            1,
+            "alive while the guard is"
+        );
+    }
+    drop(guard);
+    t.join().unwrap();
+}
+
+#[test]
+fn insert_against_insert_at_a_split() {
+    model::sound("insert, insert", 3, inserts_meet_at_a_split);
+    model::twin(
+        "insert, insert",
+        "split-forgets-leaf",
+        3,
+        inserts_meet_at_a_split,
+    );
+}
+#[test]
+fn remove_against_insert() {
+    model::sound("remove, insert", 3, remove_meets_a_newer_insert);
+    model::twin(
+        "remove, insert",
+        "remove-by-key",
+        3,
+        remove_meets_a_newer_insert,
+    );
+}
+#[test]
+fn lookup_against_remove() {
+    model::sound("lookup, remove", 3, lookup_meets_remove);
+    model::twin("lookup, remove", "free-at-once", 3, lookup_meets_remove);
+}

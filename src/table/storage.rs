@@ -1,0 +1,235 @@
+//! Pointers that several threads exchange, freed under an epoch. Unsafe code, 1 of 2.
+//!
+//! # Invariants
+//!
+//! 1. A word is null, or a pointer from `Arc::into_raw` with tag 0, or from `Box::into_raw` with
+//!    tag 1. The link owns that one strong count, or that box, and no other link owns it.
+//! 2. What is exchanged out of a link is freed by a deferred call: not before every guard that was
+//!    live at the exchange is gone. So what was loaded under a guard is alive while the guard is.
+//! 3. Leaves and nodes are aligned to 2 at least, so the tag bit of a pointer is free.
+#![allow(unsafe_code)] // Ownership passes through an atomic word, which the compiler cannot follow.
+
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::ptr;
+use std::sync::Arc;
+
+use crate::sync::{AtomicPtr, Guard, Ordering, broken};
+
+const NODE: usize = 1;
+
+/// An atomic word that owns nothing, a count of an `Arc<L>`, or a `Box<N>`.
+pub(crate) struct Link<L, N> {
+    word: AtomicPtr<()>,
+    owns: PhantomData<(Arc<L>, Box<N>)>,
+}
+
+// SAFETY: by invariant 1 a link owns an `Arc<L>` and a `Box<N>`, and hands out `&L`, `&N` and
+// `Arc<L>` to other threads: sound under the same bounds as an `Arc` of both.
+unsafe impl<L: Send + Sync, N: Send + Sync> Send for Link<L, N> {}
+// SAFETY: as above.
+unsafe impl<L: Send + Sync, N: Send + Sync> Sync for Link<L, N> {}
+
+/// What goes into a link.
+pub(crate) enum Owned<L, N> {
+    Empty,
+    Leaf(Arc<L>),
+    Node(Box<N>),
+}
+
+/// What a link holds, for as long as the guard lives.
+pub(crate) enum View<'g, L, N> {
+    Empty,
+    Leaf(LeafRef<'g, L>),
+    Node(NodeRef<'g, N>),
+}
+
+impl<L, N> Clone for View<'_, L, N> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<L, N> Copy for View<'_, L, N> {}
+
+/// A leaf under a guard.
+pub(crate) struct LeafRef<'g, L> {
+    leaf: *const L,
+    guard: PhantomData<&'g L>,
+}
+
+impl<L> Clone for LeafRef<'_, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<L> Copy for LeafRef<'_, L> {}
+
+impl<L> Deref for LeafRef<'_, L> {
+    type Target = L;
+    fn deref(&self) -> &L {
+        // SAFETY: invariant 2: loaded under the guard whose lifetime this carries.
+        unsafe { &*self.leaf }
+    }
+}
+
+impl<L> LeafRef<'_, L> {
+    /// A count of its own.
+    pub(crate) fn arc(&self) -> Arc<L> {
+        // SAFETY: invariants 1 and 2: from `Arc::into_raw`, and the link's count is still there.
+        unsafe { Arc::increment_strong_count(self.leaf) };
+        // SAFETY: the count that was just added is this one's.
+        unsafe { Arc::from_raw(self.leaf) }
+    }
+
+    pub(crate) fn is(&self, other: &Arc<L>) -> bool {
+        ptr::eq(self.leaf, Arc::as_ptr(other))
+    }
+}
+
+/// A node under a guard.
+pub(crate) struct NodeRef<'g, N> {
+    node: *const N,
+    guard: PhantomData<&'g N>,
+}
+
+impl<N> Clone for NodeRef<'_, N> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<N> Copy for NodeRef<'_, N> {}
+
+impl<'g, N> NodeRef<'g, N> {
+    /// The node, for as long as the guard lives.
+    pub(crate) fn get(&self) -> &'g N {
+        // SAFETY: invariant 2: loaded under the guard whose lifetime this carries.
+        unsafe { &*self.node }
+    }
+}
+
+impl<N> Deref for NodeRef<'_, N> {
+    type Target = N;
+    fn deref(&self) -> &N {
+        self.get()
+    }
+}
+
+impl<L, N> Owned<L, N> {
+    fn into_word(self) -> *mut () {
+        const { assert!(align_of::<L>() >= 1 && align_of::<N>() >= 2) };
+        match self {
+            Self::Empty => ptr::null_mut(),
+            // An `Arc`'s value stands behind two counters; for a leaf of alignment 1 the address is
+            // still even, because the counters' size and alignment are.
+            Self::Leaf(leaf) => Arc::into_raw(leaf).cast::<()>().cast_mut(),
+            Self::Node(node) => Box::into_raw(node).cast::<()>().map_addr(|a| a | NODE),
+        }
+    }
+}
+
+impl<'g, L, N> View<'g, L, N> {
+    fn from_word(word: *mut ()) -> Self {
+        if word.is_null() {
+            Self::Empty
+        } else if word.addr() & NODE == 0 {
+            Self::Leaf(LeafRef {
+                leaf: word.cast(),
+                guard: PhantomData,
+            })
+        } else {
+            let node = word.map_addr(|a| a & !NODE).cast();
+            Self::Node(NodeRef {
+                node,
+                guard: PhantomData,
+            })
+        }
+    }
+
+    fn word(&self) -> *mut () {
+        match self {
+            Self::Empty => ptr::null_mut(),
+            Self::Leaf(leaf) => leaf.leaf.cast::<()>().cast_mut(),
+            Self::Node(node) => node.node.cast::<()>().cast_mut().map_addr(|a| a | NODE),
+        }
+    }
+}
+
+impl<L, N> Link<L, N> {
+    pub(crate) fn empty() -> Self {
+        Self {
+            word: AtomicPtr::new(ptr::null_mut()),
+            owns: PhantomData,
+        }
+    }
+
+    pub(crate) fn new(content: Owned<L, N>) -> Self {
+        Self {
+            word: AtomicPtr::new(content.into_word()),
+            owns: PhantomData,
+        }
+    }
+
+    /// Acquire: what the link points to is initialized for this thread.
+    pub(crate) fn load<'g>(&'g self, _guard: &'g Guard) -> View<'g, L, N> {
+        View::from_word(self.word.load(Ordering::Acquire))
+    }
+
+    /// Exchanges what `current` shows for `new`; gives `new` back if the link has moved on.
+    pub(crate) fn compare_exchange(
+        &self,
+        current: View<'_, L, N>,
+        new: Owned<L, N>,
+        guard: &Guard,
+    ) -> Result<(), Owned<L, N>> {
+        let word = new.into_word();
+        match self
+            .word
+            .compare_exchange(current.word(), word, Ordering::AcqRel, Ordering::Relaxed)
+        {
+            Ok(old) => {
+                Self::retire(old, guard);
+                Ok(())
+            }
+            Err(_) => Err(Self::take(word)),
+        }
+    }
+
+    /// Exchanges whatever there is for `new`.
+    pub(crate) fn replace(&self, new: Owned<L, N>, guard: &Guard) {
+        Self::retire(self.word.swap(new.into_word(), Ordering::AcqRel), guard);
+    }
+
+    fn retire(old: *mut (), guard: &Guard) {
+        if old.is_null() {
+            return;
+        }
+        if broken("free-at-once") {
+            drop(Self::take(old));
+            return;
+        }
+        // SAFETY: invariant 2: `old` is out of its only link, and `L` and `N` are `Send` wherever a
+        // link is shared, so whichever thread collects may drop it.
+        unsafe { guard.defer_unchecked(move || drop(Self::take(old))) };
+    }
+
+    /// Turns a word that no link holds back into what it owns. Called once for each word.
+    fn take(word: *mut ()) -> Owned<L, N> {
+        match View::<L, N>::from_word(word) {
+            View::Empty => Owned::Empty,
+            View::Leaf(leaf) => {
+                // SAFETY: invariant 1, and this word's count is given up here, once.
+                Owned::Leaf(unsafe { Arc::from_raw(leaf.leaf) })
+            }
+            View::Node(node) => {
+                // SAFETY: invariant 1, and this word's box is given up here, once.
+                Owned::Node(unsafe { Box::from_raw(node.node.cast_mut()) })
+            }
+        }
+    }
+}
+
+impl<L, N> Drop for Link<L, N> {
+    fn drop(&mut self) {
+        drop(Self::take(self.word.load(Ordering::Acquire)));
+    }
+}

@@ -1,0 +1,98 @@
+//! How a sleeping connection is woken: a mark and a waker, the same for threads and for tasks.
+//!
+//! The word is `[ generation : 62 | state : 2 ]`. The waiter arms it, publishers turn `WAITING`
+//! into `WAKING`, call the waker, and turn that into `NOTIFIED`. A publisher that meets `WAKING`
+//! calls the waker too: whoever set it may be frozen. One that meets `NOTIFIED` need not, so a
+//! burst wakes once. The generation keeps a slow publisher from marking a later wait as notified.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
+
+use crate::sync::{AtomicU64, Ordering, broken, pin};
+use crate::table::storage::{Link, Owned, View};
+
+const IDLE: u64 = 0;
+const WAITING: u64 = 1;
+const WAKING: u64 = 2;
+const NOTIFIED: u64 = 3;
+const STATE: u64 = 3;
+
+/// The waiting mark and waker of one connection.
+pub(crate) struct WakeCell {
+    word: AtomicU64,
+    waker: Link<(), Waker>,
+}
+
+impl WakeCell {
+    pub(crate) fn new() -> Self {
+        Self {
+            word: AtomicU64::new(IDLE),
+            waker: Link::empty(),
+        }
+    }
+
+    /// Readies the cell for one wait. Only the connection's owner calls this.
+    pub(crate) fn arm(&self, waker: &Waker) {
+        let guard = pin();
+        let known = match self.waker.load(&guard) {
+            View::Node(old) => old.will_wake(waker),
+            _ => false,
+        };
+        if !known {
+            self.waker
+                .replace(Owned::Node(Box::new(waker.clone())), &guard);
+        }
+        let generation = self.word.load(Ordering::Relaxed) >> 2;
+        // Release: whoever reads the mark sees the waker.
+        self.word
+            .store(generation + 1 << 2 | WAITING, Ordering::Release);
+    }
+
+    /// Ends a wait. Only the connection's owner calls this.
+    pub(crate) fn disarm(&self) {
+        let word = self.word.load(Ordering::Relaxed);
+        self.word.store(word & !STATE | IDLE, Ordering::Release);
+    }
+
+    /// Calls the waker of a wait that nobody has ended yet. `false` if the waker panicked.
+    pub(crate) fn wake(&self) -> bool {
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            match word & STATE {
+                WAITING => {
+                    let waking = word & !STATE | WAKING;
+                    match self.word.compare_exchange(
+                        word,
+                        waking,
+                        Ordering::AcqRel,
+                        Ordering::Acquire,
+                    ) {
+                        Ok(_) => {
+                            word = waking;
+                            break;
+                        }
+                        Err(now) => word = now,
+                    }
+                }
+                WAKING => {
+                    if broken("trust-the-other-waker") {
+                        return true;
+                    }
+                    break;
+                }
+                _ => return true,
+            }
+        }
+        let guard = pin();
+        let calm = match self.waker.load(&guard) {
+            // The waker is the host's code; the publisher is not to suffer from it.
+            View::Node(waker) => catch_unwind(AssertUnwindSafe(|| waker.wake_by_ref())).is_ok(),
+            _ => true,
+        };
+        let notified = word & !STATE | NOTIFIED;
+        let _ = self
+            .word
+            .compare_exchange(word, notified, Ordering::AcqRel, Ordering::Relaxed);
+        calm
+    }
+}
