@@ -98,11 +98,11 @@ impl<E> Lane<E> {
                 // Acquire: what closed connections marked before this number is visible from here on.
                 let state = State(self.state.fetch_add(State::ONE_NUMBER, Ordering::AcqRel));
                 if state.is_closed() || state.live() == 0 {
-                    self.void(state.seq());
+                    self.abandon(state.seq());
                     return Err((Self::refusal(state), event));
                 }
                 let Some(claim) = self.ring.claim(state.seq(), true) else {
-                    self.void(state.seq());
+                    self.abandon(state.seq());
                     continue;
                 };
                 (state, claim)
@@ -127,6 +127,7 @@ impl<E> Lane<E> {
                     });
                 }
                 Err((back, evicted)) => {
+                    self.voided.fetch_add(1, Ordering::Relaxed);
                     drop(evicted);
                     event = back;
                 }
@@ -200,12 +201,11 @@ impl<E> Lane<E> {
         self.load().live() == open
     }
 
-    /// Declares a number no event and counts it.
-    fn void(&self, number: u64) {
-        if let Some(overwritten) = self.ring.void(number) {
-            self.voided.fetch_add(1, Ordering::Relaxed);
-            drop(overwritten);
-        }
+    /// Gives up a number of the caller's own. Only the owner counts it, and so exactly once,
+    /// whoever resolves it: a later lap may have passed over it without a word.
+    fn abandon(&self, number: u64) {
+        self.voided.fetch_add(1, Ordering::Relaxed);
+        drop(self.ring.void(number));
     }
 
     /// Waits a bounded time for the publisher of a claimed number, then goes on without it.
@@ -216,7 +216,7 @@ impl<E> Lane<E> {
             }
             pause();
         }
-        self.void(number);
+        drop(self.ring.void(number));
     }
 
     // ---- reading ----

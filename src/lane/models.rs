@@ -270,10 +270,11 @@ fn slow_publisher_is_lapped() {
     reader.read_all();
     t.join().unwrap();
     reader.read_all();
-    assert_eq!(
-        reader.got.len() as u64 + reader.missed,
-        3,
-        "all are told of, voids are not"
+    // A number that was voided and then overwritten is told as missed too.
+    let told = reader.got.len() as u64 + reader.missed;
+    assert!(
+        (3..=reader.cursor - 2).contains(&told),
+        "every event is delivered or told"
     );
     reader.leave();
 }
@@ -299,58 +300,33 @@ fn publish_and_publish() {
 #[test]
 fn eviction_against_receive() {
     model::sound("evict, receive", 2, eviction_and_readers);
-    model::twin(
-        "evict, receive",
-        "steal-from-reader",
-        2,
-        eviction_and_readers,
-    );
+    model::twin("steal-from-reader", "Concurrent read and write");
 }
 #[test]
 fn two_readers_against_a_lap() {
     model::sound("two readers, lap", 2, readers_count_down_while_lapped);
-    model::twin(
-        "two readers, lap",
-        "join-evicted",
-        2,
-        readers_count_down_while_lapped,
-    );
+    model::twin("join-evicted", "");
 }
 #[test]
 fn leave_against_publish() {
     model::sound("leave, publish", 2, leave_while_publishing);
-    model::twin(
-        "leave, publish",
-        "leave-unresolved",
-        2,
-        leave_while_publishing,
-    );
+    model::twin("leave-unresolved", "read by all who count");
 }
 #[test]
 fn last_leave_against_join() {
     model::sound("last leave, join", 3, last_leave_and_join);
-    model::twin(
-        "last leave, join",
-        "vacant-but-open",
-        3,
-        last_leave_and_join,
-    );
+    model::twin("vacant-but-open", "a lane left by its last");
 }
 #[test]
 fn close_against_receive_and_publish() {
     model::sound("close, receive", 3, close_while_reading);
-    model::twin("close, receive", "read-after-close", 3, close_while_reading);
+    model::twin("read-after-close", "ben's event is ben's");
 }
 #[test]
 fn wait_against_publish() {
     model::sound("wait, publish", 3, wait_and_publish);
-    model::twin("wait, publish", "publish-without-wake", 3, wait_and_publish);
-    model::twin(
-        "wait, publish",
-        "sleep-without-looking",
-        3,
-        wait_and_publish,
-    );
+    model::twin("publish-without-wake", "a sleeper is woken");
+    model::twin("sleep-without-looking", "a sleeper is woken");
 }
 #[test]
 fn wait_against_close() {

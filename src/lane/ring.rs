@@ -387,8 +387,8 @@ impl<E> Ring<E> {
         }
     }
 
-    /// Declares `number` no event. `None` if it is resolved already, else what that overwrote.
-    pub(crate) fn void(&self, number: u64) -> Option<Option<E>> {
+    /// Declares `number` no event, unless it is resolved. Gives back what that overwrote.
+    pub(crate) fn void(&self, number: u64) -> Option<E> {
         let position = self.position(number);
         loop {
             let seen = position.load();
@@ -396,7 +396,7 @@ impl<E> Ring<E> {
                 return None;
             }
             if position.exchange(seen, Slot::void(number, seen.cell())) {
-                return Some(self.evict(position, seen));
+                return self.evict(position, seen);
             }
         }
     }

@@ -1,0 +1,531 @@
+//! The public interface, one behaviour each.
+#![cfg(not(laneway_loom))]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::Duration;
+
+use laneway::{
+    CloseReason, Closed, ConfigError, ConnectError, Connection, LimitPolicy, Received,
+    RecvTimeoutError, Router, TryRecvError, UserId,
+};
+
+fn user(name: &str) -> UserId {
+    UserId::new(name).expect("valid")
+}
+
+fn small<E: Send + Sync + 'static>() -> Router<E> {
+    Router::<E>::builder()
+        .lane_capacity(4)
+        .build()
+        .expect("valid")
+}
+
+/// Everything there is: the events, and how many numbers were missed.
+fn all<E: Clone + Send + Sync + 'static>(connection: &mut Connection<E>) -> (Vec<E>, u64) {
+    let (mut events, mut lost) = (Vec::new(), 0);
+    loop {
+        match connection.try_recv() {
+            Ok(Received::Event(delivered)) => events.push(delivered.event),
+            Ok(Received::Gap { missed, .. }) => lost += missed,
+            Ok(_) => unreachable!("no other kind"),
+            Err(_) => return (events, lost),
+        }
+    }
+}
+
+#[test]
+fn r001_every_device_of_the_user_and_nobody_else() {
+    let router = small();
+    let (ann, bob) = (router.scope(user("ann")), router.scope(user("bob")));
+    let (mut phone, mut laptop) = (ann.connect().unwrap(), ann.connect().unwrap());
+    let mut other = bob.connect().unwrap();
+    for n in 0..3 {
+        assert_eq!(ann.publish(n).unwrap().connections, 2);
+    }
+    assert_eq!(all(&mut phone), (vec![0, 1, 2], 0));
+    assert_eq!(all(&mut laptop), (vec![0, 1, 2], 0));
+    assert_eq!(all(&mut other), (vec![], 0));
+}
+
+#[test]
+fn r003_an_event_for_nobody_comes_back() {
+    let router: Router<String> = small();
+    let refused = router.scope(user("ann")).publish("hi".into()).unwrap_err();
+    assert!(refused.is_no_connections());
+    assert_eq!(refused.into_inner(), "hi");
+    assert_eq!(router.stats().refused_no_connections, 1);
+}
+
+#[test]
+fn a_lapped_reader_is_told_exactly_what_it_missed() {
+    let router = small();
+    let ann = router.scope(user("ann"));
+    let (mut quick, mut slow) = (ann.connect().unwrap(), ann.connect().unwrap());
+    let mut seen = Vec::new();
+    for n in 0..11 {
+        ann.publish(n).unwrap();
+        seen.extend(all(&mut quick).0);
+    }
+    assert_eq!(seen, (0..11).collect::<Vec<_>>());
+    assert_eq!(slow.unread(), 11);
+    assert_eq!(all(&mut slow), (vec![7, 8, 9, 10], 7));
+    assert_eq!(slow.missed(), 7);
+    assert_eq!(router.stats().missed, 7);
+}
+
+#[test]
+fn try_publish_refuses_rather_than_overwrites() {
+    let router = small();
+    let ann = router.scope(user("ann"));
+    let mut device = ann.connect().unwrap();
+    for n in 0..4 {
+        ann.try_publish(n).unwrap();
+    }
+    let full = ann.try_publish(4).unwrap_err();
+    assert!(full.is_full());
+    assert_eq!(full.into_inner(), 4);
+    assert!(matches!(device.try_recv(), Ok(Received::Event(d)) if d.number == 0));
+    assert_eq!(ann.try_publish(5).unwrap().number, 4);
+    assert_eq!(all(&mut device), (vec![1, 2, 3, 5], 0));
+}
+
+#[test]
+fn a_device_that_was_disconnected_and_forgotten_does_not_fill_the_lane() {
+    let router = small();
+    let ann = router.scope(user("ann"));
+    let lost = ann.connect().unwrap();
+    let id = lost.id();
+    let mut device = ann.connect().unwrap();
+    for n in 0..4 {
+        ann.publish(n).unwrap();
+    }
+    all(&mut device);
+    assert!(ann.try_publish(4).unwrap_err().is_full());
+    std::mem::forget(lost);
+    assert!(ann.disconnect(id, 1));
+    assert_eq!(ann.try_publish(5).unwrap().connections, 1);
+    assert_eq!(all(&mut device), (vec![5], 0));
+}
+
+#[test]
+fn r014_earlier_events_are_not_replayed_and_a_removed_connection_gets_nothing() {
+    let router = small();
+    let ann = router.scope(user("ann"));
+    let mut early = ann.connect().unwrap();
+    ann.publish(1).unwrap();
+    let mut late = ann.connect().unwrap();
+    ann.publish(2).unwrap();
+    assert!(late.id() > early.id());
+    assert_eq!(all(&mut late), (vec![2], 0));
+    assert!(ann.disconnect(early.id(), 4000));
+    let reason = CloseReason::Disconnected { code: 4000 };
+    assert_eq!(
+        early.try_recv(),
+        Err(TryRecvError::Closed(Closed { reason }))
+    );
+    assert_eq!(ann.publish(3).unwrap().connections, 1);
+    drop(early);
+    assert_eq!(all(&mut late), (vec![3], 0));
+}
+
+#[test]
+fn r013_a_connection_of_another_user_cannot_be_addressed() {
+    let router: Router<u8> = small();
+    let (ann, bob) = (router.scope(user("ann")), router.scope(user("bob")));
+    let device = bob.connect().unwrap();
+    let _ann = ann.connect().unwrap();
+    assert!(!ann.disconnect(device.id(), 1));
+    assert_eq!(bob.connection_count(), 1);
+    assert_eq!(router.stats().unknown_connections, 1);
+}
+
+#[test]
+fn r022_the_last_device_takes_the_user_out() {
+    let router: Router<u8> = small();
+    let ann = router.scope(user("ann"));
+    let (a, b) = (ann.connect().unwrap(), ann.connect().unwrap());
+    assert_eq!((router.user_count(), ann.connection_count()), (1, 2));
+    drop(a);
+    assert_eq!((router.user_count(), ann.connection_count()), (1, 1));
+    b.disconnect();
+    assert_eq!((router.user_count(), ann.connection_count()), (0, 0));
+    assert!(ann.publish(1).unwrap_err().is_no_connections());
+    let mut again = ann.connect().unwrap();
+    ann.publish(2).unwrap();
+    assert_eq!(all(&mut again), (vec![2], 0));
+    assert_eq!(router.stats().accepted, 1);
+}
+
+#[test]
+fn r024_all_devices_of_a_user_are_disconnected_at_once() {
+    let router: Router<u8> = small();
+    let ann = router.scope(user("ann"));
+    let mut devices: Vec<_> = (0..5).map(|_| ann.connect().unwrap()).collect();
+    assert_eq!(ann.disconnect_all(7), 5);
+    assert_eq!(ann.disconnect_all(7), 0);
+    for device in &mut devices {
+        let reason = CloseReason::Disconnected { code: 7 };
+        assert_eq!(device.recv(), Err(Closed { reason }));
+    }
+    assert_eq!(router.user_count(), 0);
+}
+
+#[test]
+fn r020_one_connection_too_many_is_refused_or_replaces_the_oldest() {
+    let builder = Router::<u8>::builder().max_connections_per_user(2);
+    let refusing = builder.clone().build::<u8>().unwrap();
+    let ann = refusing.scope(user("ann"));
+    let _two = (ann.connect().unwrap(), ann.connect().unwrap());
+    assert_eq!(
+        ann.connect().unwrap_err(),
+        ConnectError::TooManyConnections { limit: 2 }
+    );
+
+    let evicting = builder
+        .limit_policy(LimitPolicy::EvictOldest)
+        .build::<u8>()
+        .unwrap();
+    let ann = evicting.scope(user("ann"));
+    let (mut first, second) = (ann.connect().unwrap(), ann.connect().unwrap());
+    let third = ann.connect().unwrap();
+    assert_eq!(
+        first.recv(),
+        Err(Closed {
+            reason: CloseReason::Evicted
+        })
+    );
+    let ids: Vec<_> = ann.connections().iter().map(|c| c.id).collect();
+    assert_eq!(ids, [second.id(), third.id()]);
+}
+
+#[test]
+fn max_users_is_a_limit_and_not_a_leak() {
+    let router = Router::<u8>::builder().max_users(1).build::<u8>().unwrap();
+    let ann = router.scope(user("ann")).connect().unwrap();
+    let bob = router.scope(user("bob"));
+    assert_eq!(
+        bob.connect().unwrap_err(),
+        ConnectError::TooManyUsers { limit: 1 }
+    );
+    drop(ann);
+    assert!(bob.connect().is_ok());
+}
+
+#[test]
+fn r021_a_sweep_closes_what_neither_reads_nor_is_touched() {
+    let timeout = Some(Duration::from_secs(10));
+    let router = Router::<u8>::builder()
+        .idle_timeout(timeout)
+        .build::<u8>()
+        .unwrap();
+    let ann = router.scope(user("ann"));
+    let (mut idle, mut reading, touched) = (
+        ann.connect().unwrap(),
+        ann.connect().unwrap(),
+        ann.connect().unwrap(),
+    );
+    assert_eq!(router.sweep(Duration::from_secs(100)), 0);
+    ann.publish(1).unwrap();
+    reading.try_recv().unwrap();
+    touched.touch();
+    assert_eq!(
+        router.sweep(Duration::from_secs(90)),
+        0,
+        "a clock that jumps back closes nothing"
+    );
+    reading.touch();
+    touched.touch();
+    assert_eq!(router.sweep(Duration::from_secs(111)), 1);
+    assert_eq!(
+        idle.recv(),
+        Err(Closed {
+            reason: CloseReason::Idle
+        })
+    );
+    assert_eq!(ann.connection_count(), 2);
+}
+
+#[test]
+fn after_a_shutdown_readers_drain_and_everybody_else_is_refused() {
+    let router = small();
+    let ann = router.scope(user("ann"));
+    let mut device = ann.connect().unwrap();
+    ann.publish(1).unwrap();
+    assert_eq!(router.shutdown(), 1);
+    assert!(ann.publish(2).unwrap_err().is_closed());
+    assert!(
+        router
+            .scope(user("bob"))
+            .publish(2)
+            .unwrap_err()
+            .is_closed()
+    );
+    assert_eq!(ann.connect().unwrap_err(), ConnectError::Closed);
+    assert!(matches!(device.recv(), Ok(Received::Event(d)) if d.event == 1));
+    assert_eq!(
+        device.recv(),
+        Err(Closed {
+            reason: CloseReason::Shutdown
+        })
+    );
+}
+
+#[test]
+fn the_last_router_that_goes_shuts_down_and_wakes_who_waits() {
+    let router: Router<u8> = small();
+    let clone = router.clone();
+    let ann = router.scope(user("ann"));
+    let mut device = ann.connect().unwrap();
+    let waiting = thread::spawn(move || device.recv());
+    drop(router);
+    assert!(ann.publish(1).is_ok(), "a clone is left");
+    drop(clone);
+    assert!(matches!(waiting.join().unwrap(), Ok(Received::Event(_))));
+    assert!(ann.publish(2).unwrap_err().is_closed() || ann.connection_count() == 0);
+}
+
+#[test]
+fn a_blocked_recv_sleeps_until_an_event_a_close_or_its_time() {
+    let router: Router<u8> = small();
+    let ann = router.scope(user("ann"));
+    let mut device = ann.connect().unwrap();
+    let short = Duration::from_millis(5);
+    assert_eq!(device.recv_timeout(short), Err(RecvTimeoutError::Timeout));
+    let id = device.id();
+    let waiting = thread::spawn(move || (device.recv(), device.recv()));
+    thread::sleep(Duration::from_millis(20));
+    ann.publish(9).unwrap();
+    thread::sleep(Duration::from_millis(20));
+    assert!(ann.disconnect(id, 3));
+    let (event, end) = waiting.join().unwrap();
+    assert!(matches!(event, Ok(Received::Event(d)) if d.event == 9));
+    assert_eq!(
+        end,
+        Err(Closed {
+            reason: CloseReason::Disconnected { code: 3 }
+        })
+    );
+}
+
+#[derive(Default)]
+struct Calls(AtomicUsize);
+impl Wake for Calls {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_burst_wakes_a_task_once() {
+    let router: Router<u8> = small();
+    let ann = router.scope(user("ann"));
+    let mut device = ann.connect().unwrap();
+    let calls = Arc::new(Calls::default());
+    let waker = Waker::from(Arc::clone(&calls));
+    let mut cx = Context::from_waker(&waker);
+    for round in 1..=3 {
+        assert!(device.poll_recv(&mut cx).is_pending());
+        for n in 0..4 {
+            ann.publish(n).unwrap();
+        }
+        assert_eq!(calls.0.load(Ordering::Relaxed), round);
+        assert!(matches!(
+            device.poll_recv(&mut cx),
+            Poll::Ready(Ok(Received::Event(_)))
+        ));
+        assert_eq!(all(&mut device).0.len(), 3);
+    }
+    ann.publish(0).unwrap();
+    assert_eq!(calls.0.load(Ordering::Relaxed), 3, "nobody waits");
+}
+
+struct Panics;
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("the host's waker")
+    }
+}
+
+#[test]
+fn r016_a_waker_that_panics_hurts_neither_publisher_nor_other_devices() {
+    let router: Router<u8> = small();
+    let ann = router.scope(user("ann"));
+    let (mut bad, mut good) = (ann.connect().unwrap(), ann.connect().unwrap());
+    let calls = Arc::new(Calls::default());
+    let (panics, counts) = (
+        Waker::from(Arc::new(Panics)),
+        Waker::from(Arc::clone(&calls)),
+    );
+    assert!(
+        bad.poll_recv(&mut Context::from_waker(&panics))
+            .is_pending()
+    );
+    assert!(
+        good.poll_recv(&mut Context::from_waker(&counts))
+            .is_pending()
+    );
+    assert_eq!(ann.publish(1).unwrap().connections, 2);
+    assert_eq!(calls.0.load(Ordering::Relaxed), 1);
+    assert_eq!(all(&mut bad), (vec![1], 0));
+}
+
+/// Counts its drops.
+#[derive(Clone)]
+struct Counted(Arc<AtomicUsize>);
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn payloads_are_dropped_once_and_when_promised() {
+    let drops = Arc::new(AtomicUsize::new(0));
+    let dropped = || drops.load(Ordering::Relaxed);
+    let router = small();
+    let ann = router.scope(user("ann"));
+    let (mut a, b) = (ann.connect().unwrap(), ann.connect().unwrap());
+    for _ in 0..4 {
+        ann.publish(Counted(Arc::clone(&drops))).unwrap();
+    }
+    assert_eq!(dropped(), 0);
+    ann.publish(Counted(Arc::clone(&drops))).unwrap();
+    assert_eq!(dropped(), 1, "overwritten: dropped by the publisher");
+    assert_eq!(a.visit(1, |_, _| {}).unwrap().missed, 1);
+    assert_eq!(a.visit(2, |_, _| {}).unwrap().events, 2);
+    assert_eq!(dropped(), 1, "b has still to read");
+    drop(b);
+    assert_eq!(
+        dropped(),
+        3,
+        "b counted itself out, and nobody else was left for two of them"
+    );
+    assert_eq!(a.visit(9, |_, _| {}).unwrap().events, 2);
+    assert_eq!(dropped(), 5, "dropped by its last reader");
+    ann.publish(Counted(Arc::clone(&drops))).unwrap();
+    drop(a);
+    assert_eq!(dropped(), 6, "the last to leave leaves nothing behind");
+}
+
+#[test]
+fn settings_out_of_bounds_are_named() {
+    let builder = Router::<u8>::builder;
+    let of = |b: laneway::Builder| b.build::<u8>().map(|_| ()).unwrap_err();
+    for capacity in [0, 1, 3, 1 << 20] {
+        assert_eq!(
+            of(builder().lane_capacity(capacity)),
+            ConfigError::LaneCapacity(capacity)
+        );
+    }
+    for limit in [0, 256] {
+        let refused = of(builder().max_connections_per_user(limit));
+        assert_eq!(refused, ConfigError::MaxConnectionsPerUser(limit));
+    }
+    assert_eq!(of(builder().shards(3)), ConfigError::Shards(3));
+    assert_eq!(of(builder().max_users(0)), ConfigError::MaxUsers);
+    assert_eq!(
+        of(builder().idle_timeout(Some(Duration::ZERO))),
+        ConfigError::IdleTimeout
+    );
+}
+
+#[test]
+fn r017_ids_are_refused_rather_than_repaired() {
+    use laneway::InvalidId::{Blank, ControlCharacter, Empty, TooLong};
+    let long = "x".repeat(201);
+    let bad = [
+        ("", Empty),
+        (&*long, TooLong),
+        ("a\nb", ControlCharacter),
+        (" a", Blank),
+    ];
+    for (text, why) in bad {
+        assert_eq!(UserId::new(text), Err(why));
+    }
+    assert_eq!(UserId::new("a "), Err(Blank));
+    for text in ["a", "ünï", &"y".repeat(24), &"z".repeat(25), &long[..200]] {
+        assert_eq!(user(text).as_str(), text);
+    }
+    assert_ne!(user("Ann"), user("ann"));
+}
+
+#[test]
+fn every_capacity_laps_correctly() {
+    for capacity in [2, 4, 8, 16, 64, 256] {
+        let router = Router::<u64>::builder()
+            .lane_capacity(capacity)
+            .build()
+            .unwrap();
+        let ann = router.scope(user("ann"));
+        let (mut quick, mut slow) = (ann.connect().unwrap(), ann.connect().unwrap());
+        let total = capacity as u64 * 3 + 1;
+        for n in 0..total {
+            ann.publish(n).unwrap();
+            assert_eq!(all(&mut quick), (vec![n], 0));
+        }
+        let kept = total - capacity as u64;
+        assert_eq!(
+            all(&mut slow),
+            ((kept..total).collect(), kept),
+            "capacity {capacity}"
+        );
+    }
+}
+
+#[test]
+fn r060_threads_publish_lap_connect_and_leave_and_nothing_is_lost_or_misrouted() {
+    let router: Router<(usize, u64)> = small();
+    let users: Vec<_> = (0..4)
+        .map(|u| router.scope(user(&format!("user-{u}"))))
+        .collect();
+    let end = u64::MAX;
+    thread::scope(|s| {
+        for (u, scope) in users.iter().enumerate() {
+            let mut device = scope.connect().unwrap();
+            s.spawn(move || {
+                let (mut told, mut last) = (0, None);
+                loop {
+                    match device.recv_timeout(Duration::from_secs(20)).unwrap() {
+                        Received::Event(d) => {
+                            assert_eq!(d.event.0, u, "a foreign event");
+                            assert!(last < Some(d.number), "numbers grow");
+                            last = Some(d.number);
+                            told += 1;
+                            if d.event.1 == end {
+                                break;
+                            }
+                        }
+                        Received::Gap { missed, .. } => told += missed,
+                        _ => unreachable!("no other kind"),
+                    }
+                }
+                assert!(
+                    told >= 20_001,
+                    "every event was delivered or told as missed: {told}"
+                );
+            });
+            let publish = move |half: u64| {
+                for n in 0..10_000 {
+                    scope.publish((u, half * 10_000 + n)).unwrap();
+                }
+            };
+            let publishers = [0, 1].map(|half| s.spawn(move || publish(half)));
+            s.spawn(move || {
+                for _ in 0..500 {
+                    let mut visitor = scope.connect().unwrap();
+                    assert!(
+                        all(&mut visitor).0.iter().all(|e| e.0 == u),
+                        "a foreign event"
+                    );
+                }
+                publishers.into_iter().for_each(|p| p.join().unwrap());
+                scope.publish((u, end)).unwrap();
+            });
+        }
+    });
+    assert_eq!(router.stats().accepted, 80_004);
+    assert_eq!((router.user_count(), router.stats().connections), (0, 0));
+}
