@@ -41,6 +41,10 @@ impl Default for Builder {
     }
 }
 
+pub(crate) fn is_lane_capacity(events: usize) -> bool {
+    (2..=65_536).contains(&events) && events.is_power_of_two()
+}
+
 impl Builder {
     /// Events that a lane holds before it overwrites: a power of two from 2 to 65 536. Default 64.
     pub fn lane_capacity(mut self, events: usize) -> Self {
@@ -80,7 +84,7 @@ impl Builder {
     ///
     /// [`ConfigError`] names the setting that is out of its bounds.
     pub fn build<E: Send + Sync + 'static>(self) -> Result<Router<E>, ConfigError> {
-        if !(2..=65_536).contains(&self.lane_capacity) || !self.lane_capacity.is_power_of_two() {
+        if !is_lane_capacity(self.lane_capacity) {
             return Err(ConfigError::LaneCapacity(self.lane_capacity));
         }
         if !(1..=255).contains(&self.max_connections_per_user) {

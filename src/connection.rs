@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use crate::error::{CloseReason, Closed, RecvTimeoutError, TryRecvError};
 use crate::id::{ConnectionId, ThreadId, UserId};
 use crate::lane::member::Member;
-use crate::lane::{Step, Value};
+use crate::lane::{Entered, Reader, Step};
 use crate::router::{Core, User};
+use crate::stats::ConnectionStats;
 use crate::sync::Ordering;
 
 /// What a connection receives.
@@ -45,7 +46,7 @@ pub struct Connection<E: Send + Sync + 'static> {
     core: Arc<Core<E>>,
     user: Arc<User<E>>,
     member: Arc<Member>,
-    cursor: u64,
+    reader: Reader,
     /// A registration in the lane that is to be taken back.
     parked: bool,
     blocking: Option<(OsThreadId, Waker)>,
@@ -74,7 +75,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
             core,
             user,
             member,
-            cursor,
+            reader: Reader::new(cursor),
             parked: false,
             blocking: None,
         }
@@ -98,12 +99,17 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// Numbers not read yet. Wait-free.
     #[must_use]
     pub fn unread(&self) -> u64 {
-        self.user.lane.unread(self.cursor)
+        self.user.lane.unread(self.reader.cursor)
     }
     /// Numbers it was told it missed. Wait-free.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.member.missed.load(Ordering::Relaxed)
+    }
+    /// Where its numbers went. Wait-free.
+    #[must_use]
+    pub fn stats(&self) -> ConnectionStats {
+        self.user.lane.stats(&self.member, &self.reader)
     }
     /// Counts as activity at the next sweep. Wait-free.
     pub fn touch(&self) {
@@ -112,12 +118,39 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// Disconnects, as dropping does. Lock-free; takes at most `lane_capacity` steps.
     pub fn disconnect(self) {}
 
-    fn step<R>(&mut self, f: impl FnOnce(u64, Value<'_, E>) -> R) -> Step<R> {
+    /// The next event's number and the event, held in place.
+    #[inline]
+    fn next_entry(&mut self) -> Result<(u64, Entered<'_, E>), Step> {
         if self.parked {
-            self.parked = false;
-            self.user.lane.unpark(&self.member);
+            self.unpark();
         }
-        self.user.lane.read(&self.member, &mut self.cursor, f)
+        match self.user.lane.read(&self.member, &mut self.reader) {
+            Ok(entered) => Ok(entered),
+            Err(step) => Err(Self::tidy(&self.core, &self.user, &self.member, step)),
+        }
+    }
+
+    /// Takes the registration in the lane back.
+    #[cold]
+    fn unpark(&mut self) {
+        self.parked = false;
+        self.user.lane.unpark(&self.member);
+    }
+
+    /// Counts and closes what a step that read nothing asks for.
+    #[cold]
+    fn tidy(core: &Core<E>, user: &Arc<User<E>>, member: &Member, step: Step) -> Step {
+        match step {
+            Step::Overrun => {
+                core.close(user, member, CloseReason::Overrun);
+                Step::Closed(member.close_reason())
+            }
+            Step::Gap(missed) => {
+                core.counters.missed.fetch_add(missed, Ordering::Relaxed);
+                Step::Gap(missed)
+            }
+            step => step,
+        }
     }
 
     /// Reads up to `max` events in place, in order, without cloning; `f` gets the number and the
@@ -134,20 +167,16 @@ impl<E: Send + Sync + 'static> Connection<E> {
             missed: 0,
         };
         while visited.events < max {
-            let step = self.step(|number, value| match &value {
-                Value::Last(event) => f(number, event),
-                Value::Shared(event) => f(number, event),
-            });
-            match step {
-                Step::Read(()) => visited.events += 1,
-                Step::Gap(missed) => {
+            match self.next_entry() {
+                Ok((number, entered)) => f(number, entered.get()),
+                Err(Step::Gap(missed)) => {
                     visited.missed = missed;
                     break;
                 }
-                Step::Empty => break,
-                Step::Closed(_) if visited.events > 0 => break,
-                Step::Closed(reason) => return Err(Closed { reason }),
+                Err(Step::Closed(reason)) if visited.events == 0 => return Err(Closed { reason }),
+                Err(_) => break,
             }
+            visited.events += 1;
         }
         Ok(visited)
     }
@@ -173,18 +202,14 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     ///
     /// [`TryRecvError::Empty`] now, or [`TryRecvError::Closed`] for good.
     pub fn try_recv(&mut self) -> Result<Received<E>, TryRecvError> {
-        let step = self.step(|number, value| {
-            let event = match value {
-                Value::Last(event) => event,
-                Value::Shared(event) => event.clone(),
-            };
-            Delivered { number, event }
-        });
-        match step {
-            Step::Read(delivered) => Ok(Received::Event(delivered)),
-            Step::Gap(missed) => Ok(Received::Gap { missed }),
-            Step::Empty => Err(TryRecvError::Empty),
-            Step::Closed(reason) => Err(TryRecvError::Closed(Closed { reason })),
+        match self.next_entry() {
+            Ok((number, entered)) => {
+                let event = entered.into_event();
+                Ok(Received::Event(Delivered { number, event }))
+            }
+            Err(Step::Gap(missed)) => Ok(Received::Gap { missed }),
+            Err(Step::Closed(reason)) => Err(TryRecvError::Closed(Closed { reason })),
+            Err(Step::Empty | Step::Overrun) => Err(TryRecvError::Empty),
         }
     }
 
@@ -206,6 +231,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     /// # Errors
     ///
     /// [`RecvTimeoutError::Timeout`] if nothing came, else as [`recv`](Self::recv).
+    #[allow(clippy::disallowed_methods)] // The one clock.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Received<E>, RecvTimeoutError> {
         match self.recv_until(Instant::now().checked_add(timeout)) {
             Some(done) => done.map_err(RecvTimeoutError::Closed),
@@ -213,6 +239,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
         }
     }
 
+    #[allow(clippy::disallowed_methods)] // The one place that sleeps.
     fn recv_until(&mut self, deadline: Option<Instant>) -> Option<Result<Received<E>, Closed>> {
         loop {
             match self.try_recv() {
@@ -248,7 +275,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     }
 
     fn park(&mut self, waker: &Waker) -> bool {
-        self.parked = self.user.lane.park(&self.member, self.cursor, waker);
+        self.parked = self.user.lane.park(&self.member, self.reader.cursor, waker);
         self.parked
     }
 
@@ -268,6 +295,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     }
 
     /// The next event or gap as a future. Dropping the future loses nothing.
+    #[allow(clippy::should_implement_trait)] // As the streams of futures crates name it.
     pub fn next(&mut self) -> Next<'_, E> {
         Next { connection: self }
     }
@@ -292,11 +320,11 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
 impl<E: Send + Sync + 'static> Drop for Connection<E> {
     fn drop(&mut self) {
         if self.parked {
-            self.user.lane.unpark(&self.member);
+            self.unpark();
         }
         self.core
             .close(&self.user, &self.member, CloseReason::Dropped);
-        self.user.lane.count_out(&self.member, self.cursor);
+        self.user.lane.count_out(&self.member, self.reader.cursor);
     }
 }
 
@@ -326,8 +354,8 @@ impl<E: Clone + Send + Sync + 'static> Future for Next<'_, E> {
 impl<E: Send + Sync + 'static> Drop for Next<'_, E> {
     fn drop(&mut self) {
         // A cancelled wait takes its registration back, so publishers stop looking for it.
-        if std::mem::take(&mut self.connection.parked) {
-            self.connection.user.lane.unpark(&self.connection.member);
+        if self.connection.parked {
+            self.connection.unpark();
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::scope::BatchDelivery;
+
 /// Why a connection was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -20,6 +22,11 @@ pub enum CloseReason {
     Evicted,
     /// A sweep found it idle. What it has not read is cut off.
     Idle,
+    /// It was a whole lane late when a critical event that it had not read was overwritten. What
+    /// it has not read is cut off.
+    Overrun,
+    /// Its lane used up its numbers. What it has not read is cut off; connect again.
+    Exhausted,
     /// The router was shut down or its last handle dropped. Told once everything accepted before
     /// has been read.
     Shutdown,
@@ -32,6 +39,8 @@ impl CloseReason {
             Self::Evicted => 2,
             Self::Idle => 3,
             Self::Shutdown => 4,
+            Self::Overrun => 5,
+            Self::Exhausted => 6,
             Self::Disconnected { code } => 1 << 16 | u64::from(code),
         }
     }
@@ -42,6 +51,8 @@ impl CloseReason {
             2 => Self::Evicted,
             3 => Self::Idle,
             4 => Self::Shutdown,
+            5 => Self::Overrun,
+            6 => Self::Exhausted,
             code => Self::Disconnected { code: code as u16 },
         }
     }
@@ -55,6 +66,8 @@ impl fmt::Display for CloseReason {
             Self::Evicted => f.write_str("replaced by a newer connection"),
             Self::Idle => f.write_str("idle for too long"),
             Self::Shutdown => f.write_str("the router was shut down"),
+            Self::Overrun => f.write_str("too late for a critical event"),
+            Self::Exhausted => f.write_str("the lane used up its numbers"),
         }
     }
 }
@@ -116,7 +129,7 @@ impl Error for RecvTimeoutError {}
 /// An event that was not accepted. Nobody has observed anything of it.
 #[non_exhaustive]
 pub enum PublishError<E> {
-    /// The user has no live connection.
+    /// The user has no live connection, or none of those that the event is for.
     NoConnections(E),
     /// `try_publish` would have overwritten an event that a live connection has not read; or, for
     /// either form, every cell of the lane was in the hands of a stopped thread.
@@ -167,6 +180,28 @@ impl<E> fmt::Display for PublishError<E> {
 }
 impl<E> Error for PublishError<E> {}
 
+/// A batch that was not accepted as a whole.
+#[non_exhaustive]
+pub struct BatchError<E> {
+    /// What was accepted before.
+    pub delivery: BatchDelivery,
+    /// The event that was refused, and why.
+    pub error: PublishError<E>,
+}
+
+impl<E> fmt::Debug for BatchError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BatchError({:?}, {:?})", self.delivery, self.error)
+    }
+}
+
+impl<E> fmt::Display for BatchError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "after {} events: {}", self.delivery.events, self.error)
+    }
+}
+impl<E> Error for BatchError<E> {}
+
 /// Why a connection was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -181,6 +216,8 @@ pub enum ConnectError {
         /// The limit.
         limit: usize,
     },
+    /// The lane capacity asked for is not a power of two from 2 to 65 536.
+    LaneCapacity(usize),
     /// The router was shut down.
     Closed,
 }
@@ -192,6 +229,7 @@ impl fmt::Display for ConnectError {
                 write!(f, "the user has {limit} connections already")
             }
             Self::TooManyUsers { limit } => write!(f, "{limit} users are online already"),
+            Self::LaneCapacity(n) => ConfigError::LaneCapacity(*n).fmt(f),
             Self::Closed => f.write_str("the router was shut down"),
         }
     }

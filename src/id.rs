@@ -1,7 +1,7 @@
 //! The id newtypes. Whatever passes a constructor is kept byte for byte.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::error::InvalidId;
@@ -41,6 +41,35 @@ impl Text {
         } else {
             Self::Shared(text.into())
         })
+    }
+
+    /// Equal texts have equal forms, so two inline ones are compared as whole words.
+    #[inline]
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Inline { len, bytes },
+                Self::Inline {
+                    len: other_len,
+                    bytes: other_bytes,
+                },
+            ) => len == other_len && bytes == other_bytes,
+            _ => self.as_bytes() == other.as_bytes(),
+        }
+    }
+
+    /// For the table, which is the router's own: an inline text is hashed as whole words. The
+    /// zeros behind it are no characters that an id may have.
+    #[inline]
+    fn hash_words<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Inline { bytes, .. } => {
+                for word in bytes.as_chunks::<8>().0 {
+                    state.write_u64(u64::from_ne_bytes(*word));
+                }
+            }
+            Self::Shared(text) => state.write(text.as_bytes()),
+        }
     }
 
     fn as_bytes(&self) -> &[u8] {
@@ -90,7 +119,7 @@ macro_rules! id {
         }
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
-                self.as_bytes() == other.as_bytes()
+                self.0.is(&other.0)
             }
         }
         impl Eq for $name {}
@@ -132,6 +161,15 @@ macro_rules! id {
             }
         }
     };
+}
+
+impl UserId {
+    /// Its hash in one router.
+    pub(crate) fn hash_with(&self, hasher: &impl BuildHasher) -> u64 {
+        let mut state = hasher.build_hasher();
+        self.0.hash_words(&mut state);
+        state.finish()
+    }
 }
 
 id! {

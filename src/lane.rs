@@ -6,21 +6,25 @@
 
 pub(crate) mod member;
 mod ring;
+mod segments;
 mod word;
 
 #[cfg(all(test, laneway_loom))]
 mod models;
 
+use std::fmt;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use crate::error::CloseReason;
+use crate::id::ConnectionId;
+use crate::stats::ConnectionStats;
 use crate::sync::{AtomicU64, Ordering, SPINS, broken, pause, pin};
 use crate::table::storage::{Link, Owned, View};
 use member::Member;
-pub(crate) use ring::Value;
-use ring::{Found, Ring};
+pub(crate) use ring::Entered;
+use ring::{Claim, Filling, Found, Ring};
 use word::State;
 
 /// Numbers one `publish` may lose to others before it hands its event back.
@@ -35,12 +39,47 @@ pub(crate) struct Accepted {
     pub(crate) connections: u8,
 }
 
+/// The connections that an event is for, if not for all of its user's.
+pub(crate) type Audience = SmallVec<[ConnectionId; 2]>;
+
+/// A number with a cell for its event; `None`: it could not be used.
+type Claimed<'a, E> = Option<(State, Claim<'a, E>)>;
+
+/// How an event is to be appended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// Overwrite what a late connection has not read, rather than refuse.
+    pub(crate) evict: bool,
+    /// Nobody may miss it and stay connected.
+    pub(crate) critical: bool,
+    /// Wake sleepers; else that is still owed.
+    pub(crate) wake: bool,
+}
+
+impl Terms {
+    pub(crate) const OVERWRITE: Self = Self {
+        evict: true,
+        critical: false,
+        wake: true,
+    };
+    pub(crate) const REFUSE: Self = Self {
+        evict: false,
+        ..Self::OVERWRITE
+    };
+    pub(crate) const CRITICAL: Self = Self {
+        critical: true,
+        ..Self::OVERWRITE
+    };
+}
+
 /// Why a lane did not take an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Vacant,
     Full,
     Closed,
+    /// There are no more numbers.
+    Exhausted,
 }
 
 /// Why a connection could not join.
@@ -50,22 +89,64 @@ pub(crate) enum JoinError {
     Limit,
 }
 
-/// One step of a reader.
+/// What closing a connection did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Departure {
+    /// Somebody else had closed it.
+    Before,
+    OneOfSeveral,
+    /// The lane is closed and empty now. It had accepted so many events, less those that are
+    /// given up late.
+    Last {
+        accepted: u64,
+    },
+}
+
+/// What a reader got instead of an event.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step<R> {
-    Read(R),
+pub(crate) enum Step {
     Gap(u64),
     Empty,
+    /// A critical event was overwritten before it was read; the connection is to be closed.
+    Overrun,
     Closed(CloseReason),
 }
 
-/// One user's bounded, sequenced log.
-pub(crate) struct Lane<E> {
-    state: AtomicU64,
-    ring: Ring<E>,
-    members: Link<(), Members>,
-    voided: AtomicU64,
+/// How far a connection has come. Its owner's alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader {
+    /// The next number to read.
+    pub(crate) cursor: u64,
+    /// Events read.
+    pub(crate) delivered: u64,
+    /// Numbers passed that were no event, or an event for others.
+    pub(crate) stepped_over: u64,
 }
+
+impl Reader {
+    pub(crate) fn new(cursor: u64) -> Self {
+        Self {
+            cursor,
+            delivered: 0,
+            stepped_over: 0,
+        }
+    }
+}
+
+/// One user's bounded, sequenced log.
+// In the order of the ring's own fields, so that the state stands beside the hot cell, which the
+// same threads write, and away from what readers only read.
+#[repr(C)]
+pub(crate) struct Lane<E> {
+    members: Link<(), Members>,
+    /// Numbers given up by their owners, and whether the lane's figures were taken over.
+    voided: AtomicU64,
+    ring: Ring<E>,
+    state: AtomicU64,
+}
+
+/// Set in `voided` once the figures of a lane were taken over.
+const RETIRED: u64 = 1 << 63;
 
 impl<E> Lane<E> {
     pub(crate) fn new(capacity: usize) -> Self {
@@ -88,52 +169,107 @@ impl<E> Lane<E> {
 
     // ---- publishing ----
 
-    /// Appends `event` for every live connection, overwriting what a late one has not read.
+    /// Appends `event` for its audience, or for everybody. Takes the event out of its option if, and
+    /// only if, it is accepted. Adds to `late` the numbers it gave up after the lane's figures were
+    /// taken over.
     ///
-    /// This is the only function that appends to a lane, in its two modes: with `evict` unset it
-    /// refuses rather than overwrites, and then nobody observes anything.
-    pub(crate) fn append(&self, mut event: E, evict: bool) -> Result<Accepted, (Refusal, E)> {
+    /// This is the only function that appends to a lane. Without `evict` it refuses rather than
+    /// overwrites, and then nobody observes anything.
+    pub(crate) fn append(
+        &self,
+        event: &mut Option<E>,
+        audience: Option<&Audience>,
+        terms: Terms,
+        late: &mut u64,
+    ) -> Result<Accepted, Refusal> {
         for _ in 0..ATTEMPTS {
-            let (state, claim) = if evict {
-                // Acquire: what closed connections marked before this number is visible from here on.
-                let state = State(self.state.fetch_add(State::ONE_NUMBER, Ordering::AcqRel));
-                if state.is_closed() || state.live() == 0 {
-                    self.abandon(state.seq());
-                    return Err((Self::refusal(state), event));
-                }
-                let Some(claim) = self.ring.claim(state.seq(), true) else {
-                    self.abandon(state.seq());
-                    continue;
-                };
-                (state, claim)
+            let claimed = if terms.evict {
+                self.claim_next(late)?
             } else {
-                match self.claim_free() {
-                    Ok(Some(claimed)) => claimed,
-                    Ok(None) => continue,
-                    Err(refusal) => return Err((refusal, event)),
-                }
+                self.claim_free()?
             };
-            match self.ring.fill(&claim, state.live(), event) {
-                Ok(evicted) => {
-                    if state.waiting() > 0 && !broken("publish-without-wake") {
-                        self.wake();
-                    }
-                    // Last, because the host's `Drop` may panic or publish.
-                    drop(evicted);
-                    let number = self.public(state.seq());
-                    return Ok(Accepted {
-                        number,
-                        connections: state.live(),
-                    });
-                }
-                Err((back, evicted)) => {
-                    self.voided.fetch_add(1, Ordering::Relaxed);
-                    drop(evicted);
-                    event = back;
+            let Some((state, claim)) = claimed else {
+                continue;
+            };
+            let mut connections = state.live();
+            if let Some(audience) = audience {
+                // Counted after the claim: who is open now was live at the claim.
+                connections = self.count_open(audience);
+                if connections == 0 {
+                    drop(claim.release());
+                    self.abandon(state.seq(), late);
+                    return Err(Refusal::Vacant);
                 }
             }
+            let entry = Filling {
+                readers: state.live(),
+                critical: terms.critical,
+                audience,
+            };
+            let mut evicted = None;
+            if self.ring.fill(&claim, entry, event, &mut evicted) {
+                if state.waiting() > 0 && terms.wake && !broken("publish-without-wake") {
+                    self.wake();
+                }
+                // Last, because the host's `Drop` may panic or publish.
+                drop(evicted);
+                return Ok(Accepted {
+                    number: self.public(state.seq()),
+                    connections,
+                });
+            }
+            self.abandon(state.seq(), late);
         }
-        Err((Refusal::Full, event))
+        Err(Refusal::Full)
+    }
+
+    /// The listed connections that `wanted` picks.
+    pub(crate) fn select(&self, wanted: impl Fn(&Member) -> bool) -> Audience {
+        let mut audience = Audience::new();
+        self.for_each(|member| {
+            if member.is_open() && wanted(member) {
+                audience.push(member.id);
+            }
+        });
+        audience
+    }
+
+    #[cold]
+    fn count_open(&self, audience: &Audience) -> u8 {
+        let mut open = 0;
+        self.for_each(|m| open += u8::from(m.is_open() && audience.contains(&m.id)));
+        open
+    }
+
+    /// Wakes sleepers, if there are any.
+    pub(crate) fn wake_sleepers(&self) {
+        if self.load().waiting() > 0 {
+            self.wake();
+        }
+    }
+
+    /// Claims the next number, whatever it overwrites. `Ok(None)`: it could not be used.
+    #[inline]
+    fn claim_next(&self, late: &mut u64) -> Result<Claimed<'_, E>, Refusal> {
+        // Acquire: what closed connections marked before this number is visible from here on.
+        let state = State(self.state.fetch_add(State::ONE_NUMBER, Ordering::AcqRel));
+        if state.is_closed() && state.live() == 0 {
+            // Behind the end of the lane, where nobody counts or reads.
+            return Err(Refusal::Vacant);
+        }
+        if state.is_closed() || state.live() == 0 {
+            self.abandon(state.seq(), late);
+            return Err(Self::refusal(state));
+        }
+        if state.seq() >= State::LAST_NUMBER {
+            self.abandon(state.seq(), late);
+            return Err(Refusal::Exhausted);
+        }
+        let claim = self.ring.claim(state.seq(), true);
+        if claim.is_none() {
+            self.abandon(state.seq(), late);
+        }
+        Ok(claim.map(|claim| (state, claim)))
     }
 
     fn refusal(state: State) -> Refusal {
@@ -145,10 +281,13 @@ impl<E> Lane<E> {
     }
 
     /// Claims the next number only if its cell is free. `Ok(None)`: somebody was faster.
-    fn claim_free(&self) -> Result<Option<(State, ring::Claim)>, Refusal> {
+    fn claim_free(&self) -> Result<Claimed<'_, E>, Refusal> {
         let mut state = self.load();
         if state.is_closed() || state.live() == 0 {
             return Err(Self::refusal(state));
+        }
+        if state.seq() >= State::LAST_NUMBER {
+            return Err(Refusal::Exhausted);
         }
         let number = state.seq();
         let before = number - self.ring.capacity();
@@ -176,7 +315,7 @@ impl<E> Lane<E> {
                 Err(now) => state = State(now),
             }
             if state.seq() != number || state.is_closed() || state.live() == 0 {
-                drop(self.ring.release(&claim));
+                drop(claim.release());
                 return Ok(None);
             }
         }
@@ -203,8 +342,11 @@ impl<E> Lane<E> {
 
     /// Gives up a number of the caller's own. Only the owner counts it, and so exactly once,
     /// whoever resolves it: a later lap may have passed over it without a word.
-    fn abandon(&self, number: u64) {
-        self.voided.fetch_add(1, Ordering::Relaxed);
+    #[cold]
+    fn abandon(&self, number: u64, late: &mut u64) {
+        if self.voided.fetch_add(1, Ordering::AcqRel) & RETIRED != 0 {
+            *late += 1;
+        }
         drop(self.ring.void(number));
     }
 
@@ -221,56 +363,66 @@ impl<E> Lane<E> {
 
     // ---- reading ----
 
-    /// Reads the next event of a connection, which stands at `cursor`.
-    pub(crate) fn read<R>(
+    /// Gets a connection into its next event.
+    #[inline]
+    pub(crate) fn read(
         &self,
         member: &Member,
-        cursor: &mut u64,
-        f: impl FnOnce(u64, Value<'_, E>) -> R,
-    ) -> Step<R> {
-        let mut f = Some(f);
+        reader: &mut Reader,
+    ) -> Result<(u64, Entered<'_, E>), Step> {
         loop {
-            let number = *cursor;
-            // The cursor moves before the host's code runs, so a panic there passes the event.
-            let mut entered = false;
-            let found = self.ring.read(
-                number,
-                || member.is_open() || broken("read-after-close"),
-                |value| {
-                    entered = true;
-                    *cursor = number + 1;
-                    member.cursor.store(number + 1, Ordering::Release);
-                    f.take().map(|f| f(self.public(number), value))
-                },
-            );
-            debug_assert_eq!(entered, matches!(found, Some(Found::Read(_))));
-            match found {
-                Some(Found::Read(Some(read))) => return Step::Read(read),
-                Some(Found::Void | Found::Read(None)) => self.advance(member, cursor, number + 1),
-                Some(Found::Lapped) => {
-                    if let Some(reason) = member.closed() {
-                        return Step::Closed(reason);
+            let number = reader.cursor;
+            let counted = || member.is_open() || broken("read-after-close");
+            match self.ring.enter(number, member.id, counted) {
+                Ok(entered) => {
+                    // The cursor moves first, so that a panic in the host's code passes the event.
+                    Self::advance(member, reader, number + 1);
+                    if entered.mine {
+                        reader.delivered += 1;
+                        return Ok((self.public(number), entered));
                     }
-                    return Step::Gap(self.skip(member, cursor));
+                    reader.stepped_over += 1;
                 }
-                Some(Found::Unresolved) => match self.unresolved(member, number) {
-                    Some(step) => return step,
-                    None => pause(),
-                },
-                None => {
-                    return Step::Closed(member.closed().unwrap_or(CloseReason::Dropped));
+                Err(found) => {
+                    if let Some(step) = self.go_on(member, reader, found) {
+                        return Err(step);
+                    }
                 }
             }
         }
     }
 
-    fn advance(&self, member: &Member, cursor: &mut u64, to: u64) {
-        *cursor = to;
+    /// What comes of a number that was not read; `None` to look again.
+    #[cold]
+    fn go_on(&self, member: &Member, reader: &mut Reader, found: Found) -> Option<Step> {
+        match found {
+            // A closed lane's numbers are void, and not this connection's.
+            Found::Void if !member.is_open() => return Some(Step::Closed(member.close_reason())),
+            Found::Void => {
+                reader.stepped_over += 1;
+                Self::advance(member, reader, reader.cursor + 1);
+            }
+            Found::Lapped => return Some(self.lapped(member, reader)),
+            Found::Unresolved => {
+                let step = self.unresolved(member, reader.cursor);
+                if step.is_none() {
+                    pause();
+                }
+                return step;
+            }
+            Found::Closed => return Some(Step::Closed(member.close_reason())),
+        }
+        None
+    }
+
+    #[inline]
+    fn advance(member: &Member, reader: &mut Reader, to: u64) {
+        reader.cursor = to;
         member.cursor.store(to, Ordering::Release);
     }
 
     /// What to tell a reader whose number nobody has resolved; `None` to look again.
-    fn unresolved<R>(&self, member: &Member, number: u64) -> Option<Step<R>> {
+    fn unresolved(&self, member: &Member, number: u64) -> Option<Step> {
         let state = self.load();
         if let Some(reason) = member.closed() {
             return Some(Step::Closed(reason));
@@ -283,7 +435,9 @@ impl<E> Lane<E> {
                 Step::Empty
             });
         }
-        if (number + 1..state.seq()).any(|beyond| self.ring.is_resolved(beyond)) {
+        // At most a lap is looked at: a whole lap later somebody else has passed.
+        let end = state.seq().min(number + self.ring.capacity() + 1);
+        if (number + 1..end).any(|beyond| self.ring.is_resolved(beyond)) {
             self.resolve(number);
             return None;
         }
@@ -295,24 +449,52 @@ impl<E> Lane<E> {
         }
     }
 
-    /// Moves a lapped cursor to the oldest number that cannot have been overwritten.
-    fn skip(&self, member: &Member, cursor: &mut u64) -> u64 {
-        let from = *cursor;
+    /// Moves a lapped cursor to the oldest number that cannot have been overwritten, or to a
+    /// critical event before that.
+    fn lapped(&self, member: &Member, reader: &mut Reader) -> Step {
+        if let Some(reason) = member.closed() {
+            return Step::Closed(reason);
+        }
+        let from = reader.cursor;
         let capacity = self.ring.capacity();
         // A lap was claimed before the entry could be overwritten, so this is above `from`.
-        let to = (self.load().seq() - capacity).max(from + 1);
+        let mut to = (self.load().seq() - capacity).max(from + 1);
+        if !broken("skip-critical") {
+            to = self.ring.first_critical(from + 1, to).unwrap_or(to);
+        }
+        // After the search: a critical event that was overwritten before it left its note earlier.
+        if self.ring.has_lost(from) {
+            return Step::Overrun;
+        }
         for number in from.max(to.saturating_sub(capacity))..to {
             drop(self.ring.count_out(number));
         }
         let missed = to - from;
         member.missed.fetch_add(missed, Ordering::Relaxed);
-        self.advance(member, cursor, to);
-        missed
+        Self::advance(member, reader, to);
+        Step::Gap(missed)
+    }
+
+    /// Whether a connection has lost a critical event that it had not read.
+    pub(crate) fn is_overrun(&self, member: &Member) -> bool {
+        self.ring.has_lost(member.cursor.load(Ordering::Acquire))
     }
 
     /// Numbers not yet read by a connection that stands at `cursor`.
     pub(crate) fn unread(&self, cursor: u64) -> u64 {
         self.load().seq().saturating_sub(cursor)
+    }
+
+    /// Where the numbers of one connection went.
+    pub(crate) fn stats(&self, member: &Member, reader: &Reader) -> ConnectionStats {
+        let end = member.left_at().unwrap_or_else(|| self.load().seq());
+        ConnectionStats {
+            numbers: end - member.joined_at,
+            delivered: reader.delivered,
+            stepped_over: reader.stepped_over,
+            missed: member.missed.load(Ordering::Relaxed),
+            unread: end.saturating_sub(reader.cursor),
+        }
     }
 
     // ---- waiting ----
@@ -362,22 +544,30 @@ impl<E> Lane<E> {
 
     // ---- joining and leaving ----
 
-    /// Counts one more connection and gives the number of the first event it will get.
-    pub(crate) fn join(&self, limit: u8) -> Result<u64, JoinError> {
+    /// Counts one more connection. Gives the number of the first event it will get, and whether
+    /// nobody was there before it.
+    pub(crate) fn join(&self, limit: u8) -> Result<(u64, bool), JoinError> {
         let mut state = self.load();
         loop {
-            if state.is_closed() {
+            if state.is_closed() && !broken("join-closed") {
                 return Err(JoinError::Closed);
             }
             if state.live() >= limit {
                 return Err(JoinError::Limit);
+            }
+            if broken("join-in-two-steps") {
+                self.state.fetch_add(State::ONE_LIVE, Ordering::AcqRel);
+                return Ok((state.seq(), state.live() == 0));
             }
             let next = state.0 + State::ONE_LIVE;
             match self
                 .state
                 .compare_exchange(state.0, next, Ordering::AcqRel, Ordering::Acquire)
             {
-                Ok(_) => return Ok(state.seq()),
+                Ok(_) if broken("join-then-look") => {
+                    return Ok((self.load().seq(), state.live() == 0));
+                }
+                Ok(_) => return Ok((state.seq(), state.live() == 0)),
                 Err(now) => state = State(now),
             }
         }
@@ -436,21 +626,22 @@ impl<E> Lane<E> {
         }
     }
 
-    /// Closes one connection from anywhere: `None` if it was closed before, else whether the lane
-    /// is vacant and closed now.
-    pub(crate) fn close(&self, member: &Member, reason: CloseReason) -> Option<bool> {
+    /// Closes one connection from anywhere.
+    pub(crate) fn close(&self, member: &Member, reason: CloseReason) -> Departure {
         if !member.mark(reason) {
-            return None;
+            return Departure::Before;
         }
         let (seq, last) = self.depart();
         member.set_left_at(seq);
         member.wake.wake();
         if last {
             self.vacate(seq);
-        } else {
-            self.relist(|members| members.retain(|m| m.id != member.id));
+            let voided = self.voided.swap(RETIRED, Ordering::AcqRel);
+            let accepted = self.public(seq) - voided;
+            return Departure::Last { accepted };
         }
-        Some(last)
+        self.relist(|members| members.retain(|m| m.id != member.id));
+        Departure::OneOfSeveral
     }
 
     /// Counts a closed connection, which stands at `cursor`, out of what it has not read.
@@ -484,6 +675,53 @@ impl<E> Lane<E> {
 
     // ---- figures ----
 
+    /// The words of the lane, for people.
+    pub(crate) fn dump(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        let state = self.load();
+        writeln!(
+            out,
+            "  seq {} live {} waiting {} closed {} voided {}",
+            self.public(state.seq()),
+            state.live(),
+            state.waiting(),
+            state.is_closed(),
+            self.voided.load(Ordering::Relaxed) & !RETIRED,
+        )?;
+        let mut done = Ok(());
+        self.for_each(|m| {
+            if done.is_ok() {
+                done = writeln!(
+                    out,
+                    "  connection {} at {} missed {} {:?} {:?}",
+                    m.id,
+                    self.public(m.cursor.load(Ordering::Acquire)),
+                    m.missed.load(Ordering::Relaxed),
+                    m.thread,
+                    m.closed(),
+                );
+            }
+        });
+        done?;
+        let first = (state.seq() - self.ring.capacity()).max(self.ring.capacity());
+        for number in first..state.seq() {
+            writeln!(
+                out,
+                "  {}: {}",
+                self.public(number),
+                self.ring.describe(number)
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Goes on from so many numbers before the last one.
+    #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
+    pub(crate) fn skip_to_last(&self, before: u64) {
+        let on = State::LAST_NUMBER - before - self.load().seq();
+        self.state
+            .fetch_add(on * State::ONE_NUMBER, Ordering::AcqRel);
+    }
+
     #[cfg(all(test, laneway_loom))]
     pub(crate) fn is_closed(&self) -> bool {
         self.load().is_closed()
@@ -493,9 +731,12 @@ impl<E> Lane<E> {
         self.load().live().into()
     }
 
-    /// Events accepted so far.
+    /// Events accepted so far, unless the figures were taken over.
     pub(crate) fn accepted(&self) -> u64 {
-        let numbers = self.public(self.load().seq());
-        numbers.saturating_sub(self.voided.load(Ordering::Relaxed))
+        let voided = self.voided.load(Ordering::Acquire);
+        if voided & RETIRED != 0 {
+            return 0;
+        }
+        self.public(self.load().seq()).saturating_sub(voided)
     }
 }

@@ -83,13 +83,15 @@
 //!
 //! | method | guarantee |
 //! |---|---|
-//! | `Router::scope`, `user_count`, `is_shut_down` | wait-free |
-//! | `UserScope::publish`, `try_publish` | lock-free; at most 16 numbers, then the event comes back |
+//! | `Router::scope`, `to_user`, `user_count`, `is_shut_down` | wait-free |
+//! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
+//! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |
 //! | `UserScope::connect`, `connect_with`, `disconnect`, `disconnect_all` | lock-free |
-//! | `UserScope::connections`, `connection_count`, `Router::stats`, `for_each_user`, `sweep`, `shutdown` | lock-free, linear in what they walk |
+//! | `UserScope::connections`, `connection_count`, `dump`, `Router::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
 //! | `Connection::try_recv`, `poll_recv`, `visit`, `drain`, drop | lock-free; a gap or a drop takes at most `lane_capacity` steps |
 //! | `Connection::recv`, `recv_timeout`, awaiting `next` | sleep when there is nothing to read |
-//! | `Connection::id`, `user`, `thread`, `unread`, `missed`, `touch` | wait-free |
+//! | `Connection::id`, `user`, `thread`, `unread`, `missed`, `stats`, `touch` | wait-free |
+//! | `Router::lifecycle`, and connects and disconnects while somebody is subscribed | a short lock in the channel |
 //!
 //! Exceptions, which are the host's: the allocator (on connect, and on a lane's first lap), the
 //! payload's own `Clone` and `Drop`, and wakers. A bounded spin stands before a number whose
@@ -97,7 +99,7 @@
 //!
 //! # Closing
 //!
-//! Disconnected, evicted and idle connections are cut: what they have not read is gone. After a
+//! Disconnected, evicted, idle, overrun and exhausted connections are cut: what they have not read is gone. After a
 //! shutdown, or when the last [`Router`] is dropped, connections drain what was accepted before and
 //! then get [`CloseReason::Shutdown`]; scopes that are still about are refused with `Closed`.
 //!
@@ -108,17 +110,86 @@
 //!
 //! # Limits
 //!
-//! 255 connections a user, 65 536 events a lane, ids of 200 bytes, 2⁴⁴ events a lane (200 days at a
-//! million a second for one user who is never offline; what happens then is not defined yet).
+//! 255 connections a user, 65 536 events a lane, ids of 200 bytes, 2⁴⁴ numbers a lane: 200 days at
+//! a million a second for one user who is never offline. Then all of the user's connections are
+//! closed with [`CloseReason::Exhausted`], the event comes back as `NoConnections`, and the next
+//! connect gets a fresh lane.
+//!
+//! # Critical events
+//!
+//! An event published with [`UserScope::publish_critical`] is not overwritten unread by anything
+//! and left at that: when a later event has to take its place, every connection that is still a
+//! whole lane behind has *overrun*. It is closed at its next call, or by the next sweep, and its
+//! owner knows that it has to start over.
+//!
+//! # Misbehaving hosts
+//!
+//! | what | answer |
+//! |---|---|
+//! | a payload's `Drop` panics | whoever dropped it sees the panic: the publisher that overwrote it, after the new event is in place; the leaving connection; nobody else |
+//! | a payload's `Clone`, or a visitor, panics | the panic reaches the receiver; the event counts as read, and is not leaked |
+//! | a waker panics | caught; the publisher and the other sleepers go on |
+//! | a waker or a `Drop` calls back into the engine, even to drop the router | allowed; nothing of ours is held at the time |
+//! | a connection is forgotten | the lane keeps working; its place is freed by the sweep or by disconnecting it |
+//! | a thread is killed while it holds a connection | as if forgotten |
+//!
+//! # Threat model
+//!
+//! laneway protects users from each other against mistakes in the host's code, against races, and
+//! against hostile clients, who reach it only through what the host passes on: ids, and the rate of
+//! messages. It does not protect against code in the same process that means harm.
+//!
+//! * Ids that a client chooses cannot be made to collide: equality is bytewise, hashing is keyed per
+//!   router, and entries whose hashes are equal all the same stand side by side.
+//! * A client that floods, or stops reading, fills or laps its own user's lane, nobody else's.
+//! * Memory is bounded by `max_users`, `max_connections_per_user` and `lane_capacity`; their product
+//!   times the size of a payload is the most that lanes can hold.
+//! * An error shown to one user never names another; [`Router::dump`] and the lifecycle notices name
+//!   all of them and are for the host.
+//!
+//! What stays the host's: who is who. Whoever holds the [`Router`] can make any user's scope, so
+//! keep it in the authenticator and hand out scopes:
+//!
+//! ```
+//! mod authenticator {
+//!     use laneway::{Router, UserId, UserScope};
+//!
+//!     pub struct Authenticator {
+//!         router: Router<String>, // private, and nowhere else
+//!     }
+//!
+//!     impl Authenticator {
+//!         pub fn new() -> Self {
+//!             Self { router: Router::new() }
+//!         }
+//!         /// The only way to a scope is a proof of who one is.
+//!         pub fn log_in(&self, name: &str, password: &str) -> Option<UserScope<String>> {
+//!             let user = UserId::new(name).ok()?;
+//!             (password == "correct horse").then(|| self.router.scope(user))
+//!         }
+//!     }
+//! }
+//! let door = authenticator::Authenticator::new();
+//! assert!(door.log_in("ann", "guess").is_none());
+//! assert!(door.log_in("ann", "correct horse").is_some());
+//! ```
 
 pub mod architecture;
 mod config;
 mod connection;
 mod error;
+#[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
+mod frozen;
 mod id;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod internals;
 mod lane;
+mod lifecycle;
 mod router;
 mod scope;
+#[cfg(all(test, laneway_shuttle))]
+mod shuffled;
 mod stats;
 mod sync;
 mod table;
@@ -127,10 +198,15 @@ mod wake;
 pub use config::{Builder, LimitPolicy};
 pub use connection::{Connection, Delivered, Next, Received, Visited};
 pub use error::{
-    CloseReason, Closed, ConfigError, ConnectError, InvalidId, PublishError, RecvTimeoutError,
-    TryRecvError,
+    BatchError, CloseReason, Closed, ConfigError, ConnectError, InvalidId, PublishError,
+    RecvTimeoutError, TryRecvError,
 };
 pub use id::{ConnectionId, MAX_ID_BYTES, ThreadId, UserId};
+pub use lifecycle::{Change, Lifecycle, Notice};
 pub use router::Router;
-pub use scope::{ConnectOptions, Delivery, UserScope};
-pub use stats::{ConnectionInfo, RouterStats};
+pub use scope::{Addressed, BatchDelivery, ConnectOptions, Delivery, UserScope};
+pub use stats::{ConnectionInfo, ConnectionStats, Imbalance, RouterStats, conserved};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -7,15 +7,17 @@ use std::time::Duration;
 use ahash::RandomState;
 use crossbeam_utils::CachePadded;
 
-use crate::config::{Builder, LimitPolicy};
+use crate::config::{Builder, LimitPolicy, is_lane_capacity};
 use crate::connection::Connection;
 use crate::error::{CloseReason, ConnectError, PublishError};
-use crate::id::{ConnectionId, UserId};
+use crate::id::{ConnectionId, ThreadId, UserId};
 use crate::lane::member::Member;
-use crate::lane::{Accepted, JoinError, Lane, Refusal};
-use crate::scope::{ConnectOptions, UserScope};
+use crate::lane::{Accepted, Departure, JoinError, Lane, Refusal, Terms};
+use crate::lifecycle::{Change, Lifecycle, Notice, Session, Subscriber};
+use crate::scope::{Addressed, ConnectOptions, UserScope};
 use crate::stats::RouterStats;
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, pin};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Guard, Ordering, broken, fence, pin};
+use crate::table::storage::{LeafRef, Link, Owned, View};
 use crate::table::{Keyed, Table};
 
 /// A user who is online: the table's entry and the lane in one allocation.
@@ -23,6 +25,14 @@ pub(crate) struct User<E> {
     pub(crate) id: UserId,
     hash: u64,
     pub(crate) lane: Lane<E>,
+    session: Session,
+}
+
+impl<E> User<E> {
+    pub(crate) fn dump(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        writeln!(out, "{:?}, session {}", self.id, self.session.number())?;
+        self.lane.dump(out)
+    }
 }
 
 impl<E> Keyed for User<E> {
@@ -38,11 +48,61 @@ impl<E> Keyed for User<E> {
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) accepted_offline: AtomicU64,
-    pub(crate) missed_closed: AtomicU64,
+    pub(crate) missed: AtomicU64,
+    overruns: AtomicU64,
     no_connections: AtomicU64,
     full: AtomicU64,
     closed: AtomicU64,
     pub(crate) unknown_connections: AtomicU64,
+}
+
+/// The entry in which a scope last found its user, kept from its second publish on: a scope that
+/// is made for one event only is not to pay for it.
+pub(crate) struct Cache<E> {
+    entry: Link<User<E>, Nothing>,
+    used: AtomicBool,
+}
+
+/// A cache has leaves only.
+#[repr(align(2))]
+struct Nothing;
+
+impl<E> Cache<E> {
+    pub(crate) fn new() -> Self {
+        Self {
+            entry: Link::empty(),
+            used: AtomicBool::new(false),
+        }
+    }
+
+    #[inline]
+    fn keep(&self, entry: LeafRef<'_, User<E>>, guard: &Guard) {
+        if self.used.load(Ordering::Relaxed) {
+            self.entry.replace(Owned::Leaf(entry.arc()), guard);
+        } else {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whom an event is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target<'a> {
+    Everybody,
+    Connection(ConnectionId),
+    Thread(&'a ThreadId),
+    Except(ConnectionId),
+}
+
+impl Target<'_> {
+    fn is(&self, member: &Member) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Connection(id) => member.id == *id,
+            Self::Thread(thread) => member.thread.as_ref() == Some(thread),
+            Self::Except(id) => member.id != *id,
+        }
+    }
 }
 
 /// What every handle of one router shares.
@@ -52,6 +112,8 @@ pub(crate) struct Core<E> {
     table: Table<User<E>>,
     users: CachePadded<AtomicUsize>,
     next_connection: CachePadded<AtomicU64>,
+    sessions: CachePadded<AtomicU64>,
+    notices: Link<(), Subscriber>,
     closed: AtomicBool,
     routers: AtomicUsize,
     pub(crate) counters: CachePadded<Counters>,
@@ -65,6 +127,13 @@ pub struct Router<E: Send + Sync + 'static> {
     core: Arc<Core<E>>,
 }
 
+impl Router<()> {
+    /// Starts from the default settings. [`Builder::build`] decides the type of the events.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
 impl<E: Send + Sync + 'static> Router<E> {
     /// A router with the default settings of [`Builder`].
     #[must_use]
@@ -72,21 +141,18 @@ impl<E: Send + Sync + 'static> Router<E> {
         Self::with_config(Builder::default())
     }
 
-    /// Starts from the default settings.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
     pub(crate) fn with_config(config: Builder) -> Self {
-        #[cfg(not(laneway_loom))]
+        #[cfg(not(any(laneway_loom, laneway_shuttle)))]
         let hasher = RandomState::new();
-        #[cfg(laneway_loom)]
+        #[cfg(any(laneway_loom, laneway_shuttle))]
         let hasher = RandomState::with_seeds(1, 2, 3, 4);
         let core = Core {
             hasher,
             table: Table::new(config.shards),
             users: CachePadded::new(AtomicUsize::new(0)),
             next_connection: CachePadded::new(AtomicU64::new(1)),
+            sessions: CachePadded::default(),
+            notices: Link::empty(),
             closed: AtomicBool::new(false),
             routers: AtomicUsize::new(1),
             counters: CachePadded::default(),
@@ -103,6 +169,13 @@ impl<E: Send + Sync + 'static> Router<E> {
     #[must_use]
     pub fn scope(&self, user: UserId) -> UserScope<E> {
         UserScope::new(Arc::clone(&self.core), user)
+    }
+
+    /// The way to one user's connections for a publisher that does not keep a scope: as
+    /// [`scope`](Self::scope), but borrowed, and for publishing only. Wait-free.
+    #[must_use]
+    pub fn to_user<'a>(&'a self, user: &'a UserId) -> Addressed<'a, E> {
+        Addressed::new(&self.core, user)
     }
 
     /// Users online. Wait-free.
@@ -122,28 +195,65 @@ impl<E: Send + Sync + 'static> Router<E> {
         });
     }
 
-    /// Closes connections that have been idle for longer than `idle_timeout`, and says how many.
+    /// Closes connections that have been idle for longer than `idle_timeout`, and those that have
+    /// lost a critical event without having noticed yet. Says how many.
     ///
     /// `now` is the time since any fixed moment of the host's choice. A connection's time starts at
     /// the first sweep that sees it; reading, or [`Connection::touch`], is activity. A clock that
     /// jumps back closes nothing. Lock-free.
     pub fn sweep(&self, now: Duration) -> usize {
-        let Some(timeout) = self.core.config.idle_timeout else {
-            return 0;
-        };
+        let timeout = self.core.config.idle_timeout;
         let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let mut closed = 0;
         self.core.table.for_each(|user| {
             user.lane.for_each(|member| {
                 let idle_ms = now_ms.saturating_sub(member.active_at(now_ms));
-                if u128::from(idle_ms) > timeout.as_millis()
-                    && self.core.close(user, member, CloseReason::Idle)
-                {
-                    closed += 1;
-                }
+                let reason = if user.lane.is_overrun(member) {
+                    CloseReason::Overrun
+                } else if timeout.is_some_and(|t| u128::from(idle_ms) > t.as_millis()) {
+                    CloseReason::Idle
+                } else {
+                    return;
+                };
+                closed += usize::from(self.core.close(user, member, reason));
             });
         });
         closed
+    }
+
+    /// Asks to be told who connects and who leaves, through a channel that holds `capacity`
+    /// notices. One subscriber at a time: a new one takes the place of the one before.
+    ///
+    /// While there is a subscriber, connects and disconnects take the channel's short lock: the
+    /// only exception to lock-freedom. A full channel loses notices, counted, and delays nobody.
+    ///
+    /// # Panics
+    ///
+    /// If `capacity` is 0.
+    #[must_use]
+    pub fn lifecycle(&self, capacity: usize) -> Lifecycle {
+        assert!(capacity > 0, "a channel without room loses every notice");
+        let (subscriber, lifecycle) = Subscriber::new(capacity);
+        self.core
+            .notices
+            .replace(Owned::Node(Box::new(subscriber)), &pin());
+        lifecycle
+    }
+
+    /// Writes the inner state of every lane, for the report of an incident; no payloads, and no
+    /// promise about the form. Lock-free, linear in all there is.
+    ///
+    /// # Errors
+    ///
+    /// Only those of `out`.
+    pub fn dump(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        let mut done = writeln!(out, "{:?}", self.stats());
+        self.core.table.for_each(|user| {
+            if done.is_ok() {
+                done = user.dump(out);
+            }
+        });
+        done
     }
 
     /// Refuses events and connections from now on and wakes every sleeper. Connections can still
@@ -164,7 +274,8 @@ impl<E: Send + Sync + 'static> Router<E> {
         let counters = &self.core.counters;
         let mut stats = RouterStats {
             accepted: counters.accepted_offline.load(Ordering::Relaxed),
-            missed: counters.missed_closed.load(Ordering::Relaxed),
+            missed: counters.missed.load(Ordering::Relaxed),
+            overruns: counters.overruns.load(Ordering::Relaxed),
             refused_no_connections: counters.no_connections.load(Ordering::Relaxed),
             refused_full: counters.full.load(Ordering::Relaxed),
             refused_closed: counters.closed.load(Ordering::Relaxed),
@@ -176,8 +287,6 @@ impl<E: Send + Sync + 'static> Router<E> {
             stats.users += usize::from(live > 0);
             stats.connections += live;
             stats.accepted += user.lane.accepted();
-            user.lane
-                .for_each(|member| stats.missed += member.missed.load(Ordering::Relaxed));
         });
         stats
     }
@@ -220,39 +329,135 @@ impl<E: Send + Sync + 'static> Core<E> {
     }
 
     fn hash(&self, user: &UserId) -> u64 {
-        self.hasher.hash_one(user.as_bytes())
+        user.hash_with(&self.hasher)
     }
 
     /// The one delivery path: every event that reaches a lane comes through here.
+    ///
+    /// `cache` is the calling scope's own, if there is one.
+    #[inline]
     pub(crate) fn deliver(
-        &self,
+        self: &Arc<Self>,
         user: &UserId,
+        cache: Option<&Cache<E>>,
+        target: Target<'_>,
         event: E,
-        evict: bool,
+        terms: Terms,
     ) -> Result<Accepted, PublishError<E>> {
+        let mut event = Some(event);
+        self.append(user, cache, target, &mut event, terms)
+            .map_err(|refusal| self.refuse(refusal, event))
+    }
+
+    #[inline]
+    fn append(
+        self: &Arc<Self>,
+        user: &UserId,
+        cache: Option<&Cache<E>>,
+        target: Target<'_>,
+        event: &mut Option<E>,
+        terms: Terms,
+    ) -> Result<Accepted, Refusal> {
+        if self.is_closed() {
+            // Not even a number: it would overwrite what readers have still to drain.
+            return Err(Refusal::Closed);
+        }
         let guard = pin();
-        let (refusal, event) = match self.table.get(self.hash(user), user, &guard) {
-            Some(entry) => match entry.lane.append(event, evict) {
-                Ok(accepted) => return Ok(accepted),
-                Err(refused) => refused,
-            },
-            None => (Refusal::Vacant, event),
+        if let Some(cache) = cache
+            && let View::Leaf(found) = cache.entry.load(&guard)
+        {
+            let done = self.append_to(found, target, event, terms);
+            // Vacant: the user has gone offline since, and is perhaps back in another entry.
+            if done != Err(Refusal::Vacant) {
+                return done;
+            }
+        }
+        let found = self.table.get(self.hash(user), user, &guard);
+        let found = found.ok_or(Refusal::Vacant)?;
+        if let Some(cache) = cache {
+            cache.keep(found, &guard);
+        }
+        self.append_to(found, target, event, terms)
+    }
+
+    #[inline]
+    fn append_to(
+        self: &Arc<Self>,
+        user: LeafRef<'_, User<E>>,
+        target: Target<'_>,
+        event: &mut Option<E>,
+        terms: Terms,
+    ) -> Result<Accepted, Refusal> {
+        let mut late = 0;
+        let done = if matches!(target, Target::Everybody) {
+            user.lane.append(event, None, terms, &mut late)
+        } else {
+            let audience = user.lane.select(|member| target.is(member));
+            if audience.is_empty() {
+                return Err(Refusal::Vacant);
+            }
+            user.lane.append(event, Some(&audience), terms, &mut late)
         };
+        if late > 0 {
+            self.counters
+                .accepted_offline
+                .fetch_sub(late, Ordering::Relaxed);
+        }
+        if done == Err(Refusal::Exhausted) {
+            self.exhaust(&user.arc());
+        }
+        done
+    }
+
+    /// Closes a lane whose numbers are used up. The user may connect again at once.
+    #[cold]
+    fn exhaust(&self, user: &Arc<User<E>>) {
+        user.lane.for_each(|member| {
+            self.close(user, member, CloseReason::Exhausted);
+        });
+    }
+
+    /// Appends events until one is refused, and wakes sleepers once.
+    pub(crate) fn deliver_all(
+        self: &Arc<Self>,
+        user: &UserId,
+        cache: Option<&Cache<E>>,
+        events: impl Iterator<Item = E>,
+        terms: Terms,
+        each: &mut impl FnMut(Accepted),
+    ) -> Result<(), PublishError<E>> {
+        /// Wakes also when the host's iterator panics.
+        struct Wake<'a, E: Send + Sync + 'static>(&'a Core<E>, &'a UserId);
+        impl<E: Send + Sync + 'static> Drop for Wake<'_, E> {
+            fn drop(&mut self) {
+                self.0.with_user(self.1, |user| user.lane.wake_sleepers());
+            }
+        }
+        let _wake = Wake(self, user);
+        for event in events {
+            each(self.deliver(user, cache, Target::Everybody, event, terms)?);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn refuse(&self, refusal: Refusal, event: Option<E>) -> PublishError<E> {
+        let event = event.expect("what is refused is still there");
         let counters = &self.counters;
-        Err(match refusal {
+        match refusal {
             Refusal::Full => {
                 counters.full.fetch_add(1, Ordering::Relaxed);
                 PublishError::Full(event)
             }
-            Refusal::Vacant if !self.is_closed() => {
+            Refusal::Vacant | Refusal::Exhausted if !self.is_closed() => {
                 counters.no_connections.fetch_add(1, Ordering::Relaxed);
                 PublishError::NoConnections(event)
             }
-            Refusal::Vacant | Refusal::Closed => {
+            Refusal::Vacant | Refusal::Exhausted | Refusal::Closed => {
                 counters.closed.fetch_add(1, Ordering::Relaxed);
                 PublishError::Closed(event)
             }
-        })
+        }
     }
 
     /// Calls `f` with the user's entry if the user is online.
@@ -277,21 +482,37 @@ impl<E: Send + Sync + 'static> Core<E> {
         options: ConnectOptions,
     ) -> Result<Connection<E>, ConnectError> {
         let limit = self.config.max_connections_per_user;
+        let capacity = options.lane_capacity.unwrap_or(self.config.lane_capacity);
+        if !is_lane_capacity(capacity) {
+            return Err(ConnectError::LaneCapacity(capacity));
+        }
         loop {
             if self.is_closed() {
                 return Err(ConnectError::Closed);
             }
-            let user = self.find_or_insert(id)?;
+            let user = self.find_or_insert(id, capacity)?;
+            user.session.begin(&self.sessions);
             match user.lane.join(limit as u8) {
-                Ok(cursor) => {
+                Ok((cursor, first)) => {
                     let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
+                    let mut change = user.session.connect();
                     let member = Member::new(ConnectionId(number), options.thread, cursor);
                     let member = Arc::new(member);
                     user.lane.list(&member);
+                    if broken("number-after-listing") {
+                        change = user.session.disconnect();
+                    }
+                    if first {
+                        self.tell(&user, 0, || Change::Online);
+                    }
+                    self.tell(&user, change, || Change::Connected {
+                        connection: member.id,
+                        thread: member.thread.clone(),
+                    });
                     // A shutdown that walked past before this entry was in the table has set the
                     // flag before; the fences order flag and table on both sides.
                     fence(Ordering::SeqCst);
-                    if self.closed.load(Ordering::Relaxed) {
+                    if self.closed.load(Ordering::Relaxed) && !broken("connect-without-looking") {
                         self.close(&user, &member, CloseReason::Shutdown);
                         return Err(ConnectError::Closed);
                     }
@@ -322,7 +543,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         oldest
     }
 
-    fn find_or_insert(&self, id: &UserId) -> Result<Arc<User<E>>, ConnectError> {
+    fn find_or_insert(&self, id: &UserId, capacity: usize) -> Result<Arc<User<E>>, ConnectError> {
         let hash = self.hash(id);
         let guard = pin();
         if let Some(user) = self.table.get(hash, id, &guard) {
@@ -334,13 +555,14 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.users.fetch_sub(1, Ordering::AcqRel);
             return Err(ConnectError::TooManyUsers { limit });
         }
-        let lane = Lane::new(self.config.lane_capacity);
+        let lane = Lane::new(capacity);
         let user = Arc::new(User {
             id: id.clone(),
             hash,
             lane,
+            session: Session::default(),
         });
-        match self.table.insert(Arc::clone(&user), &guard) {
+        match self.table.insert(&user, &guard) {
             Ok(()) => Ok(user),
             Err(first) => {
                 self.users.fetch_sub(1, Ordering::AcqRel);
@@ -351,25 +573,50 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Closes one connection; `false` if somebody else did before.
     pub(crate) fn close(&self, user: &Arc<User<E>>, member: &Member, reason: CloseReason) -> bool {
-        let Some(last) = user.lane.close(member, reason) else {
+        let departure = user.lane.close(member, reason);
+        if departure == Departure::Before {
             return false;
-        };
-        self.counters
-            .missed_closed
-            .fetch_add(member.missed.load(Ordering::Relaxed), Ordering::Relaxed);
-        if last {
+        }
+        if reason == CloseReason::Overrun {
+            self.counters.overruns.fetch_add(1, Ordering::Relaxed);
+        }
+        self.tell(user, user.session.disconnect(), || Change::Disconnected {
+            connection: member.id,
+            reason,
+        });
+        if let Departure::Last { accepted } = departure {
+            self.counters
+                .accepted_offline
+                .fetch_add(accepted, Ordering::Relaxed);
+            self.tell(user, user.session.end(), || Change::Offline);
             self.forget(user);
         }
         true
+    }
+
+    /// Tells the subscriber, if there is one.
+    fn tell(&self, user: &User<E>, number: u64, change: impl FnOnce() -> Change) {
+        let guard = pin();
+        let view = self.notices.load(&guard);
+        let View::Node(subscriber) = view else {
+            return;
+        };
+        let heard = subscriber.tell(Notice {
+            user: user.id.clone(),
+            session: user.session.number(),
+            number,
+            change: change(),
+        });
+        if !heard {
+            // Unless there is a new subscriber already.
+            let _ = self.notices.compare_exchange(view, Owned::Empty, &guard);
+        }
     }
 
     /// Takes a closed entry out of the table; whoever comes first counts it out.
     fn forget(&self, user: &Arc<User<E>>) {
         if user.lane.live() == 0 && self.table.remove(user, &pin()) {
             self.users.fetch_sub(1, Ordering::AcqRel);
-            self.counters
-                .accepted_offline
-                .fetch_add(user.lane.accepted(), Ordering::Relaxed);
         }
     }
 
@@ -380,5 +627,44 @@ impl<E: Send + Sync + 'static> Core<E> {
         self.table
             .for_each(|user| closed += usize::from(user.lane.shut()));
         closed
+    }
+}
+
+#[cfg(all(test, laneway_loom))]
+mod models;
+
+#[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
+mod tests {
+    use super::*;
+    use crate::{Closed, Received, TryRecvError};
+
+    #[test]
+    fn a_lane_that_runs_out_of_numbers_is_replaced_by_a_new_one() {
+        let router = Router::<u64>::new();
+        let id = UserId::new("ann").expect("valid");
+        let ann = router.scope(id.clone());
+        let first = ann.connect().expect("room");
+        let entry = router.core.find(&id).expect("online");
+        entry.lane.skip_to_last(3);
+        let mut device = ann.connect().expect("room");
+        drop(first);
+        for n in 2..5 {
+            ann.publish(n).expect("there are numbers left");
+            assert!(matches!(device.try_recv(), Ok(Received::Event(d)) if d.event == n));
+        }
+        let refused = ann.publish(5).expect_err("no more numbers");
+        assert!(refused.is_no_connections() && refused.into_inner() == 5);
+        let reason = CloseReason::Exhausted;
+        let ended = Err(TryRecvError::Closed(Closed { reason }));
+        assert_eq!(device.try_recv(), ended);
+        assert_eq!(router.user_count(), 0);
+
+        let mut device = ann.connect().expect("room");
+        assert_eq!(ann.publish(6).expect("accepted").number, 0);
+        assert!(matches!(device.try_recv(), Ok(Received::Event(d)) if d.event == 6));
+        let entry = router.core.find(&id).expect("online");
+        entry.lane.skip_to_last(0);
+        assert!(ann.try_publish(7).expect_err("no more").is_no_connections());
+        assert_eq!(router.user_count(), 0);
     }
 }

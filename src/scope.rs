@@ -2,23 +2,44 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::connection::Connection;
-use crate::error::{CloseReason, ConnectError, PublishError};
+use crate::error::{BatchError, CloseReason, ConnectError, PublishError};
 use crate::id::{ConnectionId, ThreadId, UserId};
-use crate::router::Core;
+use crate::lane::{Accepted, Terms};
+use crate::router::{Cache, Core, Target};
 use crate::stats::ConnectionInfo;
 use crate::sync::Ordering;
 
 /// What a publish did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
 #[non_exhaustive]
 pub struct Delivery {
     /// The event's number in the user's lane; later events have larger ones.
     pub number: u64,
-    /// The connections that were live when the event was accepted: at least one.
+    /// The connections that the event is for and that were live when it was accepted: at least one.
     pub connections: usize,
+}
+
+impl From<Accepted> for Delivery {
+    #[inline]
+    fn from(accepted: Accepted) -> Self {
+        Self {
+            number: accepted.number,
+            connections: accepted.connections.into(),
+        }
+    }
+}
+
+/// What [`UserScope::publish_batch`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchDelivery {
+    /// Events accepted.
+    pub events: usize,
+    /// The last one's delivery.
+    pub last: Option<Delivery>,
 }
 
 /// Settings of one connection.
@@ -26,6 +47,9 @@ pub struct Delivery {
 pub struct ConnectOptions {
     /// The thread that the connection is attached to.
     pub thread: Option<ThreadId>,
+    /// The capacity of the user's lane, if this connection brings the user online; the router's
+    /// setting if there is none. Connections that come later share the lane as it is.
+    pub lane_capacity: Option<usize>,
 }
 
 /// The only value that publishes to a user or connects as that user.
@@ -34,11 +58,16 @@ pub struct ConnectOptions {
 pub struct UserScope<E: Send + Sync + 'static> {
     core: Arc<Core<E>>,
     user: UserId,
+    cache: Cache<E>,
 }
 
 impl<E: Send + Sync + 'static> UserScope<E> {
     pub(crate) fn new(core: Arc<Core<E>>, user: UserId) -> Self {
-        Self { core, user }
+        Self {
+            core,
+            user,
+            cache: Cache::new(),
+        }
     }
 
     /// Whose scope this is.
@@ -78,25 +107,149 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// Only if the `Drop` of an overwritten event does; the new event is published then.
     pub fn publish(&self, event: E) -> Result<Delivery, PublishError<E>> {
-        self.deliver(event, true)
+        self.deliver(Target::Everybody, event, Terms::OVERWRITE)
     }
 
     /// As [`publish`](Self::publish), but refuses with [`PublishError::Full`] where it would have
     /// to overwrite; nobody observes anything then.
     ///
+    /// Calls of other threads for the same user that are under way may make it refuse a moment too
+    /// long: a publish whose event no reader sees yet, a connection that is just coming or going.
+    ///
     /// # Errors
     ///
     /// [`PublishError`] hands the event back.
     pub fn try_publish(&self, event: E) -> Result<Delivery, PublishError<E>> {
-        self.deliver(event, false)
+        self.deliver(Target::Everybody, event, Terms::REFUSE)
     }
 
-    fn deliver(&self, event: E, evict: bool) -> Result<Delivery, PublishError<E>> {
-        let accepted = self.core.deliver(&self.user, event, evict)?;
-        Ok(Delivery {
-            number: accepted.number,
-            connections: accepted.connections.into(),
-        })
+    /// As [`publish`](Self::publish), for an event that must not be missed.
+    ///
+    /// It is never overwritten unread: when a later event has to take its place, every connection
+    /// that is still a whole lane behind is closed with [`CloseReason::Overrun`], at its next call
+    /// or by the next [`sweep`](crate::Router::sweep). So each connection that this event was
+    /// accepted for receives it, or is closed. The publisher pays one step for that, whatever the
+    /// number of connections.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] hands the event back.
+    pub fn publish_critical(&self, event: E) -> Result<Delivery, PublishError<E>> {
+        self.deliver(Target::Everybody, event, Terms::CRITICAL)
+    }
+
+    /// [`publish`](Self::publish)es events until one is refused, and wakes sleeping connections
+    /// once, at the end. What the iterator has left after a refusal is not taken from it.
+    ///
+    /// # Errors
+    ///
+    /// The first event that was refused, with what was accepted before it.
+    ///
+    /// # Panics
+    ///
+    /// If the iterator does; what was published before stays published.
+    pub fn publish_batch(
+        &self,
+        events: impl IntoIterator<Item = E>,
+    ) -> Result<BatchDelivery, BatchError<E>> {
+        let mut delivery = BatchDelivery::default();
+        let terms = Terms {
+            wake: false,
+            ..Terms::OVERWRITE
+        };
+        let done = self.core.deliver_all(
+            &self.user,
+            Some(&self.cache),
+            events.into_iter(),
+            terms,
+            &mut |accepted| {
+                delivery.events += 1;
+                delivery.last = Some(accepted.into());
+            },
+        );
+        match done {
+            Ok(()) => Ok(delivery),
+            Err(error) => Err(BatchError { delivery, error }),
+        }
+    }
+
+    /// As [`try_publish`](Self::try_publish), looking again for at most `timeout` while the lane is
+    /// full: back-pressure for a host that can afford to wait. Sleeps up to a millisecond between
+    /// two looks; nobody else waits for it.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] hands the event back, with `Full` when the time is up.
+    #[allow(clippy::disallowed_methods)] // A call whose purpose is to wait.
+    pub fn publish_timeout(
+        &self,
+        mut event: E,
+        timeout: Duration,
+    ) -> Result<Delivery, PublishError<E>> {
+        let deadline = Instant::now().checked_add(timeout);
+        let mut pause = Duration::from_micros(10);
+        loop {
+            event = match self.try_publish(event) {
+                Err(PublishError::Full(event)) => event,
+                done => return done,
+            };
+            let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Err(PublishError::Full(event));
+            }
+            std::thread::sleep(pause.min(left.unwrap_or(pause)));
+            pause = (2 * pause).min(Duration::from_millis(1));
+        }
+    }
+
+    /// Publishes to one connection of this user; the others step over the event.
+    #[must_use]
+    pub fn to_connection(&self, connection: ConnectionId) -> Addressed<'_, E> {
+        self.addressed(Target::Connection(connection))
+    }
+
+    /// Publishes to the connections of this user that are attached to `thread`.
+    #[must_use]
+    pub fn to_thread<'a>(&'a self, thread: &'a ThreadId) -> Addressed<'a, E> {
+        self.addressed(Target::Thread(thread))
+    }
+
+    /// Publishes to all connections of this user but one: "my other devices".
+    #[must_use]
+    pub fn to_others(&self, than: ConnectionId) -> Addressed<'_, E> {
+        self.addressed(Target::Except(than))
+    }
+
+    fn addressed<'a>(&'a self, target: Target<'a>) -> Addressed<'a, E> {
+        Addressed {
+            core: &self.core,
+            user: &self.user,
+            cache: Some(&self.cache),
+            target,
+        }
+    }
+
+    #[inline]
+    fn deliver(
+        &self,
+        target: Target<'_>,
+        event: E,
+        terms: Terms,
+    ) -> Result<Delivery, PublishError<E>> {
+        self.core
+            .deliver(&self.user, Some(&self.cache), target, event, terms)
+            .map(Delivery::from)
+    }
+
+    /// Writes the inner state of the user's lane, for the report of an incident; no payloads, and
+    /// no promise about the form. Writes nothing if the user is offline. Lock-free.
+    ///
+    /// # Errors
+    ///
+    /// Only those of `out`.
+    pub fn dump(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        let dumped = self.core.with_user(&self.user, |user| user.dump(out));
+        dumped.unwrap_or(Ok(()))
     }
 
     /// The user's live connections. Lock-free.
@@ -161,10 +314,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
 
 impl<E: Send + Sync + 'static> Clone for UserScope<E> {
     fn clone(&self) -> Self {
-        Self {
-            core: Arc::clone(&self.core),
-            user: self.user.clone(),
-        }
+        Self::new(Arc::clone(&self.core), self.user.clone())
     }
 }
 
@@ -173,5 +323,90 @@ impl<E: Send + Sync + 'static> fmt::Debug for UserScope<E> {
         f.debug_struct("UserScope")
             .field("user", &self.user)
             .finish_non_exhaustive()
+    }
+}
+
+/// Some or all of one user's connections: those that are connected at each publish. Borrowed from a
+/// scope or from the router.
+///
+/// `Delivery::connections` counts the ones among them that were open when the event had its place.
+/// All of the user's connections pass the event's number; those it is not for step over it. An
+/// audience other than everybody takes one allocation a publish.
+pub struct Addressed<'a, E: Send + Sync + 'static> {
+    core: &'a Arc<Core<E>>,
+    user: &'a UserId,
+    cache: Option<&'a Cache<E>>,
+    target: Target<'a>,
+}
+
+impl<E: Send + Sync + 'static> Clone for Addressed<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<E: Send + Sync + 'static> Copy for Addressed<'_, E> {}
+
+impl<E: Send + Sync + 'static> fmt::Debug for Addressed<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Addressed")
+            .field("user", self.user)
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a, E: Send + Sync + 'static> Addressed<'a, E> {
+    pub(crate) fn new(core: &'a Arc<Core<E>>, user: &'a UserId) -> Self {
+        Self {
+            core,
+            user,
+            cache: None,
+            target: Target::Everybody,
+        }
+    }
+
+    /// As [`UserScope::publish`].
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] hands the event back; `NoConnections` if nobody of the audience is there.
+    pub fn publish(&self, event: E) -> Result<Delivery, PublishError<E>> {
+        self.deliver(event, Terms::OVERWRITE)
+    }
+
+    /// As [`UserScope::try_publish`].
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish), and `Full`.
+    pub fn try_publish(&self, event: E) -> Result<Delivery, PublishError<E>> {
+        self.deliver(event, Terms::REFUSE)
+    }
+
+    /// As [`UserScope::publish_critical`]. A connection outside of the audience that is a whole
+    /// lane behind is closed too, since the lane does not know any more whom it has missed.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub fn publish_critical(&self, event: E) -> Result<Delivery, PublishError<E>> {
+        self.deliver(event, Terms::CRITICAL)
+    }
+
+    #[inline]
+    fn deliver(&self, event: E, terms: Terms) -> Result<Delivery, PublishError<E>> {
+        let done = self
+            .core
+            .deliver(self.user, self.cache, self.target, event, terms)
+            .map(Delivery::from);
+        let unknown = matches!(done, Err(PublishError::NoConnections(_)))
+            && matches!(self.target, Target::Connection(_));
+        if unknown {
+            self.core
+                .counters
+                .unknown_connections
+                .fetch_add(1, Ordering::Relaxed);
+        }
+        done
     }
 }

@@ -1,4 +1,8 @@
-//! Snapshots. Each figure is read on its own; a snapshot taken at rest adds up.
+//! Figures, and the laws that they obey. Each figure is read on its own; a snapshot taken while
+//! threads are at work need not add up, one taken at rest does.
+
+use std::error::Error;
+use std::fmt;
 
 use crate::id::{ConnectionId, ThreadId};
 
@@ -14,7 +18,9 @@ pub struct RouterStats {
     pub accepted: u64,
     /// Numbers that connections were told they missed, closed connections included.
     pub missed: u64,
-    /// Events refused because their user had no connection.
+    /// Connections closed because they had lost a critical event.
+    pub overruns: u64,
+    /// Events refused because nobody of their audience was connected.
     pub refused_no_connections: u64,
     /// Events refused for want of room.
     pub refused_full: u64,
@@ -36,4 +42,77 @@ pub struct ConnectionInfo {
     pub unread: u64,
     /// Numbers it was told it missed.
     pub missed: u64,
+}
+
+/// Where the numbers of one connection went, from [`Connection::stats`](crate::Connection::stats).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionStats {
+    /// Numbers given out while it was live.
+    pub numbers: u64,
+    /// Events it received.
+    pub delivered: u64,
+    /// Numbers it passed that were for other connections, or were no event because their publisher
+    /// took too long and went on under another number.
+    pub stepped_over: u64,
+    /// Numbers it was told it missed, whomever they were for.
+    pub missed: u64,
+    /// Numbers it has not come to.
+    pub unread: u64,
+}
+
+/// A law that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Imbalance {
+    /// `numbers = delivered + stepped_over + missed + unread` is wrong for this connection.
+    Connection(ConnectionStats),
+    /// So many events were offered, and the router tells of another number.
+    Router {
+        /// What the host offered.
+        offered: u64,
+        /// What the router accepted and refused.
+        stats: RouterStats,
+    },
+}
+
+impl fmt::Display for Imbalance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection(stats) => write!(f, "numbers are unaccounted for: {stats:?}"),
+            Self::Router { offered, stats } => {
+                write!(f, "{offered} events were offered, but {stats:?}")
+            }
+        }
+    }
+}
+impl Error for Imbalance {}
+
+/// The laws of conservation: nothing vanishes, and nothing is counted twice.
+///
+/// * of each connection: `numbers = delivered + stepped_over + missed + unread`
+/// * of the router: `offered = accepted + no connections + full + closed`, where `offered` is the
+///   number of events that the host handed to any publish
+///
+/// They hold whenever no call is under way.
+///
+/// # Errors
+///
+/// [`Imbalance`] names the first law that is broken.
+pub fn conserved(
+    offered: u64,
+    router: &RouterStats,
+    connections: impl IntoIterator<Item = ConnectionStats>,
+) -> Result<(), Imbalance> {
+    for c in connections {
+        if c.numbers != c.delivered + c.stepped_over + c.missed + c.unread {
+            return Err(Imbalance::Connection(c));
+        }
+    }
+    let refused = router.refused_no_connections + router.refused_full + router.refused_closed;
+    if offered != router.accepted + refused {
+        let stats = *router;
+        return Err(Imbalance::Router { offered, stats });
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! The one place that names an atomic, a cell or the epoch collector.
 //!
+//! Under `--cfg laneway_shuttle` they are shuttle's, which runs many threads for long in random order.
 //! Outside model checking these are the standard library's types and `crossbeam_epoch`. Under
 //! `--cfg laneway_loom` they are loom's, with two differences that the models need:
 //!
@@ -9,12 +10,20 @@
 //! * The collector is a mock of the contract of an epoch: what is deferred runs when no guard that
 //!   was live at the time is live any more, and whoever runs it has synchronized with those guards.
 
-#[cfg(not(laneway_loom))]
+#[cfg(any(laneway_loom, laneway_shuttle))]
+mod collector;
+#[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
+mod stepped;
+
+#[cfg(not(any(laneway_loom, laneway_shuttle)))]
 mod imp {
     pub(crate) use std::cell::UnsafeCell;
-    pub(crate) use std::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence,
-    };
+    #[cfg(not(test))]
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize};
+    pub(crate) use std::sync::atomic::{Ordering, fence};
+
+    #[cfg(test)]
+    pub(crate) use super::stepped::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Stop};
 
     pub(crate) use crossbeam_epoch::{Guard, pin};
 
@@ -26,10 +35,11 @@ mod imp {
         std::hint::spin_loop();
     }
 
-    /// Whether the named one-line defect is switched on. Never, outside a model.
-    #[inline(always)]
-    pub(crate) const fn broken(_name: &str) -> bool {
-        false
+    /// Whether the named one-line defect is switched on. Never, outside a model and a fuzz target
+    /// that was built to show that it finds one.
+    #[inline]
+    pub(crate) fn broken(name: &str) -> bool {
+        cfg!(fuzzing) && option_env!("LANEWAY_TWIN") == Some(name)
     }
 }
 
@@ -54,6 +64,7 @@ mod imp {
         BROKEN.with(|b| *b.borrow() == Some(name))
     }
 
+    #[cfg(test)]
     fn set_broken(name: Option<&'static str>) {
         BROKEN.with(|b| *b.borrow_mut() = name);
     }
@@ -72,8 +83,8 @@ mod imp {
 
         /// Passes if no interleaving within the bound breaks `f`.
         pub(crate) fn sound(name: &str, bound: usize, f: fn()) {
-            if let Ok(defect) = std::env::var(TWIN) {
-                super::set_broken(Some(defect.leak()));
+            if let Ok(twin) = std::env::var(TWIN) {
+                super::set_broken(Some(twin.leak()));
             }
             let count = Arc::new(AtomicUsize::new(0));
             let counted = Arc::clone(&count);
@@ -91,7 +102,7 @@ mod imp {
                 start.elapsed()
             );
             assert!(
-                executions > 20,
+                executions >= 10,
                 "model {name} explores too little: {executions}"
             );
         }
@@ -149,6 +160,7 @@ mod imp {
                 inner: $inner,
                 shadow: loom::sync::atomic::AtomicUsize,
             }
+            #[allow(dead_code)] // All four have the same methods.
             impl $(<$generic>)? $name $(<$generic>)? {
                 pub(crate) fn new(value: $value) -> Self {
                     Self { inner: <$inner>::new(value), shadow: loom::sync::atomic::AtomicUsize::new(0) }
@@ -185,6 +197,9 @@ mod imp {
                 pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
                     self.inner.fetch_sub(value, order)
                 }
+                pub(crate) fn fetch_max(&self, value: $value, order: Ordering) -> $value {
+                    self.inner.fetch_max(value, order)
+                }
                 pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
                     self.inner.fetch_or(value, order)
                 }
@@ -203,74 +218,32 @@ mod imp {
     arithmetic!(AtomicU64, u64);
     arithmetic!(AtomicUsize, usize);
 
-    pub(crate) use epoch::{Guard, pin};
+    pub(crate) use super::collector::{Guard, pin};
+}
 
-    mod epoch {
-        use loom::sync::atomic::{AtomicUsize, Ordering};
-        use std::cell::RefCell;
+#[cfg(laneway_shuttle)]
+mod imp {
+    pub(crate) use std::cell::UnsafeCell;
 
-        loom::lazy_static! {
-            /// Synchronizes the unpinning threads with the one that runs the deferred work.
-            static ref PINS: AtomicUsize = AtomicUsize::new(0);
+    pub(crate) use shuttle::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+
+    pub(crate) use super::collector::{Guard, pin};
+
+    /// Few, because every turn is a point where another thread may go on.
+    pub(crate) const SPINS: u32 = 2;
+
+    pub(crate) fn pause() {
+        shuttle::thread::yield_now();
+    }
+
+    /// Whether the named one-line defect is switched on, by the environment.
+    pub(crate) fn broken(name: &str) -> bool {
+        std::thread_local! {
+            static BROKEN: Option<String> = std::env::var("LANEWAY_TWIN").ok();
         }
-
-        type Deferred = Box<dyn FnOnce()>;
-
-        #[derive(Default)]
-        struct Collector {
-            pinned: usize,
-            garbage: Vec<Deferred>,
-        }
-
-        thread_local! {
-            // Plain, so that the bookkeeping itself adds no edges that the code could lean on.
-            static COLLECTOR: RefCell<Collector> = RefCell::default();
-        }
-
-        /// A pinned thread.
-        #[derive(Debug)]
-        pub(crate) struct Guard(());
-
-        /// Pins the current thread.
-        pub(crate) fn pin() -> Guard {
-            // Acquire: a guard that comes after something was freed sees that it was unlinked.
-            PINS.fetch_add(1, Ordering::Acquire);
-            COLLECTOR.with(|c| c.borrow_mut().pinned += 1);
-            Guard(())
-        }
-
-        impl Guard {
-            /// Runs `f` once no guard that is live now is live any more.
-            ///
-            /// # Safety
-            ///
-            /// As `crossbeam_epoch::Guard::defer_unchecked`.
-            #[allow(unsafe_code)] // The signature of the function that it stands in for.
-            pub(crate) unsafe fn defer_unchecked<F: FnOnce() -> R, R>(&self, f: F) {
-                let f: Box<dyn FnOnce() + '_> = Box::new(move || drop(f()));
-                // SAFETY: the caller promises that the captures live until no guard does.
-                let f: Deferred = unsafe { std::mem::transmute(f) };
-                COLLECTOR.with(|c| c.borrow_mut().garbage.push(f));
-            }
-        }
-
-        impl Drop for Guard {
-            fn drop(&mut self) {
-                PINS.fetch_sub(1, Ordering::AcqRel);
-                let garbage = COLLECTOR.with(|c| {
-                    let mut c = c.borrow_mut();
-                    c.pinned -= 1;
-                    if c.pinned == 0 {
-                        std::mem::take(&mut c.garbage)
-                    } else {
-                        Vec::new()
-                    }
-                });
-                for f in garbage {
-                    f();
-                }
-            }
-        }
+        BROKEN.with(|b| b.as_deref() == Some(name))
     }
 }
 

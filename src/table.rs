@@ -62,7 +62,9 @@ impl<V: Keyed> Table<V> {
         loop {
             match link.load(guard) {
                 View::Empty => return None,
-                View::Leaf(leaf) => return (leaf.key() == key).then_some(leaf),
+                View::Leaf(leaf) => {
+                    return (leaf.key() == key || broken("any-leaf")).then_some(leaf);
+                }
                 View::Node(node) => match node.get() {
                     Branch::Node(children) => {
                         link = &children[index(hash, shift)];
@@ -77,17 +79,17 @@ impl<V: Keyed> Table<V> {
     }
 
     /// Adds `entry`, unless its key is there: then gives what is there.
-    pub(crate) fn insert(&self, entry: Arc<V>, guard: &Guard) -> Result<(), Arc<V>> {
+    pub(crate) fn insert(&self, entry: &Arc<V>, guard: &Guard) -> Result<(), Arc<V>> {
         let hash = entry.hash();
         let mut link = self.root(hash);
         let mut shift = self.root_bits;
         loop {
             let view = link.load(guard);
             let new = match view {
-                View::Empty => Owned::Leaf(Arc::clone(&entry)),
+                View::Empty => Owned::Leaf(Arc::clone(entry)),
                 View::Leaf(leaf) if leaf.key() == entry.key() => return Err(leaf.arc()),
                 View::Leaf(leaf) if leaf.hash() == hash => Owned::Node(Box::new(
-                    Branch::Collision([leaf.arc(), Arc::clone(&entry)].map(child).into()),
+                    Branch::Collision([leaf.arc(), Arc::clone(entry)].map(child).into()),
                 )),
                 View::Leaf(leaf) => split(leaf.hash(), shift, || Owned::Leaf(leaf.arc())),
                 View::Node(node) => match node.get() {
@@ -105,7 +107,7 @@ impl<V: Keyed> Table<V> {
                         let copy = || leaves(entries, guard).map(|leaf| leaf.arc());
                         let there = copy().next().map_or(hash, |leaf| leaf.hash());
                         if there == hash {
-                            let all = copy().chain([Arc::clone(&entry)]).map(child).collect();
+                            let all = copy().chain([Arc::clone(entry)]).map(child).collect();
                             Owned::Node(Box::new(Branch::Collision(all)))
                         } else {
                             split(there, shift, || {
@@ -220,7 +222,9 @@ fn walk<V: Keyed>(link: &Child<V>, guard: &Guard, f: &mut impl FnMut(&Arc<V>)) {
                 Branch::Node(children) => children,
                 Branch::Collision(entries) => entries,
             };
-            children.iter().for_each(|child| walk(child, guard, f));
+            for child in children {
+                walk(child, guard, f);
+            }
         }
     }
 }

@@ -45,13 +45,21 @@ impl WakeCell {
         let generation = self.word.load(Ordering::Relaxed) >> 2;
         // Release: whoever reads the mark sees the waker.
         self.word
-            .store(generation + 1 << 2 | WAITING, Ordering::Release);
+            .store(((generation + 1) << 2) | WAITING, Ordering::Release);
     }
 
     /// Ends a wait. Only the connection's owner calls this.
     pub(crate) fn disarm(&self) {
         let word = self.word.load(Ordering::Relaxed);
         self.word.store(word & !STATE | IDLE, Ordering::Release);
+    }
+
+    /// What a publisher does first to wake, and then it is stopped for ever.
+    #[cfg(all(test, laneway_loom))]
+    pub(crate) fn wake_and_freeze(&self) {
+        let word = self.word.load(Ordering::Acquire);
+        assert_eq!(word & STATE, WAITING);
+        self.word.store(word & !STATE | WAKING, Ordering::Release);
     }
 
     /// Calls the waker of a wait that nobody has ended yet. `false` if the waker panicked.

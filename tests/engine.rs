@@ -1,5 +1,6 @@
 //! The public interface, one behaviour each.
-#![cfg(not(laneway_loom))]
+#![cfg(not(any(laneway_loom, laneway_shuttle)))]
+#![allow(clippy::disallowed_methods)] // Gives a sleeper time to fall asleep.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,10 +18,7 @@ fn user(name: &str) -> UserId {
 }
 
 fn small<E: Send + Sync + 'static>() -> Router<E> {
-    Router::<E>::builder()
-        .lane_capacity(4)
-        .build()
-        .expect("valid")
+    Router::builder().lane_capacity(4).build().expect("valid")
 }
 
 /// Everything there is: the events, and how many numbers were missed.
@@ -175,7 +173,7 @@ fn r024_all_devices_of_a_user_are_disconnected_at_once() {
 
 #[test]
 fn r020_one_connection_too_many_is_refused_or_replaces_the_oldest() {
-    let builder = Router::<u8>::builder().max_connections_per_user(2);
+    let builder = Router::builder().max_connections_per_user(2);
     let refusing = builder.clone().build::<u8>().unwrap();
     let ann = refusing.scope(user("ann"));
     let _two = (ann.connect().unwrap(), ann.connect().unwrap());
@@ -203,7 +201,7 @@ fn r020_one_connection_too_many_is_refused_or_replaces_the_oldest() {
 
 #[test]
 fn max_users_is_a_limit_and_not_a_leak() {
-    let router = Router::<u8>::builder().max_users(1).build::<u8>().unwrap();
+    let router = Router::builder().max_users(1).build::<u8>().unwrap();
     let ann = router.scope(user("ann")).connect().unwrap();
     let bob = router.scope(user("bob"));
     assert_eq!(
@@ -217,7 +215,7 @@ fn max_users_is_a_limit_and_not_a_leak() {
 #[test]
 fn r021_a_sweep_closes_what_neither_reads_nor_is_touched() {
     let timeout = Some(Duration::from_secs(10));
-    let router = Router::<u8>::builder()
+    let router = Router::builder()
         .idle_timeout(timeout)
         .build::<u8>()
         .unwrap();
@@ -412,7 +410,7 @@ fn payloads_are_dropped_once_and_when_promised() {
 
 #[test]
 fn settings_out_of_bounds_are_named() {
-    let builder = Router::<u8>::builder;
+    let builder = Router::builder;
     let of = |b: laneway::Builder| b.build::<u8>().map(|_| ()).unwrap_err();
     for capacity in [0, 1, 3, 1 << 20] {
         assert_eq!(
@@ -455,10 +453,7 @@ fn r017_ids_are_refused_rather_than_repaired() {
 #[test]
 fn every_capacity_laps_correctly() {
     for capacity in [2, 4, 8, 16, 64, 256] {
-        let router = Router::<u64>::builder()
-            .lane_capacity(capacity)
-            .build()
-            .unwrap();
+        let router = Router::builder().lane_capacity(capacity).build().unwrap();
         let ann = router.scope(user("ann"));
         let (mut quick, mut slow) = (ann.connect().unwrap(), ann.connect().unwrap());
         let total = capacity as u64 * 3 + 1;
@@ -521,7 +516,9 @@ fn r060_threads_publish_lap_connect_and_leave_and_nothing_is_lost_or_misrouted()
                         "a foreign event"
                     );
                 }
-                publishers.into_iter().for_each(|p| p.join().unwrap());
+                for publisher in publishers {
+                    publisher.join().unwrap();
+                }
                 scope.publish((u, end)).unwrap();
             });
         }

@@ -14,6 +14,8 @@ const UNKNOWN: u64 = u64::MAX;
 pub(crate) struct Member {
     pub(crate) id: ConnectionId,
     pub(crate) thread: Option<ThreadId>,
+    /// Its first number.
+    pub(crate) joined_at: u64,
     closed: AtomicU64,
     left_at: AtomicU64,
     pub(crate) wake: WakeCell,
@@ -30,6 +32,7 @@ impl Member {
         Self {
             id,
             thread,
+            joined_at: cursor,
             closed: AtomicU64::new(OPEN),
             left_at: AtomicU64::new(UNKNOWN),
             wake: WakeCell::new(),
@@ -49,6 +52,13 @@ impl Member {
         }
     }
 
+    /// As `closed`, for a connection that is known to be.
+    #[cold]
+    pub(crate) fn close_reason(&self) -> CloseReason {
+        self.closed().unwrap_or(CloseReason::Dropped)
+    }
+
+    #[inline]
     pub(crate) fn is_open(&self) -> bool {
         // Acquire for the owner's tidying; the mark itself is made visible by the lane's words.
         self.closed.load(Ordering::Acquire) == OPEN

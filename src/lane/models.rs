@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Wake, Waker};
 
 use super::member::Member;
-use super::{Lane, Step, Value};
+use super::{Departure, Lane, Refusal, Step, Terms};
 use crate::error::CloseReason;
 use crate::id::ConnectionId;
 use crate::sync::model;
@@ -23,20 +23,20 @@ fn event(n: u64) -> Event {
 struct Reader {
     lane: Model,
     member: Arc<Member>,
-    cursor: u64,
+    at: super::Reader,
     got: Vec<u64>,
     missed: u64,
 }
 
 impl Reader {
     fn join(lane: &Model, id: u64) -> Self {
-        let cursor = lane.join(255).expect("open");
+        let (cursor, _) = lane.join(255).expect("open");
         let member = Arc::new(Member::new(ConnectionId(id), None, cursor));
         lane.list(&member);
         Self {
             lane: Arc::clone(lane),
             member,
-            cursor,
+            at: super::Reader::new(cursor),
             got: Vec::new(),
             missed: 0,
         }
@@ -44,16 +44,14 @@ impl Reader {
 
     /// One read; `false` when there is nothing more for now.
     fn read(&mut self) -> bool {
-        let step = self
-            .lane
-            .read(&self.member, &mut self.cursor, |_, value| match value {
-                Value::Last(event) => *event,
-                Value::Shared(event) => *event.clone(),
-            });
-        match step {
-            Step::Read(n) => self.got.push(n),
-            Step::Gap(missed) => self.missed += missed,
-            Step::Empty | Step::Closed(_) => return false,
+        match self.lane.read(&self.member, &mut self.at) {
+            Ok((_, entered)) => self.got.push(*entered.into_event()),
+            Err(Step::Gap(missed)) => self.missed += missed,
+            Err(Step::Overrun) => {
+                self.lane.close(&self.member, CloseReason::Overrun);
+                return false;
+            }
+            Err(Step::Empty | Step::Closed(_)) => return false,
         }
         true
     }
@@ -64,18 +62,31 @@ impl Reader {
 
     fn leave(self) {
         self.lane.close(&self.member, CloseReason::Dropped);
-        self.lane.count_out(&self.member, self.cursor);
+        self.lane.count_out(&self.member, self.at.cursor);
     }
 }
 
 fn publish(lane: &Model, n: u64) {
-    assert!(
-        lane.append(event(n), true).is_ok(),
-        "a live lane takes an event"
-    );
+    assert!(append(&lane, n, true).is_ok(), "a live lane takes an event");
 }
 
-fn spawn(f: impl FnOnce() + 'static) -> loom::thread::JoinHandle<()> {
+fn append_event(lane: &Model, event: Event, terms: Terms) -> Result<super::Accepted, Refusal> {
+    lane.append(&mut Some(event), None, terms, &mut 0)
+}
+
+fn append(lane: &Model, n: u64, evict: bool) -> Result<super::Accepted, Refusal> {
+    append_event(
+        lane,
+        event(n),
+        if evict {
+            Terms::OVERWRITE
+        } else {
+            Terms::REFUSE
+        },
+    )
+}
+
+fn spawn<T: 'static>(f: impl FnOnce() -> T + 'static) -> loom::thread::JoinHandle<T> {
     loom::thread::spawn(f)
 }
 
@@ -120,19 +131,18 @@ fn readers_count_down_while_lapped() {
     let mut ann = Reader::join(&lane, 1);
     let mut ben = Reader::join(&lane, 2);
     publish(&lane, 0);
+    publish(&lane, 1);
     let t = spawn(move || {
         ann.read();
-        ann.leave();
+        ann
     });
     let other = Arc::clone(&lane);
-    let u = spawn(move || {
-        publish(&other, 1);
-        publish(&other, 2);
-    });
+    let u = spawn(move || publish(&other, 2));
     ben.read();
-    t.join().unwrap();
+    let ann = t.join().unwrap();
     u.join().unwrap();
     ben.read_all();
+    ann.leave();
     assert!(ben.got.is_sorted());
     ben.leave();
 }
@@ -143,7 +153,7 @@ fn leave_while_publishing() {
     let mut ben = Reader::join(&lane, 2);
     let sent = event(7);
     let (other, copy) = (Arc::clone(&lane), sent.clone());
-    let t = spawn(move || assert!(other.append(copy, true).is_ok()));
+    let t = spawn(move || assert!(append_event(&other, copy, Terms::OVERWRITE).is_ok()));
     ann.leave();
     t.join().unwrap();
     ben.read_all();
@@ -163,7 +173,7 @@ fn last_leave_and_join() {
     let t = spawn(move || {
         if other.join(255).is_ok() {
             assert!(
-                other.append(event(1), true).is_ok(),
+                append(&other, 1, true).is_ok(),
                 "who has joined is published to"
             );
             assert!(!other.is_closed(), "a lane with a connection is open");
@@ -171,8 +181,9 @@ fn last_leave_and_join() {
             assert!(other.is_closed());
         }
     });
-    let last = lane.close(&ann.member, CloseReason::Dropped) == Some(true);
-    lane.count_out(&ann.member, ann.cursor);
+    let departure = lane.close(&ann.member, CloseReason::Dropped);
+    let last = matches!(departure, Departure::Last { .. });
+    lane.count_out(&ann.member, ann.at.cursor);
     assert!(
         !last || lane.join(255).is_err(),
         "a lane left by its last connection stays closed"
@@ -227,7 +238,7 @@ fn wait_and(close: bool) {
         }
     });
     let waker = Waker::from(Arc::clone(&calls));
-    let parked = lane.park(&reader.member, reader.cursor, &waker);
+    let parked = lane.park(&reader.member, reader.at.cursor, &waker);
     t.join().unwrap();
     if parked {
         assert_eq!(calls.0.load(Relaxed), 1, "a sleeper is woken, once");
@@ -241,6 +252,23 @@ fn wait_and_publish() {
 }
 fn wait_and_close() {
     wait_and(true);
+}
+
+/// A publisher that is stopped while it wakes leaves the sleeper to those who come after it.
+fn frozen_waker() {
+    let lane = Model::new(Lane::new(2));
+    let reader = Reader::join(&lane, 1);
+    let calls = Arc::new(Calls::default());
+    let waker = Waker::from(Arc::clone(&calls));
+    assert!(lane.park(&reader.member, reader.at.cursor, &waker));
+    reader.member.wake.wake_and_freeze();
+    let other = Arc::clone(&lane);
+    let t = spawn(move || publish(&other, 1));
+    publish(&lane, 2);
+    t.join().unwrap();
+    assert!(calls.0.load(Relaxed) > 0, "a sleeper is woken");
+    lane.unpark(&reader.member);
+    lane.shut();
 }
 
 /// A publisher that never comes back must not keep a reader from what is behind it.
@@ -264,19 +292,124 @@ fn slow_publisher_is_lapped() {
     let lane = Model::new(Lane::new(2));
     let mut reader = Reader::join(&lane, 1);
     let other = Arc::clone(&lane);
-    let t = spawn(move || publish(&other, 1));
+    let t = spawn(move || append(&other, 1, true));
     publish(&lane, 2);
-    publish(&lane, 3);
+    // Voids the slow one's number if it is in between.
     reader.read_all();
-    t.join().unwrap();
+    let last = append(&lane, 3, true).expect("accepted").number;
     reader.read_all();
+    let slow = t.join().unwrap().expect("accepted").number;
+    reader.read_all();
+    if slow > last {
+        assert_eq!(reader.got.last(), Some(&1), "the event keeps its number");
+    }
     // A number that was voided and then overwritten is told as missed too.
     let told = reader.got.len() as u64 + reader.missed;
     assert!(
-        (3..=reader.cursor - 2).contains(&told),
+        (3..=reader.at.cursor - 2).contains(&told),
         "every event is delivered or told"
     );
     reader.leave();
+}
+
+/// One place, two that want it.
+fn joins_at_the_limit() {
+    let lane = Model::new(Lane::new(2));
+    let other = Arc::clone(&lane);
+    let t = spawn(move || other.join(1).is_ok());
+    let here = lane.join(1).is_ok();
+    assert!(t.join().unwrap() != here, "exactly one finds the place");
+}
+
+/// Who joins is counted by exactly the events that it gets.
+fn join_while_publishing() {
+    let lane = Model::new(Lane::new(2));
+    let mut ann = Reader::join(&lane, 1);
+    let other = Arc::clone(&lane);
+    let t = spawn(move || append(&other, 1, true).expect("ann is there").connections);
+    let mut ben = Reader::join(&lane, 2);
+    let counted = t.join().unwrap();
+    ann.read_all();
+    ben.read_all();
+    let got = ann.got.len() + ben.got.len();
+    assert_eq!(usize::from(counted), got, "counted and delivered agree");
+    ann.leave();
+    ben.leave();
+}
+
+/// A reader that stands still inside an event while its lane is lapped keeps that event.
+fn lapped_while_inside() {
+    let lane = Model::new(Lane::new(2));
+    let mut ann = Reader::join(&lane, 1);
+    let ben = Reader::join(&lane, 2);
+    publish(&lane, 0);
+    let other = Arc::clone(&lane);
+    let t = spawn(move || publish(&other, 1));
+    let Ok((_, entered)) = lane.read(&ann.member, &mut ann.at) else {
+        panic!("there is an event");
+    };
+    publish(&lane, 2);
+    publish(&lane, 3);
+    assert_eq!(**entered.get(), 0, "the event stays in place");
+    drop(entered);
+    t.join().unwrap();
+    ann.leave();
+    ben.leave();
+}
+
+/// A reader gets the critical event or is closed; two publishers overwrite whatever it has not read.
+fn critical_and_slow_reader() {
+    let lane = Model::new(Lane::new(2));
+    let mut reader = Reader::join(&lane, 1);
+    publish(&lane, 0);
+    append_event(&lane, event(1), Terms::CRITICAL).expect("accepted");
+    let other = Arc::clone(&lane);
+    let t = spawn(move || {
+        // Refused once the reader is closed.
+        let _ = append(&other, 2, true);
+        let _ = append(&other, 3, true);
+    });
+    reader.read();
+    reader.read();
+    t.join().unwrap();
+    reader.read_all();
+    assert!(
+        reader.got.contains(&1) || reader.member.closed() == Some(CloseReason::Overrun),
+        "the critical event is delivered, or the connection is closed"
+    );
+    reader.leave();
+    lane.shut();
+}
+
+/// Each connection reads what is for it and steps over the rest.
+fn audiences() {
+    let lane = Model::new(Lane::new(2));
+    let mut ann = Reader::join(&lane, 1);
+    let mut ben = Reader::join(&lane, 2);
+    let other = Arc::clone(&lane);
+    let t = spawn(move || {
+        let audience = other.select(|member| member.id == ConnectionId(2));
+        other.append(
+            &mut Some(event(1)),
+            Some(&audience),
+            Terms::OVERWRITE,
+            &mut 0,
+        )
+    });
+    ann.read();
+    ben.read();
+    let accepted = t.join().unwrap().expect("ben is there");
+    assert_eq!(accepted.connections, 1);
+    for reader in [&mut ann, &mut ben] {
+        reader.read_all();
+    }
+    assert!(ann.got.is_empty(), "ann gets nothing of ben's");
+    assert_eq!(
+        (ben.got.as_slice(), ann.at.stepped_over),
+        ([1].as_slice(), 1)
+    );
+    ann.leave();
+    ben.leave();
 }
 
 fn try_publish_overwrites_nothing() {
@@ -284,8 +417,10 @@ fn try_publish_overwrites_nothing() {
     let mut reader = Reader::join(&lane, 1);
     publish(&lane, 0);
     let other = Arc::clone(&lane);
-    let t = spawn(move || drop(other.append(event(1), false)));
-    drop(lane.append(event(2), false));
+    let t = spawn(move || {
+        let _ = append(&other, 1, false);
+    });
+    let _ = append(&lane, 2, false);
     t.join().unwrap();
     reader.read_all();
     assert_eq!(reader.missed, 0, "nothing was overwritten");
@@ -305,7 +440,7 @@ fn eviction_against_receive() {
 #[test]
 fn two_readers_against_a_lap() {
     model::sound("two readers, lap", 2, readers_count_down_while_lapped);
-    model::twin("join-evicted", "");
+    model::twin("join-evicted", "panicked");
 }
 #[test]
 fn leave_against_publish() {
@@ -338,9 +473,41 @@ fn passing_a_frozen_publisher() {
 }
 #[test]
 fn lapping_a_slow_publisher() {
-    model::sound("slow publisher", 2, slow_publisher_is_lapped);
+    model::sound("slow publisher", 3, slow_publisher_is_lapped);
+    model::twin("steal-from-void", "Concurrent write accesses");
 }
 #[test]
 fn try_publish_against_try_publish() {
     model::sound("try_publish", 2, try_publish_overwrites_nothing);
+}
+#[test]
+fn critical_publish_against_a_slow_reader() {
+    model::sound("critical, slow reader", 3, critical_and_slow_reader);
+    model::twin("forget-critical", "the critical event is delivered, or");
+    model::twin("skip-critical", "the critical event is delivered, or");
+}
+#[test]
+fn audience_against_readers() {
+    model::sound("audience", 2, audiences);
+    model::twin("read-what-is-for-others", "ann gets nothing of ben's");
+}
+#[test]
+fn join_against_join_at_the_limit() {
+    model::sound("join, join at the limit", 3, joins_at_the_limit);
+    model::twin("join-in-two-steps", "exactly one finds the place");
+}
+#[test]
+fn join_against_publish() {
+    model::sound("join, publish", 3, join_while_publishing);
+    model::twin("join-then-look", "counted and delivered agree");
+}
+#[test]
+fn lapping_a_reader_that_stands_still() {
+    model::sound("lap a standing reader", 2, lapped_while_inside);
+    model::twin("steal-from-reader", "the event stays in place");
+}
+#[test]
+fn waking_behind_a_frozen_waker() {
+    model::sound("frozen waker", 2, frozen_waker);
+    model::twin("trust-the-other-waker", "a sleeper is woken");
 }

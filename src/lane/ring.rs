@@ -1,9 +1,12 @@
-//! Storage of a lane: positions, cells and payloads. Unsafe code, 2 of 2.
+//! Storage of a lane: slots, cells and payloads. Unsafe code, 3 of 3.
 //!
-//! A position `i` stands for the numbers that are `i` modulo the capacity. Its *slot* word says
-//! which number was resolved there last and which *cell* holds it: the position's own, or one of a
-//! few spares that step in while a slow or frozen thread still holds the own one. Slots order
-//! events, cells guard payloads; neither is ever waited for.
+//! A slot `i` stands for the numbers that are `i` modulo the capacity. Its word says which number
+//! was resolved there last and which *cell* holds that number's event: the lane's hot cell, the
+//! slot's own, or one of a few spares that step in while slow or frozen threads hold the others.
+//! Slots order events, cells guard payloads; neither is ever waited for.
+//!
+//! The hot cell is tried first: with readers that keep up, every event passes through the same few
+//! cache lines beside the lane's state, and the own cells are not even allocated.
 //!
 //! # Invariants
 //!
@@ -15,23 +18,29 @@
 //! 3. A reader is `active` from the exchange that raised `active` until the subtraction that
 //!    lowers it; meanwhile nobody owns the cell. `active <= remaining` at all times.
 //! 4. A slot's number only grows, so no stale slot word is ever exchanged.
-//! 5. A segment is published once, initialized, and freed with the ring.
 #![allow(unsafe_code)] // Payload cells are uninitialized memory shared by words, not by locks.
 
 use std::mem::MaybeUninit;
-use std::ptr;
 
+use super::Audience;
+use super::segments::{Initial, Segments};
 use super::word::{Cell, CellState, Slot};
-use crate::sync::{AtomicPtr, AtomicU64, Ordering, SPINS, UnsafeCell, broken, pause};
+use crate::id::ConnectionId;
+use crate::sync::{AtomicU64, Ordering, SPINS, UnsafeCell, broken, pause};
 
-/// Cells that step in for a position whose own cell is still in somebody's hands.
+/// The cell that is tried first.
+const HOT: u8 = 0;
+/// The slot's own cell.
+const OWN: u8 = 1;
+/// Cells that step in for the others, from this one on.
+const SPARE: u8 = 2;
 const SPARES: u8 = 4;
-/// Segments of growing size that make up the positions; allocated when first touched.
-const SEGMENTS: usize = 4;
 
 struct Payload<E> {
     word: AtomicU64,
     value: UnsafeCell<MaybeUninit<E>>,
+    /// Whom the payload is for, if its slot says that it is addressed; else left from before.
+    audience: UnsafeCell<Option<Box<Audience>>>,
 }
 
 impl<E> Payload<E> {
@@ -39,6 +48,7 @@ impl<E> Payload<E> {
         Self {
             word: AtomicU64::new(Cell::free(number).0),
             value: UnsafeCell::new(MaybeUninit::uninit()),
+            audience: UnsafeCell::new(None),
         }
     }
 
@@ -54,6 +64,13 @@ impl<E> Payload<E> {
             .is_ok()
     }
 
+    /// Takes the cell if it is free.
+    #[inline]
+    fn acquire(&self, number: u64) -> bool {
+        let word = self.load();
+        word.state() == CellState::Free && self.exchange(word, Cell::owned(number))
+    }
+
     /// Release: pairs with the Acquire of the next owner or reader.
     fn store(&self, to: Cell) {
         self.word.store(to.0, Ordering::Release);
@@ -61,7 +78,7 @@ impl<E> Payload<E> {
 
     /// Writes the payload of a cell that the caller owns and that is empty.
     fn write(&self, value: E) {
-        self.with_mut(|p| {
+        with_mut(&self.value, |p| {
             // SAFETY: invariant 2: `Owned` by this thread, so no other reference exists.
             unsafe { (*p).write(value) };
         });
@@ -69,28 +86,50 @@ impl<E> Payload<E> {
 
     /// Moves the payload out of a cell that the caller owns and that is initialized.
     fn read(&self) -> E {
-        self.with_mut(|p| {
+        with_mut(&self.value, |p| {
             // SAFETY: invariants 1 and 2: initialized, and this thread alone moves it out, once.
-            unsafe { (*p).assume_init_read() }
+            let value = unsafe { &*p };
+            // SAFETY: as above.
+            unsafe { value.assume_init_read() }
         })
     }
 
-    #[cfg(not(laneway_loom))]
-    fn with_mut<R>(&self, f: impl FnOnce(*mut MaybeUninit<E>) -> R) -> R {
-        f(self.value.get())
+    /// Names the audience of a cell that the caller owns.
+    #[cold]
+    fn address(&self, audience: &Audience) {
+        let boxed = Some(Box::new(audience.clone()));
+        with_mut(&self.audience, |p| {
+            // SAFETY: invariant 2: `Owned` by this thread, so no other reference exists.
+            unsafe { *p = boxed };
+        });
     }
-    #[cfg(laneway_loom)]
-    fn with_mut<R>(&self, f: impl FnOnce(*mut MaybeUninit<E>) -> R) -> R {
-        self.value.with_mut(f)
+
+    /// Whether `id` is in the audience of a cell that the caller owns, or is active in.
+    #[cold]
+    fn is_for(&self, id: ConnectionId) -> bool {
+        with(&self.audience, |p| {
+            // SAFETY: invariants 2 and 3: this thread owns the cell or is active in it.
+            let audience = unsafe { &*p };
+            audience.as_ref().is_none_or(|a| a.contains(&id)) || broken("read-what-is-for-others")
+        })
     }
-    #[cfg(not(laneway_loom))]
-    fn with<R>(&self, f: impl FnOnce(*const MaybeUninit<E>) -> R) -> R {
-        f(self.value.get())
-    }
-    #[cfg(laneway_loom)]
-    fn with<R>(&self, f: impl FnOnce(*const MaybeUninit<E>) -> R) -> R {
-        self.value.with(f)
-    }
+}
+
+#[cfg(not(laneway_loom))]
+fn with_mut<T, R>(cell: &UnsafeCell<T>, f: impl FnOnce(*mut T) -> R) -> R {
+    f(cell.get())
+}
+#[cfg(laneway_loom)]
+fn with_mut<T, R>(cell: &UnsafeCell<T>, f: impl FnOnce(*mut T) -> R) -> R {
+    cell.with_mut(f)
+}
+#[cfg(not(laneway_loom))]
+fn with<T, R>(cell: &UnsafeCell<T>, f: impl FnOnce(*const T) -> R) -> R {
+    f(cell.get())
+}
+#[cfg(laneway_loom)]
+fn with<T, R>(cell: &UnsafeCell<T>, f: impl FnOnce(*const T) -> R) -> R {
+    cell.with(f)
 }
 
 impl<E> Drop for Payload<E> {
@@ -101,56 +140,145 @@ impl<E> Drop for Payload<E> {
     }
 }
 
-struct Position<E> {
-    slot: AtomicU64,
-    own: Payload<E>,
+impl<E> Initial for Payload<E> {
+    fn initial(index: usize) -> Self {
+        Self::new(index as u64)
+    }
 }
 
-impl<E> Position<E> {
+/// Which number a slot is at.
+struct SlotWord(AtomicU64);
+
+impl Initial for SlotWord {
+    fn initial(index: usize) -> Self {
+        Self(AtomicU64::new(Slot::void(index as u64, HOT).0))
+    }
+}
+
+impl SlotWord {
     fn load(&self) -> Slot {
-        Slot(self.slot.load(Ordering::Acquire))
+        Slot(self.0.load(Ordering::Acquire))
     }
     /// Release: publishes the payload to readers. Acquire on both sides keeps the order of laps.
     fn exchange(&self, from: Slot, to: Slot) -> bool {
-        self.slot
+        self.0
             .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
     }
 }
 
-/// What a reader found at its number.
-pub(crate) enum Found<R> {
-    /// The event was read.
-    Read(R),
+/// Why a reader did not get into its number's cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
     /// The number is no event.
     Void,
     /// The number was overwritten.
     Lapped,
     /// Nobody has resolved the number yet.
     Unresolved,
+    /// The connection is closed, and the event was not for it.
+    Closed,
 }
 
-/// An event as its reader gets it.
-pub(crate) enum Value<'a, E> {
-    /// Moved out: this was the last reader.
-    Last(E),
-    /// Shared with readers still to come.
-    Shared(&'a E),
-}
-
-/// A cell that the caller owns, empty, for number `number`.
-pub(crate) struct Claim {
+/// A reader inside the cell of its number: the last one owns the cell, others share it. Dropping it
+/// passes the event; the last one then drops the payload and gives the cell back.
+pub(crate) struct Entered<'a, E> {
+    payload: &'a Payload<E>,
     number: u64,
-    seen: Slot,
-    cell: u8,
-    stolen: bool,
+    /// Whether the event is for this reader.
+    pub(crate) mine: bool,
+    last: bool,
 }
 
-/// The positions of one lane.
+impl<E> Entered<'_, E> {
+    /// The event.
+    #[inline]
+    pub(crate) fn get(&self) -> &E {
+        with(&self.payload.value, |p| {
+            // SAFETY: invariants 2 and 3: this reader owns the cell or is active in it, until it is
+            // dropped, so nobody writes it; invariant 1: the payload is there.
+            let value = unsafe { &*p };
+            // SAFETY: as above.
+            unsafe { value.assume_init_ref() }
+        })
+    }
+}
+
+impl<E: Clone> Entered<'_, E> {
+    /// The event: moved out by the last reader, cloned by the others.
+    #[inline]
+    pub(crate) fn into_event(self) -> E {
+        if !self.last {
+            return self.get().clone();
+        }
+        // Given back without a payload.
+        let free = Free(self.payload, self.number);
+        std::mem::forget(self);
+        free.0.read()
+    }
+}
+
+impl<E> Drop for Entered<'_, E> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.last {
+            let _free = Free(self.payload, self.number);
+            drop(self.payload.read());
+        } else {
+            drop(Leave(self.payload));
+        }
+    }
+}
+
+/// A cell that the caller owns, for number `number`.
+pub(crate) struct Claim<'a, E> {
+    number: u64,
+    slot: &'a SlotWord,
+    seen: Slot,
+    payload: &'a Payload<E>,
+    cell: u8,
+    held: Held,
+}
+
+/// What goes with an event.
+#[derive(Clone, Copy)]
+pub(crate) struct Filling<'a> {
+    /// The connections that have to pass it: at least one.
+    pub(crate) readers: u8,
+    pub(crate) critical: bool,
+    pub(crate) audience: Option<&'a Audience>,
+}
+
+/// Where the event that is a lap older is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// Nobody has still to read it.
+    Gone,
+    /// In the claimed cell.
+    Here,
+    /// In another cell, and somebody was in it.
+    Elsewhere,
+}
+
+impl<E> Claim<'_, E> {
+    /// Gives the cell back unused.
+    pub(crate) fn release(self) -> Option<E> {
+        let old = (self.held == Held::Here).then(|| self.payload.read());
+        self.payload.store(Cell::free(self.number));
+        old
+    }
+}
+
+/// The slots and cells of one lane.
+// What is only read comes first and what every event writes last, lines away from it.
+#[repr(C)]
 pub(crate) struct Ring<E> {
-    segments: [AtomicPtr<Position<E>>; SEGMENTS],
-    spares: AtomicPtr<Payload<E>>,
-    mask: u64,
+    slots: Segments<SlotWord, 4>,
+    own: Segments<Payload<E>, 4>,
+    spares: Segments<Payload<E>, 1>,
+    /// The highest critical number that was overwritten before everybody had read it.
+    lost: AtomicU64,
+    hot: Payload<E>,
 }
 
 impl<E> Ring<E> {
@@ -158,214 +286,181 @@ impl<E> Ring<E> {
     pub(crate) fn new(capacity: usize) -> Self {
         debug_assert!(capacity.is_power_of_two() && capacity >= 2);
         Self {
-            segments: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
-            spares: AtomicPtr::new(ptr::null_mut()),
-            mask: capacity as u64 - 1,
+            hot: Payload::new(0),
+            slots: Segments::new(capacity),
+            own: Segments::new(capacity),
+            spares: Segments::new(SPARES.into()),
+            lost: AtomicU64::new(0),
         }
     }
 
+    #[inline]
     pub(crate) fn capacity(&self) -> u64 {
-        self.mask + 1
+        self.slots.len() as u64
     }
 
-    /// Segment and offset of a position: the segments hold 1/8, 1/8, 1/4 and 1/2 of the capacity,
-    /// so a lane that has carried few events holds little memory. Below 8 positions, one segment.
-    fn place(&self, number: u64) -> (usize, usize, usize) {
-        let position = (number & self.mask) as usize;
-        let first = (self.capacity() / 8) as usize;
-        if first == 0 {
-            return (0, position, self.capacity() as usize);
-        }
-        let eighth = position / first;
-        let segment = (usize::BITS - eighth.leading_zeros()) as usize;
-        let len = if segment == 0 {
-            first
-        } else {
-            first << (segment - 1)
-        };
-        (
-            segment,
-            if segment == 0 {
-                position
-            } else {
-                position - len
-            },
-            len,
-        )
+    #[inline]
+    fn index(&self, number: u64) -> usize {
+        (number & (self.capacity() - 1)) as usize
     }
 
-    fn position(&self, number: u64) -> &Position<E> {
-        let (segment, offset, len) = self.place(number);
-        let start = (number & self.mask) as usize - offset;
-        let base = Self::segment(&self.segments[segment], len, |i| Position {
-            slot: AtomicU64::new(Slot::full((start + i) as u64, 0).0),
-            own: Payload::new((start + i) as u64),
-        });
-        debug_assert!(offset < len);
-        // SAFETY: invariant 5: `base` points to `len` positions, and `offset < len` by `place`.
-        let at = unsafe { base.add(offset) };
-        // SAFETY: invariant 5: initialized, freed only with the ring, never borrowed mutably.
-        unsafe { &*at }
+    #[inline]
+    fn slot(&self, number: u64) -> &SlotWord {
+        self.slots.get(self.index(number))
     }
 
-    /// The array behind `link`, allocated by whoever comes first.
-    fn segment<T>(link: &AtomicPtr<T>, len: usize, make: impl Fn(usize) -> T) -> *mut T {
-        let base = link.load(Ordering::Acquire);
-        if base.is_null() {
-            Self::allocate(link, len, make)
-        } else {
-            base
+    #[inline]
+    fn cell(&self, number: u64, cell: u8) -> &Payload<E> {
+        match cell {
+            HOT => &self.hot,
+            OWN => self.own.get(self.index(number)),
+            spare => self.spare(spare),
         }
     }
 
     #[cold]
-    fn allocate<T>(link: &AtomicPtr<T>, len: usize, make: impl Fn(usize) -> T) -> *mut T {
-        let fresh: Box<[T]> = (0..len).map(make).collect();
-        let fresh = Box::into_raw(fresh).cast::<T>();
-        match link.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => fresh,
-            Err(first) => {
-                Self::free(fresh, len);
-                first
-            }
-        }
-    }
-
-    /// Frees an array of `len` that `allocate` made and that nobody else can reach.
-    fn free<T>(base: *mut T, len: usize) {
-        let slice = ptr::slice_from_raw_parts_mut(base, len);
-        // SAFETY: `base` came from a boxed slice of `len` in `allocate`; the caller is its last user.
-        drop(unsafe { Box::from_raw(slice) });
-    }
-
-    fn spare(&self, k: u8) -> &Payload<E> {
-        debug_assert!((1..=SPARES).contains(&k));
-        let base = Self::segment(&self.spares, SPARES as usize, |_| Payload::new(0));
-        // SAFETY: invariant 5: `base` points to `SPARES` cells, and `k` is from 1 to `SPARES`.
-        let at = unsafe { base.add(k as usize - 1) };
-        // SAFETY: invariant 5: initialized, freed only with the ring, never borrowed mutably.
-        unsafe { &*at }
-    }
-
-    fn cell<'a>(&'a self, position: &'a Position<E>, cell: u8) -> &'a Payload<E> {
-        if cell == 0 {
-            &position.own
-        } else {
-            self.spare(cell)
-        }
+    fn spare(&self, cell: u8) -> &Payload<E> {
+        self.spares.get((cell - SPARE).into())
     }
 
     /// Takes a cell for `number`. The event that is a lap older is taken over if `evict`.
     ///
-    /// `None`: the number is resolved already, or no cell is to be had.
-    pub(crate) fn claim(&self, number: u64, evict: bool) -> Option<Claim> {
-        let position = self.position(number);
-        let seen = position.load();
+    /// `None`: the number is resolved already, the event that is a lap older is wanted and not to
+    /// be evicted, or no cell is to be had.
+    #[inline]
+    pub(crate) fn claim(&self, number: u64, evict: bool) -> Option<Claim<'_, E>> {
+        let mut spins = 0;
+        loop {
+            match self.try_claim(number, evict) {
+                Ok(claim) => return claim,
+                Err(()) if spins < SPINS => pause(),
+                Err(()) => return None,
+            }
+            spins += 1;
+        }
+    }
+
+    /// One look at the cells in question. `Err`: somebody was faster everywhere.
+    #[inline]
+    fn try_claim(&self, number: u64, evict: bool) -> Result<Option<Claim<'_, E>>, ()> {
+        let slot = self.slot(number);
+        let seen = slot.load();
         if seen.number() >= number {
-            return None;
+            return Ok(None);
         }
-        for spin in 0..=SPINS {
-            for cell in [0, seen.cell()] {
-                if let Some(stolen) = self.acquire(position, seen, cell, number, evict) {
-                    return Some(Claim {
-                        number,
-                        seen,
-                        cell,
-                        stolen,
-                    });
-                }
-                if seen.cell() == 0 {
-                    break;
-                }
-            }
-            if !evict && self.unread(number) {
-                return None;
-            }
-            if spin < SPINS {
-                pause();
-            }
-        }
-        (1..=SPARES)
-            .find(|&k| self.acquire(position, seen, k, number, false).is_some())
-            .map(|cell| Claim {
-                number,
-                seen,
-                cell,
-                stolen: false,
-            })
-    }
-
-    /// `Some(stolen)` when the cell is the caller's now.
-    fn acquire(
-        &self,
-        position: &Position<E>,
-        seen: Slot,
-        cell: u8,
-        number: u64,
-        evict: bool,
-    ) -> Option<bool> {
-        let payload = self.cell(position, cell);
-        let word = payload.load();
-        let stolen = match word.state() {
-            CellState::Free => false,
-            // The cell has to hold what the slot says: a publisher whose number was voided stands
-            // before its own cell in state `Full`, and it is still that publisher's.
-            CellState::Full { active, .. }
-                if evict
-                    && cell == seen.cell()
-                    && (active == 0 || broken("steal-from-reader"))
-                    && word.number() == seen.number()
-                    && (!seen.is_void() || broken("steal-from-void")) =>
-            {
-                true
-            }
-            _ => return None,
+        let mut claim = Claim {
+            number,
+            slot,
+            seen,
+            payload: &self.hot,
+            cell: HOT,
+            held: Held::Gone,
         };
-        payload
-            .exchange(word, Cell::owned(number))
-            .then_some(stolen)
+        // A publisher whose number was voided stands before its cell in state `Full`, and the cell
+        // is still that publisher's.
+        if !seen.is_void() || broken("steal-from-void") {
+            let payload = self.cell(number, seen.cell());
+            let word = payload.load();
+            if let CellState::Full { active, .. } = word.state()
+                && word.number() == seen.number()
+            {
+                if !evict {
+                    return Ok(None);
+                }
+                self.lose(seen);
+                if active == 0 || broken("steal-from-reader") {
+                    (claim.payload, claim.cell) = (payload, seen.cell());
+                    claim.held = Held::Here;
+                    let stolen = payload.exchange(word, Cell::owned(number));
+                    return if stolen { Ok(Some(claim)) } else { Err(()) };
+                }
+                claim.held = Held::Elsewhere;
+            }
+        }
+        if self.hot.acquire(number) {
+            return Ok(Some(claim));
+        }
+        claim.payload = self.cell(number, OWN);
+        claim.cell = OWN;
+        if claim.payload.acquire(number) {
+            return Ok(Some(claim));
+        }
+        self.claim_spare(claim).map(Some)
     }
 
-    /// Gives a claimed cell back unused.
-    pub(crate) fn release(&self, claim: &Claim) -> Option<E> {
-        let payload = self.cell(self.position(claim.number), claim.cell);
-        let old = claim.stolen.then(|| payload.read());
-        payload.store(Cell::free(claim.number));
-        old
+    /// Notes that a critical event is about to be overwritten. Whoever finds it gone sees the note.
+    #[inline]
+    fn lose(&self, seen: Slot) {
+        if seen.is_critical() && !broken("forget-critical") {
+            self.lost.fetch_max(seen.number(), Ordering::AcqRel);
+        }
     }
 
-    /// Publishes `event` under the claimed number to `audience` connections (at least one).
-    /// Gives back what it evicted, or the event when the number was voided meanwhile.
+    /// Whether a connection that stands at `cursor` has lost a critical event.
+    pub(crate) fn has_lost(&self, cursor: u64) -> bool {
+        self.lost.load(Ordering::Acquire) >= cursor
+    }
+
+    /// The first critical event that is still there, from `from` up to below `to`.
+    pub(crate) fn first_critical(&self, from: u64, to: u64) -> Option<u64> {
+        let slots = 0..self.capacity().min(to - from);
+        let word = |i: u64| self.slot(from + i).load();
+        slots
+            .map(word)
+            .filter(|seen| seen.is_critical() && (from..to).contains(&seen.number()))
+            .map(Slot::number)
+            .min()
+    }
+
+    #[cold]
+    fn claim_spare<'a>(&'a self, mut claim: Claim<'a, E>) -> Result<Claim<'a, E>, ()> {
+        for cell in SPARE..SPARE + SPARES {
+            (claim.payload, claim.cell) = (self.cell(claim.number, cell), cell);
+            if claim.payload.acquire(claim.number) {
+                return Ok(claim);
+            }
+        }
+        Err(())
+    }
+
+    /// Publishes `event`, which is there, under the claimed number. `false`: the number was voided meanwhile, and the event is back in its option.
+    /// What was overwritten is in `evicted` either way.
+    #[inline]
     pub(crate) fn fill(
         &self,
-        claim: &Claim,
-        audience: u8,
-        event: E,
-    ) -> Result<Option<E>, (E, Option<E>)> {
-        let number = claim.number;
-        let position = self.position(number);
-        let payload = self.cell(position, claim.cell);
-        let mut old = claim.stolen.then(|| payload.read());
-        payload.write(event);
-        payload.store(Cell::full(number, audience, 0));
-        if position.exchange(claim.seen, Slot::full(number, claim.cell)) {
-            if claim.cell != claim.seen.cell() {
-                old = self.evict(position, claim.seen);
-            }
-            return Ok(old);
+        claim: &Claim<'_, E>,
+        entry: Filling<'_>,
+        event: &mut Option<E>,
+        evicted: &mut Option<E>,
+    ) -> bool {
+        let (number, payload) = (claim.number, claim.payload);
+        if claim.held == Held::Here {
+            *evicted = Some(payload.read());
         }
-        // The slot never named the cell, so it is still this thread's alone.
-        let event = payload.read();
-        payload.store(Cell::free(number));
-        Err((event, old))
+        payload.write(event.take().expect("an event to publish"));
+        if let Some(audience) = entry.audience {
+            payload.address(audience);
+        }
+        payload.store(Cell::full(number, entry.readers, 0));
+        let next = Slot::full(number, claim.cell, entry.critical, entry.audience.is_some());
+        if !claim.slot.exchange(claim.seen, next) {
+            // The slot never named the cell, so it is still this thread's alone.
+            *event = Some(payload.read());
+            payload.store(Cell::free(number));
+            return false;
+        }
+        if claim.held == Held::Elsewhere {
+            *evicted = self.evict(claim.seen);
+        }
+        true
     }
 
     /// Takes the event of a slot that has moved on out of its cell; readers that are in it finish.
-    fn evict(&self, position: &Position<E>, old: Slot) -> Option<E> {
+    fn evict(&self, old: Slot) -> Option<E> {
         if old.is_void() {
             return None;
         }
-        let payload = self.cell(position, old.cell());
+        let payload = self.cell(old.number(), old.cell());
         loop {
             let word = payload.load();
             let CellState::Full { active, .. } = word.state() else {
@@ -389,82 +484,83 @@ impl<E> Ring<E> {
 
     /// Declares `number` no event, unless it is resolved. Gives back what that overwrote.
     pub(crate) fn void(&self, number: u64) -> Option<E> {
-        let position = self.position(number);
+        let slot = self.slot(number);
         loop {
-            let seen = position.load();
+            let seen = slot.load();
             if seen.number() >= number {
                 return None;
             }
-            if position.exchange(seen, Slot::void(number, seen.cell())) {
-                return self.evict(position, seen);
+            self.lose_if_unread(seen);
+            if slot.exchange(seen, Slot::void(number, seen.cell())) {
+                return self.evict(seen);
+            }
+        }
+    }
+
+    fn lose_if_unread(&self, seen: Slot) {
+        if seen.is_critical() {
+            let word = self.cell(seen.number(), seen.cell()).load();
+            let held = matches!(word.state(), CellState::Full { .. });
+            if held && word.number() == seen.number() {
+                self.lose(seen);
             }
         }
     }
 
     /// Whether `number` is an event, no event, or gone.
     pub(crate) fn is_resolved(&self, number: u64) -> bool {
-        self.position(number).load().number() >= number
+        self.slot(number).load().number() >= number
     }
 
-    /// Whether the event a lap before `number` still waits for a reader.
-    fn unread(&self, number: u64) -> bool {
-        let position = self.position(number);
-        let seen = position.load();
-        let word = self.cell(position, seen.cell()).load();
-        !seen.is_void()
-            && word.number() == seen.number()
-            && matches!(word.state(), CellState::Full { .. })
-    }
-
-    /// Reads `number` for one of the connections it was counted for. `f` sees the event, moved out
-    /// if this is the last reader; `counted` is asked first, once the event is known to be there.
-    pub(crate) fn read<R>(
+    /// Gets into the cell of `number` for connection `id`, which was counted for it. `counted` is
+    /// asked once the event is known to be there.
+    #[inline]
+    pub(crate) fn enter(
         &self,
         number: u64,
+        id: ConnectionId,
         counted: impl FnOnce() -> bool,
-        f: impl FnOnce(Value<'_, E>) -> R,
-    ) -> Option<Found<R>> {
-        let position = self.position(number);
-        let seen = position.load();
+    ) -> Result<Entered<'_, E>, Found> {
+        let seen = self.slot(number).load();
         if seen.number() != number {
-            let lapped = seen.number() > number;
-            return Some(if lapped {
+            return Err(if seen.number() > number {
                 Found::Lapped
             } else {
                 Found::Unresolved
             });
         }
         if seen.is_void() {
-            return Some(Found::Void);
+            return Err(Found::Void);
         }
         // An event that does not count this connection was published after the close was marked,
         // and the Acquire above makes that mark visible here.
         if !counted() {
-            return None;
+            return Err(Found::Closed);
         }
-        let payload = self.cell(position, seen.cell());
+        let payload = self.cell(number, seen.cell());
         loop {
             let word = payload.load();
             let CellState::Full { remaining, active } = word.state() else {
-                return Some(Found::Lapped);
+                return Err(Found::Lapped);
             };
             // With all that remain inside, the entry was evicted: this connection is not among them.
             if word.number() != number || (active == remaining && !broken("join-evicted")) {
-                return Some(Found::Lapped);
+                return Err(Found::Lapped);
             }
-            if remaining == 1 {
-                if payload.exchange(word, Cell::owned(number)) {
-                    let event = payload.read();
-                    payload.store(Cell::free(number));
-                    return Some(Found::Read(f(Value::Last(event))));
-                }
-            } else if payload.exchange(word, Cell::full(number, remaining, active + 1)) {
-                let _leave = Leave(payload);
-                return Some(Found::Read(payload.with(|p| {
-                    // SAFETY: invariant 3: active, so nobody owns the cell; invariant 1: `Full`.
-                    let event = unsafe { (*p).assume_init_ref() };
-                    f(Value::Shared(event))
-                })));
+            let last = remaining == 1;
+            let next = if last {
+                Cell::owned(number)
+            } else {
+                Cell::full(number, remaining, active + 1)
+            };
+            if payload.exchange(word, next) {
+                let mine = !seen.is_addressed() || payload.is_for(id);
+                return Ok(Entered {
+                    payload,
+                    number,
+                    mine,
+                    last,
+                });
             }
         }
     }
@@ -472,12 +568,12 @@ impl<E> Ring<E> {
     /// Takes one connection off those that have to read `number`. Gives the event back when it was
     /// the last. The number has to be resolved.
     pub(crate) fn count_out(&self, number: u64) -> Option<E> {
-        let position = self.position(number);
-        let seen = position.load();
+        let slot = self.slot(number);
+        let seen = slot.load();
         if seen.number() != number || seen.is_void() {
             return None;
         }
-        let payload = self.cell(position, seen.cell());
+        let payload = self.cell(number, seen.cell());
         loop {
             let word = payload.load();
             let CellState::Full { remaining, active } = word.state() else {
@@ -498,13 +594,41 @@ impl<E> Ring<E> {
         }
     }
 
+    /// What stands in the slot of `number`, for people.
+    pub(crate) fn describe(&self, number: u64) -> String {
+        let seen = self.slot(number).load();
+        if seen.number() != number {
+            return format!("unresolved or overwritten, slot at {}", seen.number());
+        }
+        if seen.is_void() {
+            return "void".to_owned();
+        }
+        let word = self.cell(number, seen.cell()).load();
+        let critical = if seen.is_critical() { ", critical" } else { "" };
+        if word.number() == number {
+            format!("cell {} {:?}{critical}", seen.cell(), word.state())
+        } else {
+            format!("read{critical}")
+        }
+    }
+
     /// Takes an event out whoever has still to read it; readers that are in it finish.
     pub(crate) fn clear(&self, number: u64) -> Option<E> {
-        let position = self.position(number);
-        let seen = position.load();
+        let slot = self.slot(number);
+        let seen = slot.load();
         (seen.number() == number)
-            .then(|| self.evict(position, seen))
+            .then(|| self.evict(seen))
             .flatten()
+    }
+}
+
+/// Gives back a cell whose payload was moved out.
+struct Free<'a, E>(&'a Payload<E>, u64);
+
+impl<E> Drop for Free<'_, E> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.store(Cell::free(self.1));
     }
 }
 
@@ -520,27 +644,6 @@ impl<E> Drop for Leave<'_, E> {
             let event = self.0.read();
             self.0.store(Cell::free(before.number()));
             drop(event);
-        }
-    }
-}
-
-impl<E> Drop for Ring<E> {
-    fn drop(&mut self) {
-        for segment in 0..SEGMENTS {
-            let base = self.segments[segment].load(Ordering::Acquire);
-            if !base.is_null() {
-                let first = (self.capacity() / 8) as usize;
-                let len = match (first, segment) {
-                    (0, _) => self.capacity() as usize,
-                    (first, 0) => first,
-                    (first, k) => first << (k - 1),
-                };
-                Self::free(base, len);
-            }
-        }
-        let spares = self.spares.load(Ordering::Acquire);
-        if !spares.is_null() {
-            Self::free(spares, SPARES as usize);
         }
     }
 }

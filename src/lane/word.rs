@@ -28,6 +28,8 @@ impl State {
     pub(crate) const ONE_WAITING: u64 = 1 << LOW_SHIFT;
     /// The lane accepts no event and no connection any more.
     pub(crate) const CLOSED: u64 = 1;
+    /// A lane ends here; above it is room for every publisher that is on its way.
+    pub(crate) const LAST_NUMBER: u64 = (1 << 44) - (1 << 20);
 
     pub(crate) const fn new(seq: u64) -> Self {
         Self(pack(seq, 0, 0, 0))
@@ -55,9 +57,13 @@ pub(crate) struct Slot(pub(crate) u64);
 
 impl Slot {
     const VOID: u64 = 1;
+    const CRITICAL: u64 = 2;
+    const ADDRESSED: u64 = 4;
 
-    pub(crate) const fn full(number: u64, cell: u8) -> Self {
-        Self(pack(number, cell, 0, 0))
+    pub(crate) const fn full(number: u64, cell: u8, critical: bool, addressed: bool) -> Self {
+        let critical = if critical { Self::CRITICAL } else { 0 };
+        let addressed = if addressed { Self::ADDRESSED } else { 0 };
+        Self(pack(number, cell, 0, critical | addressed))
     }
     pub(crate) const fn void(number: u64, cell: u8) -> Self {
         Self(pack(number, cell, 0, Self::VOID))
@@ -72,6 +78,14 @@ impl Slot {
     /// The number is no event.
     pub(crate) const fn is_void(self) -> bool {
         self.0 & Self::VOID != 0
+    }
+    /// The number is an event for some connections only; the cell says for which.
+    pub(crate) const fn is_addressed(self) -> bool {
+        self.0 & Self::ADDRESSED != 0
+    }
+    /// The number is an event that nobody may miss and stay connected.
+    pub(crate) const fn is_critical(self) -> bool {
+        self.0 & Self::CRITICAL != 0
     }
 }
 

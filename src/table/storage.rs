@@ -1,4 +1,4 @@
-//! Pointers that several threads exchange, freed under an epoch. Unsafe code, 1 of 2.
+//! Pointers that several threads exchange, freed under an epoch. Unsafe code, 1 of 3.
 //!
 //! # Invariants
 //!
@@ -127,7 +127,7 @@ impl<L, N> Owned<L, N> {
     }
 }
 
-impl<'g, L, N> View<'g, L, N> {
+impl<L, N> View<'_, L, N> {
     fn from_word(word: *mut ()) -> Self {
         if word.is_null() {
             Self::Empty

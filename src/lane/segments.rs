@@ -1,0 +1,148 @@
+//! An array that is allocated in parts, each when it is first touched. Unsafe code, 2 of 3.
+//!
+//! The parts hold 1/8, 1/8, 1/4 and 1/2 of the elements, so that a lane that has carried few events
+//! holds little memory. Below 8 elements there is one part, and one is all they need.
+//!
+//! # Invariants
+//!
+//! 1. A base is null, or points to a boxed slice of the part's length, initialized before the base
+//!    was published. It is published once and freed with the array.
+#![allow(unsafe_code)] // Arrays that appear under shared references, without a lock.
+
+use std::ptr;
+
+use crate::sync::{AtomicPtr, Ordering};
+
+/// The element that a fresh array has at `index`.
+pub(crate) trait Initial {
+    fn initial(index: usize) -> Self;
+}
+
+/// An array in `PARTS` parts: 4, or 1 for a short one.
+pub(crate) struct Segments<T, const PARTS: usize> {
+    bases: [AtomicPtr<T>; PARTS],
+    len: u32,
+    /// The length of the first part: an eighth, or all of a short array.
+    first: u32,
+}
+
+// SAFETY: an owned array like a `Box<[T]>`; allocation may happen on any thread, hence `Send`.
+unsafe impl<T: Send, const PARTS: usize> Send for Segments<T, PARTS> {}
+// SAFETY: shares `&T` and creates `T`s that other threads drop.
+unsafe impl<T: Send + Sync, const PARTS: usize> Sync for Segments<T, PARTS> {}
+
+impl<T: Initial, const PARTS: usize> Segments<T, PARTS> {
+    /// `len` is a power of two.
+    pub(crate) fn new(len: usize) -> Self {
+        debug_assert!(len.is_power_of_two() && (PARTS == 4 || len < 8));
+        Self {
+            bases: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
+            len: len as u32,
+            first: if len < 8 { len as u32 } else { len as u32 / 8 },
+        }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// The element at `index`, which is less than the length.
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> &T {
+        debug_assert!(index < self.len());
+        let (part, start) = self.place(index);
+        // Acquire: the elements are initialized.
+        let mut base = self.bases[part].load(Ordering::Acquire);
+        if base.is_null() {
+            base = self.allocate(part, start);
+        }
+        // SAFETY: invariant 1, and `place` gave the part that `index` falls into.
+        let at = unsafe { base.add(index - start) };
+        // SAFETY: invariant 1: initialized, and never borrowed mutably before the array is dropped.
+        unsafe { &*at }
+    }
+
+    #[cold]
+    fn allocate(&self, part: usize, start: usize) -> *mut T {
+        let len = self.part_len(part);
+        let fresh: Box<[T]> = (start..start + len).map(T::initial).collect();
+        let fresh = Box::into_raw(fresh).cast::<T>();
+        match self.bases[part].compare_exchange(
+            ptr::null_mut(),
+            fresh,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        ) {
+            Ok(_) => fresh,
+            Err(first) => {
+                free(fresh, len);
+                first
+            }
+        }
+    }
+}
+
+impl<T, const PARTS: usize> Segments<T, PARTS> {
+    /// The part of `index`, and the index of that part's first element.
+    #[inline]
+    fn place(&self, index: usize) -> (usize, usize) {
+        let first = self.first as usize;
+        if PARTS == 1 || index < first {
+            return (0, 0);
+        }
+        let part = 1 + usize::from(index >= 2 * first) + usize::from(index >= 4 * first);
+        (part, first << (part - 1))
+    }
+
+    fn part_len(&self, part: usize) -> usize {
+        match part {
+            0 => self.first as usize,
+            part => (self.first as usize) << (part - 1),
+        }
+    }
+}
+
+/// Frees an array of `len` that nobody else can reach.
+fn free<T>(base: *mut T, len: usize) {
+    let slice = ptr::slice_from_raw_parts_mut(base, len);
+    // SAFETY: invariant 1: from a boxed slice of `len`, and the caller is its last user.
+    drop(unsafe { Box::from_raw(slice) });
+}
+
+impl<T, const PARTS: usize> Drop for Segments<T, PARTS> {
+    fn drop(&mut self) {
+        for part in 0..PARTS {
+            // Acquire: as in `get`; whoever dropped last may not be who allocated.
+            let base = self.bases[part].load(Ordering::Acquire);
+            if !base.is_null() {
+                free(base, self.part_len(part));
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
+mod tests {
+    use super::*;
+
+    impl Initial for usize {
+        fn initial(index: usize) -> Self {
+            index
+        }
+    }
+
+    #[test]
+    fn every_index_has_an_element_of_its_own() {
+        for bits in 1..=16 {
+            let segments = Segments::<usize, 4>::new(1 << bits);
+            for index in (0..1 << bits).rev() {
+                assert_eq!(*segments.get(index), index);
+            }
+            for (part, base) in segments.bases.iter().enumerate() {
+                let used = bits >= 3 || part == 0;
+                assert_eq!(base.load(Ordering::Acquire).is_null(), !used);
+            }
+        }
+    }
+}

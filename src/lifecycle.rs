@@ -1,0 +1,169 @@
+//! Who comes and who goes, told through a bounded channel to a host that asks for it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flume::{Receiver, Sender, TrySendError};
+
+use crate::error::CloseReason;
+use crate::id::{ConnectionId, ThreadId, UserId};
+use crate::sync::{AtomicU64, Ordering};
+
+/// One change of who is there.
+///
+/// A user's time online is a *session*, numbered so that a later one has the higher number. Within
+/// a session the changes are numbered from 0 without holes: `Online` is 0, a connection's
+/// `Disconnected` comes after its `Connected`, and `Offline` is the last. Notices may arrive in
+/// another order than their numbers when several threads connect and disconnect at once; a number
+/// that never arrives was lost because the channel was full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Notice {
+    /// Whose change it is.
+    pub user: UserId,
+    /// The time online that it belongs to.
+    pub session: u64,
+    /// Its place among the changes of that session.
+    pub number: u64,
+    /// What changed.
+    pub change: Change,
+}
+
+/// What a [`Notice`] tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// The user's first connection is there.
+    Online,
+    /// The user's last connection is gone.
+    Offline,
+    /// A connection was opened.
+    #[non_exhaustive]
+    Connected {
+        /// Which.
+        connection: ConnectionId,
+        /// The thread it is attached to.
+        thread: Option<ThreadId>,
+    },
+    /// A connection was closed.
+    #[non_exhaustive]
+    Disconnected {
+        /// Which.
+        connection: ConnectionId,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// The receiving end of a router's notices, from [`Router::lifecycle`](crate::Router::lifecycle).
+///
+/// Dropping it ends the notices.
+pub struct Lifecycle {
+    notices: Receiver<Notice>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Lifecycle {
+    /// The next notice, if there is one. Takes the channel's short lock.
+    #[must_use]
+    pub fn try_next(&self) -> Option<Notice> {
+        self.notices.try_recv().ok()
+    }
+
+    /// The next notice, waiting for it for at most `timeout`.
+    #[must_use]
+    pub fn next_timeout(&self, timeout: Duration) -> Option<Notice> {
+        self.notices.recv_timeout(timeout).ok()
+    }
+
+    /// How many notices found the channel full.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Lifecycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lifecycle")
+            .field("waiting", &self.notices.len())
+            .field("lost", &self.lost())
+            .finish()
+    }
+}
+
+/// The sending end, as the router holds it.
+pub(crate) struct Subscriber {
+    notices: Sender<Notice>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Subscriber {
+    pub(crate) fn new(capacity: usize) -> (Self, Lifecycle) {
+        let (sender, receiver) = flume::bounded(capacity);
+        let lost = Arc::new(AtomicU64::new(0));
+        let subscriber = Self {
+            notices: sender,
+            lost: Arc::clone(&lost),
+        };
+        let lifecycle = Lifecycle {
+            notices: receiver,
+            lost,
+        };
+        (subscriber, lifecycle)
+    }
+
+    /// Never waits for room; `false` when nobody listens any more.
+    pub(crate) fn tell(&self, notice: Notice) -> bool {
+        match self.notices.try_send(notice) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+            Err(TrySendError::Disconnected(_)) => false,
+        }
+    }
+}
+
+/// The numbers of one session's changes.
+#[derive(Default)]
+pub(crate) struct Session {
+    /// 0 while nobody has been there.
+    number: AtomicU64,
+    connects: AtomicU64,
+    changes: AtomicU64,
+}
+
+impl Session {
+    /// Whoever joins sees to it that the session has a number first. So a session that ended has
+    /// its number before the user's next one can begin, and that one's is higher.
+    pub(crate) fn begin(&self, counter: &AtomicU64) {
+        if self.number.load(Ordering::Acquire) == 0 {
+            let fresh = counter.fetch_add(1, Ordering::AcqRel) + 1;
+            let _ = self
+                .number
+                .compare_exchange(0, fresh, Ordering::AcqRel, Ordering::Acquire);
+        }
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number.load(Ordering::Acquire)
+    }
+
+    /// Before the connection is listed, so that nobody can close it under a lower number.
+    pub(crate) fn connect(&self) -> u64 {
+        self.connects.fetch_add(1, Ordering::AcqRel);
+        self.changes.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    pub(crate) fn disconnect(&self) -> u64 {
+        self.changes.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// After the last connection has left: each one had two numbers.
+    pub(crate) fn end(&self) -> u64 {
+        2 * self.connects.load(Ordering::Acquire) + 1
+    }
+}

@@ -1,0 +1,97 @@
+//! loom models of the router: what the table and the lanes do together.
+
+use std::time::Duration;
+
+use crate::sync::model;
+use crate::{Change, Connection, Router, UserId, UserScope};
+
+fn small() -> (Router<u8>, UserScope<u8>) {
+    let router = Router::builder()
+        .lane_capacity(2)
+        .shards(1)
+        .build()
+        .expect("valid");
+    let scope = router.scope(UserId::new("ann").expect("valid"));
+    (router, scope)
+}
+
+/// Whoever was connected before is cut, whoever connects after is not, and nobody is in between.
+fn disconnect_all_while_connecting() {
+    let (router, ann) = small();
+    let lifecycle = router.lifecycle(16);
+    let mut first = ann.connect().expect("room");
+    let other = ann.clone();
+    let t = loom::thread::spawn(move || other.connect().expect("room"));
+    let closed = ann.disconnect_all(7);
+    let mut second = t.join().unwrap();
+    let live = |connection: &mut Connection<u8>| connection.try_recv() == EMPTY;
+    assert!(!live(&mut first));
+    let left = usize::from(live(&mut second));
+    assert_eq!(closed + left, 2, "each is closed or live");
+    assert_eq!(
+        router.user_count(),
+        left,
+        "a live connection is found, a closed one is not"
+    );
+    let reached = ann.publish(1).map_or(0, |delivery| delivery.connections);
+    assert_eq!(reached, left, "who is live is reached");
+    drop((first, second));
+    assert_eq!(router.user_count(), 0);
+
+    let mut told = Vec::new();
+    while let Some(notice) = lifecycle.try_next() {
+        told.push(notice);
+    }
+    told.sort_by_key(|notice| (notice.session, notice.number));
+    let mut sessions = told.chunk_by(|a, b| a.session == b.session);
+    let whole = sessions.all(|session| {
+        let numbered = (0..).zip(session).all(|(n, notice)| notice.number == n);
+        let ends = session
+            .last()
+            .is_some_and(|last| last.change == Change::Offline);
+        session[0].change == Change::Online && numbered && ends
+    });
+    assert!(whole, "a session is told from Online to Offline");
+    let place = |notice: &crate::Notice| match &notice.change {
+        Change::Connected { connection, .. } => Some((*connection, true)),
+        Change::Disconnected { connection, .. } => Some((*connection, false)),
+        _ => None,
+    };
+    let mut open = Vec::new();
+    for (connection, comes) in told.iter().filter_map(place) {
+        if comes {
+            open.push(connection);
+        } else {
+            assert!(open.contains(&connection), "nobody goes before coming");
+        }
+    }
+}
+
+const EMPTY: Result<crate::Received<u8>, crate::TryRecvError> = Err(crate::TryRecvError::Empty);
+
+/// A connect and a shutdown: the connection is refused or ended, and never left behind.
+fn shutdown_while_connecting() {
+    let (router, ann) = small();
+    let t = loom::thread::spawn(move || ann.connect());
+    router.shutdown();
+    if let Ok(mut connection) = t.join().unwrap() {
+        assert!(connection.try_recv() != EMPTY, "the connection is ended");
+    }
+    assert!(router.sweep(Duration::ZERO) == 0);
+}
+
+#[test]
+fn disconnect_all_against_connect() {
+    model::sound(
+        "disconnect all, connect",
+        2,
+        disconnect_all_while_connecting,
+    );
+    model::twin("join-closed", "each is closed or live");
+    model::twin("number-after-listing", "a session is told from Online");
+}
+#[test]
+fn shutdown_against_connect() {
+    model::sound("shutdown, connect", 3, shutdown_while_connecting);
+    model::twin("connect-without-looking", "the connection is ended");
+}

@@ -1,0 +1,132 @@
+//! Atomics of the library's own tests: any access can be the one at which a thread is stopped.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{self, Ordering};
+use std::thread;
+
+thread_local! {
+    static STOP: RefCell<Option<Arc<Stop>>> = const { RefCell::new(None) };
+}
+
+/// Stops a thread before one of its accesses.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    before: usize,
+    accesses: atomic::AtomicUsize,
+    reached: atomic::AtomicBool,
+    released: atomic::AtomicBool,
+}
+
+impl Stop {
+    /// Before the access with this number, counted from 0.
+    pub(crate) fn before(access: usize) -> Arc<Self> {
+        Arc::new(Self {
+            before: access,
+            accesses: atomic::AtomicUsize::new(0),
+            reached: atomic::AtomicBool::new(false),
+            released: atomic::AtomicBool::new(false),
+        })
+    }
+
+    /// Runs `f` on this thread, under this stop.
+    pub(crate) fn run<R>(self: &Arc<Self>, f: impl FnOnce() -> R) -> R {
+        STOP.with(|stop| *stop.borrow_mut() = Some(Arc::clone(self)));
+        let result = f();
+        STOP.with(|stop| *stop.borrow_mut() = None);
+        result
+    }
+
+    pub(crate) fn is_reached(&self) -> bool {
+        self.reached.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn release(&self) {
+        self.released.store(true, Ordering::SeqCst);
+    }
+
+    #[allow(clippy::disallowed_methods)] // It is the point of it that this thread stands still.
+    fn step(&self) {
+        if self.accesses.fetch_add(1, Ordering::SeqCst) == self.before {
+            self.reached.store(true, Ordering::SeqCst);
+            while !self.released.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+        }
+    }
+}
+
+fn step() {
+    // Not while the thread ends.
+    let _ = STOP.try_with(|stop| {
+        let stop = stop.borrow().clone();
+        if let Some(stop) = stop {
+            stop.step();
+        }
+    });
+}
+
+macro_rules! stepped {
+    ($name:ident, $value:ty, [$($generic:ident)?]) => {
+        #[derive(Debug)]
+        pub(crate) struct $name $(<$generic>)? (atomic::$name $(<$generic>)?);
+        #[allow(dead_code)] // All have the same methods.
+        impl $(<$generic>)? $name $(<$generic>)? {
+            pub(crate) const fn new(value: $value) -> Self {
+                Self(atomic::$name::new(value))
+            }
+            pub(crate) fn load(&self, order: Ordering) -> $value {
+                step();
+                self.0.load(order)
+            }
+            pub(crate) fn store(&self, value: $value, order: Ordering) {
+                step();
+                self.0.store(value, order);
+            }
+            pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
+                step();
+                self.0.swap(value, order)
+            }
+            pub(crate) fn compare_exchange(
+                &self, current: $value, new: $value, ok: Ordering, err: Ordering,
+            ) -> Result<$value, $value> {
+                step();
+                self.0.compare_exchange(current, new, ok, err)
+            }
+        }
+    };
+}
+macro_rules! arithmetic {
+    ($name:ident, $value:ty) => {
+        #[allow(dead_code)] // Both have the same methods.
+        impl $name {
+            pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                step();
+                self.0.fetch_add(value, order)
+            }
+            pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                step();
+                self.0.fetch_sub(value, order)
+            }
+            pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
+                step();
+                self.0.fetch_or(value, order)
+            }
+            pub(crate) fn fetch_max(&self, value: $value, order: Ordering) -> $value {
+                step();
+                self.0.fetch_max(value, order)
+            }
+        }
+        impl Default for $name {
+            fn default() -> Self {
+                Self::new(0)
+            }
+        }
+    };
+}
+stepped!(AtomicU64, u64, []);
+stepped!(AtomicUsize, usize, []);
+stepped!(AtomicBool, bool, []);
+stepped!(AtomicPtr, *mut T, [T]);
+arithmetic!(AtomicU64, u64);
+arithmetic!(AtomicUsize, usize);

@@ -1,0 +1,558 @@
+//! A script of calls, run on laneway and on the model side by side.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicIsize, Ordering};
+use std::time::Duration;
+
+use laneway::{
+    Change, CloseReason, ConnectError, ConnectOptions, Connection, ConnectionId, Lifecycle,
+    LimitPolicy, PublishError, Received, Router, ThreadId, TryRecvError, UserId, UserScope,
+    conserved,
+};
+
+use super::model::{End, Got, How, Model, NoConnect, Refused, Settings, To, Told};
+
+/// One call. Connections are named by the order in which they were opened, modulo how many there
+/// are; users modulo [`USERS`].
+#[derive(Clone, Debug)]
+pub(crate) enum Call {
+    Connect(u8),
+    /// With a thread, and with a lane capacity of its own in case it is the first.
+    ConnectWith(u8, u8),
+    Publish(u8, How, For),
+    Batch(u8, u8),
+    Receive(u8),
+    Drain(u8, u8),
+    Visit(u8, u8),
+    Drop(u8),
+    /// The handle is lost without being dropped.
+    Forget(u8),
+    /// A user names a connection, perhaps not one of theirs.
+    Disconnect(u8, u8),
+    DisconnectAll(u8),
+    Touch(u8),
+    /// So many milliseconds later; negative: the clock jumps back.
+    Sweep(i16),
+    Shutdown,
+}
+
+/// Whom an event is for, in a script.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum For {
+    Everybody,
+    /// Perhaps somebody else's connection.
+    Connection(u8),
+    Thread(u8),
+    Others(u8),
+}
+
+pub(crate) const USERS: u8 = 3;
+const THREADS: u8 = 2;
+const CODE: u16 = 4000;
+
+/// How often the rare things happened.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) gap: usize,
+    pub(crate) overwrite: usize,
+    pub(crate) full: usize,
+    pub(crate) close: usize,
+    pub(crate) refused_connect: usize,
+    pub(crate) idle: usize,
+    pub(crate) overrun: usize,
+    pub(crate) stepped_over: usize,
+}
+
+impl Seen {
+    pub(crate) const NAMES: [&str; 8] = [
+        "gap",
+        "evict",
+        "full",
+        "close",
+        "refused connect",
+        "swept",
+        "overrun",
+        "stepped over",
+    ];
+
+    pub(crate) fn counts(&self) -> [usize; 8] {
+        [
+            self.gap,
+            self.overwrite,
+            self.full,
+            self.close,
+            self.refused_connect,
+            self.idle,
+            self.overrun,
+            self.stepped_over,
+        ]
+    }
+}
+
+/// A payload that knows whose it is, and counts itself.
+#[derive(Debug)]
+struct Tainted {
+    user: u8,
+    serial: u32,
+    alive: Arc<AtomicIsize>,
+}
+
+impl Tainted {
+    fn new(user: u8, serial: u32, alive: &Arc<AtomicIsize>) -> Self {
+        alive.fetch_add(1, Ordering::Relaxed);
+        let alive = Arc::clone(alive);
+        Self {
+            user,
+            serial,
+            alive,
+        }
+    }
+}
+
+impl Clone for Tainted {
+    fn clone(&self) -> Self {
+        Self::new(self.user, self.serial, &self.alive)
+    }
+}
+
+impl Drop for Tainted {
+    fn drop(&mut self) {
+        self.alive.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+type Value = (u8, u32);
+
+struct Handle {
+    id: u64,
+    user: u8,
+    connection: Connection<Tainted>,
+}
+
+struct Run {
+    router: Router<Tainted>,
+    scopes: Vec<UserScope<Tainted>>,
+    model: Model<Value>,
+    handles: Vec<Handle>,
+    ids: Vec<(u64, ConnectionId)>,
+    lifecycle: Lifecycle,
+    offered: u64,
+    alive: Arc<AtomicIsize>,
+    serial: u32,
+    now_ms: u64,
+    seen: Seen,
+    forgot: bool,
+}
+
+/// Runs the script and panics at the first difference.
+pub(crate) fn run(settings: Settings, calls: &[Call]) -> Seen {
+    let policy = if settings.evict_oldest {
+        LimitPolicy::EvictOldest
+    } else {
+        LimitPolicy::Refuse
+    };
+    let router = Router::builder()
+        .shards(4)
+        .lane_capacity(settings.capacity as usize)
+        .max_connections_per_user(settings.max_connections)
+        .limit_policy(policy)
+        .max_users(settings.max_users)
+        .idle_timeout(settings.idle_timeout_ms.map(Duration::from_millis))
+        .build()
+        .expect("valid settings");
+    let scope = |u| router.scope(UserId::new(format!("user {u}")).expect("valid"));
+    let mut run = Run {
+        scopes: (0..USERS).map(scope).collect(),
+        lifecycle: router.lifecycle(100_000),
+        offered: 0,
+        router,
+        model: Model::new(settings),
+        handles: Vec::new(),
+        ids: Vec::new(),
+        alive: Arc::default(),
+        serial: 0,
+        now_ms: 1000,
+        seen: Seen::default(),
+        forgot: false,
+    };
+    for call in calls {
+        run.call(call);
+        run.compare();
+    }
+    run.finish()
+}
+
+impl Run {
+    fn handle(&self, at: u8) -> Option<usize> {
+        (!self.handles.is_empty()).then(|| at as usize % self.handles.len())
+    }
+
+    fn call(&mut self, call: &Call) {
+        match *call {
+            Call::Connect(user) => self.connect(user % USERS, None, None),
+            Call::ConnectWith(user, other) => {
+                let capacity = 2 << (other % 3);
+                self.connect(user % USERS, Some(other % THREADS), Some(capacity));
+            }
+            Call::Publish(user, how, to) => self.publish(user % USERS, how, to),
+            Call::Batch(user, events) => self.batch(user % USERS, events % 8),
+            Call::Receive(at) => {
+                if let Some(at) = self.handle(at) {
+                    let got = self.receive(at);
+                    self.check(at, got);
+                }
+            }
+            Call::Drain(at, max) => {
+                if let Some(at) = self.handle(at) {
+                    self.drain(at, max.into());
+                }
+            }
+            Call::Visit(at, max) => {
+                if let Some(at) = self.handle(at) {
+                    self.visit(at, max.into());
+                }
+            }
+            Call::Drop(at) => {
+                if let Some(at) = self.handle(at) {
+                    let handle = self.handles.remove(at);
+                    self.model.end(handle.id, None);
+                }
+            }
+            Call::Forget(at) => {
+                if let Some(at) = self.handle(at) {
+                    std::mem::forget(self.handles.remove(at).connection);
+                    self.forgot = true;
+                }
+            }
+            Call::Disconnect(user, at) => {
+                let user = user % USERS;
+                if !self.ids.is_empty() {
+                    let (id, theirs) = self.ids[at as usize % self.ids.len()];
+                    let closed = self.scopes[user as usize].disconnect(theirs, CODE);
+                    assert_eq!(closed, self.model.disconnect(user, id, CODE));
+                }
+            }
+            Call::DisconnectAll(user) => {
+                let user = user % USERS;
+                let closed = self.scopes[user as usize].disconnect_all(CODE);
+                assert_eq!(closed, self.model.disconnect_all(user, CODE));
+            }
+            Call::Touch(at) => {
+                if let Some(at) = self.handle(at) {
+                    self.handles[at].connection.touch();
+                    self.model.touch(self.handles[at].id);
+                }
+            }
+            Call::Sweep(later) => {
+                self.now_ms = self.now_ms.saturating_add_signed(later.into());
+                let closed = self.router.sweep(Duration::from_millis(self.now_ms));
+                assert_eq!(closed, self.model.sweep(self.now_ms));
+                self.seen.idle += closed;
+            }
+            Call::Shutdown => assert_eq!(self.router.shutdown(), self.model.shutdown()),
+        }
+    }
+
+    fn connect(&mut self, user: u8, thread: Option<u8>, capacity: Option<u64>) {
+        let expected = self.model.connect(user, thread, capacity);
+        let options = ConnectOptions {
+            thread: thread.map(thread_id),
+            lane_capacity: capacity.map(|c| c as usize),
+        };
+        match self.scopes[user as usize].connect_with(options) {
+            Ok(connection) => {
+                let id = expected.expect("laneway let one in that the model refused");
+                self.ids.push((id, connection.id()));
+                self.handles.push(Handle {
+                    id,
+                    user,
+                    connection,
+                });
+            }
+            Err(e) => {
+                let refused = match e {
+                    ConnectError::TooManyConnections { .. } => NoConnect::TooManyConnections,
+                    ConnectError::TooManyUsers { .. } => NoConnect::TooManyUsers,
+                    _ => NoConnect::Closed,
+                };
+                assert_eq!(expected, Err(refused));
+                self.seen.refused_connect += 1;
+            }
+        }
+    }
+
+    fn event(&mut self, user: u8) -> Tainted {
+        self.serial += 1;
+        Tainted::new(user, self.serial, &self.alive)
+    }
+
+    fn publish(&mut self, user: u8, how: How, to: For) {
+        let event = self.event(user);
+        self.offered += 1;
+        let known = |at: u8| self.ids.get(at as usize % self.ids.len().max(1)).copied();
+        let (to, connection) = match to {
+            For::Thread(thread) => (To::Thread(thread % THREADS), None),
+            For::Connection(at) => match known(at) {
+                Some((id, theirs)) => (To::Connection(id), Some(theirs)),
+                None => (To::Everybody, None),
+            },
+            For::Others(at) => match known(at) {
+                Some((id, theirs)) => (To::Others(id), Some(theirs)),
+                None => (To::Everybody, None),
+            },
+            For::Everybody => (To::Everybody, None),
+        };
+        let scope = &self.scopes[user as usize];
+        let thread;
+        let addressed = match (to, connection) {
+            (To::Connection(_), Some(id)) => Some(scope.to_connection(id)),
+            (To::Others(_), Some(id)) => Some(scope.to_others(id)),
+            (To::Thread(t), _) => {
+                thread = thread_id(t);
+                Some(scope.to_thread(&thread))
+            }
+            _ => None,
+        };
+        let done = match (addressed, how) {
+            (None, How::Overwriting) => scope.publish(event),
+            (None, How::Refusing) => scope.try_publish(event),
+            (None, How::Critical) => scope.publish_critical(event),
+            (Some(some), How::Overwriting) => some.publish(event),
+            (Some(some), How::Refusing) => some.try_publish(event),
+            (Some(some), How::Critical) => some.publish_critical(event),
+        };
+        let done = done.map(|d| (d.number, d.connections)).map_err(|e| {
+            let refused = refused(&e);
+            assert_eq!(e.into_inner().serial, self.serial, "the event comes back");
+            refused
+        });
+        self.seen.full += usize::from(done == Err(Refused::Full));
+        assert_eq!(done, self.model.publish(user, (user, self.serial), how, to));
+    }
+
+    fn batch(&mut self, user: u8, events: u8) {
+        let mut batch = Vec::new();
+        for _ in 0..events {
+            batch.push(self.event(user));
+        }
+        let first = self.serial + 1 - u32::from(events);
+        let (taken, last, error) = match self.scopes[user as usize].publish_batch(batch) {
+            Ok(delivery) => (delivery.events, delivery.last, None),
+            Err(e) => (e.delivery.events, e.delivery.last, Some(refused(&e.error))),
+        };
+        let mut expected = Ok((0, 0));
+        for n in 0..u64::from(events) {
+            self.offered += 1;
+            let value = (user, first + n as u32);
+            let done = self
+                .model
+                .publish(user, value, How::Overwriting, To::Everybody);
+            if done.is_err() {
+                assert_eq!((taken, error), (n as usize, done.err()));
+                return;
+            }
+            expected = done;
+        }
+        assert_eq!((taken, error), (events.into(), None));
+        let last = last.map_or((0, 0), |d| (d.number, d.connections));
+        assert_eq!(Ok(last), expected);
+    }
+
+    fn receive(&mut self, at: usize) -> Got<Value> {
+        got(self.handles[at].connection.try_recv())
+    }
+
+    /// Compares what laneway gave with what the model gives; `false` at the end of what there is.
+    fn check(&mut self, at: usize, got: Got<Value>) -> bool {
+        let Handle { id, user, .. } = self.handles[at];
+        match got {
+            Got::Event { value, .. } => assert_eq!(value.0, user, "a foreign event"),
+            Got::Gap(_) => self.seen.gap += 1,
+            Got::Closed(end) => {
+                self.seen.close += 1;
+                self.seen.overrun += usize::from(end == End::Overrun);
+            }
+            Got::Empty => {}
+        }
+        assert_eq!(got, self.model.receive(id));
+        matches!(got, Got::Event { .. } | Got::Gap(_))
+    }
+
+    fn drain(&mut self, at: usize, max: usize) {
+        let mut into = Vec::new();
+        let drained = self.handles[at].connection.drain(max, &mut into);
+        match drained {
+            Ok(count) => assert_eq!(count, into.len()),
+            Err(closed) => {
+                assert!(into.is_empty());
+                self.check(at, Got::Closed(end(closed.reason)));
+            }
+        }
+        let full = into.len() == max;
+        for received in into {
+            self.check(at, got(Ok(received)));
+        }
+        if !full && drained.is_ok() {
+            let got = self.receive(at);
+            assert!(!self.check(at, got), "drain stopped before the end");
+        }
+    }
+
+    fn visit(&mut self, at: usize, max: usize) {
+        let mut seen = Vec::new();
+        let visited = self.handles[at].connection.visit(max, |number, event| {
+            let value = (event.user, event.serial);
+            seen.push(Got::Event { number, value });
+        });
+        match visited {
+            Ok(visited) => {
+                assert_eq!(visited.events, seen.len());
+                if visited.missed > 0 {
+                    seen.push(Got::Gap(visited.missed));
+                }
+            }
+            Err(closed) => seen.push(Got::Closed(end(closed.reason))),
+        }
+        let all = visited.is_ok_and(|v| v.events < max && v.missed == 0);
+        for got in seen {
+            self.check(at, got);
+        }
+        if all {
+            let got = self.receive(at);
+            assert!(!self.check(at, got), "visit stopped before the end");
+        }
+    }
+
+    /// Everything that can be looked at without changing it.
+    fn compare(&self) {
+        let stats = self.router.stats();
+        assert_eq!(stats.users, self.model.users());
+        assert_eq!(self.router.user_count(), self.model.users());
+        assert_eq!(stats.accepted, self.model.accepted);
+        let mut connections = 0;
+        for (user, scope) in (0..USERS).zip(&self.scopes) {
+            let live = self.model.live(user);
+            assert_eq!(scope.connection_count(), live.len());
+            let mut listed = scope.connections();
+            listed.sort_by_key(|info| info.id);
+            let figures: Vec<_> = listed.iter().map(|i| (i.unread, i.missed)).collect();
+            let expected: Vec<_> = live
+                .iter()
+                .map(|&id| (self.model.unread(id), self.model.missed(id)))
+                .collect();
+            assert_eq!(figures, expected);
+            connections += live.len();
+        }
+        assert_eq!(stats.connections, connections);
+        let each = self.handles.iter().map(|handle| {
+            let s = handle.connection.stats();
+            let figures = [s.numbers, s.delivered, s.stepped_over, s.missed, s.unread];
+            assert_eq!(figures, self.model.stats(handle.id));
+            s
+        });
+        conserved(self.offered, &stats, each).expect("nothing vanishes");
+    }
+
+    /// What the subscriber was told of each user is what happened, in numbers without holes.
+    fn compare_notices(&self) {
+        assert_eq!(self.lifecycle.lost(), 0);
+        let mut told = Vec::new();
+        let mut last = [(0, 0); USERS as usize];
+        let id_of = |theirs| self.ids.iter().find(|(_, id)| *id == theirs).unwrap().0;
+        while let Some(notice) = self.lifecycle.try_next() {
+            let user = (0..USERS).find(|u| self.scopes[*u as usize].user() == &notice.user);
+            let user = user.expect("a user of the script");
+            let (session, number) = &mut last[user as usize];
+            if notice.change == Change::Online {
+                assert!(notice.session > *session && notice.number == 0);
+                (*session, *number) = (notice.session, 0);
+            } else {
+                *number += 1;
+                assert_eq!((notice.session, notice.number), (*session, *number));
+            }
+            let change = match notice.change {
+                Change::Online => Told::Online,
+                Change::Offline => Told::Offline,
+                Change::Connected { connection, .. } => Told::Connected(id_of(connection)),
+                Change::Disconnected {
+                    connection,
+                    reason: CloseReason::Dropped,
+                    ..
+                } => Told::Left(id_of(connection)),
+                Change::Disconnected {
+                    connection, reason, ..
+                } => Told::Disconnected(id_of(connection), end(reason)),
+                other => panic!("no such notice: {other:?}"),
+            };
+            told.push((user, change));
+        }
+        for user in 0..USERS {
+            let of = |all: &[(u8, Told)]| -> Vec<_> {
+                all.iter().filter(|(u, _)| *u == user).copied().collect()
+            };
+            assert_eq!(of(&told), of(&self.model.told));
+        }
+    }
+
+    fn finish(mut self) -> Seen {
+        self.seen.overwrite = self.model.overwrote;
+        for at in 0..self.handles.len() {
+            loop {
+                let got = self.receive(at);
+                if !self.check(at, got) {
+                    break;
+                }
+            }
+        }
+        self.compare();
+        self.compare_notices();
+        for handle in &self.handles {
+            self.seen.stepped_over += handle.connection.stats().stepped_over as usize;
+        }
+        let (alive, forgot) = (Arc::clone(&self.alive), self.forgot);
+        let seen = self.seen;
+        drop(self);
+        let left = alive.load(Ordering::Relaxed);
+        assert!(
+            forgot || left == 0,
+            "{left} payloads leaked, or dropped twice"
+        );
+        seen
+    }
+}
+
+fn thread_id(thread: u8) -> ThreadId {
+    ThreadId::new(format!("thread {thread}")).expect("valid")
+}
+
+fn refused<E>(error: &PublishError<E>) -> Refused {
+    match error {
+        PublishError::NoConnections(_) => Refused::NoConnections,
+        PublishError::Full(_) => Refused::Full,
+        _ => Refused::Closed,
+    }
+}
+
+fn end(reason: CloseReason) -> End {
+    match reason {
+        CloseReason::Disconnected { code } => End::Disconnected(code),
+        CloseReason::Evicted => End::Evicted,
+        CloseReason::Idle => End::Idle,
+        CloseReason::Overrun => End::Overrun,
+        CloseReason::Shutdown => End::Shutdown,
+        other => panic!("nobody can still see {other:?}"),
+    }
+}
+
+fn got(received: Result<Received<Tainted>, TryRecvError>) -> Got<Value> {
+    match received {
+        Ok(Received::Event(d)) => Got::Event {
+            number: d.number,
+            value: (d.event.user, d.event.serial),
+        },
+        Ok(Received::Gap { missed, .. }) => Got::Gap(missed),
+        Err(TryRecvError::Closed(closed)) => Got::Closed(end(closed.reason)),
+        Err(TryRecvError::Empty) => Got::Empty,
+        other => panic!("no such thing: {other:?}"),
+    }
+}

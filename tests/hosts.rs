@@ -1,0 +1,632 @@
+//! What hosts may do to the engine, by mistake or on purpose: each has an answer.
+#![cfg(not(any(laneway_loom, laneway_shuttle)))]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // Hosts lock and sleep.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use laneway::{
+    Change, CloseReason, Closed, ConnectError, ConnectOptions, Connection, PublishError, Received,
+    Router, ThreadId, TryRecvError, UserId, UserScope,
+};
+
+fn small<E: Send + Sync + 'static>() -> (Router<E>, UserScope<E>) {
+    let router = Router::builder()
+        .lane_capacity(4)
+        .max_connections_per_user(255)
+        .build()
+        .unwrap();
+    let scope = router.scope(UserId::new("ann").unwrap());
+    (router, scope)
+}
+
+fn next<E: Clone + Send + Sync + 'static>(connection: &mut Connection<E>) -> E {
+    match connection.try_recv() {
+        Ok(Received::Event(delivered)) => delivered.event,
+        Ok(Received::Gap { missed, .. }) => panic!("a gap of {missed}"),
+        other => panic!("{:?}", other.err()),
+    }
+}
+
+fn closed<E: Clone + Send + Sync + 'static>(connection: &mut Connection<E>) -> CloseReason {
+    match connection.try_recv() {
+        Err(TryRecvError::Closed(Closed { reason })) => reason,
+        _ => panic!("not closed"),
+    }
+}
+
+/// A payload that misbehaves on demand.
+struct Bad {
+    n: u32,
+    panics_on_clone: bool,
+    panics_on_drop: bool,
+}
+
+impl Bad {
+    fn good(n: u32) -> Arc<Self> {
+        Arc::new(Self {
+            n,
+            panics_on_clone: false,
+            panics_on_drop: false,
+        })
+    }
+}
+
+#[derive(Clone)]
+struct Dropping(#[allow(dead_code)] Arc<Bad>);
+
+impl Drop for Bad {
+    fn drop(&mut self) {
+        assert!(!self.panics_on_drop, "the payload's drop panics");
+    }
+}
+
+struct Cloning(Arc<Bad>);
+
+impl Clone for Cloning {
+    fn clone(&self) -> Self {
+        assert!(!self.0.panics_on_clone, "the payload's clone panics");
+        Self(Arc::clone(&self.0))
+    }
+}
+
+#[test]
+fn a_payload_whose_drop_panics_hurts_who_drops_it_and_nobody_else() {
+    let (_router, ann) = small();
+    let (mut quick, mut slow) = (ann.connect().unwrap(), ann.connect().unwrap());
+    let bad = Arc::new(Bad {
+        n: 0,
+        panics_on_clone: false,
+        panics_on_drop: true,
+    });
+    ann.publish(Dropping(bad)).unwrap();
+    for n in 1..4 {
+        ann.publish(Dropping(Bad::good(n))).unwrap();
+    }
+    // It is overwritten, so this publisher drops it; the new event is there all the same.
+    let done = catch_unwind(AssertUnwindSafe(|| ann.publish(Dropping(Bad::good(4)))));
+    assert!(done.is_err());
+    for device in [&mut quick, &mut slow] {
+        assert!(matches!(
+            device.try_recv(),
+            Ok(Received::Gap { missed: 1, .. })
+        ));
+        for _ in 1..5 {
+            next(device);
+        }
+    }
+    ann.publish(Dropping(Bad::good(5))).unwrap();
+    next(&mut quick);
+}
+
+#[test]
+fn a_payload_whose_clone_panics_counts_as_read() {
+    let (router, ann) = small();
+    let (mut phone, mut laptop) = (ann.connect().unwrap(), ann.connect().unwrap());
+    let bad = Arc::new(Bad {
+        n: 0,
+        panics_on_clone: true,
+        panics_on_drop: false,
+    });
+    ann.publish(Cloning(Arc::clone(&bad))).unwrap();
+    ann.publish(Cloning(Bad::good(1))).unwrap();
+    let received = catch_unwind(AssertUnwindSafe(|| phone.try_recv()));
+    assert!(received.is_err(), "the first of two readers clones");
+    assert_eq!(next(&mut phone).0.n, 1);
+    assert_eq!(
+        next(&mut laptop).0.n,
+        0,
+        "the last reader takes it without a clone"
+    );
+    assert_eq!(next(&mut laptop).0.n, 1);
+    let stats = [phone.stats(), laptop.stats()];
+    laneway::conserved(2, &router.stats(), stats).unwrap();
+    drop((phone, laptop));
+    assert_eq!(Arc::strong_count(&bad), 1, "nothing leaks");
+}
+
+#[test]
+fn a_visitor_that_panics_has_read_the_event() {
+    let (_router, ann) = small();
+    let mut device = ann.connect().unwrap();
+    ann.publish(1).unwrap();
+    ann.publish(2).unwrap();
+    let visit = catch_unwind(AssertUnwindSafe(|| device.visit(5, |_, _| panic!("host"))));
+    assert!(visit.is_err());
+    assert_eq!(next(&mut device), 2);
+}
+
+/// A payload that publishes when it is dropped.
+#[derive(Clone)]
+struct Reentrant(Option<(UserScope<Reentrant>, Arc<AtomicUsize>)>);
+
+impl Drop for Reentrant {
+    fn drop(&mut self) {
+        if let Some((scope, drops)) = self.0.take() {
+            drops.fetch_add(1, Ordering::SeqCst);
+            let _ = scope.publish(Self(None));
+            let _ = scope.connect();
+            let _ = scope.disconnect_all(1);
+        }
+    }
+}
+
+#[test]
+fn a_drop_may_call_back_into_the_engine() {
+    let (router, ann) = small();
+    let drops = Arc::new(AtomicUsize::new(0));
+    let device = ann.connect().unwrap();
+    for _ in 0..4 {
+        let event = Reentrant(Some((ann.clone(), Arc::clone(&drops))));
+        ann.publish(event).unwrap();
+    }
+    // Overwrites the first, whose drop disconnects everybody, which drops the others.
+    ann.publish(Reentrant(None)).unwrap();
+    assert_eq!(router.user_count(), 0);
+    drop(device);
+    assert_eq!(drops.load(Ordering::SeqCst), 4);
+}
+
+struct Act(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+impl Wake for Act {
+    fn wake(self: Arc<Self>) {
+        let act = self.0.lock().unwrap().take();
+        if let Some(act) = act {
+            act();
+        }
+    }
+}
+
+/// A waker that does what it likes.
+fn waker(act: impl FnOnce() + Send + 'static) -> Waker {
+    Waker::from(Arc::new(Act(Mutex::new(Some(Box::new(act))))))
+}
+
+#[test]
+fn a_waker_may_call_back_panic_or_drop_the_router() {
+    for what in 0..3 {
+        let (router, ann) = small::<u32>();
+        let (mut phone, mut laptop) = (ann.connect().unwrap(), ann.connect().unwrap());
+        let _kept = (what != 2).then(|| router.clone());
+        let (scope, mut held) = (ann.clone(), Some(router));
+        let waker = waker(move || match what {
+            0 => {
+                scope.publish(2).unwrap();
+                drop(scope.connect());
+            }
+            1 => panic!("the waker panics"),
+            _ => drop(held.take()),
+        });
+        assert!(
+            phone
+                .poll_recv(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        ann.publish(1).unwrap();
+        for device in [&mut phone, &mut laptop] {
+            assert_eq!(next(device), 1);
+            match what {
+                0 => assert_eq!(next(device), 2),
+                1 => assert!(matches!(device.try_recv(), Err(TryRecvError::Empty))),
+                _ => assert_eq!(closed(device), CloseReason::Shutdown),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_forgotten_connection_is_reclaimed_by_the_sweep_or_from_outside() {
+    let router = Router::builder()
+        .lane_capacity(4)
+        .max_connections_per_user(2)
+        .idle_timeout(Some(Duration::from_secs(1)))
+        .build()
+        .unwrap();
+    let ann = router.scope(UserId::new("ann").unwrap());
+    std::mem::forget(ann.connect().unwrap());
+    let forgotten = ann.connect().unwrap();
+    let id = forgotten.id();
+    std::mem::forget(forgotten);
+    for n in 0..20 {
+        ann.publish(n).unwrap();
+    }
+    assert!(matches!(
+        ann.connect(),
+        Err(ConnectError::TooManyConnections { limit: 2 })
+    ));
+    assert!(ann.disconnect(id, 1));
+    let mut device = ann.connect().unwrap();
+    ann.publish(20).unwrap();
+    assert_eq!(next(&mut device), 20);
+    assert_eq!(router.sweep(Duration::from_secs(1)), 0);
+    device.touch();
+    assert_eq!(router.sweep(Duration::from_secs(3)), 1);
+    assert_eq!(ann.connection_count(), 1);
+}
+
+#[test]
+fn two_hundred_and_fifty_five_connections_and_no_more() {
+    let (router, ann) = small();
+    let mut devices: Vec<_> = (0..255).map(|_| ann.connect().unwrap()).collect();
+    assert!(matches!(
+        ann.connect(),
+        Err(ConnectError::TooManyConnections { limit: 255 })
+    ));
+    for n in 0..10 {
+        assert_eq!(ann.publish(n).unwrap().connections, 255);
+        for device in &mut devices {
+            assert_eq!(next(device), n);
+        }
+    }
+    assert_eq!(
+        ann.to_others(devices[0].id())
+            .publish(10)
+            .unwrap()
+            .connections,
+        254
+    );
+    assert_eq!(ann.disconnect_all(1), 255);
+    assert_eq!(router.user_count(), 0);
+}
+
+#[test]
+fn every_reason_of_closing_is_told() {
+    let router = Router::builder()
+        .lane_capacity(2)
+        .max_connections_per_user(1)
+        .limit_policy(laneway::LimitPolicy::EvictOldest)
+        .idle_timeout(Some(Duration::from_secs(1)))
+        .build()
+        .unwrap();
+    let ann = router.scope(UserId::new("ann").unwrap());
+    let mut device = ann.connect().unwrap();
+    assert!(ann.disconnect(device.id(), 4000));
+    assert_eq!(
+        closed(&mut device),
+        CloseReason::Disconnected { code: 4000 }
+    );
+    device = ann.connect().unwrap();
+    let mut newer = ann.connect().unwrap();
+    assert_eq!(closed(&mut device), CloseReason::Evicted);
+    router.sweep(Duration::from_secs(1));
+    assert_eq!(router.sweep(Duration::from_secs(3)), 1);
+    assert_eq!(closed(&mut newer), CloseReason::Idle);
+    device = ann.connect().unwrap();
+    ann.publish_critical(1).unwrap();
+    ann.publish(2).unwrap();
+    ann.publish(3).unwrap();
+    assert_eq!(closed(&mut device), CloseReason::Overrun);
+    assert_eq!(router.stats().overruns, 1);
+    device = ann.connect().unwrap();
+    ann.publish(4).unwrap();
+    assert_eq!(router.shutdown(), 1);
+    assert!(matches!(ann.publish(5), Err(PublishError::Closed(5))));
+    assert!(matches!(ann.connect(), Err(ConnectError::Closed)));
+    assert_eq!(next(&mut device), 4);
+    for _ in 0..3 {
+        assert_eq!(closed(&mut device), CloseReason::Shutdown);
+    }
+}
+
+#[test]
+fn an_ordinary_event_does_not_overwrite_a_critical_one_unread() {
+    let (router, ann) = small();
+    let (mut quick, mut slow) = (ann.connect().unwrap(), ann.connect().unwrap());
+    ann.publish(0).unwrap();
+    ann.publish_critical(1).unwrap();
+    for n in 2..5 {
+        ann.publish(n).unwrap();
+    }
+    // A lap later event 0 is gone, but the critical one is not skipped with it.
+    assert!(matches!(
+        slow.try_recv(),
+        Ok(Received::Gap { missed: 1, .. })
+    ));
+    assert_eq!(next(&mut slow), 1);
+    assert!(matches!(
+        quick.try_recv(),
+        Ok(Received::Gap { missed: 1, .. })
+    ));
+    for n in 1..5 {
+        assert_eq!(next(&mut quick), n);
+    }
+    // Who has read it is a lap behind again, and only told so.
+    for n in 5..10 {
+        ann.publish(n).unwrap();
+        assert_eq!(next(&mut quick), n);
+    }
+    assert!(matches!(slow.try_recv(), Ok(Received::Gap { .. })));
+    assert_eq!(router.stats().overruns, 0);
+    // Who has not read it is closed by the sweep, even without a call of its own.
+    drop(slow);
+    let asleep = ann.connect().unwrap();
+    ann.publish_critical(10).unwrap();
+    for n in 11..15 {
+        ann.publish(n).unwrap();
+    }
+    assert!(asleep.unread() > 4);
+    let before = ann.connection_count();
+    assert_eq!(router.sweep(Duration::ZERO), 2, "both are a lap behind");
+    assert_eq!((before, ann.connection_count()), (2, 0));
+}
+
+#[test]
+fn an_audience_is_counted_exactly_and_others_step_over() {
+    let (router, ann) = small();
+    let thread = ThreadId::new("trip to Oslo").unwrap();
+    let options = ConnectOptions {
+        thread: Some(thread.clone()),
+        ..ConnectOptions::default()
+    };
+    let mut a = ann.connect_with(options.clone()).unwrap();
+    let mut b = ann.connect_with(options).unwrap();
+    let mut c = ann.connect().unwrap();
+    assert_eq!(ann.to_thread(&thread).publish(1).unwrap().connections, 2);
+    assert_eq!(ann.to_connection(c.id()).publish(2).unwrap().connections, 1);
+    assert_eq!(ann.to_others(a.id()).publish(3).unwrap().connections, 2);
+    let everybody = ann.publish(4).unwrap();
+    assert_eq!((everybody.number, everybody.connections), (3, 3));
+    let read = |device: &mut Connection<u32>| {
+        let mut seen = Vec::new();
+        while let Ok(Received::Event(d)) = device.try_recv() {
+            seen.push((d.number, d.event));
+        }
+        seen
+    };
+    assert_eq!(read(&mut a), [(0, 1), (3, 4)]);
+    assert_eq!(read(&mut b), [(0, 1), (2, 3), (3, 4)]);
+    assert_eq!(read(&mut c), [(1, 2), (2, 3), (3, 4)]);
+    assert_eq!(a.stats().stepped_over, 2);
+    // R013: a connection of somebody else's, or one that is gone, is nobody here.
+    let bob = router.scope(UserId::new("bob").unwrap());
+    let other = bob.connect().unwrap();
+    assert!(
+        ann.to_connection(other.id())
+            .publish(5)
+            .unwrap_err()
+            .is_no_connections()
+    );
+    assert_eq!(router.stats().unknown_connections, 1);
+    let gone = c.id();
+    drop(c);
+    assert!(
+        ann.to_connection(gone)
+            .publish(6)
+            .unwrap_err()
+            .is_no_connections()
+    );
+    laneway::conserved(6, &router.stats(), [a.stats(), b.stats(), other.stats()]).unwrap();
+}
+
+#[test]
+fn a_batch_wakes_once_and_tells_what_it_did() {
+    struct Count(AtomicUsize);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let (router, ann) = small();
+    assert!(
+        ann.publish_batch([1])
+            .unwrap_err()
+            .error
+            .is_no_connections()
+    );
+    let mut device = ann.connect().unwrap();
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    let waker = Waker::from(Arc::clone(&count));
+    assert_eq!(
+        device.poll_recv(&mut Context::from_waker(&waker)),
+        Poll::Pending
+    );
+    let woken = Arc::clone(&count);
+    let events = (1..4).inspect(move |_| assert_eq!(woken.0.load(Ordering::SeqCst), 0));
+    let delivery = ann.publish_batch(events).unwrap();
+    assert_eq!((delivery.events, delivery.last.unwrap().number), (3, 2));
+    assert_eq!(count.0.load(Ordering::SeqCst), 1);
+    // A panic in the iterator does not forget the sleeper.
+    while device.try_recv().is_ok() {}
+    assert_eq!(
+        device.poll_recv(&mut Context::from_waker(&waker)),
+        Poll::Pending
+    );
+    let events = (1..3).inspect(|n| assert!(*n < 2, "the iterator panics"));
+    assert!(catch_unwind(AssertUnwindSafe(|| ann.publish_batch(events))).is_err());
+    assert_eq!(count.0.load(Ordering::SeqCst), 2);
+    assert_eq!(next(&mut device), 1);
+    router.shutdown();
+    let refused = ann.publish_batch([7, 8]).unwrap_err();
+    assert_eq!(
+        (refused.delivery.events, refused.error.into_inner()),
+        (0, 7)
+    );
+}
+
+#[test]
+fn a_host_that_wants_to_may_wait_for_room() {
+    let (_router, ann) = small();
+    let mut device = ann.connect().unwrap();
+    for n in 0..4 {
+        ann.try_publish(n).unwrap();
+    }
+    let start = Instant::now();
+    let full = ann
+        .publish_timeout(4, Duration::from_millis(20))
+        .unwrap_err();
+    assert!(full.is_full() && start.elapsed() >= Duration::from_millis(20));
+    let scope = ann.clone();
+    let waiting = thread::spawn(move || scope.publish_timeout(5, Duration::from_secs(60)));
+    thread::sleep(Duration::from_millis(5));
+    assert_eq!(next(&mut device), 0);
+    assert_eq!(waiting.join().unwrap().unwrap().number, 4);
+}
+
+#[test]
+fn a_lane_may_have_a_capacity_of_its_own() {
+    let (_router, ann) = small();
+    let with = |lane_capacity| ConnectOptions {
+        lane_capacity: Some(lane_capacity),
+        ..ConnectOptions::default()
+    };
+    for bad in [0, 1, 3, 1 << 20] {
+        let refused = ann.connect_with(with(bad)).unwrap_err();
+        assert_eq!(refused, ConnectError::LaneCapacity(bad));
+    }
+    let mut device = ann.connect_with(with(16)).unwrap();
+    let _second = ann.connect_with(with(2)).unwrap();
+    for n in 0..16 {
+        ann.publish(n).unwrap();
+    }
+    assert_eq!(next(&mut device), 0, "sixteen fit, whatever came later");
+}
+
+#[test]
+fn notices_are_lost_when_the_channel_is_full_and_counted() {
+    let (router, ann) = small::<u32>();
+    let lifecycle = router.lifecycle(3);
+    let device = ann.connect().unwrap();
+    let second = ann.connect().unwrap();
+    drop((device, second));
+    assert_eq!(lifecycle.lost(), 3);
+    let told: Vec<_> = std::iter::from_fn(|| lifecycle.try_next()).collect();
+    assert_eq!(told[0].change, Change::Online);
+    assert_eq!(told.iter().map(|n| n.number).collect::<Vec<_>>(), [0, 1, 2]);
+    let device = ann.connect().unwrap();
+    let online = lifecycle.try_next().unwrap();
+    assert!(online.session > told[0].session && online.change == Change::Online);
+    // A new subscriber takes over; the old one hears no more, and dropping either hurts nobody.
+    let newer = router.lifecycle(10);
+    assert_eq!(lifecycle.next_timeout(Duration::ZERO).unwrap().number, 1);
+    drop(device);
+    assert!(lifecycle.try_next().is_none());
+    assert_eq!(
+        newer.next_timeout(Duration::from_secs(5)).unwrap().number,
+        2
+    );
+    let offline = newer.try_next().unwrap();
+    assert_eq!((offline.number, offline.change), (3, Change::Offline));
+    drop(newer);
+    drop(ann.connect().unwrap());
+}
+
+#[test]
+fn a_shutdown_under_full_load_ends_everybody_and_loses_nothing_silently() {
+    let (router, ann) = small::<u64>();
+    let stop = AtomicBool::new(false);
+    thread::scope(|s| {
+        let publishers = [0, 1].map(|_| {
+            let scope = ann.clone();
+            let stop = &stop;
+            s.spawn(move || {
+                let mut offered = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    offered += 1;
+                    if scope.publish(offered).is_err_and(|e| e.is_closed()) {
+                        break;
+                    }
+                }
+                offered
+            })
+        });
+        let readers = [0, 1].map(|_| {
+            let mut device = ann.connect().unwrap();
+            s.spawn(move || {
+                while device.recv().is_ok() {}
+                device.stats()
+            })
+        });
+        thread::sleep(Duration::from_millis(50));
+        router.shutdown();
+        let stats = readers.map(|reader| reader.join().unwrap());
+        stop.store(true, Ordering::Relaxed);
+        let offered = publishers.map(|p| p.join().unwrap()).iter().sum();
+        let router = router.stats();
+        laneway::conserved(offered, &router, []).unwrap();
+        for stats in stats {
+            // Numbers that publishers took up in the moment of the shutdown are still unread.
+            let passed = stats.delivered + stats.stepped_over + stats.missed;
+            assert_eq!(stats.numbers, passed + stats.unread);
+            assert!(stats.unread <= 2 * 16);
+        }
+    });
+}
+
+#[test]
+fn a_dump_tells_the_state_and_no_payload() {
+    let (router, ann) = small();
+    let mut device = ann.connect().unwrap();
+    ann.publish("secret".to_owned()).unwrap();
+    ann.publish_critical("hidden".to_owned()).unwrap();
+    next(&mut device);
+    let mut dump = String::new();
+    router.dump(&mut dump).unwrap();
+    ann.dump(&mut dump).unwrap();
+    assert!(dump.contains("seq 2 live 1") && dump.contains("critical") && dump.contains("ann"));
+    assert!(!dump.contains("secret") && !dump.contains("hidden"));
+}
+
+#[test]
+fn a_connection_tells_who_it_is() {
+    let (_router, ann) = small::<u32>();
+    let thread = ThreadId::new("trip to Oslo").unwrap();
+    let options = ConnectOptions {
+        thread: Some(thread.clone()),
+        ..ConnectOptions::default()
+    };
+    let (on, off) = (ann.connect_with(options).unwrap(), ann.connect().unwrap());
+    assert_eq!((on.thread(), off.thread()), (Some(&thread), None));
+    assert!(on.id() != off.id() && on.user() == ann.user());
+    let listed = ann.connections();
+    assert_eq!(listed.len(), 2);
+    assert!(
+        listed
+            .iter()
+            .any(|info| info.id == on.id() && info.thread.as_ref() == Some(&thread))
+    );
+}
+
+#[test]
+fn a_router_lends_the_way_to_a_user() {
+    let (router, ann) = small();
+    assert!(
+        router
+            .to_user(ann.user())
+            .publish(0)
+            .unwrap_err()
+            .is_no_connections()
+    );
+    let (mut phone, mut laptop) = (ann.connect().unwrap(), ann.connect().unwrap());
+    assert_eq!(
+        router.to_user(ann.user()).publish(1).unwrap().connections,
+        2
+    );
+    router.to_user(ann.user()).publish_critical(2).unwrap();
+    for device in [&mut phone, &mut laptop] {
+        assert_eq!((next(device), next(device)), (1, 2));
+    }
+}
+
+#[test]
+fn a_batch_of_reads_tells_the_end_only_when_it_has_read_nothing() {
+    let (router, ann) = small();
+    let (mut a, mut b) = (ann.connect().unwrap(), ann.connect().unwrap());
+    for n in 0..3 {
+        ann.publish(n).unwrap();
+    }
+    router.shutdown();
+    let ended = Closed {
+        reason: CloseReason::Shutdown,
+    };
+    assert_eq!(a.visit(2, |_, _| {}).unwrap().events, 2);
+    assert_eq!(a.visit(9, |_, _| {}).unwrap().events, 1);
+    assert_eq!(a.visit(9, |_, _| {}), Err(ended));
+    let mut into = Vec::new();
+    assert_eq!(b.drain(9, &mut into), Ok(3));
+    assert_eq!(b.drain(9, &mut into), Err(ended));
+    assert_eq!(into.len(), 3);
+}
