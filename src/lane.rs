@@ -139,6 +139,8 @@ impl Reader {
 #[repr(C)]
 pub(crate) struct Lane<E> {
     members: Link<(), Members>,
+    /// Connections that have joined, or are about to, and are not listed yet.
+    joining: AtomicU64,
     /// Numbers given up by their owners, and whether the lane's figures were taken over.
     voided: AtomicU64,
     ring: Ring<E>,
@@ -149,13 +151,18 @@ pub(crate) struct Lane<E> {
 const RETIRED: u64 = 1 << 63;
 
 impl<E> Lane<E> {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self {
-            state: AtomicU64::new(State::new(capacity as u64).0),
+    /// A lane with its first connection counted already, so that no lane is ever open and empty:
+    /// numbers that nobody counts or reads do not exist. Gives that connection's first number too.
+    pub(crate) fn new(capacity: usize) -> (Self, u64) {
+        let first = capacity as u64;
+        let lane = Self {
+            state: AtomicU64::new(State::new(first).0 + State::ONE_LIVE),
             ring: Ring::new(capacity),
             members: Link::empty(),
+            joining: AtomicU64::new(1),
             voided: AtomicU64::new(0),
-        }
+        };
+        (lane, first)
     }
 
     fn load(&self) -> State {
@@ -253,13 +260,13 @@ impl<E> Lane<E> {
     fn claim_next(&self, late: &mut u64) -> Result<Claimed<'_, E>, Refusal> {
         // Acquire: what closed connections marked before this number is visible from here on.
         let state = State(self.state.fetch_add(State::ONE_NUMBER, Ordering::AcqRel));
-        if state.is_closed() && state.live() == 0 {
+        if state.live() == 0 {
             // Behind the end of the lane, where nobody counts or reads.
             return Err(Refusal::Vacant);
         }
-        if state.is_closed() || state.live() == 0 {
+        if state.is_closed() {
             self.abandon(state.seq(), late);
-            return Err(Self::refusal(state));
+            return Err(Refusal::Closed);
         }
         if state.seq() >= State::LAST_NUMBER {
             self.abandon(state.seq(), late);
@@ -272,19 +279,14 @@ impl<E> Lane<E> {
         Ok(claim.map(|claim| (state, claim)))
     }
 
-    fn refusal(state: State) -> Refusal {
-        if state.is_closed() && state.live() > 0 {
-            Refusal::Closed
-        } else {
-            Refusal::Vacant
-        }
-    }
-
     /// Claims the next number only if its cell is free. `Ok(None)`: somebody was faster.
     fn claim_free(&self) -> Result<Claimed<'_, E>, Refusal> {
         let mut state = self.load();
-        if state.is_closed() || state.live() == 0 {
-            return Err(Self::refusal(state));
+        if state.live() == 0 {
+            return Err(Refusal::Vacant);
+        }
+        if state.is_closed() {
+            return Err(Refusal::Closed);
         }
         if state.seq() >= State::LAST_NUMBER {
             return Err(Refusal::Exhausted);
@@ -314,7 +316,7 @@ impl<E> Lane<E> {
                 Ok(_) => return Ok(Some((state, claim))),
                 Err(now) => state = State(now),
             }
-            if state.seq() != number || state.is_closed() || state.live() == 0 {
+            if state.seq() != number || state.is_closed() {
                 drop(claim.release());
                 return Ok(None);
             }
@@ -323,21 +325,19 @@ impl<E> Lane<E> {
 
     /// Clears an entry that only connections already closed have not read.
     fn forgotten(&self, number: u64) -> bool {
+        // First: whoever is counted for the entry and not on its way into the list is in the list.
+        // Acquire pairs with the Release of `list`; the claim of the entry's number comes after
+        // the raise by whoever it counts, and this thread has seen that number.
+        if self.joining.load(Ordering::Acquire) > 0 && !broken("overlook-joining") {
+            return false;
+        }
         let mut wanted = false;
         // A cursor copy may lag; then the entry counts as wanted, which refuses and is safe.
         self.for_each(|m| wanted |= m.is_open() && m.cursor.load(Ordering::Acquire) <= number);
-        if !wanted && self.load().live() > 0 && self.counts_only_listed() {
+        if !wanted {
             drop(self.ring.clear(number));
-            return true;
         }
-        false
-    }
-
-    /// Whether every live connection is listed already, so that the list tells the whole story.
-    fn counts_only_listed(&self) -> bool {
-        let mut open = 0;
-        self.for_each(|m| open += u8::from(m.is_open()));
-        self.load().live() == open
+        !wanted
     }
 
     /// Gives up a number of the caller's own. Only the owner counts it, and so exactly once,
@@ -544,9 +544,18 @@ impl<E> Lane<E> {
 
     // ---- joining and leaving ----
 
-    /// Counts one more connection. Gives the number of the first event it will get, and whether
-    /// nobody was there before it.
-    pub(crate) fn join(&self, limit: u8) -> Result<(u64, bool), JoinError> {
+    /// Counts one more connection, which is then to be listed. Gives the number of the first event
+    /// it will get.
+    pub(crate) fn join(&self, limit: u8) -> Result<u64, JoinError> {
+        self.joining.fetch_add(1, Ordering::AcqRel);
+        let joined = self.count_in(limit);
+        if joined.is_err() {
+            self.joining.fetch_sub(1, Ordering::AcqRel);
+        }
+        joined
+    }
+
+    fn count_in(&self, limit: u8) -> Result<u64, JoinError> {
         let mut state = self.load();
         loop {
             if state.is_closed() && !broken("join-closed") {
@@ -557,7 +566,7 @@ impl<E> Lane<E> {
             }
             if broken("join-in-two-steps") {
                 self.state.fetch_add(State::ONE_LIVE, Ordering::AcqRel);
-                return Ok((state.seq(), state.live() == 0));
+                return Ok(state.seq());
             }
             let next = state.0 + State::ONE_LIVE;
             match self
@@ -565,9 +574,9 @@ impl<E> Lane<E> {
                 .compare_exchange(state.0, next, Ordering::AcqRel, Ordering::Acquire)
             {
                 Ok(_) if broken("join-then-look") => {
-                    return Ok((self.load().seq(), state.live() == 0));
+                    return Ok(self.load().seq());
                 }
-                Ok(_) => return Ok((state.seq(), state.live() == 0)),
+                Ok(_) => return Ok(state.seq()),
                 Err(now) => state = State(now),
             }
         }
@@ -576,6 +585,7 @@ impl<E> Lane<E> {
     /// Adds a connection that has joined to the list that is walked to wake and to close.
     pub(crate) fn list(&self, member: &Arc<Member>) {
         self.relist(|members| members.push(Arc::clone(member)));
+        self.joining.fetch_sub(1, Ordering::AcqRel);
     }
 
     fn relist(&self, change: impl Fn(&mut Members)) {

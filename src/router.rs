@@ -105,6 +105,9 @@ impl Target<'_> {
     }
 }
 
+/// An entry, and the first number of the connection that brought it.
+type Found<E> = (Arc<User<E>>, Option<u64>);
+
 /// What every handle of one router shares.
 pub(crate) struct Core<E> {
     pub(crate) config: Builder,
@@ -490,10 +493,11 @@ impl<E: Send + Sync + 'static> Core<E> {
             if self.is_closed() {
                 return Err(ConnectError::Closed);
             }
-            let user = self.find_or_insert(id, capacity)?;
+            let (user, first) = self.find_or_insert(id, capacity)?;
             user.session.begin(&self.sessions);
-            match user.lane.join(limit as u8) {
-                Ok((cursor, first)) => {
+            let joined = first.map_or_else(|| user.lane.join(limit as u8), Ok);
+            match joined {
+                Ok(cursor) => {
                     let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
                     let mut change = user.session.connect();
                     let member = Member::new(ConnectionId(number), options.thread, cursor);
@@ -502,7 +506,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                     if broken("number-after-listing") {
                         change = user.session.disconnect();
                     }
-                    if first {
+                    if first.is_some() {
                         self.tell(&user, 0, || Change::Online);
                     }
                     self.tell(&user, change, || Change::Connected {
@@ -543,11 +547,12 @@ impl<E: Send + Sync + 'static> Core<E> {
         oldest
     }
 
-    fn find_or_insert(&self, id: &UserId, capacity: usize) -> Result<Arc<User<E>>, ConnectError> {
+    /// The user's entry; with a connection's first number if it is new, and that connection counted.
+    fn find_or_insert(&self, id: &UserId, capacity: usize) -> Result<Found<E>, ConnectError> {
         let hash = self.hash(id);
         let guard = pin();
         if let Some(user) = self.table.get(hash, id, &guard) {
-            return Ok(user.arc());
+            return Ok((user.arc(), None));
         }
         let limit = self.config.max_users;
         // Counted before it is in, so that there are never more than `limit`.
@@ -555,7 +560,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.users.fetch_sub(1, Ordering::AcqRel);
             return Err(ConnectError::TooManyUsers { limit });
         }
-        let lane = Lane::new(capacity);
+        let (lane, cursor) = Lane::new(capacity);
         let user = Arc::new(User {
             id: id.clone(),
             hash,
@@ -563,10 +568,10 @@ impl<E: Send + Sync + 'static> Core<E> {
             session: Session::default(),
         });
         match self.table.insert(&user, &guard) {
-            Ok(()) => Ok(user),
+            Ok(()) => Ok((user, Some(cursor))),
             Err(first) => {
                 self.users.fetch_sub(1, Ordering::AcqRel);
-                Ok(first)
+                Ok((first, None))
             }
         }
     }

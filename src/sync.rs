@@ -180,11 +180,6 @@ mod imp {
                 ) -> Result<$value, $value> {
                     self.inner.compare_exchange(current, new, ok, err)
                 }
-                pub(crate) fn compare_exchange_weak(
-                    &self, current: $value, new: $value, ok: Ordering, err: Ordering,
-                ) -> Result<$value, $value> {
-                    self.inner.compare_exchange(current, new, ok, err)
-                }
             }
         };
     }

@@ -7,12 +7,15 @@
 #![cfg(not(any(laneway_loom, laneway_shuttle)))]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // The test itself waits and locks.
 
+mod common;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::random::Random;
 use laneway::{
     CloseReason, Closed, Connection, ConnectionStats, LimitPolicy, Received, Router, TryRecvError,
     UserId, UserScope, conserved,
@@ -40,17 +43,6 @@ impl Clone for Event {
             body: self.body.clone(),
             ..*self
         }
-    }
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
     }
 }
 

@@ -29,8 +29,19 @@ struct Reader {
 }
 
 impl Reader {
+    /// A new lane and its first connection.
+    fn first() -> (Model, Self) {
+        let (lane, cursor) = Lane::new(2);
+        let lane = Model::new(lane);
+        let reader = Self::at(&lane, 1, cursor);
+        (lane, reader)
+    }
+
     fn join(lane: &Model, id: u64) -> Self {
-        let (cursor, _) = lane.join(255).expect("open");
+        Self::at(lane, id, lane.join(255).expect("open"))
+    }
+
+    fn at(lane: &Model, id: u64, cursor: u64) -> Self {
         let member = Arc::new(Member::new(ConnectionId(id), None, cursor));
         lane.list(&member);
         Self {
@@ -91,8 +102,7 @@ fn spawn<T: 'static>(f: impl FnOnce() -> T + 'static) -> loom::thread::JoinHandl
 }
 
 fn two_publishers() {
-    let lane = Model::new(Lane::new(2));
-    let mut reader = Reader::join(&lane, 1);
+    let (lane, mut reader) = Reader::first();
     let other = Arc::clone(&lane);
     let t = spawn(move || publish(&other, 1));
     publish(&lane, 2);
@@ -107,8 +117,7 @@ fn two_publishers() {
 }
 
 fn eviction_and_readers() {
-    let lane = Model::new(Lane::new(2));
-    let mut ann = Reader::join(&lane, 1);
+    let (lane, mut ann) = Reader::first();
     let mut ben = Reader::join(&lane, 2);
     publish(&lane, 0);
     publish(&lane, 1);
@@ -127,8 +136,7 @@ fn eviction_and_readers() {
 }
 
 fn readers_count_down_while_lapped() {
-    let lane = Model::new(Lane::new(2));
-    let mut ann = Reader::join(&lane, 1);
+    let (lane, mut ann) = Reader::first();
     let mut ben = Reader::join(&lane, 2);
     publish(&lane, 0);
     publish(&lane, 1);
@@ -148,8 +156,7 @@ fn readers_count_down_while_lapped() {
 }
 
 fn leave_while_publishing() {
-    let lane = Model::new(Lane::new(2));
-    let ann = Reader::join(&lane, 1);
+    let (lane, ann) = Reader::first();
     let mut ben = Reader::join(&lane, 2);
     let sent = event(7);
     let (other, copy) = (Arc::clone(&lane), sent.clone());
@@ -167,8 +174,7 @@ fn leave_while_publishing() {
 }
 
 fn last_leave_and_join() {
-    let lane = Model::new(Lane::new(2));
-    let ann = Reader::join(&lane, 1);
+    let (lane, ann) = Reader::first();
     let other = Arc::clone(&lane);
     let t = spawn(move || {
         if other.join(255).is_ok() {
@@ -192,8 +198,7 @@ fn last_leave_and_join() {
 }
 
 fn close_while_reading() {
-    let lane = Model::new(Lane::new(2));
-    let mut ann = Reader::join(&lane, 1);
+    let (lane, mut ann) = Reader::first();
     let mut ben = Reader::join(&lane, 2);
     let (other, member) = (Arc::clone(&lane), Arc::clone(&ann.member));
     let t = spawn(move || {
@@ -225,8 +230,7 @@ impl Wake for Calls {
 }
 
 fn wait_and(close: bool) {
-    let lane = Model::new(Lane::new(2));
-    let reader = Reader::join(&lane, 1);
+    let (lane, reader) = Reader::first();
     let _other_device = Reader::join(&lane, 2);
     let calls = Arc::new(Calls::default());
     let (other, member) = (Arc::clone(&lane), Arc::clone(&reader.member));
@@ -256,8 +260,7 @@ fn wait_and_close() {
 
 /// A publisher that is stopped while it wakes leaves the sleeper to those who come after it.
 fn frozen_waker() {
-    let lane = Model::new(Lane::new(2));
-    let reader = Reader::join(&lane, 1);
+    let (lane, reader) = Reader::first();
     let calls = Arc::new(Calls::default());
     let waker = Waker::from(Arc::clone(&calls));
     assert!(lane.park(&reader.member, reader.at.cursor, &waker));
@@ -273,8 +276,7 @@ fn frozen_waker() {
 
 /// A publisher that never comes back must not keep a reader from what is behind it.
 fn frozen_publisher() {
-    let lane = Model::new(Lane::new(2));
-    let mut reader = Reader::join(&lane, 1);
+    let (lane, mut reader) = Reader::first();
     // What a publisher does first, and then nothing more.
     lane.state
         .fetch_add(super::State::ONE_NUMBER, crate::sync::Ordering::AcqRel);
@@ -289,8 +291,7 @@ fn frozen_publisher() {
 
 /// A publisher that comes late finds its number voided and keeps its event.
 fn slow_publisher_is_lapped() {
-    let lane = Model::new(Lane::new(2));
-    let mut reader = Reader::join(&lane, 1);
+    let (lane, mut reader) = Reader::first();
     let other = Arc::clone(&lane);
     let t = spawn(move || append(&other, 1, true));
     publish(&lane, 2);
@@ -314,17 +315,16 @@ fn slow_publisher_is_lapped() {
 
 /// One place, two that want it.
 fn joins_at_the_limit() {
-    let lane = Model::new(Lane::new(2));
+    let (lane, _first) = Reader::first();
     let other = Arc::clone(&lane);
-    let t = spawn(move || other.join(1).is_ok());
-    let here = lane.join(1).is_ok();
+    let t = spawn(move || other.join(2).is_ok());
+    let here = lane.join(2).is_ok();
     assert!(t.join().unwrap() != here, "exactly one finds the place");
 }
 
 /// Who joins is counted by exactly the events that it gets.
 fn join_while_publishing() {
-    let lane = Model::new(Lane::new(2));
-    let mut ann = Reader::join(&lane, 1);
+    let (lane, mut ann) = Reader::first();
     let other = Arc::clone(&lane);
     let t = spawn(move || append(&other, 1, true).expect("ann is there").connections);
     let mut ben = Reader::join(&lane, 2);
@@ -339,8 +339,7 @@ fn join_while_publishing() {
 
 /// A reader that stands still inside an event while its lane is lapped keeps that event.
 fn lapped_while_inside() {
-    let lane = Model::new(Lane::new(2));
-    let mut ann = Reader::join(&lane, 1);
+    let (lane, mut ann) = Reader::first();
     let ben = Reader::join(&lane, 2);
     publish(&lane, 0);
     let other = Arc::clone(&lane);
@@ -359,8 +358,7 @@ fn lapped_while_inside() {
 
 /// A reader gets the critical event or is closed; two publishers overwrite whatever it has not read.
 fn critical_and_slow_reader() {
-    let lane = Model::new(Lane::new(2));
-    let mut reader = Reader::join(&lane, 1);
+    let (lane, mut reader) = Reader::first();
     publish(&lane, 0);
     append_event(&lane, event(1), Terms::CRITICAL).expect("accepted");
     let other = Arc::clone(&lane);
@@ -383,8 +381,7 @@ fn critical_and_slow_reader() {
 
 /// Each connection reads what is for it and steps over the rest.
 fn audiences() {
-    let lane = Model::new(Lane::new(2));
-    let mut ann = Reader::join(&lane, 1);
+    let (lane, mut ann) = Reader::first();
     let mut ben = Reader::join(&lane, 2);
     let other = Arc::clone(&lane);
     let t = spawn(move || {
@@ -413,8 +410,7 @@ fn audiences() {
 }
 
 fn try_publish_overwrites_nothing() {
-    let lane = Model::new(Lane::new(2));
-    let mut reader = Reader::join(&lane, 1);
+    let (lane, mut reader) = Reader::first();
     publish(&lane, 0);
     let other = Arc::clone(&lane);
     let t = spawn(move || {
@@ -426,6 +422,22 @@ fn try_publish_overwrites_nothing() {
     assert_eq!(reader.missed, 0, "nothing was overwritten");
     assert!(reader.got.len() >= 2 && reader.got[0] == 0);
     reader.leave();
+}
+
+/// What a connection that has joined has to read is not overwritten, listed or not.
+fn try_publish_and_join() {
+    let (lane, mut ann) = Reader::first();
+    let other = Arc::clone(&lane);
+    let t = spawn(move || Reader::join(&other, 2));
+    publish(&lane, 0);
+    publish(&lane, 1);
+    ann.read();
+    let _ = append(&lane, 2, false);
+    let mut ben = t.join().unwrap();
+    ben.read_all();
+    assert_eq!(ben.missed, 0, "what ben has to read is there");
+    ann.leave();
+    ben.leave();
 }
 
 #[test]
@@ -479,6 +491,11 @@ fn lapping_a_slow_publisher() {
 #[test]
 fn try_publish_against_try_publish() {
     model::sound("try_publish", 2, try_publish_overwrites_nothing);
+}
+#[test]
+fn try_publish_against_join() {
+    model::sound("try_publish, join", 2, try_publish_and_join);
+    model::twin("overlook-joining", "what ben has to read");
 }
 #[test]
 fn critical_publish_against_a_slow_reader() {

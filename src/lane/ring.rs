@@ -221,12 +221,19 @@ impl<E: Clone> Entered<'_, E> {
 impl<E> Drop for Entered<'_, E> {
     #[inline]
     fn drop(&mut self) {
-        if self.last {
-            let _free = Free(self.payload, self.number);
-            drop(self.payload.read());
-        } else {
-            drop(Leave(self.payload));
+        let mut number = self.number;
+        if !self.last {
+            // Release: what this reader did comes before the owner's move. Acquire: if this is the
+            // last reader, the others' reads come before its own move.
+            let word = &self.payload.word;
+            let before = Cell(word.fetch_sub(Cell::ONE_READER, Ordering::AcqRel));
+            let CellState::Full { remaining: 1, .. } = before.state() else {
+                return;
+            };
+            number = before.number();
         }
+        let _free = Free(self.payload, number);
+        drop(self.payload.read());
     }
 }
 
@@ -629,22 +636,6 @@ impl<E> Drop for Free<'_, E> {
     #[inline]
     fn drop(&mut self) {
         self.0.store(Cell::free(self.1));
-    }
-}
-
-/// Leaves a cell, also when the reader's code panics.
-struct Leave<'a, E>(&'a Payload<E>);
-
-impl<E> Drop for Leave<'_, E> {
-    fn drop(&mut self) {
-        // Release: what this reader did comes before the owner's move. Acquire: if this is the
-        // last reader, the others' reads come before its own move.
-        let before = Cell(self.0.word.fetch_sub(Cell::ONE_READER, Ordering::AcqRel));
-        if let CellState::Full { remaining: 1, .. } = before.state() {
-            let event = self.0.read();
-            self.0.store(Cell::free(before.number()));
-            drop(event);
-        }
     }
 }
 

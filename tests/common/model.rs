@@ -96,8 +96,8 @@ struct Lane<V> {
     capacity: u64,
     log: Vec<Item<V>>,
     live: Vec<u64>,
-    /// The last critical number that was overwritten before everybody had read it.
-    lost: Option<u64>,
+    /// Critical numbers that were overwritten before everybody had read them.
+    lost: Vec<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -120,8 +120,6 @@ pub(crate) struct Model<V> {
     /// Publishes that overwrote what a live connection had not read.
     pub(crate) overwrote: usize,
     pub(crate) told: Vec<(u8, Told)>,
-    /// Numbers of a lane that were given up before anybody was there.
-    ahead: Vec<u8>,
 }
 
 impl<V: Copy> Model<V> {
@@ -135,7 +133,6 @@ impl<V: Copy> Model<V> {
             accepted: 0,
             overwrote: 0,
             told: Vec::new(),
-            ahead: Vec::new(),
         }
     }
 
@@ -159,17 +156,11 @@ impl<V: Copy> Model<V> {
             let oldest = lane.unwrap().live[0];
             self.end(oldest, Some(End::Evicted));
         }
-        let ahead = self.ahead.extract_if(.., |other| *other == user).count();
-        let given_up = || Item {
-            value: None,
-            critical: false,
-            audience: Vec::new(),
-        };
         let lane = self.lanes.entry(user).or_insert_with(|| Lane {
             capacity: capacity.unwrap_or(self.settings.capacity),
-            log: (0..ahead).map(|_| given_up()).collect(),
+            log: Vec::new(),
             live: Vec::new(),
-            lost: None,
+            lost: Vec::new(),
         });
         if lane.live.is_empty() {
             self.told.push((user, Told::Online));
@@ -229,7 +220,7 @@ impl<V: Copy> Model<V> {
             }
             self.overwrote += 1;
             if lane.log[old as usize].critical {
-                lane.lost = Some(old);
+                lane.lost.push(old);
             }
         }
         self.accepted += 1;
@@ -245,7 +236,6 @@ impl<V: Copy> Model<V> {
     /// The next number is no event: its publisher was slow and took another one.
     pub(crate) fn give_up(&mut self, user: u8) {
         let Some(lane) = self.lanes.get_mut(&user) else {
-            self.ahead.push(user);
             return;
         };
         let old = (lane.log.len() as u64).checked_sub(lane.capacity);
@@ -253,7 +243,7 @@ impl<V: Copy> Model<V> {
             let behind = |id| self.connections[id].cursor <= *old;
             lane.log[*old as usize].critical && lane.live.iter().any(behind)
         };
-        lane.lost = old.filter(unread).or(lane.lost);
+        lane.lost.extend(old.filter(unread));
         lane.log.push(Item {
             value: None,
             critical: false,
@@ -278,12 +268,29 @@ impl<V: Copy> Model<V> {
     }
 
     pub(crate) fn receive(&mut self, id: u64) -> Got<V> {
-        self.receive_while(id, false)
+        self.receive_with(id, &[])
     }
 
-    /// With `slow`, an event whose place went to a number that was given up is still there: its
-    /// publisher has not come to overwrite it.
-    pub(crate) fn receive_while(&mut self, id: u64, slow: bool) -> Got<V> {
+    /// The numbers a lap old that a live connection has not read, each with what took its place;
+    /// `None`: a number that was given up.
+    pub(crate) fn overwritten(&self, id: u64) -> Vec<(u64, Option<V>)> {
+        let connection = &self.connections[&id];
+        if connection.end.is_some() {
+            return Vec::new();
+        }
+        let lane = &self.lanes[&connection.user];
+        let over = lane
+            .log
+            .iter()
+            .skip((connection.cursor + lane.capacity) as usize);
+        (connection.cursor..)
+            .zip(over.map(|item| item.value))
+            .collect()
+    }
+
+    /// With the numbers in `kept` still in their places, because who took the place of each has the
+    /// number and has not come to write.
+    pub(crate) fn receive_with(&mut self, id: u64, kept: &[u64]) -> Got<V> {
         loop {
             let connection = self.connections.get_mut(&id).unwrap();
             if let Some(end) = connection.end {
@@ -291,16 +298,17 @@ impl<V: Copy> Model<V> {
             }
             let lane = &self.lanes[&connection.user];
             let oldest = (lane.log.len() as u64).saturating_sub(lane.capacity);
-            let successor = lane.log.get((connection.cursor + lane.capacity) as usize);
-            let kept = slow && successor.is_some_and(|item| item.value.is_none());
-            if connection.cursor < oldest && !kept {
-                if lane.lost >= Some(connection.cursor) {
+            if connection.cursor < oldest && !kept.contains(&connection.cursor) {
+                let unread = |n: &u64| *n >= connection.cursor && !kept.contains(n);
+                if lane.lost.iter().any(unread) {
                     self.end(id, Some(End::Overrun));
                     return Got::Closed(End::Overrun);
                 }
-                let missed = oldest - connection.cursor;
+                let critical = |n: &u64| lane.log[*n as usize].critical;
+                let to = (connection.cursor..oldest).find(critical).unwrap_or(oldest);
+                let missed = to - connection.cursor;
                 connection.missed += missed;
-                connection.cursor = oldest;
+                connection.cursor = to;
                 connection.moved = true;
                 return Got::Gap(missed);
             }
@@ -375,7 +383,11 @@ impl<V: Copy> Model<V> {
                 connection.active_at = now_ms;
             }
             let idle_ms = now_ms.saturating_sub(connection.active_at);
-            if self.lanes[&connection.user].lost >= Some(connection.cursor) {
+            if self.lanes[&connection.user]
+                .lost
+                .iter()
+                .any(|n| *n >= connection.cursor)
+            {
                 closed.push((id, End::Overrun));
             } else if self.settings.idle_timeout_ms.is_some_and(|t| idle_ms > t) {
                 closed.push((id, End::Idle));
