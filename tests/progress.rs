@@ -38,7 +38,6 @@ fn worker() {
                 while scope.try_publish(n).is_err() {}
             }
             meet(&end, 2);
-            eprintln!("traced part ends");
         });
         eprintln!("traced thread");
         meet(&begin, 2);
@@ -51,6 +50,8 @@ fn worker() {
                 }
             }
         }
+        // The other thread turns until this is told, so nobody sleeps before.
+        eprintln!("traced part ends");
         meet(&end, 2);
     });
 }
