@@ -92,7 +92,11 @@
 //! 5. A sleeper is counted in `waiting` only while `seq` equals its cursor at the time of counting;
 //!    it takes the count back itself. So every later publish and every later close on that word
 //!    sees it, also behind a publisher that is stopped before it wakes.
-//! 6. A lane that has no connection is closed in the same step, and never opens again.
+//! 6. A lane is born with a connection. Its last one closes it in the same step as it leaves, and it
+//!    never opens again; so no open lane is without a connection.
+//! 7. Who is counted in `live` is in the list, or counted in `joining` from before until after it
+//!    comes into the list. `try_publish` drops what only closed connections have not read, and
+//!    looks at `joining` before it looks at the list.
 //!
 //! # Orderings
 //!

@@ -2,8 +2,9 @@
 #![cfg(not(any(laneway_loom, laneway_shuttle)))]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // Hosts lock and sleep.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -629,4 +630,66 @@ fn a_batch_of_reads_tells_the_end_only_when_it_has_read_nothing() {
     assert_eq!(b.drain(9, &mut into), Ok(3));
     assert_eq!(b.drain(9, &mut into), Err(ended));
     assert_eq!(into.len(), 3);
+}
+
+/// 100 000 connects and disconnects against publishers that never rest, while a sweeper's clock
+/// jumps about. Nobody gets another's event, nobody idles out who reads, nothing is left behind.
+#[test]
+fn connections_come_and_go_in_a_storm_of_publishes() {
+    const CONNECTS: u64 = 100_000;
+    const USERS: u64 = 4;
+    let router = Router::builder()
+        .lane_capacity(8)
+        .idle_timeout(Some(Duration::from_secs(60)))
+        .build::<(u64, u64)>()
+        .expect("valid");
+    let scope = |u: u64| router.scope(UserId::new(format!("user {u}")).expect("valid"));
+    let scopes: Vec<_> = (0..USERS).map(scope).collect();
+    let (offered, received, done) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    thread::scope(|s| {
+        s.spawn(|| {
+            for n in 0_u64.. {
+                if done.load(Ordering::Acquire) {
+                    break;
+                }
+                let user = n % USERS;
+                let _ = scopes[user as usize].publish((user, n));
+                offered.fetch_add(1, Ordering::Relaxed);
+                if n % 64 == 0 {
+                    // Back and forth within half of the idle timeout.
+                    let now = Duration::from_secs(1000 + n / 64 * 7 % 30);
+                    assert_eq!(router.sweep(now), 0, "nobody is idle");
+                }
+            }
+        });
+        let mut open = VecDeque::new();
+        for n in 0..CONNECTS {
+            let user = n % USERS;
+            open.push_back((user, scopes[user as usize].connect().expect("room")));
+            if open.len() < 16 {
+                continue;
+            }
+            let (user, mut connection) = open.pop_front().expect("sixteen are open");
+            let mut last = None;
+            for _ in 0..4 {
+                if let Ok(Received::Event(delivered)) = connection.try_recv() {
+                    assert_eq!(delivered.event.0, user, "an event of somebody else's");
+                    assert!(last < Some(delivered.event.1), "events come in order");
+                    last = Some(delivered.event.1);
+                    received.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            let stats = connection.stats();
+            let told = stats.delivered + stats.stepped_over + stats.missed + stats.unread;
+            assert_eq!(told, stats.numbers, "nothing vanishes");
+        }
+        done.store(true, Ordering::Release);
+    });
+    assert_eq!(router.user_count(), 0);
+    let offered = offered.into_inner();
+    laneway::conserved(offered, &router.stats(), []).expect("nothing vanishes");
+    println!(
+        "{offered} events offered, {} received",
+        received.into_inner()
+    );
 }
