@@ -3,8 +3,6 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use crate::{peers, workloads};
-
 /// What to run.
 pub(crate) struct Plan {
     pub(crate) rounds: usize,
@@ -105,12 +103,4 @@ pub(crate) fn select(all: &[&'static str], wanted: &[String]) -> Vec<&'static st
     let chosen =
         |name: &&&str| wanted.is_empty() || wanted.iter().any(|w| name.contains(w.as_str()));
     all.iter().filter(chosen).copied().collect()
-}
-
-pub(crate) fn all_workloads() -> &'static [&'static str] {
-    &workloads::NAMES
-}
-
-pub(crate) fn all_peers() -> &'static [&'static str] {
-    &peers::NAMES
 }

@@ -40,8 +40,8 @@ fn main() {
     }
     driver::run(&Plan {
         rounds,
-        workloads: driver::select(driver::all_workloads(), &workloads),
-        peers: driver::select(driver::all_peers(), &peers),
+        workloads: driver::select(&workloads::NAMES, &workloads),
+        peers: driver::select(&peers::NAMES, &peers),
         payloads: driver::select(&["V", "H"], &payloads),
     });
 }

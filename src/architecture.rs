@@ -76,8 +76,8 @@
 //!
 //! A session's changes are numbered by two counters: a connection takes one number before it is
 //! listed and one after it is closed, 0 is for `Online`, and `Offline` comes after two numbers for
-//! each connection there was. Sessions are numbered by whoever joins first, before joining, so a
-//! user's next session has the higher number.
+//! each connection there was. A session is numbered by whoever of its connections comes to it first,
+//! before it is listed; so a user's next session has the higher number.
 //!
 //! # Invariants
 //!

@@ -226,12 +226,12 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
         }
     }
 
-    /// As [`recv`](Self::recv), for at most `timeout`. The only function that reads a clock.
+    /// As [`recv`](Self::recv), for at most `timeout`.
     ///
     /// # Errors
     ///
     /// [`RecvTimeoutError::Timeout`] if nothing came, else as [`recv`](Self::recv).
-    #[allow(clippy::disallowed_methods)] // The one clock.
+    #[allow(clippy::disallowed_methods)] // A call whose purpose is to wait.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Received<E>, RecvTimeoutError> {
         match self.recv_until(Instant::now().checked_add(timeout)) {
             Some(done) => done.map_err(RecvTimeoutError::Closed),

@@ -99,14 +99,15 @@
 //!
 //! # Closing
 //!
-//! Disconnected, evicted, idle, overrun and exhausted connections are cut: what they have not read is gone. After a
-//! shutdown, or when the last [`Router`] is dropped, connections drain what was accepted before and
-//! then get [`CloseReason::Shutdown`]; scopes that are still about are refused with `Closed`.
+//! Disconnected, evicted, idle, overrun and exhausted connections are cut: what they have not read
+//! is gone. After a shutdown, or when the last [`Router`] is dropped, connections drain what was
+//! accepted before and then get [`CloseReason::Shutdown`]; scopes that are still about are refused
+//! with `Closed`.
 //!
 //! # What it does not do
 //!
 //! It stores nothing beyond the lanes, knows no network, starts no thread, and reads no clock but
-//! in [`Connection::recv_timeout`].
+//! in [`Connection::recv_timeout`] and [`UserScope::publish_timeout`].
 //!
 //! # Limits
 //!

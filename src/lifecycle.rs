@@ -137,8 +137,9 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Whoever joins sees to it that the session has a number first. So a session that ended has
-    /// its number before the user's next one can begin, and that one's is higher.
+    /// Whoever connects sees to it that the session has a number before it is listed, and no session
+    /// ends before all it counts have come that far. So a session that ended has its number before
+    /// the user's next one can begin, and that one's is higher.
     pub(crate) fn begin(&self, counter: &AtomicU64) {
         if self.number.load(Ordering::Acquire) == 0 {
             let fresh = counter.fetch_add(1, Ordering::AcqRel) + 1;

@@ -1,8 +1,8 @@
 //! The one place that names an atomic, a cell or the epoch collector.
 //!
-//! Under `--cfg laneway_shuttle` they are shuttle's, which runs many threads for long in random order.
 //! Outside model checking these are the standard library's types and `crossbeam_epoch`. Under
-//! `--cfg laneway_loom` they are loom's, with two differences that the models need:
+//! `--cfg laneway_shuttle` they are shuttle's, which runs many threads for long in random order.
+//! Under `--cfg laneway_loom` they are loom's, with two differences that the models need:
 //!
 //! * loom remembers only the last access of each object when it looks for races to explore, so a
 //!   thread's own load can hide an earlier one. Every atomic load is therefore preceded by a

@@ -234,13 +234,15 @@ impl State {
     ///
     /// An event is in its place until whoever got the number a lap later overwrites it, and that
     /// call may still be under way when a receive looks, or not have been given that number at all.
-    fn after(&self, record: &Record, under_way: &UnderWay) -> Vec<Self> {
+    fn after(&self, record: &Record, under_way: &UnderWay, done: u64) -> Vec<Self> {
+        // Publishes that come after this call and may have their numbers.
+        let ahead = u64::from((under_way.publishes & !done).count_ones());
         let mut next = self.clone();
         let model = &mut next.model;
         let answer = match record.call {
             Call::Publish(How::Refusing, _)
                 if record.answer == Answer::Published(Err(Refused::Full))
-                    && ((0..=under_way.ahead).any(|more| model.is_full_with(USER, more))
+                    && ((0..=ahead).any(|more| model.is_full_with(USER, more))
                         || under_way.comes_or_goes && model.has_wrapped(USER)) =>
             {
                 record.answer
@@ -301,19 +303,44 @@ impl State {
     }
 }
 
-/// What else goes on during a call.
+/// What else goes on during a call, whether it comes before or after in the order.
 #[derive(Default)]
 struct UnderWay {
-    /// What other calls publish, whether they come before or after in the order.
+    /// What other calls publish.
     published: Vec<u32>,
-    /// Those of them that come after, and may have their numbers.
-    ahead: u64,
+    /// Which those calls are, a bit each.
+    publishes: u64,
     /// Connections come or go.
     comes_or_goes: bool,
 }
 
+impl UnderWay {
+    fn during(call: &Record, records: &[Record]) -> Self {
+        let mut under_way = Self::default();
+        for (i, other) in records.iter().enumerate() {
+            let is_it = std::ptr::eq(other, call);
+            if is_it || other.began > call.ended || other.ended < call.began {
+                continue;
+            }
+            match other.call {
+                Call::Publish(_, value) => {
+                    under_way.published.push(value);
+                    under_way.publishes |= 1 << i;
+                }
+                Call::Connect(_) | Call::Leave(_) | Call::Disconnect(_) => {
+                    under_way.comes_or_goes = true;
+                }
+                Call::Receive(_) | Call::Count => {}
+            }
+        }
+        under_way
+    }
+}
+
 struct Search<'a> {
     records: &'a [Record],
+    /// Of each record.
+    under_way: &'a [UnderWay],
     seen: HashSet<(u64, u32, String)>,
 }
 
@@ -336,29 +363,13 @@ impl Search<'_> {
                 return true;
             }
         }
-        let records = self.records;
+        let (records, under_way) = (self.records, self.under_way);
         open.iter().any(|&i| {
-            let call = &records[i];
-            let mut under_way = UnderWay::default();
-            for (j, other) in records.iter().enumerate() {
-                if j == i || other.began > call.ended || other.ended < call.began {
-                    continue;
-                }
-                match other.call {
-                    Call::Publish(_, value) => {
-                        under_way.published.push(value);
-                        under_way.ahead += u64::from(done >> j & 1 == 0);
-                    }
-                    Call::Connect(_) | Call::Leave(_) | Call::Disconnect(_) => {
-                        under_way.comes_or_goes = true;
-                    }
-                    Call::Receive(_) | Call::Count => {}
-                }
-            }
+            let (call, under_way) = (&records[i], &under_way[i]);
             // What began after another had ended comes after it.
             call.began < first_end
                 && state
-                    .after(call, &under_way)
+                    .after(call, under_way, done)
                     .iter()
                     .any(|next| self.finds(done | 1 << i, given_up, next))
         })
@@ -377,10 +388,17 @@ fn told(records: &[Record]) -> String {
 }
 
 fn has_an_order(records: &[Record]) -> bool {
+    let during = |call| UnderWay::during(call, records);
+    let under_way: Vec<_> = records.iter().map(during).collect();
     // Hardly any history has numbers that were given up.
     GIVEN_UP.into_iter().any(|given_up| {
         let seen = HashSet::new();
-        Search { records, seen }.finds(0, given_up, &State::new())
+        let mut search = Search {
+            records,
+            under_way: &under_way,
+            seen,
+        };
+        search.finds(0, given_up, &State::new())
     })
 }
 
@@ -405,15 +423,23 @@ fn every_history_has_a_sequential_order() {
     assert!(overlapping > 0, "this machine runs one thread at a time");
 }
 
-#[test]
-fn a_history_without_an_order_is_found() {
-    let record = |began, call, answer| Record {
+fn record(began: u64, ended: u64, call: Call, answer: Answer) -> Record {
+    Record {
         call,
         answer,
         began,
-        ended: began + 1,
-    };
-    let published = |number| Answer::Published(Ok((number, 1)));
+        ended,
+    }
+}
+
+/// To one connection.
+fn published(number: u64) -> Answer {
+    Answer::Published(Ok((number, 1)))
+}
+
+#[test]
+fn a_history_without_an_order_is_found() {
+    let record = |began, call, answer| record(began, began + 1, call, answer);
     let publish = |value| Call::Publish(How::Overwriting, value);
     let got = |number, value| Answer::Received(Got::Event { number, value });
     let good = [
@@ -455,13 +481,6 @@ fn a_history_without_an_order_is_found() {
 /// lap before, and 201, a critical event, was still there when connection 200 was told of a gap.
 #[test]
 fn a_gap_ends_at_a_critical_event_that_is_still_there() {
-    let record = |began, ended, call, answer| Record {
-        call,
-        answer,
-        began,
-        ended,
-    };
-    let published = |number| Answer::Published(Ok((number, 1)));
     let history = |receives: &[Got<u32>]| {
         let mut all = vec![
             record(0, 1, Call::Connect(200), Answer::Connected(true)),

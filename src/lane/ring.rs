@@ -94,6 +94,26 @@ impl<E> Payload<E> {
         })
     }
 
+    /// Moves the payload out, as `read`, and gives the cell back.
+    #[inline]
+    fn take(&self, number: u64) -> E {
+        let event = self.read();
+        self.store(Cell::free(number));
+        event
+    }
+
+    /// The word, `remaining` and `active`, if the event of `number` is in the cell.
+    #[inline]
+    fn held(&self, number: u64) -> Option<(Cell, u8, u8)> {
+        let word = self.load();
+        match word.state() {
+            CellState::Full { remaining, active } if word.number() == number => {
+                Some((word, remaining, active))
+            }
+            _ => None,
+        }
+    }
+
     /// Names the audience of a cell that the caller owns.
     #[cold]
     fn address(&self, audience: &Audience) {
@@ -211,10 +231,10 @@ impl<E: Clone> Entered<'_, E> {
         if !self.last {
             return self.get().clone();
         }
-        // Given back without a payload.
-        let free = Free(self.payload, self.number);
+        let (payload, number) = (self.payload, self.number);
+        // What is left to do is done here.
         std::mem::forget(self);
-        free.0.read()
+        payload.take(number)
     }
 }
 
@@ -232,8 +252,7 @@ impl<E> Drop for Entered<'_, E> {
             };
             number = before.number();
         }
-        let _free = Free(self.payload, number);
-        drop(self.payload.read());
+        drop(self.payload.take(number));
     }
 }
 
@@ -325,6 +344,12 @@ impl<E> Ring<E> {
         }
     }
 
+    /// The cell that a slot's word names.
+    #[inline]
+    fn payload(&self, seen: Slot) -> &Payload<E> {
+        self.cell(seen.number(), seen.cell())
+    }
+
     #[cold]
     fn spare(&self, cell: u8) -> &Payload<E> {
         self.spares.get((cell - SPARE).into())
@@ -366,11 +391,8 @@ impl<E> Ring<E> {
         // A publisher whose number was voided stands before its cell in state `Full`, and the cell
         // is still that publisher's.
         if !seen.is_void() || broken("steal-from-void") {
-            let payload = self.cell(number, seen.cell());
-            let word = payload.load();
-            if let CellState::Full { active, .. } = word.state()
-                && word.number() == seen.number()
-            {
+            let payload = self.payload(seen);
+            if let Some((word, _, active)) = payload.held(seen.number()) {
                 if !evict {
                     return Ok(None);
                 }
@@ -430,8 +452,9 @@ impl<E> Ring<E> {
         Err(())
     }
 
-    /// Publishes `event`, which is there, under the claimed number. `false`: the number was voided meanwhile, and the event is back in its option.
-    /// What was overwritten is in `evicted` either way.
+    /// Publishes `event`, which is there, under the claimed number. `false`: the number was voided
+    /// meanwhile, and the event is back in its option. What was overwritten is in `evicted` either
+    /// way.
     #[inline]
     pub(crate) fn fill(
         &self,
@@ -452,8 +475,7 @@ impl<E> Ring<E> {
         let next = Slot::full(number, claim.cell, entry.critical, entry.audience.is_some());
         if !claim.slot.exchange(claim.seen, next) {
             // The slot never named the cell, so it is still this thread's alone.
-            *event = Some(payload.read());
-            payload.store(Cell::free(number));
+            *event = Some(payload.take(number));
             return false;
         }
         if claim.held == Held::Elsewhere {
@@ -467,23 +489,16 @@ impl<E> Ring<E> {
         if old.is_void() {
             return None;
         }
-        let payload = self.cell(old.number(), old.cell());
+        let number = old.number();
+        let payload = self.payload(old);
         loop {
-            let word = payload.load();
-            let CellState::Full { active, .. } = word.state() else {
-                return None;
-            };
-            if word.number() != old.number() {
-                return None;
-            }
+            let (word, _, active) = payload.held(number)?;
             if active == 0 {
-                if payload.exchange(word, Cell::owned(word.number())) {
-                    let event = payload.read();
-                    payload.store(Cell::free(word.number()));
-                    return Some(event);
+                if payload.exchange(word, Cell::owned(number)) {
+                    return Some(payload.take(number));
                 }
             // Nobody may join any more, and the last one in it takes the event out.
-            } else if payload.exchange(word, Cell::full(word.number(), active, active)) {
+            } else if payload.exchange(word, Cell::full(number, active, active)) {
                 return None;
             }
         }
@@ -505,12 +520,8 @@ impl<E> Ring<E> {
     }
 
     fn lose_if_unread(&self, seen: Slot) {
-        if seen.is_critical() {
-            let word = self.cell(seen.number(), seen.cell()).load();
-            let held = matches!(word.state(), CellState::Full { .. });
-            if held && word.number() == seen.number() {
-                self.lose(seen);
-            }
+        if seen.is_critical() && self.payload(seen).held(seen.number()).is_some() {
+            self.lose(seen);
         }
     }
 
@@ -544,14 +555,13 @@ impl<E> Ring<E> {
         if !counted() {
             return Err(Found::Closed);
         }
-        let payload = self.cell(number, seen.cell());
+        let payload = self.payload(seen);
         loop {
-            let word = payload.load();
-            let CellState::Full { remaining, active } = word.state() else {
+            let Some((word, remaining, active)) = payload.held(number) else {
                 return Err(Found::Lapped);
             };
             // With all that remain inside, the entry was evicted: this connection is not among them.
-            if word.number() != number || (active == remaining && !broken("join-evicted")) {
+            if active == remaining && !broken("join-evicted") {
                 return Err(Found::Lapped);
             }
             let last = remaining == 1;
@@ -580,20 +590,15 @@ impl<E> Ring<E> {
         if seen.number() != number || seen.is_void() {
             return None;
         }
-        let payload = self.cell(number, seen.cell());
+        let payload = self.payload(seen);
         loop {
-            let word = payload.load();
-            let CellState::Full { remaining, active } = word.state() else {
-                return None;
-            };
-            if word.number() != number || active == remaining {
+            let (word, remaining, active) = payload.held(number)?;
+            if active == remaining {
                 return None;
             }
             if remaining == 1 {
                 if payload.exchange(word, Cell::owned(number)) {
-                    let event = payload.read();
-                    payload.store(Cell::free(number));
-                    return Some(event);
+                    return Some(payload.take(number));
                 }
             } else if payload.exchange(word, Cell::full(number, remaining - 1, active)) {
                 return None;
@@ -610,7 +615,7 @@ impl<E> Ring<E> {
         if seen.is_void() {
             return "void".to_owned();
         }
-        let word = self.cell(number, seen.cell()).load();
+        let word = self.payload(seen).load();
         let critical = if seen.is_critical() { ", critical" } else { "" };
         if word.number() == number {
             format!("cell {} {:?}{critical}", seen.cell(), word.state())
@@ -626,16 +631,6 @@ impl<E> Ring<E> {
         (seen.number() == number)
             .then(|| self.evict(seen))
             .flatten()
-    }
-}
-
-/// Gives back a cell whose payload was moved out.
-struct Free<'a, E>(&'a Payload<E>, u64);
-
-impl<E> Drop for Free<'_, E> {
-    #[inline]
-    fn drop(&mut self) {
-        self.0.store(Cell::free(self.1));
     }
 }
 

@@ -71,7 +71,7 @@ impl Slot {
     pub(crate) const fn number(self) -> u64 {
         self.0 >> NUMBER_SHIFT
     }
-    /// 0 is the position's own cell, `k` the `k`-th spare.
+    /// Which cell, by the ring's numbering.
     pub(crate) const fn cell(self) -> u8 {
         (self.0 >> HIGH_SHIFT & BYTE) as u8
     }
