@@ -95,8 +95,9 @@
 //! 6. A lane is born with a connection. Its last one closes it in the same step as it leaves, and it
 //!    never opens again; so no open lane is without a connection.
 //! 7. Who is counted in `live` is in the list, or counted in `joining` from before until after it
-//!    comes into the list. `try_publish` drops what only closed connections have not read, and
-//!    looks at `joining` before it looks at the list.
+//!    comes into the list. `try_publish` drops what only connections that have left
+//!    have not read: it looks at `joining`, then at the list, and who is closed has left only once its
+//!    closer has told that it is out of `live`.
 //!
 //! # Orderings
 //!

@@ -332,8 +332,12 @@ impl<E> Lane<E> {
             return false;
         }
         let mut wanted = false;
-        // A cursor copy may lag; then the entry counts as wanted, which refuses and is safe.
-        self.for_each(|m| wanted |= m.is_open() && m.cursor.load(Ordering::Acquire) <= number);
+        self.for_each(|m| {
+            // Who is closed and may still be in the live count would be counted for the new event.
+            let is_there = m.left_at().is_none() && (m.is_open() || !broken("overlook-leaving"));
+            // A cursor copy may lag; then the entry counts as wanted, which refuses and is safe.
+            wanted |= is_there && m.cursor.load(Ordering::Acquire) <= number;
+        });
         if !wanted {
             drop(self.ring.clear(number));
         }

@@ -440,6 +440,25 @@ fn try_publish_and_join() {
     ben.leave();
 }
 
+/// Who is counted for an event has not lost what that event takes the place of.
+fn try_publish_and_leave() {
+    let (lane, ann) = Reader::first();
+    let mut ben = Reader::join(&lane, 2);
+    publish(&lane, 0);
+    publish(&lane, 1);
+    ben.read();
+    let other = Arc::clone(&lane);
+    let t = spawn(move || append(&other, 2, false).map(|accepted| accepted.connections));
+    ann.leave();
+    let counted = t.join().unwrap();
+    assert!(
+        counted != Ok(2),
+        "ann is gone, or what she has not read stays"
+    );
+    ben.read_all();
+    ben.leave();
+}
+
 #[test]
 fn publish_and_publish() {
     model::sound("publish, publish", 2, two_publishers);
@@ -496,6 +515,11 @@ fn try_publish_against_try_publish() {
 fn try_publish_against_join() {
     model::sound("try_publish, join", 2, try_publish_and_join);
     model::twin("overlook-joining", "what ben has to read");
+}
+#[test]
+fn try_publish_against_leave() {
+    model::sound("try_publish, leave", 3, try_publish_and_leave);
+    model::twin("overlook-leaving", "ann is gone, or what");
 }
 #[test]
 fn critical_publish_against_a_slow_reader() {
