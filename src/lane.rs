@@ -441,7 +441,8 @@ impl<E> Lane<E> {
         }
         // At most a lap is looked at: a whole lap later somebody else has passed.
         let end = state.seq().min(number + self.ring.capacity() + 1);
-        if (number + 1..end).any(|beyond| self.ring.is_resolved(beyond)) {
+        let passed = (number + 1..end).any(|beyond| self.ring.is_resolved(beyond));
+        if passed && !broken("wait-for-the-frozen") {
             self.resolve(number);
             return None;
         }
@@ -647,7 +648,9 @@ impl<E> Lane<E> {
         }
         let (seq, last) = self.depart();
         member.set_left_at(seq);
-        member.wake.wake();
+        if !broken("close-without-wake") {
+            member.wake.wake();
+        }
         if last {
             self.vacate(seq);
             let voided = self.voided.swap(RETIRED, Ordering::AcqRel);

@@ -182,7 +182,7 @@ mod error;
 #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
 mod frozen;
 mod id;
-#[cfg(fuzzing)]
+#[cfg(any(laneway_loom, fuzzing))]
 #[doc(hidden)]
 pub mod internals;
 mod lane;

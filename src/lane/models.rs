@@ -285,7 +285,11 @@ fn frozen_publisher() {
     reader.read();
     t.join().unwrap();
     reader.read_all();
-    assert_eq!((reader.got.as_slice(), reader.missed), ([1].as_slice(), 0));
+    assert_eq!(
+        (reader.got.as_slice(), reader.missed),
+        ([1].as_slice(), 0),
+        "what comes after a frozen publisher is read"
+    );
     reader.leave();
 }
 
@@ -462,6 +466,7 @@ fn try_publish_and_leave() {
 #[test]
 fn publish_and_publish() {
     model::sound("publish, publish", 2, two_publishers);
+    model::twin("acquire-in-two-steps", "Concurrent write accesses");
 }
 #[test]
 fn eviction_against_receive() {
@@ -497,10 +502,12 @@ fn wait_against_publish() {
 #[test]
 fn wait_against_close() {
     model::sound("wait, close", 3, wait_and_close);
+    model::twin("close-without-wake", "a sleeper is woken");
 }
 #[test]
 fn passing_a_frozen_publisher() {
     model::sound("frozen publisher", 2, frozen_publisher);
+    model::twin("wait-for-the-frozen", "what comes after a frozen publisher");
 }
 #[test]
 fn lapping_a_slow_publisher() {
@@ -509,7 +516,12 @@ fn lapping_a_slow_publisher() {
 }
 #[test]
 fn try_publish_against_try_publish() {
-    model::sound("try_publish", 2, try_publish_overwrites_nothing);
+    model::sound(
+        "try_publish, try_publish",
+        2,
+        try_publish_overwrites_nothing,
+    );
+    model::twin("overwrite-when-full", "nothing was overwritten");
 }
 #[test]
 fn try_publish_against_join() {

@@ -68,6 +68,10 @@ impl<E> Payload<E> {
     #[inline]
     fn acquire(&self, number: u64) -> bool {
         let word = self.load();
+        if word.state() == CellState::Free && broken("acquire-in-two-steps") {
+            self.store(Cell::owned(number));
+            return true;
+        }
         word.state() == CellState::Free && self.exchange(word, Cell::owned(number))
     }
 
@@ -393,7 +397,7 @@ impl<E> Ring<E> {
         if !seen.is_void() || broken("steal-from-void") {
             let payload = self.payload(seen);
             if let Some((word, _, active)) = payload.held(seen.number()) {
-                if !evict {
+                if !evict && !broken("overwrite-when-full") {
                     return Ok(None);
                 }
                 self.lose(seen);
