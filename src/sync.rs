@@ -10,7 +10,7 @@
 //! * The collector is a mock of the contract of an epoch: what is deferred runs when no guard that
 //!   was live at the time is live any more, and whoever runs it has synchronized with those guards.
 
-#[cfg(any(laneway_loom, laneway_shuttle))]
+#[cfg(any(all(laneway_loom, not(crossbeam_loom)), laneway_shuttle))]
 mod collector;
 #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
 mod stepped;
@@ -185,6 +185,7 @@ mod imp {
     }
     macro_rules! arithmetic {
         ($name:ident, $value:ty) => {
+            #[allow(dead_code)] // Both have the same methods.
             impl $name {
                 pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
                     self.inner.fetch_add(value, order)
@@ -213,7 +214,19 @@ mod imp {
     arithmetic!(AtomicU64, u64);
     arithmetic!(AtomicUsize, usize);
 
+    #[cfg(not(crossbeam_loom))]
     pub(crate) use super::collector::{Guard, pin};
+    #[cfg(crossbeam_loom)]
+    pub(crate) use crossbeam_epoch::{Guard, pin};
+
+    /// Frees what may be freed. The mock does so whenever a guard goes.
+    #[cfg(test)]
+    pub(crate) fn collect() {
+        #[cfg(crossbeam_loom)]
+        for _ in 0..3 {
+            pin().flush();
+        }
+    }
 }
 
 #[cfg(laneway_shuttle)]

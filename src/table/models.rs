@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Keyed, Table};
-use crate::sync::{AtomicU64, Ordering, model, pin};
+use crate::sync::{AtomicU64, Ordering, collect, model, pin};
 
 struct Entry {
     key: u64,
@@ -73,6 +73,7 @@ fn lookup_meets_remove() {
     let t = loom::thread::spawn(move || {
         other.remove(&old, &pin());
         drop(old);
+        collect();
     });
     let guard = pin();
     if let Some(found) = table.get(0, &1, &guard) {
@@ -103,7 +104,9 @@ fn split_while_removing() {
 
 #[test]
 fn remove_against_insert_and_lookup_at_a_split() {
-    model::sound("remove, insert, lookup", 2, split_while_removing);
+    // Three threads on the real collector have too many interleavings for two preemptions.
+    let bound = if cfg!(crossbeam_loom) { 1 } else { 2 };
+    model::sound("remove, insert, lookup", bound, split_while_removing);
     model::twin("split-forgets-leaf", "what is there can be removed");
 }
 #[test]
