@@ -1,24 +1,39 @@
-//! Starts one child per peer and workload, runs their rounds in turn, and prints medians.
+//! Starts one child per peer and workload, runs their rounds in turn, and keeps what they say.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
+
+use crate::workloads::is_heavy;
+
+/// A round in which its thread was kept from its core for longer than this part is repeated.
+const DISTURBED: f64 = 0.03;
 
 /// What to run.
 pub(crate) struct Plan {
     pub(crate) rounds: usize,
+    pub(crate) quick: bool,
     pub(crate) workloads: Vec<&'static str>,
     pub(crate) peers: Vec<&'static str>,
     pub(crate) payloads: Vec<&'static str>,
 }
 
+/// The figures of one round by name.
+type Figures = Vec<(String, f64)>;
+
 struct Worker {
+    peer: &'static str,
     child: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
+    rounds: Vec<Figures>,
 }
 
 impl Worker {
-    fn start(peer: &str, workload: &str, payload: &str) -> Self {
+    /// `None`: the peer cannot do that.
+    fn start(peer: &'static str, workload: &str, payload: &str) -> Option<Self> {
         let program = std::env::current_exe().expect("a program has a path");
         let mut child = Command::new(program)
             .args(["--worker", peer, workload, payload])
@@ -26,23 +41,44 @@ impl Worker {
             .stdout(Stdio::piped())
             .spawn()
             .expect("starts");
-        Self {
+        let mut worker = Self {
+            peer,
             to: child.stdin.take().expect("piped"),
             from: BufReader::new(child.stdout.take().expect("piped")),
             child,
-        }
+            rounds: Vec::new(),
+        };
+        (worker.line() == "ready").then_some(worker)
     }
 
-    /// One round: figures by name.
-    fn round(&mut self) -> Vec<(String, f64)> {
-        self.to.write_all(b"\n").expect("the worker lives");
+    fn line(&mut self) -> String {
         let mut line = String::new();
         self.from.read_line(&mut line).expect("the worker answers");
+        line.trim().to_owned()
+    }
+
+    fn once(&mut self) -> Figures {
+        self.to.write_all(b"\n").expect("the worker lives");
         let figure = |part: &str| {
             let (name, value) = part.split_once('=').expect("name=value");
             (name.to_owned(), value.parse().expect("a number"))
         };
-        line.trim().split('\t').map(figure).collect()
+        self.line().split('\t').map(figure).collect()
+    }
+
+    /// One round, or the calmest of a few if other load disturbs it.
+    fn round(&mut self) {
+        let mut best = self.once();
+        for _ in 0..2 {
+            if best[0].1 <= DISTURBED {
+                break;
+            }
+            let next = self.once();
+            if next[0].1 < best[0].1 {
+                best = next;
+            }
+        }
+        self.rounds.push(best);
     }
 }
 
@@ -53,54 +89,118 @@ impl Drop for Worker {
     }
 }
 
-fn median(values: &mut [f64]) -> f64 {
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
-pub(crate) fn run(plan: &Plan) {
-    for workload in &plan.workloads {
-        for payload in &plan.payloads {
-            compare(plan, workload, payload);
-        }
-    }
+/// Where the raw data of the last run is.
+pub(crate) fn raw_data() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/laneway-bench.tsv")
 }
 
-fn compare(plan: &Plan, workload: &str, payload: &str) {
-    let mut workers: Vec<_> = plan
-        .peers
-        .iter()
-        .map(|peer| Worker::start(peer, workload, payload))
-        .collect();
-    // The first round warms caches, branch predictors and lanes.
-    for worker in &mut workers {
-        worker.round();
-    }
-    let mut rounds = vec![Vec::new(); workers.len()];
-    for round in 0..plan.rounds {
-        for at in 0..workers.len() {
-            // In another order each time, so that no peer always follows the same other.
-            let at = (at + round) % workers.len();
-            rounds[at].push(workers[at].round());
+fn output_of(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).output();
+    let text = output.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned());
+    text.unwrap_or_default()
+}
+
+/// Where and with what this was measured.
+fn circumstances(command: &str) -> String {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find(|line| line.starts_with("model name"));
+    let model = model
+        .and_then(|line| line.split(": ").nth(1))
+        .unwrap_or("unknown");
+    let cores = std::thread::available_parallelism().map_or(0, Into::into);
+    format!(
+        "# machine\t{model}, {cores} cores, {}\n# rustc\t{}\n# allocator\tthe system's\n# commit\t{}\n# date\t{}\n# command\t{}\n",
+        output_of("uname", &["-sr"]),
+        output_of("rustc", &["--version"]),
+        output_of("git", &["describe", "--always", "--dirty"]),
+        output_of("date", &["-u", "+%F %H:%M UTC"]),
+        command.trim(),
+    )
+}
+
+pub(crate) fn run(plan: &Plan, command: &str) {
+    let start = Instant::now();
+    let mut raw = circumstances(command);
+    for workload in &plan.workloads {
+        for payload in &plan.payloads {
+            // What a million users cost is measured once a payload, the rest of it with one.
+            let skipped =
+                is_heavy(workload) && (plan.quick || *workload != "W5" && *payload == "V");
+            if !skipped {
+                compare(plan, workload, payload, &mut raw);
+            }
         }
     }
-    println!(
-        "\n{workload}, payload {payload}, median of {} rounds",
-        plan.rounds
-    );
-    for (peer, rounds) in plan.peers.iter().zip(&rounds) {
+    writeln!(
+        raw,
+        "# minutes\t{:.1}",
+        start.elapsed().as_secs_f64() / 60.0
+    )
+    .expect("a string");
+    std::fs::write(raw_data(), raw).expect("the target directory can be written");
+}
+
+fn compare(plan: &Plan, workload: &str, payload: &str, raw: &mut String) {
+    let start = |peer: &&'static str| Worker::start(peer, workload, payload);
+    let mut done = Vec::new();
+    if is_heavy(workload) {
+        // One at a time, for they need the memory.
+        for mut worker in plan.peers.iter().filter_map(start) {
+            for _ in 0..plan.rounds.min(if workload == "W5" { 1 } else { 3 }) {
+                worker.round();
+            }
+            done.push((worker.peer, std::mem::take(&mut worker.rounds)));
+        }
+    } else {
+        let mut workers: Vec<_> = plan.peers.iter().filter_map(start).collect();
+        // The first round warms caches, branch predictors and lanes.
+        for worker in &mut workers {
+            worker.once();
+        }
+        let count = workers.len();
+        for round in 0..plan.rounds {
+            for at in 0..count {
+                // In another order each time, so that no peer always follows the same other.
+                workers[(at + round) % count].round();
+            }
+        }
+        for worker in &mut workers {
+            done.push((worker.peer, std::mem::take(&mut worker.rounds)));
+        }
+    }
+    println!("\n{workload}, payload {payload}");
+    for (peer, rounds) in done {
         print!("  {peer:<22}");
-        for (figure, (name, _)) in rounds[0].iter().enumerate() {
-            let mut values: Vec<_> = rounds.iter().map(|round| round[figure].1).collect();
-            print!("  {:>9.2} {name}", median(&mut values));
+        for (at, (name, _)) in rounds[0].iter().enumerate() {
+            let mut values: Vec<_> = rounds.iter().map(|round| round[at].1).collect();
+            for (round, value) in values.iter().enumerate() {
+                writeln!(
+                    raw,
+                    "{workload}\t{payload}\t{peer}\t{name}\t{round}\t{value}"
+                )
+                .expect("a string");
+            }
+            let value = median(&mut values);
+            if at > 2 || (at > 0 && value > 0.0) {
+                print!("  {value:.2} {name}");
+            }
         }
         println!();
     }
 }
 
-/// The names among `all` that contain one of the given ones.
+/// The names among `all` that are one of the given ones, or contain one that is nobody's.
 pub(crate) fn select(all: &[&'static str], wanted: &[String]) -> Vec<&'static str> {
-    let chosen =
-        |name: &&&str| wanted.is_empty() || wanted.iter().any(|w| name.contains(w.as_str()));
+    let chosen = |name: &&&str| {
+        let meant = |w: &String| {
+            **name == w.as_str() || (name.contains(w.as_str()) && !all.contains(&w.as_str()))
+        };
+        wanted.is_empty() || wanted.iter().any(meant)
+    };
     all.iter().filter(chosen).copied().collect()
 }

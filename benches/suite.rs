@@ -1,14 +1,24 @@
-//! laneway beside its peers: `cargo bench -p laneway-bench -- [--rounds N] [--workload NAME]…
-//! [--peer NAME]… [--payload V|H]…`; a name may be a part of one.
+//! laneway beside its peers, and the report of it.
+//!
+//! ```text
+//! cargo bench -p laneway-bench --bench suite -- [--quick] [--rounds N] [--workload NAME]…
+//!     [--peer NAME]… [--payload V|H]… [--report]
+//! ```
+//!
+//! A name may be a part of one. `--report` writes `RESULTS.md` and the charts afterwards; with
+//! `--rounds 0` it does so from the last run's data.
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // Measuring takes a clock.
 
 mod driver;
+mod floors;
 mod peers;
+mod report;
 mod workloads;
 
 use std::io::BufRead;
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use driver::Plan;
 use workloads::{Round, Shared, Value, set_up};
@@ -26,24 +36,38 @@ fn main() {
         work(peer, workload, payload);
         return;
     }
-    let (mut rounds, mut workloads, mut peers, mut payloads) = (11, vec![], vec![], vec![]);
+    let command = format!(
+        "cargo bench -p laneway-bench --bench suite -- {}",
+        args.join(" ")
+    );
+    let (mut rounds, mut quick, mut report) = (None, false, false);
+    let (mut workloads, mut peers, mut payloads) = (vec![], vec![], vec![]);
     let mut args = args.into_iter();
     while let Some(name) = args.next() {
-        let value = args.next().expect("every option has a value");
+        let mut value = || args.next().expect("this option has a value");
         match name.as_str() {
-            "--rounds" => rounds = value.parse().expect("a number of rounds"),
-            "--workload" => workloads.push(value),
-            "--peer" => peers.push(value),
-            "--payload" => payloads.push(value),
+            "--quick" => quick = true,
+            "--report" => report = true,
+            "--rounds" => rounds = Some(value().parse().expect("a number of rounds")),
+            "--workload" => workloads.push(value()),
+            "--peer" => peers.push(value()),
+            "--payload" => payloads.push(value()),
             _ => panic!("no such option: {name}"),
         }
     }
-    driver::run(&Plan {
-        rounds,
+    let plan = Plan {
+        rounds: rounds.unwrap_or(if quick { 3 } else { 9 }),
+        quick,
         workloads: driver::select(&workloads::NAMES, &workloads),
         peers: driver::select(&peers::NAMES, &peers),
         payloads: driver::select(&["V", "H"], &payloads),
-    });
+    };
+    if plan.rounds > 0 {
+        driver::run(&plan, &command);
+    }
+    if report {
+        report::write();
+    }
 }
 
 static CORES: OnceLock<Vec<core_affinity::CoreId>> = OnceLock::new();
@@ -56,23 +80,34 @@ fn pin_to(core: usize) {
     }
 }
 
-/// One peer with one workload: a round for each line that comes in.
+/// Nanoseconds for which this thread has been ready to run and was not let.
+fn held_up() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let delay = text.split(' ').nth(1).and_then(|ns| ns.parse().ok());
+    delay.unwrap_or(0.0)
+}
+
+/// One peer with one workload: says whether it can do it, then a round for each line that comes in.
 fn work(peer: &str, workload: &str, payload: &str) {
     pin_to(0);
-    let mut round: Round = match payload {
-        "V" => with_peer!(peer, set_up::<_, Value>(workload)),
-        _ => with_peer!(peer, set_up::<_, Shared>(workload)),
+    let round: Option<Round> = match (peer.starts_with("floor"), payload) {
+        (true, "V") => floors::set_up::<Value>(peer, workload),
+        (true, _) => floors::set_up::<Shared>(peer, workload),
+        (false, "V") => with_peer!(peer, set_up::<_, Value>(workload)),
+        (false, _) => with_peer!(peer, set_up::<_, Shared>(workload)),
     };
+    println!("{}", if round.is_some() { "ready" } else { "unable" });
+    let Some(mut round) = round else { return };
     for line in std::io::stdin().lock().lines() {
         line.expect("readable");
+        let (start, held) = (Instant::now(), held_up());
         let sample = round();
-        let mut out: Vec<_> = sample
-            .figures
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let disturbed = (held_up() - held) / start.elapsed().as_nanos() as f64;
+        let mut out = vec![format!("disturbed={disturbed}")];
         out.push(format!("misrouted={}", sample.misrouted));
         out.push(format!("lost={}", sample.lost));
+        let figures = sample.figures.iter();
+        out.extend(figures.map(|(name, value)| format!("{name}={value}")));
         println!("{}", out.join("\t"));
     }
 }

@@ -2,11 +2,13 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::peers::Hub;
+use hdrhistogram::Histogram;
+
+use crate::peers::{CAPACITY, Hub};
 
 /// A payload. Its taint says for whom it was made.
 pub(crate) trait Event: Clone + Send + Sync + 'static {
@@ -51,46 +53,96 @@ impl Event for Shared {
 /// What one round gave.
 #[derive(Debug, Default)]
 pub(crate) struct Sample {
-    /// Nanoseconds, or whatever the figure's name says.
+    /// Rates are `…/us` and better when higher, anything else when lower.
     pub(crate) figures: Vec<(&'static str, f64)>,
     pub(crate) misrouted: usize,
-    /// Published and never received, nor told as refused or missed.
+    /// Published and never received, nor told as refused.
     pub(crate) lost: usize,
+}
+
+impl Sample {
+    /// The mean time of `n` things since `start`.
+    pub(crate) fn per(&mut self, name: &'static str, start: Instant, n: usize) {
+        let ns = start.elapsed().as_nanos() as f64;
+        self.figures.push((name, ns / n as f64));
+    }
+
+    fn quantiles(&mut self, of: &Histogram<u64>, names: &[(&'static str, f64)]) {
+        for &(name, quantile) in names {
+            let value = of.value_at_quantile(quantile) as f64;
+            self.figures.push((name, value));
+        }
+    }
 }
 
 pub(crate) type Round = Box<dyn FnMut() -> Sample>;
 
 /// The workloads' names with what they mean.
-pub(crate) const NAMES: [&str; 6] = [
+pub(crate) const NAMES: [&str; 18] = [
     "W1 1k",
     "W1 100k",
+    "W1 1M",
     "W2 1",
     "W2 4",
+    "W2 16",
+    "W2 64",
+    "W3",
     "W3b same",
     "W3b different",
+    "W4",
+    "W5",
+    "W6",
+    "W7 spinning",
+    "W7 sleeping",
+    "W8",
+    "W9 1k",
+    "W9 100k",
 ];
 
-pub(crate) fn set_up<H: Hub<E>, E: Event>(workload: &str) -> Round {
-    match workload {
-        "W1 1k" => route::<H, E>(1_000),
-        "W1 100k" => route::<H, E>(100_000),
-        "W2 1" => fan_out::<H, E>(1),
-        "W2 4" => fan_out::<H, E>(4),
-        "W3b same" => two_publishers::<H, E>(true),
-        "W3b different" => two_publishers::<H, E>(false),
-        other => panic!("no such workload: {other}"),
-    }
+/// Those that need the machine's memory for themselves, or seconds a round.
+pub(crate) fn is_heavy(workload: &str) -> bool {
+    matches!(workload, "W1 1M" | "W5" | "W6")
 }
 
-fn name(user: usize) -> String {
+/// `None`: the peer cannot do that.
+pub(crate) fn set_up<H: Hub<E>, E: Event>(workload: &str) -> Option<Round> {
+    Some(match workload {
+        "W1 1k" => route::<H, E>(1_000),
+        "W1 100k" => route::<H, E>(100_000),
+        "W1 1M" => route::<H, E>(1_000_000),
+        "W2 1" => fan_out::<H, E>(1),
+        "W2 4" => fan_out::<H, E>(4),
+        "W2 16" => fan_out::<H, E>(16),
+        "W2 64" => fan_out::<H, E>(64),
+        "W3" => pipeline::<H, E>(),
+        "W3b same" => two_publishers::<H, E>(true),
+        "W3b different" => two_publishers::<H, E>(false),
+        "W4" => churn::<H, E>(),
+        "W5" => memory::<H, E>(),
+        "W6" => growth::<H, E>(),
+        "W7 spinning" => latency::<H, E>(false),
+        "W7 sleeping" if H::SLEEPS => latency::<H, E>(true),
+        "W7 sleeping" => return None,
+        "W8" => stalled::<H, E>(),
+        "W9 1k" => set::<H, E>(1_000),
+        "W9 100k" => set::<H, E>(100_000),
+        other => panic!("no such workload: {other}"),
+    })
+}
+
+pub(crate) fn name(user: usize) -> String {
     format!("user-{user:07}")
 }
 
 /// A cheap generator of numbers that are random enough to pick users.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn new() -> Self {
+        Self(0x9E37_79B9_7F4A_7C15)
+    }
+
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -98,14 +150,23 @@ impl Random {
     }
 }
 
+fn histogram() -> Histogram<u64> {
+    Histogram::new(3).expect("valid")
+}
+
+/// Nanoseconds since `since`.
+fn ns(since: Instant) -> u64 {
+    since.elapsed().as_nanos() as u64
+}
+
 /// W1: a random user, publish, then receive.
 fn route<H: Hub<E>, E: Event>(users: usize) -> Round {
     const EVENTS: usize = 200_000;
-    let hub = H::new(crate::peers::CAPACITY);
+    let hub = H::new(CAPACITY);
     let source = E::source();
     let names: Vec<_> = (0..users).map(|u| hub.user(&name(u))).collect();
     let mut tabs: Vec<_> = names.iter().map(|user| hub.connect(user)).collect();
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let mut random = Random::new();
     Box::new(move || {
         let mut sample = Sample::default();
         let start = Instant::now();
@@ -117,17 +178,16 @@ fn route<H: Hub<E>, E: Event>(users: usize) -> Round {
                 None => sample.lost += 1,
             }
         }
-        let ns = start.elapsed().as_nanos() as f64;
-        sample.figures.push(("ns/event", ns / EVENTS as f64));
+        sample.per("ns/event", start, EVENTS);
         sample
     })
 }
 
 /// W2: one user with several devices; publishes and deliveries timed apart.
 fn fan_out<H: Hub<E>, E: Event>(devices: usize) -> Round {
-    const TURNS: usize = 2_000;
     const BURST: usize = 32;
-    let hub = H::new(crate::peers::CAPACITY);
+    let turns = 2_000 / devices.min(16);
+    let hub = H::new(CAPACITY);
     let source = E::source();
     let user = hub.user(&name(1));
     let mut tabs: Vec<_> = (0..devices).map(|_| hub.connect(&user)).collect();
@@ -135,12 +195,12 @@ fn fan_out<H: Hub<E>, E: Event>(devices: usize) -> Round {
         let mut sample = Sample::default();
         let (mut publishing, mut receiving, mut draining) = (0, 0, 0);
         let mut received = 0;
-        for turn in 0..2 * TURNS {
+        for turn in 0..2 * turns {
             let start = Instant::now();
             for _ in 0..BURST {
                 hub.publish(&user, E::make(&source, 1));
             }
-            publishing += start.elapsed().as_nanos();
+            publishing += ns(start);
             let start = Instant::now();
             for tab in &mut tabs {
                 if turn % 2 == 0 {
@@ -155,27 +215,72 @@ fn fan_out<H: Hub<E>, E: Event>(devices: usize) -> Round {
                     });
                 }
             }
-            let spent = start.elapsed().as_nanos();
+            let spent = ns(start);
             if turn % 2 == 0 {
                 receiving += spent;
             } else {
                 draining += spent;
             }
         }
-        let publishes = (2 * TURNS * BURST) as f64;
-        let deliveries = (TURNS * BURST * devices) as f64;
-        sample.lost = 2 * TURNS * BURST * devices - received;
+        let publishes = (2 * turns * BURST) as f64;
+        let deliveries = (turns * BURST * devices) as f64;
+        sample.lost = 2 * turns * BURST * devices - received;
+        let half = publishing as f64 / 2.0;
+        sample.figures = vec![
+            ("ns/publish", publishing as f64 / publishes),
+            ("ns/receive", receiving as f64 / deliveries),
+            ("ns/drained", draining as f64 / deliveries),
+            ("ns/delivery", (half + receiving as f64) / deliveries),
+            ("ns/delivery drained", (half + draining as f64) / deliveries),
+        ];
         sample
-            .figures
-            .push(("ns/publish", publishing as f64 / publishes));
-        sample
-            .figures
-            .push(("ns/receive", receiving as f64 / deliveries));
-        sample
-            .figures
-            .push(("ns/drained", draining as f64 / deliveries));
-        let both = publishing as f64 / 2.0 + receiving as f64;
-        sample.figures.push(("ns/delivery", both / deliveries));
+    })
+}
+
+/// W3: a publisher to 10 000 random users, and a consumer that goes round all of them.
+fn pipeline<H: Hub<E>, E: Event>() -> Round {
+    const USERS: usize = 10_000;
+    const EVENTS: usize = 300_000;
+    // So few that no user's bound is met, and so many that both threads have work.
+    const UNDER_WAY: usize = 20_000;
+    let hub = H::new(CAPACITY);
+    let source = E::source();
+    let names: Vec<_> = (0..USERS).map(|u| hub.user(&name(u))).collect();
+    let mut tabs: Vec<_> = names.iter().map(|user| hub.connect(user)).collect();
+    Box::new(move || {
+        let received = AtomicUsize::new(0);
+        let mut sample = Sample::default();
+        let start = Instant::now();
+        thread::scope(|s| {
+            s.spawn(|| {
+                crate::pin_to(1);
+                let mut random = Random::new();
+                for n in 0..EVENTS {
+                    if n % 64 == 0 {
+                        while n > received.load(Ordering::Acquire) + UNDER_WAY {
+                            std::hint::spin_loop();
+                        }
+                    }
+                    let user = random.below(USERS);
+                    assert!(hub.publish(&names[user], E::make(&source, user)), "room");
+                }
+            });
+            let mut all = 0;
+            while all < EVENTS {
+                for (user, tab) in tabs.iter_mut().enumerate() {
+                    while let Some(event) = hub.receive(tab) {
+                        sample.misrouted += usize::from(!event.is_for(user));
+                        all += 1;
+                    }
+                    if user % 64 == 0 {
+                        received.store(all, Ordering::Release);
+                    }
+                }
+                received.store(all, Ordering::Release);
+            }
+        });
+        let us = start.elapsed().as_secs_f64() * 1e6;
+        sample.figures = vec![("delivered/us", EVENTS as f64 / us)];
         sample
     })
 }
@@ -238,5 +343,327 @@ fn two_publishers<H: Hub<E>, E: Event>(same: bool) -> Round {
             misrouted,
             lost: 2 * BURSTS * BURST - received,
         }
+    })
+}
+
+/// W4: second devices come and go while another thread publishes; first devices receive.
+fn churn<H: Hub<E>, E: Event>() -> Round {
+    const USERS: usize = 1_000;
+    const PAIRS: usize = 100_000;
+    let hub = H::new(CAPACITY);
+    let source = E::source();
+    let names: Vec<_> = (0..USERS).map(|u| hub.user(&name(u))).collect();
+    let mut tabs: Vec<_> = names.iter().map(|user| hub.connect(user)).collect();
+    Box::new(move || {
+        let done = AtomicBool::new(false);
+        let (mut sample, mut times, mut publishes) = (Sample::default(), histogram(), 0);
+        let (pairs, us) = thread::scope(|s| {
+            let churner = s.spawn(|| {
+                crate::pin_to(1);
+                let mut random = Random::new();
+                let start = Instant::now();
+                for _ in 0..PAIRS {
+                    let user = &names[random.below(USERS)];
+                    hub.disconnect(user, hub.connect(user));
+                }
+                done.store(true, Ordering::Release);
+                (PAIRS, start.elapsed().as_secs_f64() * 1e6)
+            });
+            let mut random = Random::new();
+            while !done.load(Ordering::Acquire) {
+                let user = random.below(USERS);
+                let event = E::make(&source, user);
+                let start = Instant::now();
+                hub.publish(&names[user], event);
+                times.saturating_record(ns(start));
+                publishes += 1;
+                match hub.receive(&mut tabs[user]) {
+                    Some(event) => sample.misrouted += usize::from(!event.is_for(user)),
+                    None => sample.lost += 1,
+                }
+            }
+            churner.join().expect("ran")
+        });
+        sample.figures = vec![
+            ("pairs/us", pairs as f64 / us),
+            ("publishes/us", f64::from(publishes) / us),
+        ];
+        sample.quantiles(
+            &times,
+            &[
+                ("publish p50 ns", 0.5),
+                ("publish p99 ns", 0.99),
+                ("publish p99.9 ns", 0.999),
+            ],
+        );
+        sample
+    })
+}
+
+fn resident() -> f64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: Option<f64> = statm.split(' ').nth(1).and_then(|p| p.parse().ok());
+    pages.unwrap_or(0.0) * 4096.0
+}
+
+/// W5: what a user costs who is connected and idle, before and after one event.
+fn memory<H: Hub<E>, E: Event>() -> Round {
+    const USERS: usize = 1_000_000;
+    Box::new(move || {
+        let mut sample = Sample::default();
+        let hub = H::new(CAPACITY);
+        let source = E::source();
+        let names: Vec<_> = (0..USERS).map(|u| hub.user(&name(u))).collect();
+        let before = resident();
+        let mut tabs: Vec<_> = names.iter().map(|user| hub.connect(user)).collect();
+        let connected = resident();
+        for (user, tab) in tabs.iter_mut().enumerate() {
+            hub.publish(&names[user], E::make(&source, user));
+            match hub.receive(tab) {
+                Some(event) => sample.misrouted += usize::from(!event.is_for(user)),
+                None => sample.lost += 1,
+            }
+        }
+        let per_user = |bytes: f64| (bytes - before) / USERS as f64;
+        sample.figures = vec![
+            ("bytes/idle user", per_user(connected)),
+            ("bytes/user after an event", per_user(resident())),
+        ];
+        sample
+    })
+}
+
+/// W6: from nothing to a million users while another thread publishes to those who are there.
+fn growth<H: Hub<E>, E: Event>() -> Round {
+    const USERS: usize = 1_000_000;
+    Box::new(move || {
+        let hub = H::new(CAPACITY);
+        let source = E::source();
+        let names: Vec<_> = (0..USERS).map(|u| hub.user(&name(u))).collect();
+        let mut tabs = Vec::with_capacity(USERS);
+        let there = AtomicUsize::new(0);
+        let (mut connects, mut sample) = (histogram(), Sample::default());
+        let (publishes, accepted, us) = thread::scope(|s| {
+            let publisher = s.spawn(|| {
+                crate::pin_to(1);
+                let mut random = Random::new();
+                let (mut times, mut accepted) = (histogram(), 0);
+                loop {
+                    let users = there.load(Ordering::Acquire);
+                    if users == USERS {
+                        return (times, accepted);
+                    }
+                    // Few enough that nobody's bound is met.
+                    if users == 0 || accepted > users {
+                        std::hint::spin_loop();
+                        continue;
+                    }
+                    let user = random.below(users);
+                    let event = E::make(&source, user);
+                    let start = Instant::now();
+                    accepted += usize::from(hub.publish(&names[user], event));
+                    times.saturating_record(ns(start));
+                }
+            });
+            let begin = Instant::now();
+            for (user, name) in names.iter().enumerate() {
+                let start = Instant::now();
+                tabs.push(hub.connect(name));
+                connects.saturating_record(ns(start));
+                there.store(user + 1, Ordering::Release);
+            }
+            let us = begin.elapsed().as_secs_f64() * 1e6;
+            let (times, accepted) = publisher.join().expect("ran");
+            (times, accepted, us)
+        });
+        let mut received = 0;
+        for (user, tab) in tabs.iter_mut().enumerate() {
+            while let Some(event) = hub.receive(tab) {
+                sample.misrouted += usize::from(!event.is_for(user));
+                received += 1;
+            }
+        }
+        sample.lost = accepted - received;
+        sample.figures = vec![("connects/us", USERS as f64 / us)];
+        sample.quantiles(
+            &connects,
+            &[
+                ("connect p50 ns", 0.5),
+                ("connect p99.99 ns", 0.9999),
+                ("connect max ns", 1.0),
+            ],
+        );
+        sample.quantiles(
+            &publishes,
+            &[("publish p99.99 ns", 0.9999), ("publish max ns", 1.0)],
+        );
+        sample
+    })
+}
+
+/// One event at a time to a receiver on another core, which answers before the next one.
+pub(crate) fn paced(
+    sleeping: bool,
+    mut publish: impl FnMut() -> bool + Send,
+    mut receive: impl FnMut() -> bool,
+) -> Sample {
+    let events = if sleeping { 3_000 } else { 20_000 };
+    let pause = Duration::from_micros(if sleeping { 60 } else { 3 });
+    let begin = Instant::now();
+    let (sent, seen) = (AtomicU64::new(0), AtomicUsize::new(0));
+    let (mut times, mut sample) = (histogram(), Sample::default());
+    thread::scope(|s| {
+        s.spawn(|| {
+            crate::pin_to(1);
+            for n in 0..events {
+                while seen.load(Ordering::Acquire) < n {
+                    std::hint::spin_loop();
+                }
+                // The receiver is given the time to be waiting.
+                let from = Instant::now();
+                while from.elapsed() < pause {
+                    std::hint::spin_loop();
+                }
+                sent.store(ns(begin), Ordering::Release);
+                assert!(publish(), "there is room");
+            }
+        });
+        for n in 0..events {
+            sample.misrouted += usize::from(!receive());
+            let at = ns(begin);
+            times.saturating_record(at - sent.load(Ordering::Acquire));
+            seen.store(n + 1, Ordering::Release);
+        }
+    });
+    sample.quantiles(
+        &times,
+        &[("p50 ns", 0.5), ("p99 ns", 0.99), ("p99.9 ns", 0.999)],
+    );
+    sample
+}
+
+/// W7: from the publish to the receiver on another core.
+fn latency<H: Hub<E>, E: Event>(sleeping: bool) -> Round {
+    let hub = H::new(CAPACITY);
+    let source = E::source();
+    let user = hub.user(&name(1));
+    let mut tab = hub.connect(&user);
+    Box::new(move || {
+        paced(
+            sleeping,
+            || hub.publish(&user, E::make(&source, 1)),
+            || {
+                if sleeping {
+                    return hub.wait(&mut tab).is_some_and(|event| event.is_for(1));
+                }
+                loop {
+                    match hub.receive(&mut tab) {
+                        Some(event) => return event.is_for(1),
+                        None => std::hint::spin_loop(),
+                    }
+                }
+            },
+        )
+    })
+}
+
+/// W8: what a device that never reads costs the others.
+fn stalled<H: Hub<E>, E: Event>() -> Round {
+    const USERS: usize = 100;
+    const EVENTS: usize = 50_000;
+    let source = E::source();
+    let hubs = [false, true].map(|stalls| {
+        let hub = H::new(CAPACITY);
+        let names: Vec<_> = (0..USERS).map(|u| hub.user(&name(u))).collect();
+        let tabs: Vec<_> = names.iter().map(|user| hub.connect(user)).collect();
+        let other = hub.connect(&names[0]);
+        (hub, names, tabs, other, stalls)
+    });
+    let mut hubs = hubs;
+    Box::new(move || {
+        let mut sample = Sample::default();
+        for (hub, names, tabs, other, stalls) in &mut hubs {
+            let (mut random, mut spent) = (Random::new(), 0);
+            let mut missed = 0;
+            for _ in 0..EVENTS / 50 {
+                // The user in question, between the others' events.
+                hub.publish(&names[0], E::make(&source, 0));
+                match hub.receive(&mut tabs[0]) {
+                    Some(event) => sample.misrouted += usize::from(!event.is_for(0)),
+                    None => missed += 1,
+                }
+                if !*stalls {
+                    black_box(hub.receive(other));
+                }
+                let start = Instant::now();
+                for _ in 0..50 {
+                    let user = 1 + random.below(USERS - 1);
+                    hub.publish(&names[user], E::make(&source, user));
+                    match hub.receive(&mut tabs[user]) {
+                        Some(event) => sample.misrouted += usize::from(!event.is_for(user)),
+                        None => sample.lost += 1,
+                    }
+                }
+                spent += ns(start);
+            }
+            let each = spent as f64 / EVENTS as f64;
+            sample.figures.push(if *stalls {
+                ("ns/event beside a stalled device", each)
+            } else {
+                ("ns/event", each)
+            });
+            if *stalls {
+                let name = "events missed by its user's other device";
+                sample.figures.push((name, f64::from(missed)));
+            }
+        }
+        sample
+    })
+}
+
+/// W9: one event to many users.
+fn set<H: Hub<E>, E: Event>(users: usize) -> Round {
+    let turns = 100_000 / users;
+    let hub = H::new(CAPACITY);
+    let source = E::source();
+    let names: Vec<_> = (0..users).map(|u| hub.user(&name(u))).collect();
+    let mut tabs: Vec<_> = names.iter().map(|user| hub.connect(user)).collect();
+    let mut random = Random::new();
+    // In another order than they came in, as a subscription's set would be.
+    let mut order: Vec<_> = (0..users).collect();
+    for at in (1..users).rev() {
+        order.swap(at, random.below(at + 1));
+    }
+    let mut by_order: Vec<_> = names.into_iter().map(Some).collect();
+    let set: Vec<_> = order
+        .iter()
+        .map(|&at| by_order[at].take().expect("once"))
+        .collect();
+    Box::new(move || {
+        let mut sample = Sample::default();
+        let (mut spent, mut looped) = (0, 0);
+        for _ in 0..turns {
+            let event = E::make(&source, 1);
+            let start = Instant::now();
+            hub.publish_to_set(&set, &event);
+            spent += ns(start);
+            for tab in &mut tabs {
+                sample.lost += usize::from(hub.receive(tab).is_none());
+            }
+            let start = Instant::now();
+            for user in &set {
+                hub.publish(user, event.clone());
+            }
+            looped += ns(start);
+            for tab in &mut tabs {
+                sample.lost += usize::from(hub.receive(tab).is_none());
+            }
+        }
+        let all = (turns * users) as f64;
+        sample.figures = vec![
+            ("ns/user", spent as f64 / all),
+            ("ns/user in a loop", looped as f64 / all),
+        ];
+        sample
     })
 }

@@ -190,3 +190,20 @@ impl fmt::Display for ConnectionId {
         self.0.fmt(f)
     }
 }
+
+#[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_spread_over_the_table_and_equal_ones_meet() {
+        let state = ahash::RandomState::new();
+        for pad in [0, 40] {
+            let id = |n: u32| UserId::new(format!("{n:0>pad$}")).expect("valid");
+            let hashes: std::collections::HashSet<_> =
+                (0..1_000).map(|n| id(n).hash_with(&state)).collect();
+            assert!(hashes.len() > 990);
+            assert_eq!(id(7).hash_with(&state), id(7).hash_with(&state));
+        }
+    }
+}

@@ -11,6 +11,8 @@ mod word;
 
 #[cfg(all(test, laneway_loom))]
 mod models;
+#[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -293,7 +295,7 @@ impl<E> Lane<E> {
         }
         let number = state.seq();
         let before = number - self.ring.capacity();
-        if before >= self.ring.capacity() && !self.ring.is_resolved(before) {
+        if before >= self.ring.capacity() {
             self.resolve(before);
         }
         let Some(claim) = self.ring.claim(number, false) else {
@@ -354,7 +356,8 @@ impl<E> Lane<E> {
         drop(self.ring.void(number));
     }
 
-    /// Waits a bounded time for the publisher of a claimed number, then goes on without it.
+    /// Waits a bounded time for the publisher of a claimed number, then goes on without it. No
+    /// more than a look at a number that is resolved.
     fn resolve(&self, number: u64) {
         for _ in 0..SPINS {
             if self.ring.is_resolved(number) {
@@ -440,7 +443,7 @@ impl<E> Lane<E> {
             });
         }
         // At most a lap is looked at: a whole lap later somebody else has passed.
-        let end = state.seq().min(number + self.ring.capacity() + 1);
+        let end = state.seq().min(number + self.ring.capacity());
         let passed = (number + 1..end).any(|beyond| self.ring.is_resolved(beyond));
         if passed && !broken("wait-for-the-frozen") {
             self.resolve(number);
@@ -509,11 +512,11 @@ impl<E> Lane<E> {
         member.wake.arm(waker);
         loop {
             let state = self.load();
-            if state.seq() != cursor && state.seq() > cursor && !self.ring.is_resolved(cursor) {
+            let behind = state.seq() > cursor && !broken("sleep-without-looking");
+            if behind {
                 self.resolve(cursor);
             }
-            let awake = state.seq() != cursor && !broken("sleep-without-looking");
-            if awake || state.is_closed() || !member.is_open() {
+            if behind || state.is_closed() || !member.is_open() {
                 member.wake.disarm();
                 return false;
             }
@@ -667,7 +670,7 @@ impl<E> Lane<E> {
         let Some(end) = member.left_at() else { return };
         let oldest = self.load().seq() - self.ring.capacity();
         for number in cursor.max(oldest.min(end))..end {
-            if !self.ring.is_resolved(number) && !broken("leave-unresolved") {
+            if !broken("leave-unresolved") {
                 self.resolve(number);
             }
             drop(self.ring.count_out(number));

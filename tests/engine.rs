@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use laneway::{
     CloseReason, Closed, ConfigError, ConnectError, Connection, LimitPolicy, Received,
-    RecvTimeoutError, Router, TryRecvError, UserId,
+    RecvTimeoutError, Router, TryRecvError, UserId, UserScope,
 };
 
 fn user(name: &str) -> UserId {
@@ -340,6 +340,56 @@ fn a_burst_wakes_a_task_once() {
     assert_eq!(calls.0.load(Ordering::Relaxed), 3, "nobody waits");
 }
 
+/// The part of a report that says how many sleepers a lane counts.
+fn waiting(ann: &UserScope<u8>) -> String {
+    let mut dump = String::new();
+    ann.dump(&mut dump).unwrap();
+    let at = dump.find("waiting ").unwrap();
+    dump[at..].split(' ').nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn a_wait_that_is_over_leaves_nothing_behind() {
+    let router: Router<u8> = small();
+    let ann = router.scope(user("ann"));
+    let mut device = ann.connect().unwrap();
+    let calls = Arc::new(Calls::default());
+    let waker = Waker::from(Arc::clone(&calls));
+    let mut cx = Context::from_waker(&waker);
+    // More often than a lane can count sleepers.
+    for _ in 0..300 {
+        assert!(device.poll_recv(&mut cx).is_pending());
+        assert_eq!(waiting(&ann), "1");
+        ann.publish(1).unwrap();
+        assert!(device.poll_recv(&mut cx).is_ready());
+        assert_eq!(waiting(&ann), "0");
+    }
+    assert_eq!(
+        (calls.0.load(Ordering::Relaxed), ann.connection_count()),
+        (300, 1)
+    );
+}
+
+#[test]
+fn a_cancelled_wait_is_not_woken() {
+    let router: Router<u8> = small();
+    let ann = router.scope(user("ann"));
+    let mut device = ann.connect().unwrap();
+    let calls = Arc::new(Calls::default());
+    let waker = Waker::from(Arc::clone(&calls));
+    let mut next = Box::pin(device.next());
+    assert!(
+        next.as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    drop(next);
+    assert_eq!(waiting(&ann), "0");
+    ann.publish(1).unwrap();
+    assert_eq!(calls.0.load(Ordering::Relaxed), 0);
+    assert_eq!(all(&mut device), (vec![1], 0));
+}
+
 struct Panics;
 impl Wake for Panics {
     fn wake(self: Arc<Self>) {
@@ -448,6 +498,10 @@ fn r017_ids_are_refused_rather_than_repaired() {
         assert_eq!(user(text).as_str(), text);
     }
     assert_ne!(user("Ann"), user("ann"));
+    // A long id is equal to another one with the same text, and to no other.
+    assert_eq!(user(&"z".repeat(25)), user(&"z".repeat(25)));
+    assert_ne!(user(&"z".repeat(25)), user(&"z".repeat(26)));
+    assert_ne!(user(&"z".repeat(24)), user(&"z".repeat(25)));
 }
 
 #[test]

@@ -32,6 +32,16 @@ fn receive<E: Clone + Send + Sync + 'static>(tab: &mut Connection<E>) -> Option<
     }
 }
 
+fn wait<E: Clone + Send + Sync + 'static>(tab: &mut Connection<E>) -> Option<E> {
+    loop {
+        match tab.recv() {
+            Ok(Received::Event(delivered)) => return Some(delivered.event),
+            Ok(_) => {}
+            Err(_) => return None,
+        }
+    }
+}
+
 impl<E: Clone + Send + Sync + 'static> Hub<E> for ById<E> {
     type User = UserId;
     type Tab = Connection<E>;
@@ -53,6 +63,9 @@ impl<E: Clone + Send + Sync + 'static> Hub<E> for ById<E> {
     }
     fn receive(&self, tab: &mut Connection<E>) -> Option<E> {
         receive(tab)
+    }
+    fn wait(&self, tab: &mut Connection<E>) -> Option<E> {
+        wait(tab)
     }
     fn drain(&self, tab: &mut Connection<E>, mut f: impl FnMut(&E)) {
         let _ = tab.visit(usize::MAX, |_, event| f(event));
@@ -80,6 +93,9 @@ impl<E: Clone + Send + Sync + 'static> Hub<E> for ByScope<E> {
     }
     fn receive(&self, tab: &mut Connection<E>) -> Option<E> {
         receive(tab)
+    }
+    fn wait(&self, tab: &mut Connection<E>) -> Option<E> {
+        wait(tab)
     }
     fn drain(&self, tab: &mut Connection<E>, mut f: impl FnMut(&E)) {
         let _ = tab.visit(usize::MAX, |_, event| f(event));

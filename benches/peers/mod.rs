@@ -1,8 +1,24 @@
-//! What is compared: one small adapter each, written as somebody would who builds a server on it.
+//! What is compared: small adapters, written as somebody would who builds a server on them.
 
+mod channels;
 pub(crate) mod laneway;
 pub(crate) mod papaya_arrayqueue;
-pub(crate) mod scc_kanal;
+pub(crate) mod papaya_broadcast;
+mod registered;
+mod registries;
+
+pub(crate) type MutexStd<E> =
+    registered::Registered<registries::OneMutex<std::sync::mpsc::SyncSender<E>>, channels::Std>;
+pub(crate) type RwLockFlume<E> =
+    registered::Registered<registries::OneRwLock<flume::Sender<E>>, channels::Flume>;
+pub(crate) type DashTokio<E> =
+    registered::Registered<registries::Sharded<tokio::sync::mpsc::Sender<E>>, channels::Tokio>;
+pub(crate) type DashFlume<E> =
+    registered::Registered<registries::Sharded<flume::Sender<E>>, channels::Flume>;
+pub(crate) type DashCrossbeam<E> =
+    registered::Registered<registries::Sharded<crossbeam_channel::Sender<E>>, channels::Crossbeam>;
+pub(crate) type SccKanal<E> =
+    registered::Registered<registries::Buckets<kanal::Sender<E>>, channels::Kanal>;
 
 /// Events that a connection may be behind, for everybody who has a bound.
 pub(crate) const CAPACITY: usize = 64;
@@ -13,30 +29,51 @@ pub(crate) trait Hub<E>: Send + Sync + 'static {
     type User: Send + Sync;
     /// One device's receiving end.
     type Tab: Send;
+    /// Whether `wait` sleeps.
+    const SLEEPS: bool = true;
 
     /// `capacity`: the events that a connection may be behind, for everybody who has a bound.
     fn new(capacity: usize) -> Self;
     fn user(&self, name: &str) -> Self::User;
     fn connect(&self, user: &Self::User) -> Self::Tab;
-    #[allow(dead_code)] // Churn is measured next.
     fn disconnect(&self, user: &Self::User, tab: Self::Tab);
     /// To every device of the user. `false` if a device did not get it, as far as the peer tells.
     fn publish(&self, user: &Self::User, event: E) -> bool;
     fn receive(&self, tab: &mut Self::Tab) -> Option<E>;
+    /// Waits for an event.
+    fn wait(&self, tab: &mut Self::Tab) -> Option<E>;
     /// Reads all there is; peers that have a batch form use it.
     fn drain(&self, tab: &mut Self::Tab, mut f: impl FnMut(&E)) {
         while let Some(event) = self.receive(tab) {
             f(&event);
         }
     }
+    /// To every device of several users.
+    fn publish_to_set(&self, users: &[Self::User], event: &E)
+    where
+        E: Clone,
+    {
+        for user in users {
+            self.publish(user, event.clone());
+        }
+    }
 }
 
-/// The peers' names, in the order of the report.
-pub(crate) const NAMES: [&str; 4] = [
+/// The peers' names, in the order of the report. Those with `floor` route nothing.
+pub(crate) const NAMES: [&str; 13] = [
     "laneway by id",
     "laneway by scope",
+    "Mutex + std mpsc",
+    "RwLock + flume",
+    "DashMap + tokio mpsc",
+    "DashMap + flume",
+    "DashMap + crossbeam",
+    "papaya + broadcast",
     "scc + kanal",
     "papaya + ArrayQueue",
+    "floor: lookup",
+    "floor: SPSC ring",
+    "floor: lookup + ring",
 ];
 
 /// Calls `$f::<Hub>($args)` for the peer with the given name.
@@ -46,7 +83,13 @@ macro_rules! with_peer {
         match $name {
             "laneway by id" => $f::<$crate::peers::laneway::ById<$event>, $event>($($arg),*),
             "laneway by scope" => $f::<$crate::peers::laneway::ByScope<$event>, $event>($($arg),*),
-            "scc + kanal" => $f::<$crate::peers::scc_kanal::Peer<$event>, $event>($($arg),*),
+            "Mutex + std mpsc" => $f::<$crate::peers::MutexStd<$event>, $event>($($arg),*),
+            "RwLock + flume" => $f::<$crate::peers::RwLockFlume<$event>, $event>($($arg),*),
+            "DashMap + tokio mpsc" => $f::<$crate::peers::DashTokio<$event>, $event>($($arg),*),
+            "DashMap + flume" => $f::<$crate::peers::DashFlume<$event>, $event>($($arg),*),
+            "DashMap + crossbeam" => $f::<$crate::peers::DashCrossbeam<$event>, $event>($($arg),*),
+            "papaya + broadcast" => $f::<$crate::peers::papaya_broadcast::Peer<$event>, $event>($($arg),*),
+            "scc + kanal" => $f::<$crate::peers::SccKanal<$event>, $event>($($arg),*),
             "papaya + ArrayQueue" => $f::<$crate::peers::papaya_arrayqueue::Peer<$event>, $event>($($arg),*),
             other => panic!("no such peer: {other}"),
         }

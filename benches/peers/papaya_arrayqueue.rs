@@ -20,6 +20,7 @@ pub(crate) struct Peer<E> {
 impl<E: Clone + Send + Sync + 'static> Hub<E> for Peer<E> {
     type User = String;
     type Tab = Arc<ArrayQueue<E>>;
+    const SLEEPS: bool = false;
 
     fn new(capacity: usize) -> Self {
         Self {
@@ -71,5 +72,13 @@ impl<E: Clone + Send + Sync + 'static> Hub<E> for Peer<E> {
     }
     fn receive(&self, tab: &mut Self::Tab) -> Option<E> {
         tab.pop()
+    }
+    fn wait(&self, tab: &mut Self::Tab) -> Option<E> {
+        loop {
+            match tab.pop() {
+                Some(event) => return Some(event),
+                None => std::hint::spin_loop(),
+            }
+        }
     }
 }

@@ -1,0 +1,189 @@
+//! States of a lane that threads pass through too quickly for a test from outside: a publisher that
+//! never comes back, a connection half way in or out.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::member::Member;
+use super::{Accepted, Departure, JoinError, Lane, Reader, Refusal, State, Step, Terms};
+use crate::error::CloseReason;
+use crate::id::ConnectionId;
+use crate::sync::Ordering;
+
+const CAPACITY: usize = 4;
+
+struct Device {
+    member: Arc<Member>,
+    reader: Reader,
+}
+
+impl Device {
+    fn first() -> (Lane<u64>, Self) {
+        let (lane, cursor) = Lane::new(CAPACITY);
+        let device = Self::at(cursor);
+        lane.list(&device.member);
+        (lane, device)
+    }
+
+    /// Counted by the lane, and not listed.
+    fn joining(lane: &Lane<u64>) -> Self {
+        Self::at(lane.join(255).expect("open"))
+    }
+
+    fn at(cursor: u64) -> Self {
+        Self {
+            member: Arc::new(Member::new(ConnectionId(cursor), None, cursor)),
+            reader: Reader::new(cursor),
+        }
+    }
+
+    fn next(&mut self, lane: &Lane<u64>) -> Result<u64, Step> {
+        lane.read(&self.member, &mut self.reader)
+            .map(|(_, entered)| entered.into_event())
+    }
+
+    fn parks(&self, lane: &Lane<u64>) -> bool {
+        lane.park(&self.member, self.reader.cursor, Waker::noop())
+    }
+}
+
+fn append(lane: &Lane<u64>, event: u64, terms: Terms) -> Result<Accepted, Refusal> {
+    lane.append(&mut Some(event), None, terms, &mut 0)
+}
+
+/// A publisher takes a number and is never seen again.
+fn freeze_a_publisher(lane: &Lane<u64>) {
+    lane.state.fetch_add(State::ONE_NUMBER, Ordering::AcqRel);
+}
+
+#[test]
+fn what_comes_after_frozen_publishers_is_read() {
+    for frozen in 1..CAPACITY {
+        let (lane, mut device) = Device::first();
+        append(&lane, 1, Terms::OVERWRITE).expect("accepted");
+        assert_eq!(device.next(&lane), Ok(1));
+        for _ in 0..frozen {
+            freeze_a_publisher(&lane);
+        }
+        // Nothing is known to come: the publishers are given their time.
+        let first = device.reader.cursor;
+        assert_eq!(device.next(&lane), Err(Step::Empty));
+        assert!(!lane.ring.is_resolved(first));
+        append(&lane, 2, Terms::OVERWRITE).expect("accepted");
+        assert_eq!(device.next(&lane), Ok(2));
+        assert_eq!(device.reader.stepped_over, frozen as u64);
+    }
+}
+
+#[test]
+fn a_sleeper_does_not_wait_for_a_frozen_publisher() {
+    let (lane, mut device) = Device::first();
+    freeze_a_publisher(&lane);
+    assert_eq!(device.next(&lane), Err(Step::Empty));
+    assert!(!device.parks(&lane), "there is a number to look at");
+    assert_eq!(device.next(&lane), Err(Step::Empty));
+    assert_eq!(device.reader.stepped_over, 1);
+    assert!(device.parks(&lane));
+    assert_eq!(lane.load().waiting(), 1);
+    lane.unpark(&device.member);
+    assert_eq!(lane.load().waiting(), 0);
+}
+
+#[test]
+fn nobody_sleeps_on_what_has_ended() {
+    let (lane, device) = Device::first();
+    let other = Device::joining(&lane);
+    lane.list(&other.member);
+    lane.close(&other.member, CloseReason::Idle);
+    assert!(!other.parks(&lane), "the connection is closed");
+    assert!(lane.shut());
+    assert!(!device.parks(&lane), "the lane is closed");
+    assert!(!lane.shut(), "it was shut before");
+}
+
+#[test]
+fn a_frozen_publisher_does_not_stop_those_who_do_not_overwrite() {
+    let (lane, mut device) = Device::first();
+    freeze_a_publisher(&lane);
+    for n in 1..4 * CAPACITY as u64 {
+        append(&lane, n, Terms::REFUSE).expect("there is room");
+        assert_eq!(device.next(&lane), Ok(n));
+    }
+}
+
+#[test]
+fn a_lane_that_was_shut_stays_so_when_its_last_connection_leaves() {
+    let (lane, device) = Device::first();
+    lane.shut();
+    let departure = lane.close(&device.member, CloseReason::Dropped);
+    assert_eq!(departure, Departure::Last { accepted: 0 });
+    assert_eq!(lane.join(255), Err(JoinError::Closed));
+}
+
+#[test]
+fn what_somebody_on_the_way_in_has_to_read_is_not_overwritten() {
+    let (lane, mut ann) = Device::first();
+    let mut ben = Device::joining(&lane);
+    for n in 0..CAPACITY as u64 {
+        append(&lane, n, Terms::OVERWRITE).expect("accepted");
+        assert_eq!(ann.next(&lane), Ok(n));
+    }
+    assert_eq!(append(&lane, 9, Terms::REFUSE), Err(Refusal::Full));
+    lane.list(&ben.member);
+    assert_eq!(append(&lane, 9, Terms::REFUSE), Err(Refusal::Full));
+    for n in 0..CAPACITY as u64 {
+        assert_eq!(ben.next(&lane), Ok(n));
+    }
+    append(&lane, 9, Terms::REFUSE).expect("there is room");
+}
+
+#[test]
+fn somebody_on_the_way_out_holds_an_event_until_not_counted_any_more() {
+    let (lane, ann) = Device::first();
+    let mut ben = Device::joining(&lane);
+    lane.list(&ben.member);
+    for n in 0..CAPACITY as u64 {
+        append(&lane, n, Terms::OVERWRITE).expect("accepted");
+        assert_eq!(ben.next(&lane), Ok(n));
+    }
+    // What `close` does, one step at a time.
+    assert!(ann.member.mark(CloseReason::Dropped));
+    assert_eq!(append(&lane, 9, Terms::REFUSE), Err(Refusal::Full));
+    let (seq, last) = lane.depart();
+    assert!(!last);
+    assert_eq!(append(&lane, 9, Terms::REFUSE), Err(Refusal::Full));
+    ann.member.set_left_at(seq);
+    let accepted = append(&lane, 9, Terms::REFUSE).expect("nobody wants it any more");
+    assert_eq!(accepted.connections, 1);
+    assert_eq!(ben.next(&lane), Ok(9));
+}
+
+#[test]
+fn a_number_given_up_is_told_once_the_figures_are_taken_over() {
+    let (lane, device) = Device::first();
+    append(&lane, 1, Terms::OVERWRITE).expect("accepted");
+    freeze_a_publisher(&lane);
+    freeze_a_publisher(&lane);
+    let mut late = 0;
+    lane.abandon(device.reader.cursor + 1, &mut late);
+    assert_eq!((late, lane.accepted()), (0, 2));
+    let departure = lane.close(&device.member, CloseReason::Dropped);
+    assert_eq!(departure, Departure::Last { accepted: 2 });
+    assert_eq!(lane.accepted(), 0, "the figures were taken over");
+    lane.abandon(device.reader.cursor + 2, &mut late);
+    lane.abandon(device.reader.cursor + 2, &mut late);
+    assert_eq!(late, 2);
+}
+
+#[test]
+fn a_closed_connection_steps_over_nothing() {
+    let (lane, mut ann) = Device::first();
+    let ben = Device::joining(&lane);
+    lane.list(&ben.member);
+    lane.close(&ann.member, CloseReason::Idle);
+    freeze_a_publisher(&lane);
+    lane.resolve(ann.reader.cursor);
+    let closed = Step::Closed(CloseReason::Idle);
+    assert_eq!(ann.next(&lane), Err(closed));
+    assert_eq!(ann.reader.stepped_over, 0);
+}
