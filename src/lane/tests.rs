@@ -160,19 +160,19 @@ fn somebody_on_the_way_out_holds_an_event_until_not_counted_any_more() {
 
 #[test]
 fn a_number_given_up_is_told_once_the_figures_are_taken_over() {
-    let (lane, device) = Device::first();
+    let (lane, ann) = Device::first();
     append(&lane, 1, Terms::OVERWRITE).expect("accepted");
     freeze_a_publisher(&lane);
     freeze_a_publisher(&lane);
-    let mut late = 0;
-    lane.abandon(device.reader.cursor + 1, &mut late);
-    assert_eq!((late, lane.accepted()), (0, 2));
-    let departure = lane.close(&device.member, CloseReason::Dropped);
+    let mut told = 0;
+    lane.abandon(ann.reader.cursor + 1, &mut told);
+    assert_eq!((told, lane.accepted()), (0, 2));
+    let departure = lane.close(&ann.member, CloseReason::Dropped);
     assert_eq!(departure, Departure::Last { accepted: 2 });
     assert_eq!(lane.accepted(), 0, "the figures were taken over");
-    lane.abandon(device.reader.cursor + 2, &mut late);
-    lane.abandon(device.reader.cursor + 2, &mut late);
-    assert_eq!(late, 2);
+    lane.abandon(ann.reader.cursor + 2, &mut told);
+    lane.abandon(ann.reader.cursor + 2, &mut told);
+    assert_eq!(told, 2);
 }
 
 #[test]
