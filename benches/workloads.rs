@@ -151,7 +151,7 @@ impl Random {
 }
 
 fn histogram() -> Histogram<u64> {
-    Histogram::new(3).expect("valid")
+    Histogram::new_with_bounds(1, 100_000_000_000, 3).expect("valid")
 }
 
 /// Nanoseconds since `since`.

@@ -231,3 +231,5 @@ fn walk<V: Keyed>(link: &Child<V>, guard: &Guard, f: &mut impl FnMut(&Arc<V>)) {
 
 #[cfg(all(test, laneway_loom))]
 mod models;
+#[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
+mod tests;

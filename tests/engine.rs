@@ -200,6 +200,22 @@ fn r020_one_connection_too_many_is_refused_or_replaces_the_oldest() {
 }
 
 #[test]
+fn the_users_online_are_told_with_their_devices() {
+    let router: Router<u8> = small();
+    let ann = router.scope(user("ann"));
+    let _devices = [ann.connect().unwrap(), ann.connect().unwrap()];
+    let _ben = router.scope(user("ben")).connect().unwrap();
+    drop(router.scope(user("cem")).connect().unwrap());
+    let mut told = Vec::new();
+    router.for_each_user(|user, devices| told.push((user.to_string(), devices)));
+    told.sort();
+    assert_eq!(told, [("ann".to_owned(), 2), ("ben".to_owned(), 1)]);
+    assert!(!router.is_shut_down());
+    router.shutdown();
+    assert!(router.is_shut_down());
+}
+
+#[test]
 fn max_users_is_a_limit_and_not_a_leak() {
     let router = Router::builder().max_users(1).build::<u8>().unwrap();
     let ann = router.scope(user("ann")).connect().unwrap();

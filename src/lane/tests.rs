@@ -176,6 +176,26 @@ fn a_number_given_up_is_told_once_the_figures_are_taken_over() {
 }
 
 #[test]
+fn a_critical_event_that_a_voided_number_takes_the_place_of_is_lost() {
+    let (lane, mut ann) = Device::first();
+    let mut ben = Device::joining(&lane);
+    lane.list(&ben.member);
+    append(&lane, 0, Terms::CRITICAL).expect("accepted");
+    for n in 1..CAPACITY as u64 {
+        append(&lane, n, Terms::OVERWRITE).expect("accepted");
+    }
+    for n in 0..CAPACITY as u64 {
+        assert_eq!(ben.next(&lane), Ok(n));
+    }
+    freeze_a_publisher(&lane);
+    append(&lane, 9, Terms::OVERWRITE).expect("accepted");
+    assert!(!lane.is_overrun(&ann.member), "it is there still");
+    assert_eq!(ben.next(&lane), Ok(9));
+    assert!(lane.is_overrun(&ann.member) && !lane.is_overrun(&ben.member));
+    assert_eq!(ann.next(&lane), Err(Step::Overrun));
+}
+
+#[test]
 fn a_closed_connection_steps_over_nothing() {
     let (lane, mut ann) = Device::first();
     let ben = Device::joining(&lane);

@@ -1,0 +1,87 @@
+//! What the table does with entries that are gone or in each other's place.
+
+use std::sync::Arc;
+
+use super::storage::{Link, Owned};
+use super::{Keyed, Table};
+use crate::sync::pin;
+
+struct Entry(u64);
+
+impl Keyed for Entry {
+    type Key = u64;
+    fn hash(&self) -> u64 {
+        // All of them collide.
+        7
+    }
+    fn key(&self) -> &u64 {
+        &self.0
+    }
+}
+
+#[test]
+fn a_removal_takes_out_its_own_entry_only() {
+    for others in 0..3 {
+        let table = Table::new(1);
+        for key in 1..=others {
+            assert!(table.insert(&Arc::new(Entry(key)), &pin()).is_ok());
+        }
+        let (old, new) = (Arc::new(Entry(0)), Arc::new(Entry(0)));
+        assert!(table.insert(&old, &pin()).is_ok());
+        assert!(table.remove(&old, &pin()));
+        assert!(table.insert(&new, &pin()).is_ok());
+        assert!(
+            !table.remove(&old, &pin()),
+            "the new one is not the old one"
+        );
+        assert!(table.get(7, &0, &pin()).is_some_and(|found| found.is(&new)));
+        assert!(table.remove(&new, &pin()) && !table.remove(&new, &pin()));
+        assert!(table.get(7, &0, &pin()).is_none());
+    }
+}
+
+/// Gives the collector occasion to free what it may.
+fn collect(entry: &Arc<Entry>) {
+    for _ in 0..1_000 {
+        if Arc::strong_count(entry) == 1 {
+            return;
+        }
+        pin().flush();
+        std::thread::yield_now();
+    }
+    panic!("never freed");
+}
+
+#[test]
+fn what_a_link_gives_up_is_freed() {
+    let entry = Arc::new(Entry(0));
+    let link = Link::<Entry, u64>::new(Owned::Leaf(Arc::clone(&entry)));
+    link.replace(Owned::Node(Box::new(1)), &pin());
+    collect(&entry);
+    link.replace(Owned::Leaf(Arc::clone(&entry)), &pin());
+    let view = pin();
+    let current = link.load(&view);
+    assert!(link.compare_exchange(current, Owned::Empty, &view).is_ok());
+    drop(view);
+    collect(&entry);
+    let failing = pin();
+    let stale = link.load(&failing);
+    link.replace(Owned::Node(Box::new(2)), &failing);
+    let back = link.compare_exchange(stale, Owned::Leaf(Arc::clone(&entry)), &failing);
+    assert!(matches!(back, Err(Owned::Leaf(_))), "comes back");
+    drop((back, failing));
+    assert_eq!(Arc::strong_count(&entry), 1);
+    drop(Link::<Entry, u64>::new(Owned::Leaf(Arc::clone(&entry))));
+    assert_eq!(Arc::strong_count(&entry), 1, "goes with its link");
+}
+
+#[test]
+fn entries_go_with_their_table() {
+    let entries: Vec<_> = (0..3).map(|key| Arc::new(Entry(key))).collect();
+    let table = Table::new(1);
+    for entry in &entries {
+        assert!(table.insert(entry, &pin()).is_ok());
+    }
+    drop(table);
+    entries.iter().for_each(collect);
+}
