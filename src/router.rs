@@ -17,7 +17,7 @@ use crate::lifecycle::{Change, Lifecycle, Notice, Session, Subscriber};
 use crate::scope::{Addressed, ConnectOptions, UserScope};
 use crate::stats::RouterStats;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Guard, Ordering, broken, fence, pin};
-use crate::table::storage::{LeafRef, Link, Owned, View};
+use crate::table::storage::{LeafRef, Link, Owned, Settled, View};
 use crate::table::{Keyed, Table};
 
 /// A user who is online: the table's entry and the lane in one allocation.
@@ -56,29 +56,28 @@ pub(crate) struct Counters {
     pub(crate) unknown_connections: AtomicU64,
 }
 
-/// The entry in which a scope last found its user, kept from its second publish on: a scope that
-/// is made for one event only is not to pay for it.
+/// The entry in which a scope first found its user, kept from its second publish on: a scope that
+/// is made for one event only is not to pay for it. While the user stays online it spares the
+/// publisher the lookup and the collector's guard; after that the table is asked each time.
 pub(crate) struct Cache<E> {
-    entry: Link<User<E>, Nothing>,
+    entry: Settled<User<E>>,
     used: AtomicBool,
 }
-
-/// A cache has leaves only.
-#[repr(align(2))]
-struct Nothing;
 
 impl<E> Cache<E> {
     pub(crate) fn new() -> Self {
         Self {
-            entry: Link::empty(),
+            entry: Settled::empty(),
             used: AtomicBool::new(false),
         }
     }
 
-    #[inline]
     fn keep(&self, entry: LeafRef<'_, User<E>>, guard: &Guard) {
+        if self.entry.get().is_some() {
+            return;
+        }
         if self.used.load(Ordering::Relaxed) {
-            self.entry.replace(Owned::Leaf(entry.arc()), guard);
+            self.entry.settle(entry.arc(), guard);
         } else {
             self.used.store(true, Ordering::Relaxed);
         }
@@ -365,28 +364,26 @@ impl<E: Send + Sync + 'static> Core<E> {
             // Not even a number: it would overwrite what readers have still to drain.
             return Err(Refusal::Closed);
         }
-        let guard = pin();
-        if let Some(cache) = cache
-            && let View::Leaf(found) = cache.entry.load(&guard)
-        {
-            let done = self.append_to(found, target, event, terms);
+        if let Some(user) = cache.and_then(|cache| cache.entry.get()) {
+            let done = self.append_to(user, target, event, terms);
             // Vacant: the user has gone offline since, and is perhaps back in another entry.
             if done != Err(Refusal::Vacant) {
                 return done;
             }
         }
+        let guard = pin();
         let found = self.table.get(self.hash(user), user, &guard);
         let found = found.ok_or(Refusal::Vacant)?;
         if let Some(cache) = cache {
             cache.keep(found, &guard);
         }
-        self.append_to(found, target, event, terms)
+        self.append_to(&found, target, event, terms)
     }
 
     #[inline]
     fn append_to(
         self: &Arc<Self>,
-        user: LeafRef<'_, User<E>>,
+        user: &User<E>,
         target: Target<'_>,
         event: &mut Option<E>,
         terms: Terms,
@@ -407,17 +404,22 @@ impl<E: Send + Sync + 'static> Core<E> {
                 .fetch_sub(late, Ordering::Relaxed);
         }
         if done == Err(Refusal::Exhausted) {
-            self.exhaust(&user.arc());
+            self.exhaust(user);
         }
         done
     }
 
     /// Closes a lane whose numbers are used up. The user may connect again at once.
     #[cold]
-    fn exhaust(&self, user: &Arc<User<E>>) {
-        user.lane.for_each(|member| {
-            self.close(user, member, CloseReason::Exhausted);
-        });
+    fn exhaust(&self, user: &User<E>) {
+        // The entry that is found may be a newer one, which is not at its end.
+        if let Some(found) = self.find(&user.id)
+            && std::ptr::eq(&raw const *found, user)
+        {
+            found.lane.for_each(|member| {
+                self.close(&found, member, CloseReason::Exhausted);
+            });
+        }
     }
 
     /// Appends events until one is refused, and wakes sleepers once.

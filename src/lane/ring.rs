@@ -23,7 +23,7 @@
 use std::mem::MaybeUninit;
 
 use super::Audience;
-use super::segments::{Initial, Segments};
+use super::segments::{Initial, Place, Segments};
 use super::word::{Cell, CellState, Slot};
 use crate::id::ConnectionId;
 use crate::sync::{AtomicU64, Ordering, SPINS, UnsafeCell, broken, pause};
@@ -329,21 +329,22 @@ impl<E> Ring<E> {
         self.slots.len() as u64
     }
 
+    /// Where the slot of `number` is among the slots, and the slot's own cell among the own cells.
     #[inline]
-    fn index(&self, number: u64) -> usize {
-        (number & (self.capacity() - 1)) as usize
+    fn place(&self, number: u64) -> Place {
+        self.slots.place((number & (self.capacity() - 1)) as usize)
     }
 
     #[inline]
     fn slot(&self, number: u64) -> &SlotWord {
-        self.slots.get(self.index(number))
+        self.slots.at(self.place(number))
     }
 
     #[inline]
-    fn cell(&self, number: u64, cell: u8) -> &Payload<E> {
+    fn cell(&self, place: Place, cell: u8) -> &Payload<E> {
         match cell {
             HOT => &self.hot,
-            OWN => self.own.get(self.index(number)),
+            OWN => self.own.at(place),
             spare => self.spare(spare),
         }
     }
@@ -351,7 +352,7 @@ impl<E> Ring<E> {
     /// The cell that a slot's word names.
     #[inline]
     fn payload(&self, seen: Slot) -> &Payload<E> {
-        self.cell(seen.number(), seen.cell())
+        self.cell(self.place(seen.number()), seen.cell())
     }
 
     #[cold]
@@ -379,7 +380,8 @@ impl<E> Ring<E> {
     /// One look at the cells in question. `Err`: somebody was faster everywhere.
     #[inline]
     fn try_claim(&self, number: u64, evict: bool) -> Result<Option<Claim<'_, E>>, ()> {
-        let slot = self.slot(number);
+        let place = self.place(number);
+        let slot = self.slots.at(place);
         let seen = slot.load();
         if seen.number() >= number {
             return Ok(None);
@@ -395,7 +397,7 @@ impl<E> Ring<E> {
         // A publisher whose number was voided stands before its cell in state `Full`, and the cell
         // is still that publisher's.
         if !seen.is_void() || broken("steal-from-void") {
-            let payload = self.payload(seen);
+            let payload = self.cell(place, seen.cell());
             if let Some((word, _, active)) = payload.held(seen.number()) {
                 if !evict && !broken("overwrite-when-full") {
                     return Ok(None);
@@ -413,7 +415,7 @@ impl<E> Ring<E> {
         if self.hot.acquire(number) {
             return Ok(Some(claim));
         }
-        claim.payload = self.cell(number, OWN);
+        claim.payload = self.own.at(place);
         claim.cell = OWN;
         if claim.payload.acquire(number) {
             return Ok(Some(claim));
@@ -448,7 +450,7 @@ impl<E> Ring<E> {
     #[cold]
     fn claim_spare<'a>(&'a self, mut claim: Claim<'a, E>) -> Result<Claim<'a, E>, ()> {
         for cell in SPARE..SPARE + SPARES {
-            (claim.payload, claim.cell) = (self.cell(claim.number, cell), cell);
+            (claim.payload, claim.cell) = (self.spare(cell), cell);
             if claim.payload.acquire(claim.number) {
                 return Ok(claim);
             }
@@ -543,7 +545,8 @@ impl<E> Ring<E> {
         id: ConnectionId,
         counted: impl FnOnce() -> bool,
     ) -> Result<Entered<'_, E>, Found> {
-        let seen = self.slot(number).load();
+        let place = self.place(number);
+        let seen = self.slots.at(place).load();
         if seen.number() != number {
             return Err(if seen.number() > number {
                 Found::Lapped
@@ -559,7 +562,7 @@ impl<E> Ring<E> {
         if !counted() {
             return Err(Found::Closed);
         }
-        let payload = self.payload(seen);
+        let payload = self.cell(place, seen.cell());
         loop {
             let Some((word, remaining, active)) = payload.held(number) else {
                 return Err(Found::Lapped);

@@ -7,6 +7,8 @@
 //!
 //! 1. A base is null, or points to a boxed slice of the part's length, initialized before the base
 //!    was published. It is published once and freed with the array.
+//! 2. A place is inside its part. Where it is depends on the length of the array alone, so arrays of
+//!    one length share places; the only ones that do are a ring's slots and own cells.
 #![allow(unsafe_code)] // Arrays that appear under shared references, without a lock.
 
 use std::ptr;
@@ -16,6 +18,13 @@ use crate::sync::{AtomicPtr, Ordering};
 /// The element that a fresh array has at `index`.
 pub(crate) trait Initial {
     fn initial(index: usize) -> Self;
+}
+
+/// Where an element is.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    part: usize,
+    offset: usize,
 }
 
 /// An array in `PARTS` parts: 4, or 1 for a short one.
@@ -50,22 +59,27 @@ impl<T: Initial, const PARTS: usize> Segments<T, PARTS> {
     /// The element at `index`, which is less than the length.
     #[inline]
     pub(crate) fn get(&self, index: usize) -> &T {
-        debug_assert!(index < self.len());
-        let (part, start) = self.place(index);
+        self.at(self.place(index))
+    }
+
+    /// The element at a place that was found in an array of the same length.
+    #[inline]
+    pub(crate) fn at(&self, place: Place) -> &T {
+        debug_assert!(place.offset < self.part_len(place.part));
         // Acquire: the elements are initialized.
-        let mut base = self.bases[part].load(Ordering::Acquire);
+        let mut base = self.bases[place.part].load(Ordering::Acquire);
         if base.is_null() {
-            base = self.allocate(part, start);
+            base = self.allocate(place.part);
         }
-        // SAFETY: invariant 1, and `place` gave the part that `index` falls into.
-        let at = unsafe { base.add(index - start) };
+        // SAFETY: invariants 1 and 2.
+        let at = unsafe { base.add(place.offset) };
         // SAFETY: invariant 1: initialized, and never borrowed mutably before the array is dropped.
         unsafe { &*at }
     }
 
     #[cold]
-    fn allocate(&self, part: usize, start: usize) -> *mut T {
-        let len = self.part_len(part);
+    fn allocate(&self, part: usize) -> *mut T {
+        let (start, len) = (self.part_start(part), self.part_len(part));
         let fresh: Box<[T]> = (start..start + len).map(T::initial).collect();
         let fresh = Box::into_raw(fresh).cast::<T>();
         match self.bases[part].compare_exchange(
@@ -84,22 +98,36 @@ impl<T: Initial, const PARTS: usize> Segments<T, PARTS> {
 }
 
 impl<T, const PARTS: usize> Segments<T, PARTS> {
-    /// The part of `index`, and the index of that part's first element.
+    /// Where `index`, which is less than the length, is.
     #[inline]
-    fn place(&self, index: usize) -> (usize, usize) {
-        let first = self.first as usize;
-        if PARTS == 1 || index < first {
-            return (0, 0);
+    pub(crate) fn place(&self, index: usize) -> Place {
+        debug_assert!(index < self.len as usize);
+        if PARTS == 1 || index < self.first as usize {
+            return Place {
+                part: 0,
+                offset: index,
+            };
         }
+        let first = self.first as usize;
         let part = 1 + usize::from(index >= 2 * first) + usize::from(index >= 4 * first);
-        (part, first << (part - 1))
+        Place {
+            part,
+            offset: index - self.part_start(part),
+        }
+    }
+
+    /// The index of a part's first element: part 0 is as long as part 1, every other twice its
+    /// predecessor.
+    #[inline]
+    fn part_start(&self, part: usize) -> usize {
+        match part {
+            0 => 0,
+            part => (self.first as usize) << (part - 1),
+        }
     }
 
     fn part_len(&self, part: usize) -> usize {
-        match part {
-            0 => self.first as usize,
-            part => (self.first as usize) << (part - 1),
-        }
+        self.part_start(part).max(self.first as usize)
     }
 }
 

@@ -228,6 +228,33 @@ impl<L, N> Link<L, N> {
     }
 }
 
+/// A leaf that is put in once and stays: no guard is needed to look at it. There is never a node.
+pub(crate) struct Settled<L>(Link<L, u16>);
+
+impl<L> Settled<L> {
+    pub(crate) fn empty() -> Self {
+        Self(Link::empty())
+    }
+
+    pub(crate) fn get(&self) -> Option<&L> {
+        // Acquire: as in `Link::load`.
+        match View::<L, u16>::from_word(self.0.word.load(Ordering::Acquire)) {
+            // SAFETY: invariant 1; only `settle` exchanges this link, from null, so the leaf stays
+            // as long as the link, which is borrowed.
+            View::Leaf(leaf) => Some(unsafe { &*leaf.leaf }),
+            _ => None,
+        }
+    }
+
+    /// Puts `leaf` in, unless there is one.
+    pub(crate) fn settle(&self, leaf: Arc<L>, guard: &Guard) {
+        // Nothing is exchanged out, and a leaf that comes too late is dropped.
+        let _ = self
+            .0
+            .compare_exchange(View::Empty, Owned::Leaf(leaf), guard);
+    }
+}
+
 impl<L, N> Drop for Link<L, N> {
     fn drop(&mut self) {
         drop(Self::take(self.word.load(Ordering::Acquire)));
