@@ -49,7 +49,7 @@ pub struct Connection<E: Send + Sync + 'static> {
     reader: Reader,
     /// A registration in the lane that is to be taken back.
     parked: bool,
-    blocking: Option<(OsThreadId, Waker)>,
+    blocking: Option<Box<(OsThreadId, Waker)>>,
 }
 
 /// Wakes a thread that sleeps in `recv`.
@@ -94,7 +94,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// The thread it is attached to.
     #[must_use]
     pub fn thread(&self) -> Option<&ThreadId> {
-        self.member.thread.as_ref()
+        self.member.thread.as_deref()
     }
     /// Numbers not read yet. Wait-free.
     #[must_use]
@@ -263,12 +263,12 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     /// This thread's waker, made once a thread.
     fn blocking_waker(&mut self) -> Waker {
         let thread = thread::current();
-        match &self.blocking {
+        match self.blocking.as_deref() {
             Some((id, waker)) if *id == thread.id() => waker.clone(),
             _ => {
                 let id = thread.id();
                 let waker = Waker::from(Arc::new(Unpark(thread)));
-                self.blocking = Some((id, waker.clone()));
+                self.blocking = Some(Box::new((id, waker.clone())));
                 waker
             }
         }

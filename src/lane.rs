@@ -140,7 +140,8 @@ impl Reader {
 // same threads write, and away from what readers only read.
 #[repr(C)]
 pub(crate) struct Lane<E> {
-    members: Link<(), Members>,
+    /// One, or several.
+    members: Link<Member, Members>,
     /// Connections that have joined, or are about to, and are not listed yet.
     joining: AtomicU64,
     /// Numbers given up by their owners, and whether the lane's figures were taken over.
@@ -601,25 +602,36 @@ impl<E> Lane<E> {
         loop {
             let view = self.members.load(&guard);
             let mut members = match view {
-                View::Node(members) => (*members).clone(),
-                _ => Members::new(),
+                View::Empty => Members::new(),
+                View::Leaf(only) => Members::from_iter([only.arc()]),
+                View::Node(several) => {
+                    let mut copy = Members::with_capacity(several.len() + 1);
+                    copy.extend(several.iter().cloned());
+                    copy
+                }
             };
             change(&mut members);
-            if self
-                .members
-                .compare_exchange(view, Owned::Node(Box::new(members)), &guard)
-                .is_ok()
-            {
+            let new = match members.pop() {
+                None => Owned::Empty,
+                Some(only) if members.is_empty() => Owned::Leaf(only),
+                Some(last) => {
+                    members.push(last);
+                    Owned::Node(Box::new(members))
+                }
+            };
+            if self.members.compare_exchange(view, new, &guard).is_ok() {
                 return;
             }
         }
     }
 
     /// Calls `f` for every listed connection.
-    pub(crate) fn for_each(&self, mut f: impl FnMut(&Arc<Member>)) {
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&Member)) {
         let guard = pin();
-        if let View::Node(members) = self.members.load(&guard) {
-            members.iter().for_each(&mut f);
+        match self.members.load(&guard) {
+            View::Empty => {}
+            View::Leaf(only) => f(&only),
+            View::Node(several) => several.iter().for_each(|member| f(member)),
         }
     }
 

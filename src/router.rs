@@ -98,7 +98,7 @@ impl Target<'_> {
         match self {
             Self::Everybody => true,
             Self::Connection(id) => member.id == *id,
-            Self::Thread(thread) => member.thread.as_ref() == Some(thread),
+            Self::Thread(thread) => member.thread.as_deref() == Some(thread),
             Self::Except(id) => member.id != *id,
         }
     }
@@ -491,6 +491,8 @@ impl<E: Send + Sync + 'static> Core<E> {
         if !is_lane_capacity(capacity) {
             return Err(ConnectError::LaneCapacity(capacity));
         }
+        // One for all the steps, each of which then takes its own for little.
+        let _guard = pin();
         loop {
             if self.is_closed() {
                 return Err(ConnectError::Closed);
@@ -513,7 +515,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                     }
                     self.tell(&user, change, || Change::Connected {
                         connection: member.id,
-                        thread: member.thread.clone(),
+                        thread: member.thread.as_deref().cloned(),
                     });
                     // A shutdown that walked past before this entry was in the table has set the
                     // flag before; the fences order flag and table on both sides.
@@ -526,27 +528,32 @@ impl<E: Send + Sync + 'static> Core<E> {
                 }
                 Err(JoinError::Closed) => self.forget(&user),
                 Err(JoinError::Limit) => {
-                    let oldest = match self.config.limit_policy {
-                        LimitPolicy::Refuse => None,
-                        LimitPolicy::EvictOldest => Self::oldest(&user),
+                    let evicts = match self.config.limit_policy {
+                        LimitPolicy::Refuse => false,
+                        LimitPolicy::EvictOldest => self.evict_oldest(&user),
                     };
-                    let Some(oldest) = oldest else {
+                    if !evicts {
                         return Err(ConnectError::TooManyConnections { limit });
-                    };
-                    self.close(&user, &oldest, CloseReason::Evicted);
+                    }
                 }
             }
         }
     }
 
-    fn oldest(user: &User<E>) -> Option<Arc<Member>> {
-        let mut oldest: Option<Arc<Member>> = None;
+    /// Closes the connection that was opened first; `false` if there is none.
+    fn evict_oldest(&self, user: &Arc<User<E>>) -> bool {
+        let mut oldest = None;
         user.lane.for_each(|m| {
-            if m.is_open() && oldest.as_ref().is_none_or(|o| m.id < o.id) {
-                oldest = Some(Arc::clone(m));
+            if m.is_open() {
+                oldest = Some(oldest.map_or(m.id, |id| m.id.min(id)));
             }
         });
-        oldest
+        user.lane.for_each(|m| {
+            if Some(m.id) == oldest {
+                self.close(user, m, CloseReason::Evicted);
+            }
+        });
+        oldest.is_some()
     }
 
     /// The user's entry; with a connection's first number if it is new, and that connection counted.
@@ -603,6 +610,9 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Tells the subscriber, if there is one.
     fn tell(&self, user: &User<E>, number: u64, change: impl FnOnce() -> Change) {
+        if self.notices.is_empty() {
+            return;
+        }
         let guard = pin();
         let view = self.notices.load(&guard);
         let View::Node(subscriber) = view else {

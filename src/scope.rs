@@ -261,7 +261,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
                 if member.is_open() {
                     list.push(ConnectionInfo {
                         id: member.id,
-                        thread: member.thread.clone(),
+                        thread: member.thread.as_deref().cloned(),
                         unread: user.lane.unread(member.cursor.load(Ordering::Acquire)),
                         missed: member.missed.load(Ordering::Relaxed),
                     });

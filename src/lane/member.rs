@@ -13,7 +13,8 @@ const UNKNOWN: u64 = u64::MAX;
 /// One connection as its lane knows it.
 pub(crate) struct Member {
     pub(crate) id: ConnectionId,
-    pub(crate) thread: Option<ThreadId>,
+    /// Boxed, because few have one and all pay for the room.
+    pub(crate) thread: Option<Box<ThreadId>>,
     /// Its first number.
     pub(crate) joined_at: u64,
     closed: AtomicU64,
@@ -31,7 +32,7 @@ impl Member {
     pub(crate) fn new(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
         Self {
             id,
-            thread,
+            thread: thread.map(Box::new),
             joined_at: cursor,
             closed: AtomicU64::new(OPEN),
             left_at: AtomicU64::new(UNKNOWN),

@@ -169,6 +169,11 @@ impl<L, N> Link<L, N> {
         }
     }
 
+    /// For whoever has nothing to do then. Acquire: pairs with the exchange that made it so.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.word.load(Ordering::Acquire).is_null()
+    }
+
     /// Acquire: what the link points to is initialized for this thread.
     pub(crate) fn load<'g>(&'g self, _guard: &'g Guard) -> View<'g, L, N> {
         View::from_word(self.word.load(Ordering::Acquire))
