@@ -173,7 +173,7 @@ impl<V: Keyed> Table<V> {
 
     /// Calls `f` for every entry. Pins one root at a time, so a long walk holds nothing up.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&Arc<V>)) {
-        for root in &self.roots {
+        for root in self.roots.iter().filter(|root| !root.is_empty()) {
             walk(root, &pin(), &mut f);
         }
     }

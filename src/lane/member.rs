@@ -11,21 +11,23 @@ const OPEN: u64 = 0;
 const UNKNOWN: u64 = u64::MAX;
 
 /// One connection as its lane knows it.
+// What every read touches comes first, on one cache line.
+#[repr(C)]
 pub(crate) struct Member {
+    closed: AtomicU64,
+    /// Copies of the owner's figures, for statistics and the sweep.
+    pub(crate) cursor: AtomicU64,
+    pub(crate) missed: AtomicU64,
     pub(crate) id: ConnectionId,
+    pub(crate) wake: WakeCell,
     /// Boxed, because few have one and all pay for the room.
     pub(crate) thread: Option<Box<ThreadId>>,
     /// Its first number.
     pub(crate) joined_at: u64,
-    closed: AtomicU64,
     left_at: AtomicU64,
-    pub(crate) wake: WakeCell,
-    /// Copies of the owner's figures, for statistics and the sweep.
-    pub(crate) cursor: AtomicU64,
-    pub(crate) missed: AtomicU64,
-    touched: AtomicBool,
     seen_cursor: AtomicU64,
     active_at: AtomicU64,
+    touched: AtomicBool,
 }
 
 impl Member {
