@@ -15,6 +15,7 @@ mod models;
 mod tests;
 
 use std::fmt;
+use std::hint::black_box;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -256,6 +257,20 @@ impl<E> Lane<E> {
         if self.load().waiting() > 0 {
             self.wake();
         }
+    }
+
+    /// Brings the parts of the lane that a publish starts with into the cache, one access after the
+    /// other in flight. Gives the number that a publish would take now.
+    #[inline]
+    pub(crate) fn fetch(&self) -> u64 {
+        self.ring.fetch();
+        self.load().seq()
+    }
+
+    /// Then brings what `number` needs.
+    #[inline]
+    pub(crate) fn fetch_slot(&self, number: u64) {
+        black_box(self.ring.is_resolved(number));
     }
 
     /// Claims the next number, whatever it overwrites. `Ok(None)`: it could not be used.

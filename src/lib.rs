@@ -84,7 +84,7 @@
 //! | method | guarantee |
 //! |---|---|
 //! | `Router::scope`, `to_user`, `user_count`, `is_shut_down` | wait-free |
-//! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
+//! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_to_set`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
 //! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |
 //! | `UserScope::connect`, `connect_with`, `disconnect`, `disconnect_all` | lock-free |
 //! | `UserScope::connections`, `connection_count`, `dump`, `Router::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
@@ -205,7 +205,7 @@ pub use error::{
 pub use id::{ConnectionId, MAX_ID_BYTES, ThreadId, UserId};
 pub use lifecycle::{Change, Lifecycle, Notice};
 pub use router::Router;
-pub use scope::{Addressed, BatchDelivery, ConnectOptions, Delivery, UserScope};
+pub use scope::{Addressed, BatchDelivery, ConnectOptions, Delivery, SetDelivery, UserScope};
 pub use stats::{ConnectionInfo, ConnectionStats, Imbalance, RouterStats, conserved};
 
 #[cfg(doctest)]

@@ -72,6 +72,12 @@ impl<E> Cache<E> {
         }
     }
 
+    /// The entry, which may be out of date.
+    #[inline]
+    pub(crate) fn get(&self) -> Option<&User<E>> {
+        self.entry.get()
+    }
+
     fn keep(&self, entry: LeafRef<'_, User<E>>, guard: &Guard) {
         if self.entry.get().is_some() {
             return;
@@ -364,7 +370,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             // Not even a number: it would overwrite what readers have still to drain.
             return Err(Refusal::Closed);
         }
-        if let Some(user) = cache.and_then(|cache| cache.entry.get()) {
+        if let Some(user) = cache.and_then(Cache::get) {
             let done = self.append_to(user, target, event, terms);
             // Vacant: the user has gone offline since, and is perhaps back in another entry.
             if done != Err(Refusal::Vacant) {

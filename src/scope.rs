@@ -1,5 +1,6 @@
 //! The capability bound to one user.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,6 +42,21 @@ pub struct BatchDelivery {
     /// The last one's delivery.
     pub last: Option<Delivery>,
 }
+
+/// What [`UserScope::publish_to_set`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SetDelivery {
+    /// Users whose lane took the event.
+    pub users: usize,
+    /// Their connections that were live then.
+    pub connections: usize,
+    /// Users whose lane refused it; the router counts why.
+    pub refused: usize,
+}
+
+/// Users whose lanes are looked at together, so that the waits for their memory overlap.
+const TOGETHER: usize = 32;
 
 /// Settings of one connection.
 #[derive(Clone, Debug, Default)]
@@ -171,6 +187,42 @@ impl<E: Send + Sync + 'static> UserScope<E> {
             Ok(()) => Ok(delivery),
             Err(error) => Err(BatchError { delivery, error }),
         }
+    }
+
+    /// [`publish`](Self::publish)es a clone of `event` to each of several users, who need not be
+    /// of one router. It is a loop of publishes and no step in common: what one user's lane does
+    /// has no effect on another's. It is faster than the loop where the lanes are not in the cache,
+    /// because several are fetched at a time. Lock-free.
+    ///
+    /// # Panics
+    ///
+    /// If the event's `Clone` does, or the `Drop` of an overwritten event; the users that come after
+    /// get nothing then.
+    pub fn publish_to_set<S: Borrow<Self>>(scopes: &[S], event: &E) -> SetDelivery
+    where
+        E: Clone,
+    {
+        let mut done = SetDelivery::default();
+        for together in scopes.chunks(TOGETHER) {
+            let mut next = [None; TOGETHER];
+            for (next, scope) in next.iter_mut().zip(together) {
+                let user = scope.borrow().cache.get();
+                *next = user.map(|user| (user, user.lane.fetch()));
+            }
+            for &(user, number) in next.iter().flatten() {
+                user.lane.fetch_slot(number);
+            }
+            for scope in together {
+                match scope.borrow().publish(event.clone()) {
+                    Ok(delivery) => {
+                        done.users += 1;
+                        done.connections += delivery.connections;
+                    }
+                    Err(_) => done.refused += 1,
+                }
+            }
+        }
+        done
     }
 
     /// As [`try_publish`](Self::try_publish), looking again for at most `timeout` while the lane is

@@ -11,8 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use laneway::{
-    Change, CloseReason, Closed, ConnectError, ConnectOptions, Connection, PublishError, Received,
-    Router, ThreadId, TryRecvError, UserId, UserScope,
+    Change, CloseReason, Closed, ConnectError, ConnectOptions, Connection, ConnectionStats,
+    Imbalance, PublishError, Received, Router, ThreadId, TryRecvError, UserId, UserScope,
+    conserved,
 };
 
 fn small<E: Send + Sync + 'static>() -> (Router<E>, UserScope<E>) {
@@ -401,6 +402,65 @@ fn an_audience_is_counted_exactly_and_others_step_over() {
             .is_no_connections()
     );
     laneway::conserved(6, &router.stats(), [a.stats(), b.stats(), other.stats()]).unwrap();
+}
+
+#[test]
+fn a_set_of_users_gets_one_event_each() {
+    let routers: [Router<u32>; 2] = [Router::new(), Router::new()];
+    let id = |n: usize| UserId::new(format!("user-{n}")).unwrap();
+    let scopes: Vec<_> = (0..100).map(|n| routers[n % 2].scope(id(n))).collect();
+    let mut devices: Vec<_> = scopes.iter().map(|s| s.connect().unwrap()).collect();
+    let mut second = scopes[7].connect().unwrap();
+    for event in 0..4 {
+        let done = UserScope::publish_to_set(&scopes, &event);
+        assert_eq!((done.users, done.connections, done.refused), (100, 101, 0));
+        assert!(devices.iter_mut().all(|device| next(device) == event));
+        assert_eq!(next(&mut second), event);
+    }
+    // Whoever has gone is refused, whoever is back is found, and nobody else notices.
+    drop(devices.drain(40..60));
+    let mut back = scopes[50].connect().unwrap();
+    let some: Vec<_> = scopes[30..].iter().collect();
+    let done = UserScope::publish_to_set(&some, &9);
+    assert_eq!((done.users, done.connections, done.refused), (51, 51, 19));
+    assert_eq!(next(&mut back), 9);
+    for (n, device) in devices.iter_mut().enumerate() {
+        assert_eq!(device.try_recv().is_ok(), n >= 30);
+        assert!(device.try_recv().is_err());
+    }
+    assert_eq!(UserScope::publish_to_set(&scopes[..0], &1).users, 0);
+    let refused = routers.map(|router| router.stats().refused_no_connections);
+    assert_eq!(refused.iter().sum::<u64>(), 19);
+}
+
+#[test]
+fn figures_that_do_not_add_up_are_told() {
+    let (router, ann) = small();
+    let mut device = ann.connect().unwrap();
+    for n in 0..3 {
+        ann.publish(n).unwrap();
+    }
+    assert_eq!(next(&mut device), 0);
+    let (stats, connection) = (router.stats(), device.stats());
+    conserved(3, &stats, [connection]).unwrap();
+    for offered in [2, 4] {
+        let told = conserved(offered, &stats, [connection]).unwrap_err();
+        assert_eq!(told, Imbalance::Router { offered, stats });
+        assert!(told.to_string().contains(&format!("{offered} events")));
+    }
+    for change in [
+        (|c| c.numbers += 1) as fn(&mut ConnectionStats),
+        |c| c.delivered -= 1,
+        |c| c.stepped_over += 1,
+        |c| c.missed += 1,
+        |c| c.unread -= 1,
+    ] {
+        let mut wrong = connection;
+        change(&mut wrong);
+        let told = conserved(3, &stats, [connection, wrong]).unwrap_err();
+        assert_eq!(told, Imbalance::Connection(wrong));
+        assert!(told.to_string().contains("unaccounted"));
+    }
 }
 
 #[test]

@@ -97,6 +97,9 @@ impl<E: Clone + Send + Sync + 'static> Hub<E> for ByScope<E> {
     fn wait(&self, tab: &mut Connection<E>) -> Option<E> {
         wait(tab)
     }
+    fn publish_to_set(&self, users: &[UserScope<E>], event: &E) {
+        UserScope::publish_to_set(users, event);
+    }
     fn drain(&self, tab: &mut Connection<E>, mut f: impl FnMut(&E)) {
         let _ = tab.visit(usize::MAX, |_, event| f(event));
     }

@@ -20,6 +20,7 @@
 //! 4. A slot's number only grows, so no stale slot word is ever exchanged.
 #![allow(unsafe_code)] // Payload cells are uninitialized memory shared by words, not by locks.
 
+use std::hint::black_box;
 use std::mem::MaybeUninit;
 
 use super::Audience;
@@ -327,6 +328,12 @@ impl<E> Ring<E> {
     #[inline]
     pub(crate) fn capacity(&self) -> u64 {
         self.slots.len() as u64
+    }
+
+    /// Brings the ring's own fields and the hot cell into the cache.
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        black_box((self.slots.len(), self.hot.word.load(Ordering::Relaxed)));
     }
 
     /// Where the slot of `number` is among the slots, and the slot's own cell among the own cells.

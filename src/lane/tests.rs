@@ -112,6 +112,24 @@ fn a_frozen_publisher_does_not_stop_those_who_do_not_overwrite() {
 }
 
 #[test]
+fn an_event_whose_overwriter_froze_is_not_waited_for() {
+    let (lane, mut device) = Device::first();
+    for n in 0..CAPACITY as u64 {
+        append(&lane, n, Terms::OVERWRITE).expect("accepted");
+    }
+    // This one has taken the place of event 0, and will never fill it.
+    freeze_a_publisher(&lane);
+    for n in 5..8 {
+        append(&lane, n, Terms::OVERWRITE).expect("accepted");
+    }
+    append(&lane, 8, Terms::REFUSE).expect("its number is no event");
+    assert_eq!(device.next(&lane), Err(Step::Gap(5)));
+    for n in 5..=8 {
+        assert_eq!(device.next(&lane), Ok(n));
+    }
+}
+
+#[test]
 fn a_lane_that_was_shut_stays_so_when_its_last_connection_leaves() {
     let (lane, device) = Device::first();
     lane.shut();
