@@ -6,6 +6,7 @@ pub(crate) mod papaya_arrayqueue;
 pub(crate) mod papaya_broadcast;
 mod registered;
 mod registries;
+pub(crate) mod socketioxide;
 
 pub(crate) type MutexStd<E> =
     registered::Registered<registries::OneMutex<std::sync::mpsc::SyncSender<E>>, channels::Std>;
@@ -60,7 +61,7 @@ pub(crate) trait Hub<E>: Send + Sync + 'static {
 }
 
 /// The peers' names, in the order of the report. Those with `floor` route nothing.
-pub(crate) const NAMES: [&str; 13] = [
+pub(crate) const NAMES: [&str; 14] = [
     "laneway by id",
     "laneway by scope",
     "Mutex + std mpsc",
@@ -71,6 +72,7 @@ pub(crate) const NAMES: [&str; 13] = [
     "papaya + broadcast",
     "scc + kanal",
     "papaya + ArrayQueue",
+    "socketioxide rooms",
     "floor: lookup",
     "floor: SPSC ring",
     "floor: lookup + ring",
@@ -91,6 +93,7 @@ macro_rules! with_peer {
             "papaya + broadcast" => $f::<$crate::peers::papaya_broadcast::Peer<$event>, $event>($($arg),*),
             "scc + kanal" => $f::<$crate::peers::SccKanal<$event>, $event>($($arg),*),
             "papaya + ArrayQueue" => $f::<$crate::peers::papaya_arrayqueue::Peer<$event>, $event>($($arg),*),
+            "socketioxide rooms" => $f::<$crate::peers::socketioxide::Peer<$event>, $event>($($arg),*),
             other => panic!("no such peer: {other}"),
         }
     };
