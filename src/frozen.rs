@@ -9,7 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::sync::Stop;
-use crate::{Connection, Received, Router, UserId, UserScope, conserved};
+use crate::{
+    Connection, PublishError, Received, Router, TryRecvError, UserId, UserScope, conserved,
+};
 
 const CAPACITY: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -311,4 +313,74 @@ fn a_thread_stopped_at_any_access_stops_nobody_else() {
             start.elapsed()
         );
     }
+}
+
+/// A publish that is stopped while the user's last connection leaves, after a shutdown perhaps.
+#[allow(clippy::disallowed_methods)] // Watches the other thread.
+fn left_behind_before(k: usize, shutdown: bool, kept: bool) -> bool {
+    let mut world = World::new();
+    let ann = world.ann.clone();
+    let device = ann.connect().expect("room");
+    for _ in 0..=CAPACITY {
+        world.publish(&ann);
+    }
+    // One scope has kept its entry, the other looks it up.
+    let scope = if kept { ann } else { world.ann.clone() };
+    world.offered += 1;
+    let event = event(&world);
+    let stop = Stop::before(k);
+    let stopped = Arc::clone(&stop);
+    let thread = thread::spawn(move || stopped.run(|| scope.publish(event)));
+    while !stop.is_reached() && !thread.is_finished() {
+        thread::yield_now();
+    }
+    let reached = stop.is_reached();
+    if shutdown {
+        world.router.shutdown();
+    }
+    drop(device);
+    stop.release();
+    let done = thread.join().expect("goes on");
+    if reached && shutdown {
+        let closed = |e: &PublishError<Event>| matches!(e, PublishError::Closed(_));
+        assert!(done.as_ref().err().is_none_or(closed), "access {k}");
+    }
+    drop(done);
+    conserved(world.offered, &world.router.stats(), [])
+        .unwrap_or_else(|e| panic!("stopped before access {k}: {e}"));
+    reached
+}
+
+#[test]
+fn an_event_whose_user_leaves_meanwhile_is_accounted_for() {
+    for (shutdown, kept) in [(false, false), (false, true), (true, false), (true, true)] {
+        let accesses = (0..10_000).find(|&k| !left_behind_before(k, shutdown, kept));
+        assert!(accesses.expect("a publish ends") > 0);
+    }
+}
+
+/// A connect that is stopped while the router is shut down ends like all others.
+#[allow(clippy::disallowed_methods)] // Watches the other thread.
+fn connects_before(k: usize) -> bool {
+    let world = World::new();
+    let ann = world.ann.clone();
+    let stop = Stop::before(k);
+    let stopped = Arc::clone(&stop);
+    let thread = thread::spawn(move || stopped.run(|| ann.connect()));
+    while !stop.is_reached() && !thread.is_finished() {
+        thread::yield_now();
+    }
+    let reached = stop.is_reached();
+    world.router.shutdown();
+    stop.release();
+    if let Ok(mut connection) = thread.join().expect("goes on") {
+        let ended = connection.try_recv().expect_err("nothing was published");
+        assert!(matches!(ended, TryRecvError::Closed(_)), "access {k}");
+    }
+    reached
+}
+
+#[test]
+fn a_connect_that_a_shutdown_overtakes_is_closed() {
+    assert!((0..10_000).any(|k| !connects_before(k)));
 }

@@ -690,4 +690,24 @@ mod tests {
         assert!(ann.try_publish(7).expect_err("no more").is_no_connections());
         assert_eq!(router.user_count(), 0);
     }
+    #[test]
+    fn who_is_just_leaving_is_not_told_of_as_online() {
+        let router = Router::<u64>::new();
+        let ids = ["ann", "ben"].map(|id| UserId::new(id).expect("valid"));
+        let hashes = ids.each_ref().map(|id| router.core.hash(id));
+        assert_ne!(hashes[0], hashes[1]);
+        let (ann, ben) = (router.scope(ids[0].clone()), router.scope(ids[1].clone()));
+        let (_phone, tab) = (ann.connect().expect("room"), ben.connect().expect("room"));
+        let entry = router.core.find(&ids[1]).expect("online");
+        // The first step of a disconnect: the entry is in the table still.
+        entry.lane.for_each(|member| {
+            entry.lane.close(member, CloseReason::Dropped);
+        });
+        let mut told = Vec::new();
+        router.for_each_user(|user, live| told.push((user.clone(), live)));
+        assert_eq!(told, [(ids[0].clone(), 1)]);
+        let stats = router.stats();
+        assert_eq!((stats.users, stats.connections), (1, 1));
+        drop(tab);
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::member::Member;
-use super::{Accepted, Departure, JoinError, Lane, Reader, Refusal, State, Step, Terms};
+use super::{Accepted, Departure, Filling, JoinError, Lane, Reader, Refusal, State, Step, Terms};
 use crate::error::CloseReason;
 use crate::id::ConnectionId;
 use crate::sync::Ordering;
@@ -174,6 +174,58 @@ fn somebody_on_the_way_out_holds_an_event_until_not_counted_any_more() {
     let accepted = append(&lane, 9, Terms::REFUSE).expect("nobody wants it any more");
     assert_eq!(accepted.connections, 1);
     assert_eq!(ben.next(&lane), Ok(9));
+}
+
+#[test]
+fn the_last_to_leave_closes_the_lane() {
+    let (lane, device) = Device::first();
+    append(&lane, 1, Terms::OVERWRITE).expect("accepted");
+    let departure = lane.close(&device.member, CloseReason::Dropped);
+    assert_eq!(departure, Departure::Last { accepted: 1 });
+    assert_eq!(lane.join(255), Err(JoinError::Closed));
+}
+
+#[test]
+fn a_critical_event_that_is_about_to_be_overwritten_is_read() {
+    for critical in 1..CAPACITY as u64 {
+        let (lane, mut device) = Device::first();
+        for n in 0..CAPACITY as u64 {
+            let terms = if n == critical {
+                Terms::CRITICAL
+            } else {
+                Terms::OVERWRITE
+            };
+            append(&lane, n, terms).expect("accepted");
+        }
+        append(&lane, 4, Terms::OVERWRITE).expect("accepted");
+        // Their numbers are a lap above events that are still there.
+        for _ in 0..critical {
+            freeze_a_publisher(&lane);
+        }
+        assert_eq!(device.next(&lane), Err(Step::Gap(critical)));
+        assert_eq!(device.next(&lane), Ok(critical));
+    }
+}
+
+#[test]
+fn who_leaves_gives_up_numbers_that_are_not_published_yet() {
+    let (lane, ann) = Device::first();
+    let mut ben = Device::joining(&lane);
+    lane.list(&ben.member);
+    let claimed = lane.claim_next(&mut 0).expect("open");
+    let (state, claim) = claimed.expect("a cell");
+    lane.close(&ann.member, CloseReason::Dropped);
+    lane.count_out(&ann.member, ann.reader.cursor);
+    let entry = Filling {
+        readers: state.live(),
+        critical: false,
+        audience: None,
+    };
+    let (mut event, mut evicted) = (Some(1), None);
+    assert!(!lane.ring.fill(&claim, entry, &mut event, &mut evicted));
+    assert_eq!((event, evicted), (Some(1), None), "it comes back");
+    append(&lane, 2, Terms::OVERWRITE).expect("accepted");
+    assert_eq!(ben.next(&lane), Ok(2));
 }
 
 #[test]

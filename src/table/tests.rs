@@ -40,6 +40,22 @@ fn a_removal_takes_out_its_own_entry_only() {
     }
 }
 
+#[test]
+fn a_key_is_there_once() {
+    for others in 0..3 {
+        let table = Table::new(1);
+        for key in 1..=others {
+            assert!(table.insert(&Arc::new(Entry(key)), &pin()).is_ok());
+        }
+        let first = Arc::new(Entry(0));
+        assert!(table.insert(&first, &pin()).is_ok());
+        let there = table.insert(&Arc::new(Entry(0)), &pin());
+        assert!(there.is_err_and(|there| Arc::ptr_eq(&there, &first)));
+        assert!(table.remove(&first, &pin()));
+        assert!(table.get(7, &0, &pin()).is_none());
+    }
+}
+
 /// Gives the collector occasion to free what it may: not while another test holds a guard.
 #[allow(clippy::disallowed_methods)] // A test may wait.
 fn collect(entry: &Arc<Entry>) {
