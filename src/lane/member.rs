@@ -2,13 +2,15 @@
 
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId};
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 use crate::wake::WakeCell;
 
 /// `closed` of a connection that is open.
 const OPEN: u64 = 0;
 /// `left_at` while it is not known yet.
 const UNKNOWN: u64 = u64::MAX;
+/// `seen_cursor` of a connection that counts as active at the next sweep; no cursor comes so far.
+const TOUCHED: u64 = u64::MAX;
 
 /// One connection as its lane knows it.
 // What every read touches comes first, on one cache line.
@@ -27,7 +29,6 @@ pub(crate) struct Member {
     left_at: AtomicU64,
     seen_cursor: AtomicU64,
     active_at: AtomicU64,
-    touched: AtomicBool,
 }
 
 impl Member {
@@ -41,8 +42,7 @@ impl Member {
             wake: WakeCell::new(),
             cursor: AtomicU64::new(cursor),
             missed: AtomicU64::new(0),
-            touched: AtomicBool::new(true),
-            seen_cursor: AtomicU64::new(cursor),
+            seen_cursor: AtomicU64::new(TOUCHED),
             active_at: AtomicU64::new(0),
         }
     }
@@ -86,14 +86,13 @@ impl Member {
 
     /// Counts as activity at the next sweep.
     pub(crate) fn touch(&self) {
-        self.touched.store(true, Ordering::Relaxed);
+        self.seen_cursor.store(TOUCHED, Ordering::Relaxed);
     }
 
     /// The time of the last activity, in the sweeping host's milliseconds, as seen by this sweep.
     pub(crate) fn active_at(&self, now_ms: u64) -> u64 {
         let cursor = self.cursor.load(Ordering::Relaxed);
-        let moved = self.seen_cursor.swap(cursor, Ordering::Relaxed) != cursor;
-        if self.touched.swap(false, Ordering::Relaxed) || moved {
+        if self.seen_cursor.swap(cursor, Ordering::Relaxed) != cursor {
             self.active_at.store(now_ms, Ordering::Relaxed);
             return now_ms;
         }
