@@ -16,6 +16,12 @@ const WAITING: u64 = 1;
 const WAKING: u64 = 2;
 const NOTIFIED: u64 = 3;
 const STATE: u64 = 3;
+const GENERATION: u64 = 4;
+
+/// The word with another state, of the same wait.
+const fn at(word: u64, state: u64) -> u64 {
+    word & !STATE | state
+}
 
 /// The waiting mark and waker of one connection.
 pub(crate) struct WakeCell {
@@ -42,16 +48,15 @@ impl WakeCell {
             self.waker
                 .replace(Owned::Node(Box::new(waker.clone())), &guard);
         }
-        let generation = self.word.load(Ordering::Relaxed) >> 2;
+        let next = self.word.load(Ordering::Relaxed) + GENERATION;
         // Release: whoever reads the mark sees the waker.
-        self.word
-            .store(((generation + 1) << 2) | WAITING, Ordering::Release);
+        self.word.store(at(next, WAITING), Ordering::Release);
     }
 
     /// Ends a wait. Only the connection's owner calls this.
     pub(crate) fn disarm(&self) {
         let word = self.word.load(Ordering::Relaxed);
-        self.word.store(word & !STATE | IDLE, Ordering::Release);
+        self.word.store(at(word, IDLE), Ordering::Release);
     }
 
     /// What a publisher does first to wake, and then it is stopped for ever.
@@ -59,7 +64,7 @@ impl WakeCell {
     pub(crate) fn wake_and_freeze(&self) {
         let word = self.word.load(Ordering::Acquire);
         assert_eq!(word & STATE, WAITING);
-        self.word.store(word & !STATE | WAKING, Ordering::Release);
+        self.word.store(at(word, WAKING), Ordering::Release);
     }
 
     /// Calls the waker of a wait that nobody has ended yet. `false` if the waker panicked.
@@ -68,7 +73,7 @@ impl WakeCell {
         loop {
             match word & STATE {
                 WAITING => {
-                    let waking = word & !STATE | WAKING;
+                    let waking = at(word, WAKING);
                     match self.word.compare_exchange(
                         word,
                         waking,
@@ -97,10 +102,53 @@ impl WakeCell {
             View::Node(waker) => catch_unwind(AssertUnwindSafe(|| waker.wake_by_ref())).is_ok(),
             _ => true,
         };
-        let notified = word & !STATE | NOTIFIED;
+        let notified = at(word, NOTIFIED);
         let _ = self
             .word
             .compare_exchange(word, notified, Ordering::AcqRel, Ordering::Relaxed);
         calm
+    }
+}
+
+#[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_wait_is_woken_once_and_by_nothing_that_came_before_it() {
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let cell = WakeCell::new();
+        let word = || cell.word.load(Ordering::Acquire);
+        let woken = || count.0.load(Ordering::SeqCst);
+        assert!(cell.wake() && woken() == 0, "nobody waits");
+        for wait in 1..4 {
+            let generation = wait as u64 * GENERATION;
+            cell.arm(&waker);
+            assert_eq!(word(), generation + WAITING);
+            assert!(cell.wake() && woken() == 2 * wait - 1);
+            assert_eq!(word(), generation + NOTIFIED);
+            assert!(cell.wake() && woken() == 2 * wait - 1, "once is enough");
+            // Whoever set that mark may never get to the waker.
+            cell.word.store(generation + WAKING, Ordering::Release);
+            assert!(cell.wake() && woken() == 2 * wait);
+            assert_eq!(word(), generation + NOTIFIED);
+            cell.disarm();
+            assert_eq!(word(), generation + IDLE);
+            assert!(cell.wake() && woken() == 2 * wait, "the wait is over");
+        }
     }
 }

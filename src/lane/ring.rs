@@ -69,11 +69,12 @@ impl<E> Payload<E> {
     #[inline]
     fn acquire(&self, number: u64) -> bool {
         let word = self.load();
-        if word.state() == CellState::Free && broken("acquire-in-two-steps") {
+        let free = word.state() == CellState::Free;
+        if free && broken("acquire-in-two-steps") {
             self.store(Cell::owned(number));
             return true;
         }
-        word.state() == CellState::Free && self.exchange(word, Cell::owned(number))
+        free && self.exchange(word, Cell::owned(number))
     }
 
     /// Release: pairs with the Acquire of the next owner or reader.

@@ -152,6 +152,8 @@ impl<T, const PARTS: usize> Drop for Segments<T, PARTS> {
 
 #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     impl Initial for usize {
@@ -171,6 +173,39 @@ mod tests {
                 let used = bits >= 3 || part == 0;
                 assert_eq!(base.load(Ordering::Acquire).is_null(), !used);
             }
+        }
+    }
+
+    thread_local! {
+        static ALIVE: Cell<usize> = const { Cell::new(0) };
+    }
+
+    struct Counted;
+
+    impl Initial for Counted {
+        fn initial(_: usize) -> Self {
+            ALIVE.set(ALIVE.get() + 1);
+            Self
+        }
+    }
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            ALIVE.set(ALIVE.get() - 1);
+        }
+    }
+
+    #[test]
+    fn parts_go_with_their_array() {
+        for (touched, alive) in [(0, 2), (2, 2), (4, 4), (15, 8)] {
+            let segments = Segments::<Counted, 4>::new(16);
+            segments.get(touched);
+            assert_eq!(ALIVE.get(), alive);
+            // A part that comes too late, as of two threads that allocate at once.
+            let part = segments.place(touched).part;
+            segments.allocate(part);
+            assert_eq!(ALIVE.get(), alive);
+            drop(segments);
+            assert_eq!(ALIVE.get(), 0);
         }
     }
 }

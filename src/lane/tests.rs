@@ -187,8 +187,12 @@ fn the_last_to_leave_closes_the_lane() {
 
 #[test]
 fn a_critical_event_that_is_about_to_be_overwritten_is_read() {
-    for critical in 1..CAPACITY as u64 {
+    for (before, critical) in [(0, 1), (0, 2), (0, 3), (7, 1), (7, 2), (7, 3)] {
         let (lane, mut device) = Device::first();
+        for n in 0..before {
+            append(&lane, n, Terms::OVERWRITE).expect("accepted");
+            assert_eq!(device.next(&lane), Ok(n));
+        }
         for n in 0..CAPACITY as u64 {
             let terms = if n == critical {
                 Terms::CRITICAL
@@ -276,4 +280,64 @@ fn a_closed_connection_steps_over_nothing() {
     let closed = Step::Closed(CloseReason::Idle);
     assert_eq!(ann.next(&lane), Err(closed));
     assert_eq!(ann.reader.stepped_over, 0);
+}
+
+#[test]
+fn a_critical_event_that_is_just_being_read_is_not_lost() {
+    let (lane, ann) = Device::first();
+    append(&lane, 0, Terms::CRITICAL).expect("accepted");
+    let number = ann.reader.cursor;
+    let entered = lane.ring.enter(number, ann.member.id, || true);
+    let entered = entered.expect("the event is there");
+    lane.resolve(number + CAPACITY as u64);
+    assert!(!lane.is_overrun(&ann.member));
+    assert_eq!(*entered.get(), 0);
+}
+
+#[test]
+fn a_lane_drops_what_nobody_has_read() {
+    let (lane, cursor) = Lane::new(CAPACITY);
+    lane.list(&Device::at(cursor).member);
+    let event = Arc::new(());
+    for _ in 0..CAPACITY {
+        let event = &mut Some(Arc::clone(&event));
+        let accepted = lane.append(event, None, Terms::OVERWRITE, &mut 0);
+        assert_eq!(accepted.expect("accepted").connections, 1);
+    }
+    assert_eq!(Arc::strong_count(&event), 1 + CAPACITY);
+    drop(lane);
+    assert_eq!(Arc::strong_count(&event), 1);
+}
+
+#[test]
+fn a_claim_that_is_given_back_gives_back_what_it_took() {
+    let (lane, _device) = Device::first();
+    append(&lane, 7, Terms::OVERWRITE).expect("accepted");
+    let later = lane.load().seq() + CAPACITY as u64 - 1;
+    let claim = lane
+        .ring
+        .claim(later, true)
+        .expect("takes the event's cell");
+    assert_eq!(claim.release(), Some(7));
+    let claim = lane.ring.claim(later, true).expect("the cell is free");
+    assert_eq!(claim.release(), None);
+}
+
+#[test]
+fn one_place_has_a_hot_cell_its_own_and_four_spares() {
+    let (lane, _device) = Device::first();
+    let numbers = (1..).map(|lap| lane.load().seq() + lap * CAPACITY as u64);
+    let claims: Vec<_> = numbers
+        .map_while(|number| lane.ring.claim(number, true))
+        .collect();
+    assert_eq!(claims.len(), 6, "one more is not to be had");
+    // Each is a cell of its own: filling one leaves the others as they are.
+    for claim in claims {
+        assert_eq!(claim.release(), None);
+    }
+}
+
+#[test]
+fn numbers_are_for_years() {
+    const { assert!(State::LAST_NUMBER > 1 << 43 && State::LAST_NUMBER < 1 << 44) };
 }

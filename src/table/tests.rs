@@ -37,6 +37,8 @@ fn a_removal_takes_out_its_own_entry_only() {
         assert!(table.get(7, &0, &pin()).is_some_and(|found| found.is(&new)));
         assert!(table.remove(&new, &pin()) && !table.remove(&new, &pin()));
         assert!(table.get(7, &0, &pin()).is_none());
+        let there = |key| table.get(7, &key, &pin()).is_some();
+        assert!((1..=others).all(there), "the others stay");
     }
 }
 
@@ -51,8 +53,9 @@ fn a_key_is_there_once() {
         assert!(table.insert(&first, &pin()).is_ok());
         let there = table.insert(&Arc::new(Entry(0)), &pin());
         assert!(there.is_err_and(|there| Arc::ptr_eq(&there, &first)));
-        assert!(table.remove(&first, &pin()));
-        assert!(table.get(7, &0, &pin()).is_none());
+        let there = |key| table.get(7, &key, &pin()).is_some();
+        assert!((0..=others).all(there));
+        assert!(table.remove(&first, &pin()) && !there(0));
     }
 }
 
