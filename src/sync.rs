@@ -256,3 +256,6 @@ mod imp {
 }
 
 pub(crate) use imp::*;
+
+/// Looks at the cells for a claimed number before it is given up.
+pub(crate) const TRIES: u32 = SPINS + 1;

@@ -20,6 +20,7 @@
 //! 4. A slot's number only grows, so no stale slot word is ever exchanged.
 #![allow(unsafe_code)] // Payload cells are uninitialized memory shared by words, not by locks.
 
+use std::cmp::Ordering::{Equal, Greater, Less};
 use std::hint::black_box;
 use std::mem::MaybeUninit;
 
@@ -27,7 +28,7 @@ use super::Audience;
 use super::segments::{Initial, Place, Segments};
 use super::word::{Cell, CellState, Slot};
 use crate::id::ConnectionId;
-use crate::sync::{AtomicU64, Ordering, SPINS, UnsafeCell, broken, pause};
+use crate::sync::{AtomicU64, Ordering, TRIES, UnsafeCell, broken, pause};
 
 /// The cell that is tried first.
 const HOT: u8 = 0;
@@ -374,15 +375,13 @@ impl<E> Ring<E> {
     /// be evicted, or no cell is to be had.
     #[inline]
     pub(crate) fn claim(&self, number: u64, evict: bool) -> Option<Claim<'_, E>> {
-        let mut spins = 0;
-        loop {
+        for _ in 0..TRIES {
             match self.try_claim(number, evict) {
                 Ok(claim) => return claim,
-                Err(()) if spins < SPINS => pause(),
-                Err(()) => return None,
+                Err(()) => pause(),
             }
-            spins += 1;
         }
+        None
     }
 
     /// One look at the cells in question. `Err`: somebody was faster everywhere.
@@ -555,12 +554,10 @@ impl<E> Ring<E> {
     ) -> Result<Entered<'_, E>, Found> {
         let place = self.place(number);
         let seen = self.slots.at(place).load();
-        if seen.number() != number {
-            return Err(if seen.number() > number {
-                Found::Lapped
-            } else {
-                Found::Unresolved
-            });
+        match seen.number().cmp(&number) {
+            Less => return Err(Found::Unresolved),
+            Greater => return Err(Found::Lapped),
+            Equal => {}
         }
         if seen.is_void() {
             return Err(Found::Void);

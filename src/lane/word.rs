@@ -12,7 +12,7 @@ const LOW_SHIFT: u32 = 4;
 const BYTE: u64 = 0xff;
 
 const fn pack(number: u64, high: u8, low: u8, flags: u64) -> u64 {
-    number << NUMBER_SHIFT | (high as u64) << HIGH_SHIFT | (low as u64) << LOW_SHIFT | flags
+    (number << NUMBER_SHIFT) + ((high as u64) << HIGH_SHIFT) + ((low as u64) << LOW_SHIFT) + flags
 }
 
 /// The single source of truth of a lane.
@@ -63,7 +63,7 @@ impl Slot {
     pub(crate) const fn full(number: u64, cell: u8, critical: bool, addressed: bool) -> Self {
         let critical = if critical { Self::CRITICAL } else { 0 };
         let addressed = if addressed { Self::ADDRESSED } else { 0 };
-        Self(pack(number, cell, 0, critical | addressed))
+        Self(pack(number, cell, 0, critical + addressed))
     }
     pub(crate) const fn void(number: u64, cell: u8) -> Self {
         Self(pack(number, cell, 0, Self::VOID))
@@ -107,7 +107,7 @@ pub(crate) enum CellState {
 impl Cell {
     const HELD: u64 = 1;
     /// Subtracted by a reader that leaves: one from `remaining`, one from `active`.
-    pub(crate) const ONE_READER: u64 = 1 << HIGH_SHIFT | 1 << LOW_SHIFT;
+    pub(crate) const ONE_READER: u64 = (1 << HIGH_SHIFT) + (1 << LOW_SHIFT);
 
     pub(crate) const fn free(number: u64) -> Self {
         Self(pack(number, 0, 0, 0))
