@@ -481,8 +481,8 @@ impl<E> Lane<E> {
         }
         let from = reader.cursor;
         let capacity = self.ring.capacity();
-        let mut to = self.load().seq() - capacity;
-        debug_assert!(to > from, "a lap was claimed before it was overwritten");
+        // A lap was claimed before the entry could be overwritten, so this is above `from`.
+        let mut to = (self.load().seq() - capacity).max(from + 1);
         if !broken("skip-critical") {
             to = self.ring.first_critical(from + 1, to).unwrap_or(to);
         }
