@@ -119,8 +119,22 @@
 //!   over 1 000 users went from 183 ns to 93 ns an event, measured in one process setup each.
 //! * *The cell's index in the state word*, with helpers that install it: no voids, but a loop on the
 //!   state instead of a fetch-add, and too few bits left for numbers at large capacities.
-//! * *The lookup on every publish*: a scope keeps the entry it found, under the same epoch, from its
-//!   second publish on; the entry tells when it is vacated, and only then the table is asked again.
+//! * *The lookup on every publish*: from its second publish on a scope keeps the entry it found, once
+//!   and for good, so that no guard is needed to look at it. A lane that its last connection has left
+//!   refuses, and then the table is asked each time. A publish by scope costs 269 instructions, by id
+//!   394. A cache that followed the user from session to session took the collector's guard for each
+//!   publish; users who go and come back are looked up instead, which costs those 125.
+//! * *Few roots*: with 4 096 of them a lookup among 100 000 users followed three links; 65 536 cost
+//!   a router half a megabyte and follow one or two.
+//! * *State, slots and hot cell side by side* at the start of the lane, so that a cold publish
+//!   touches fewer lines: over 100 000 users it was a fifth slower. What a publish writes and what a
+//!   reader only reads then share lines.
+//! * *A list for one connection*: most users have one device. It is a leaf of the list's link now, and
+//!   a connect allocates its own member only.
+//! * *A step in common for a set of users*: one event to many lanes is a loop of publishes. What costs
+//!   is the wait for memory, so [`publish_to_set`](crate::UserScope::publish_to_set) first reads from
+//!   32 lanes what their publishes will begin with, and the waits overlap: half the time a user over
+//!   100 000 users (`Arc` payload). 16 or 64 lanes at a time were slower for payloads by value.
 //!
 //! # Absent on purpose
 //!

@@ -181,6 +181,24 @@ id! {
     ThreadId
 }
 
+#[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
+id! {
+    /// A run of an agent.
+    RunId
+}
+#[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
+id! {
+    /// One request. Generated ones are unique for ever.
+    RequestId
+}
+
+#[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
+impl RequestId {
+    pub(crate) fn generate() -> Self {
+        Self::new(uuid::Uuid::new_v4().to_string()).expect("a uuid is an id")
+    }
+}
+
 /// One connection, numbered by its router and never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub(crate) u64);

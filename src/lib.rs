@@ -187,6 +187,8 @@ mod id;
 pub mod internals;
 mod lane;
 mod lifecycle;
+#[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
+pub mod protocol;
 mod router;
 mod scope;
 #[cfg(all(test, laneway_shuttle))]

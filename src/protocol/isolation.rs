@@ -1,0 +1,217 @@
+//! Bodies that name their receiver: it has to be the one they go to.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::id::UserId;
+use crate::sync::{AtomicU64, Ordering};
+
+/// The fields of a body that name its receiver, at every depth.
+///
+/// Fields that tell where something is from, `user_id` or `sender_id`, are nobody's address and are
+/// delivered as they are.
+pub const ROUTING_FIELDS: [&str; 3] = ["recipient_id", "target_user_id", "userId"];
+
+/// What is done with a body that names another receiver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Contamination {
+    /// The field is rewritten to the true receiver, in the copy that is delivered.
+    #[default]
+    Rewrite,
+    /// The body is refused.
+    Reject,
+}
+
+/// A routing field that named somebody else. What it is shown as says nothing of them.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ForeignField {
+    /// One of [`ROUTING_FIELDS`].
+    pub field: &'static str,
+    /// Where it is, as a JSON pointer. For the audit, not for users: names are the sender's own.
+    pub path: String,
+    /// What it said. For the audit, not for users.
+    pub found: Value,
+}
+
+impl fmt::Display for ForeignField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the field {} does not name its receiver", self.field)
+    }
+}
+
+/// A body that was refused.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contaminated {
+    /// What is wrong with it: at least one.
+    pub fields: Vec<ForeignField>,
+}
+
+impl fmt::Display for Contaminated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, field) in self.fields.iter().enumerate() {
+            write!(f, "{}{field}", if at > 0 { "; " } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Contaminated {}
+
+/// A body that may be delivered.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Isolated<'a> {
+    /// As it was given, or a copy in which fields were rewritten.
+    pub body: Cow<'a, Value>,
+    /// Those fields.
+    pub rewritten: Vec<ForeignField>,
+}
+
+type Audit = Arc<dyn Fn(&UserId, &[ForeignField]) + Send + Sync>;
+
+/// Checks bodies before they are delivered, counts, and tells the host's audit. Cannot be turned off.
+///
+/// A body whose routing fields are in order, or that has none, costs one pass and no allocation.
+#[derive(Default)]
+pub struct Isolation {
+    policy: Contamination,
+    audit: Option<Audit>,
+    bodies: AtomicU64,
+    fields: AtomicU64,
+}
+
+impl Isolation {
+    /// Checks by this policy.
+    #[must_use]
+    pub fn new(policy: Contamination) -> Self {
+        Self {
+            policy,
+            ..Self::default()
+        }
+    }
+
+    /// Tells `hook` the true receiver and the full facts, once a body. It runs in the publisher's
+    /// call.
+    #[must_use]
+    pub fn audited(
+        mut self,
+        hook: impl Fn(&UserId, &[ForeignField]) + Send + Sync + 'static,
+    ) -> Self {
+        self.audit = Some(Arc::new(hook));
+        self
+    }
+
+    /// Looks for routing fields that do not name `receiver`, whatever their JSON type. The body that
+    /// was given is never changed.
+    ///
+    /// # Errors
+    ///
+    /// [`Contaminated`] if there are any and the policy is to reject.
+    pub fn check<'a>(
+        &self,
+        body: &'a Value,
+        receiver: &UserId,
+    ) -> Result<Isolated<'a>, Contaminated> {
+        let mut isolated = Isolated {
+            body: Cow::Borrowed(body),
+            rewritten: Vec::new(),
+        };
+        if is_clean(body, receiver.as_str()) {
+            return Ok(isolated);
+        }
+        let mut copy = body.clone();
+        let mut path = String::new();
+        rewrite(
+            &mut copy,
+            receiver.as_str(),
+            &mut path,
+            &mut isolated.rewritten,
+        );
+        isolated.body = Cow::Owned(copy);
+        self.bodies.fetch_add(1, Ordering::Relaxed);
+        let count = isolated.rewritten.len() as u64;
+        self.fields.fetch_add(count, Ordering::Relaxed);
+        if let Some(audit) = &self.audit {
+            audit(receiver, &isolated.rewritten);
+        }
+        match self.policy {
+            Contamination::Rewrite => Ok(isolated),
+            Contamination::Reject => Err(Contaminated {
+                fields: isolated.rewritten,
+            }),
+        }
+    }
+
+    /// Bodies that named somebody else.
+    #[must_use]
+    pub fn contaminations_prevented(&self) -> u64 {
+        self.bodies.load(Ordering::Relaxed)
+    }
+
+    /// The fields that did, in all those bodies.
+    #[must_use]
+    pub fn foreign_fields(&self) -> u64 {
+        self.fields.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Isolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Isolation")
+            .field("policy", &self.policy)
+            .field("contaminations_prevented", &self.contaminations_prevented())
+            .finish_non_exhaustive()
+    }
+}
+
+fn routing(name: &str) -> Option<&'static str> {
+    ROUTING_FIELDS.into_iter().find(|field| *field == name)
+}
+
+fn is_clean(value: &Value, receiver: &str) -> bool {
+    match value {
+        Value::Array(list) => list.iter().all(|item| is_clean(item, receiver)),
+        Value::Object(object) => object.iter().all(|(name, item)| match routing(name) {
+            Some(_) => item.as_str() == Some(receiver),
+            None => is_clean(item, receiver),
+        }),
+        _ => true,
+    }
+}
+
+fn rewrite(value: &mut Value, receiver: &str, path: &mut String, foreign: &mut Vec<ForeignField>) {
+    let end = path.len();
+    match value {
+        Value::Array(list) => {
+            for (at, item) in list.iter_mut().enumerate() {
+                path.push('/');
+                path.push_str(&at.to_string());
+                rewrite(item, receiver, path, foreign);
+                path.truncate(end);
+            }
+        }
+        Value::Object(object) => {
+            for (name, item) in object {
+                path.push('/');
+                path.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                match routing(name) {
+                    None => rewrite(item, receiver, path, foreign),
+                    Some(_) if item.as_str() == Some(receiver) => {}
+                    Some(field) => foreign.push(ForeignField {
+                        field,
+                        path: path.clone(),
+                        found: std::mem::replace(item, receiver.into()),
+                    }),
+                }
+                path.truncate(end);
+            }
+        }
+        _ => {}
+    }
+}

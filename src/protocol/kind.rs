@@ -1,0 +1,119 @@
+//! The types of messages, their aliases, and their names on the way out, as data in one place.
+
+use std::fmt;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal $(, or $alias:literal)* $(, out $out:literal)?;)*) => {
+        /// The type of a message.
+        ///
+        /// Every name that comes in goes through [`MessageKind::from_name`] and nothing else; every
+        /// name that goes out through [`MessageKind::outbound_name`].
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum MessageKind {
+            $($(#[$doc])* #[doc = concat!("`", $name, "`")] $kind,)*
+            /// None of the above, by the name it came with.
+            Unknown(Box<str>),
+        }
+
+        impl MessageKind {
+            /// The kinds that have a name of their own.
+            pub const KNOWN: &'static [Self] = &[$(Self::$kind),*];
+
+            /// The kind that `name` or its alias stands for. Takes an allocation for an unknown one.
+            #[must_use]
+            pub fn from_name(name: &str) -> Self {
+                match name {
+                    $($name $(| $alias)* => Self::$kind,)*
+                    other => Self::Unknown(other.into()),
+                }
+            }
+
+            /// The name inside the host: of several names that come in, the one.
+            #[must_use]
+            pub fn name(&self) -> &str {
+                match self {
+                    $(Self::$kind => $name,)*
+                    Self::Unknown(name) => name,
+                }
+            }
+
+            /// The name that clients get.
+            #[must_use]
+            pub fn outbound_name(&self) -> &str {
+                match self {
+                    $($(Self::$kind => $out,)?)*
+                    other => other.name(),
+                }
+            }
+
+            /// The other names that come in as this kind.
+            #[must_use]
+            pub fn aliases(&self) -> &'static [&'static str] {
+                match self {
+                    $(Self::$kind => &[$($alias),*],)*
+                    Self::Unknown(_) => &[],
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    Connect = "connect", or "connected";
+    Disconnect = "disconnect";
+    Connection = "connection";
+    ConnectionEstablished = "connection_established",
+        or "factory_connection_established", or "isolated_connection_established", or "legacy_connection_established";
+    Heartbeat = "heartbeat", or "legacy_heartbeat";
+    HeartbeatAck = "heartbeat_ack";
+    Ping = "ping";
+    Pong = "pong";
+    UserMessage = "user_message", or "user", or "user_input", or "chat_message", or "message";
+    Chat = "chat";
+    SystemMessage = "system_message", or "system";
+    ErrorMessage = "error_message", or "error", out "error";
+    UserTyping = "user_typing", or "typing";
+    AgentTyping = "agent_typing";
+    TypingStarted = "typing_started";
+    TypingStopped = "typing_stopped";
+    StartAgent = "start_agent", or "execute_agent", or "EXECUTE_AGENT";
+    AgentStart = "agent_start";
+    AgentStarted = "agent_started";
+    AgentComplete = "agent_complete";
+    AgentCompleted = "agent_completed";
+    AgentThinking = "agent_thinking";
+    AgentProgress = "agent_progress", out "agent_update";
+    AgentError = "agent_error", or "agent_failed", or "agent_fallback";
+    AgentRequest = "agent_request", or "agent";
+    AgentTask = "agent_task";
+    AgentTaskAck = "agent_task_ack";
+    AgentResponse = "agent_response", or "legacy_response", out "agent_completed";
+    AgentResponseChunk = "agent_response_chunk";
+    AgentResponseComplete = "agent_response_complete";
+    AgentStatusRequest = "agent_status_request";
+    AgentStatusUpdate = "agent_status_update", or "agent_status", or "agent_update";
+    ToolExecute = "tool_execute";
+    ToolExecuting = "tool_executing";
+    ToolComplete = "tool_complete";
+    ToolCompleted = "tool_completed";
+    ThreadUpdate = "thread_update", or "thread", out "thread_updated";
+    ThreadMessage = "thread_message";
+    Broadcast = "broadcast";
+    BroadcastTest = "broadcast_test";
+    DirectMessage = "direct_message";
+    RoomMessage = "room_message";
+    Batch = "batch";
+    JsonRpcRequest = "jsonrpc_request";
+    JsonRpcResponse = "jsonrpc_response";
+    JsonRpcNotification = "jsonrpc_notification";
+    ResilienceTest = "resilience_test";
+    RecoveryTest = "recovery_test";
+    QualityMetrics = "quality_metrics";
+}
+
+impl fmt::Display for MessageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,39 @@
+//! Messages, and whose they are: what a chat server says over the engine.
+//!
+//! The engine delivers values and does not look into them. Here are the envelope that clients and
+//! hosts agree on ([`Message`], [`MessageKind`]), the check that a body names nobody but its receiver
+//! ([`Isolation`]), and the context of a request ([`UserContext`]). Nothing here reads a clock or
+//! keeps a table of users.
+//!
+//! ```
+//! use laneway::protocol::{Isolation, Message, MessageKind};
+//! use laneway::{Router, UserId};
+//!
+//! let router: Router<String> = Router::new();
+//! let ann = router.scope(UserId::new("ann")?);
+//! let _phone = ann.connect()?;
+//!
+//! let message = Message::parse(br#"{"type": "user_input", "payload": {"userId": "bob"}}"#)?;
+//! assert_eq!(message.kind, MessageKind::UserMessage);
+//!
+//! let isolation = Isolation::default();
+//! let body = message.fields.get("payload").expect("there is one");
+//! let isolated = isolation.check(body, ann.user())?;
+//! assert_eq!(isolated.body["userId"], "ann");
+//! ann.publish(isolated.body.to_string())?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod context;
+mod isolation;
+mod kind;
+mod message;
+
+pub use context::{ContextBuilder, ContextError, MAX_DEPTH, UserContext};
+pub use isolation::{
+    Contaminated, Contamination, ForeignField, Isolated, Isolation, ROUTING_FIELDS,
+};
+pub use kind::MessageKind;
+pub use message::{Message, MessageError, MessageLimits};
+
+pub use crate::id::{RequestId, RunId};
