@@ -84,10 +84,10 @@
 //! | method | guarantee |
 //! |---|---|
 //! | `Router::scope`, `to_user`, `user_count`, `is_shut_down` | wait-free |
-//! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_to_set`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
+//! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_to_set`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
 //! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |
 //! | `UserScope::connect`, `connect_with`, `disconnect`, `disconnect_all` | lock-free |
-//! | `UserScope::connections`, `connection_count`, `dump`, `Router::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
+//! | `UserScope::connections`, `connection_count`, `overrun_count`, `dump`, `Router::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
 //! | `Connection::try_recv`, `poll_recv`, `visit`, `drain`, drop | lock-free; a gap or a drop takes at most `lane_capacity` steps |
 //! | `Connection::recv`, `recv_timeout`, awaiting `next` | sleep when there is nothing to read |
 //! | `Connection::id`, `user`, `thread`, `unread`, `missed`, `stats`, `touch` | wait-free |

@@ -272,6 +272,12 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         self.addressed(Target::Except(than))
     }
 
+    /// Publishes to all connections of this user, as the scope itself does.
+    #[must_use]
+    pub fn to_all(&self) -> Addressed<'_, E> {
+        self.addressed(Target::Everybody)
+    }
+
     fn addressed<'a>(&'a self, target: Target<'a>) -> Addressed<'a, E> {
         Addressed {
             core: &self.core,
@@ -329,6 +335,19 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         self.core
             .with_user(&self.user, |user| user.lane.live())
             .unwrap_or(0)
+    }
+
+    /// Live connections that have lost a critical event: each is closed at its next call, or by the
+    /// next sweep. Lock-free.
+    #[must_use]
+    pub fn overrun_count(&self) -> usize {
+        let mut overrun = 0;
+        self.core.with_user(&self.user, |user| {
+            user.lane.for_each(|member| {
+                overrun += usize::from(member.is_open() && user.lane.is_overrun(member));
+            });
+        });
+        overrun
     }
 
     /// Closes one of the user's connections with the host's `code`; what it has not read is cut

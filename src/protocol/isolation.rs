@@ -5,8 +5,9 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::Message;
 use crate::id::UserId;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -118,34 +119,63 @@ impl Isolation {
         body: &'a Value,
         receiver: &UserId,
     ) -> Result<Isolated<'a>, Contaminated> {
-        let mut isolated = Isolated {
-            body: Cow::Borrowed(body),
-            rewritten: Vec::new(),
-        };
         if is_clean(body, receiver.as_str()) {
-            return Ok(isolated);
+            return Ok(Isolated {
+                body: Cow::Borrowed(body),
+                rewritten: Vec::new(),
+            });
         }
         let mut copy = body.clone();
-        let mut path = String::new();
-        rewrite(
-            &mut copy,
-            receiver.as_str(),
-            &mut path,
-            &mut isolated.rewritten,
-        );
-        isolated.body = Cow::Owned(copy);
+        let rewritten = self.settle(receiver, |foreign| {
+            rewrite(&mut copy, receiver.as_str(), &mut String::new(), foreign);
+        })?;
+        Ok(Isolated {
+            body: Cow::Owned(copy),
+            rewritten,
+        })
+    }
+
+    /// Has a copy that names others set to rights, counts it and tells the audit.
+    #[cold]
+    fn settle(
+        &self,
+        receiver: &UserId,
+        rewrite: impl FnOnce(&mut Vec<ForeignField>),
+    ) -> Result<Vec<ForeignField>, Contaminated> {
+        let mut fields = Vec::new();
+        rewrite(&mut fields);
         self.bodies.fetch_add(1, Ordering::Relaxed);
-        let count = isolated.rewritten.len() as u64;
-        self.fields.fetch_add(count, Ordering::Relaxed);
+        self.fields
+            .fetch_add(fields.len() as u64, Ordering::Relaxed);
         if let Some(audit) = &self.audit {
-            audit(receiver, &isolated.rewritten);
+            audit(receiver, &fields);
         }
         match self.policy {
-            Contamination::Rewrite => Ok(isolated),
-            Contamination::Reject => Err(Contaminated {
-                fields: isolated.rewritten,
-            }),
+            Contamination::Rewrite => Ok(fields),
+            Contamination::Reject => Err(Contaminated { fields }),
         }
+    }
+
+    /// As [`check`](Self::check), for all the fields of a message. Gives the message that may be
+    /// delivered, and the fields that were rewritten in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn check_message<'a>(
+        &self,
+        message: &'a Message,
+        receiver: &UserId,
+    ) -> Result<(Cow<'a, Message>, Vec<ForeignField>), Contaminated> {
+        if fields_are_clean(&message.fields, receiver.as_str()) {
+            return Ok((Cow::Borrowed(message), Vec::new()));
+        }
+        let mut copy = message.clone();
+        let rewritten = self.settle(receiver, |foreign| {
+            let path = &mut String::new();
+            rewrite_fields(&mut copy.fields, receiver.as_str(), path, foreign);
+        })?;
+        Ok((Cow::Owned(copy), rewritten))
     }
 
     /// Bodies that named somebody else.
@@ -177,12 +207,16 @@ fn routing(name: &str) -> Option<&'static str> {
 fn is_clean(value: &Value, receiver: &str) -> bool {
     match value {
         Value::Array(list) => list.iter().all(|item| is_clean(item, receiver)),
-        Value::Object(object) => object.iter().all(|(name, item)| match routing(name) {
-            Some(_) => item.as_str() == Some(receiver),
-            None => is_clean(item, receiver),
-        }),
+        Value::Object(object) => fields_are_clean(object, receiver),
         _ => true,
     }
+}
+
+fn fields_are_clean(object: &Map<String, Value>, receiver: &str) -> bool {
+    object.iter().all(|(name, item)| match routing(name) {
+        Some(_) => item.as_str() == Some(receiver),
+        None => is_clean(item, receiver),
+    })
 }
 
 fn rewrite(value: &mut Value, receiver: &str, path: &mut String, foreign: &mut Vec<ForeignField>) {
@@ -196,22 +230,30 @@ fn rewrite(value: &mut Value, receiver: &str, path: &mut String, foreign: &mut V
                 path.truncate(end);
             }
         }
-        Value::Object(object) => {
-            for (name, item) in object {
-                path.push('/');
-                path.push_str(&name.replace('~', "~0").replace('/', "~1"));
-                match routing(name) {
-                    None => rewrite(item, receiver, path, foreign),
-                    Some(_) if item.as_str() == Some(receiver) => {}
-                    Some(field) => foreign.push(ForeignField {
-                        field,
-                        path: path.clone(),
-                        found: std::mem::replace(item, receiver.into()),
-                    }),
-                }
-                path.truncate(end);
-            }
-        }
+        Value::Object(object) => rewrite_fields(object, receiver, path, foreign),
         _ => {}
+    }
+}
+
+fn rewrite_fields(
+    object: &mut Map<String, Value>,
+    receiver: &str,
+    path: &mut String,
+    foreign: &mut Vec<ForeignField>,
+) {
+    let end = path.len();
+    for (name, item) in object {
+        path.push('/');
+        path.push_str(&name.replace('~', "~0").replace('/', "~1"));
+        match routing(name) {
+            None => rewrite(item, receiver, path, foreign),
+            Some(_) if item.as_str() == Some(receiver) => {}
+            Some(field) => foreign.push(ForeignField {
+                field,
+                path: path.clone(),
+                found: std::mem::replace(item, receiver.into()),
+            }),
+        }
+        path.truncate(end);
     }
 }

@@ -47,6 +47,23 @@ macro_rules! kinds {
                 }
             }
 
+            /// Its place among the known kinds; all unknown ones share the one behind them.
+            pub(crate) fn index(&self) -> usize {
+                enum At { $($kind,)* Unknown }
+                match self {
+                    $(Self::$kind => At::$kind as usize,)*
+                    Self::Unknown(_) => At::Unknown as usize,
+                }
+            }
+
+            /// The name of a kind that is known.
+            pub(crate) fn known_name(&self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                    Self::Unknown(_) => "unknown",
+                }
+            }
+
             /// The other names that come in as this kind.
             #[must_use]
             pub fn aliases(&self) -> &'static [&'static str] {

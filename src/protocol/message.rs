@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 use super::MessageKind;
@@ -59,7 +60,7 @@ pub enum MessageError {
     },
     /// JSON, but not an object.
     NotAnObject,
-    /// There is no `type`, or it is null.
+    /// There is no `type`, or it is null, and it is not JSON-RPC 2.0 either.
     NoType,
     /// `type` is not a text, or an empty or blank one.
     BadType,
@@ -151,7 +152,7 @@ impl Message {
             return Err(MessageError::NotAnObject);
         };
         let kind = match fields.remove("type") {
-            None | Some(Value::Null) => return Err(MessageError::NoType),
+            None | Some(Value::Null) => json_rpc(&fields).ok_or(MessageError::NoType)?,
             Some(Value::String(name)) if !name.trim().is_empty() => MessageKind::from_name(&name),
             Some(_) => return Err(MessageError::BadType),
         };
@@ -160,10 +161,9 @@ impl Message {
 
     /// The message as clients get it, under its outbound name.
     #[must_use]
+    #[allow(clippy::missing_panics_doc)] // Names are texts, and values are JSON already.
     pub fn to_json(&self) -> String {
-        let mut object = self.fields.clone();
-        object.insert("type".to_owned(), self.kind.outbound_name().into());
-        Value::Object(object).to_string()
+        serde_json::to_string(&Outbound(self)).expect("fields are JSON")
     }
 
     /// A field of the payload, else of the message itself.
@@ -177,6 +177,38 @@ impl Message {
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.field(name).and_then(Value::as_str)
+    }
+}
+
+/// What a message without a type is by the rules of JSON-RPC 2.0, if it is any.
+fn json_rpc(fields: &Map<String, Value>) -> Option<MessageKind> {
+    if fields.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
+        return None;
+    }
+    let has = |name: &str| fields.contains_key(name);
+    match (
+        fields.get("method").is_some_and(Value::is_string),
+        has("id"),
+    ) {
+        (true, true) => Some(MessageKind::JsonRpcRequest),
+        (true, false) => Some(MessageKind::JsonRpcNotification),
+        _ if has("result") || has("error") => Some(MessageKind::JsonRpcResponse),
+        _ => None,
+    }
+}
+
+/// A message with its type in front.
+struct Outbound<'a>(&'a Message);
+
+impl Serialize for Outbound<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Message { kind, fields } = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", kind.outbound_name())?;
+        for (name, value) in fields.iter().filter(|(name, _)| *name != "type") {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
     }
 }
 

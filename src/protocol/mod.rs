@@ -24,12 +24,24 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod broadcast;
 mod context;
+mod dispatch;
+mod inbound;
 mod isolation;
 mod kind;
 mod message;
+mod registry;
 
+pub use broadcast::{
+    Audience, Broadcast, BroadcastError, BroadcastStats, Broadcaster, Packet, UnknownFlag,
+};
 pub use context::{ContextBuilder, ContextError, MAX_DEPTH, UserContext};
+pub use dispatch::{
+    DispatchStats, Handled, Handler, HandlerError, MessageRouter, Middleware, NameTaken, Outcome,
+    Sender, Status,
+};
+pub use inbound::{Busy, InboundQueue, Job};
 pub use isolation::{
     Contaminated, Contamination, ForeignField, Isolated, Isolation, ROUTING_FIELDS,
 };

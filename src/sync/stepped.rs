@@ -117,11 +117,6 @@ macro_rules! arithmetic {
                 self.0.fetch_max(value, order)
             }
         }
-        impl Default for $name {
-            fn default() -> Self {
-                Self::new(0)
-            }
-        }
     };
 }
 stepped!(AtomicU64, u64, []);
@@ -130,3 +125,19 @@ stepped!(AtomicBool, bool, []);
 stepped!(AtomicPtr, *mut T, [T]);
 arithmetic!(AtomicU64, u64);
 arithmetic!(AtomicUsize, usize);
+
+impl Default for AtomicU64 {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+impl Default for AtomicUsize {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+impl Default for AtomicBool {
+    fn default() -> Self {
+        Self::new(false)
+    }
+}

@@ -1,0 +1,338 @@
+//! The one way by which a message reaches a user's devices, and what came of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Contaminated, Contamination, ForeignField, Isolation, Message, MessageKind};
+use crate::error::PublishError;
+use crate::id::{ConnectionId, ThreadId, UserId};
+use crate::scope::{Addressed, UserScope};
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
+
+/// What devices get: a message as JSON, written once and shared by all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet(Arc<(MessageKind, String)>);
+
+impl Packet {
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> &MessageKind {
+        &self.0.0
+    }
+
+    /// The message as clients get it, under its outbound name.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        &self.0.1
+    }
+}
+
+/// Which of the user's connections a message is for.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub enum Audience<'a> {
+    /// All of them.
+    #[default]
+    Everybody,
+    /// One.
+    Connection(ConnectionId),
+    /// Those attached to a thread.
+    Thread(&'a ThreadId),
+    /// All but one.
+    Others(ConnectionId),
+}
+
+/// Why a message reached nobody. Says nothing of anybody else, so its user may see it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum BroadcastError {
+    /// Nobody of the audience is connected.
+    NoConnections,
+    /// The router was shut down.
+    Closed,
+    /// The lane could not take it: too many threads were at it.
+    Full,
+    /// The body names another receiver, and the policy is to reject.
+    Contaminated(Contaminated),
+}
+
+impl fmt::Display for BroadcastError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoConnections => f.write_str("nobody of the audience is connected"),
+            Self::Closed => f.write_str("the router was shut down"),
+            Self::Full => f.write_str("there was no room for the message"),
+            Self::Contaminated(fields) => fields.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BroadcastError {}
+
+/// What became of one message: the result of everything in this layer that sends.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+#[must_use = "a user without connections got nothing"]
+pub struct Broadcast {
+    /// What was sent.
+    pub kind: MessageKind,
+    /// Its number in the user's lane, if it was accepted.
+    pub number: Option<u64>,
+    /// Connections it is for: 0 unless it was accepted.
+    pub connections: usize,
+    /// Those among the user's connections that had lost a critical event by then: they are closed at
+    /// their next call or by the next sweep, and do not get this message.
+    pub cut_off: usize,
+    /// Why it was not accepted, and the fields that were rewritten where it was.
+    pub errors: Vec<String>,
+    /// Why it was not accepted.
+    pub refused: Option<BroadcastError>,
+    /// The host's time of it.
+    pub at: Duration,
+}
+
+impl Broadcast {
+    /// Connections that can receive it.
+    #[must_use]
+    pub fn deliveries(&self) -> usize {
+        self.connections.saturating_sub(self.cut_off)
+    }
+
+    /// At least one connection can receive it.
+    #[must_use]
+    pub fn is_successful(&self) -> bool {
+        self.deliveries() > 0
+    }
+
+    /// Those that can receive it, in percent of those it is for; 0 for nobody.
+    #[must_use]
+    pub fn success_rate(&self) -> f64 {
+        percent(self.deliveries() as u64, self.connections as u64)
+    }
+}
+
+fn percent(part: u64, of: u64) -> f64 {
+    100.0 * ratio(part, of)
+}
+
+#[allow(clippy::cast_precision_loss)] // Figures for people.
+fn ratio(part: u64, of: u64) -> f64 {
+    if of == 0 {
+        return 0.0;
+    }
+    part as f64 / of as f64
+}
+
+/// The figures of a [`Broadcaster`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BroadcastStats {
+    /// Messages that were to be sent: `successful + failed`.
+    pub total: u64,
+    /// Those that at least one connection can receive.
+    pub successful: u64,
+    /// The others.
+    pub failed: u64,
+    /// Connections that they were for, summed.
+    pub connections: u64,
+    /// Connections that can receive them, summed.
+    pub deliveries: u64,
+    /// Messages that named another receiver.
+    pub contaminations_prevented: u64,
+}
+
+impl BroadcastStats {
+    /// Connections a message was for, on average; 0 if there was none.
+    #[must_use]
+    pub fn connections_per_broadcast(&self) -> f64 {
+        ratio(self.connections, self.total)
+    }
+
+    /// Successful ones in percent; 0 if there was none.
+    #[must_use]
+    pub fn success_rate(&self) -> f64 {
+        percent(self.successful, self.total)
+    }
+}
+
+/// A flag that there is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownFlag;
+
+impl fmt::Display for UnknownFlag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("there is no such flag: the only one is reporting")
+    }
+}
+
+impl std::error::Error for UnknownFlag {}
+
+/// The host's hook for messages that named somebody else.
+type Audit = Box<dyn Fn(&UserId, &[ForeignField]) + Send + Sync>;
+
+/// Sends messages to users: checks the body, writes it once, publishes it in the user's scope, and
+/// keeps the figures. A host has one, which all that send share.
+///
+/// It cannot be told whom to send to but by a scope. Nothing turns the check off.
+#[derive(Debug, Default)]
+pub struct Broadcaster {
+    isolation: Isolation,
+    silent: AtomicBool,
+    successful: AtomicU64,
+    failed: AtomicU64,
+    connections: AtomicU64,
+    deliveries: AtomicU64,
+}
+
+impl Broadcaster {
+    /// With this way to deal with a body that names somebody else.
+    #[must_use]
+    pub fn new(isolation: Isolation) -> Self {
+        Self {
+            isolation,
+            ..Self::default()
+        }
+    }
+
+    /// With this policy, and an audit that is told the full facts.
+    #[must_use]
+    pub fn with_audit(policy: Contamination, audit: Audit) -> Self {
+        Self::new(Isolation::new(policy).audited(audit))
+    }
+
+    /// Sends to all of the user's connections.
+    pub fn broadcast(
+        &self,
+        scope: &UserScope<Packet>,
+        message: &Message,
+        at: Duration,
+    ) -> Broadcast {
+        self.send(scope, Audience::Everybody, message, false, at)
+    }
+
+    /// Sends a message that no connection misses and stays open, as
+    /// [`UserScope::publish_critical`].
+    pub fn broadcast_critical(
+        &self,
+        scope: &UserScope<Packet>,
+        message: &Message,
+        at: Duration,
+    ) -> Broadcast {
+        self.send(scope, Audience::Everybody, message, true, at)
+    }
+
+    /// Sends to some of the user's connections.
+    pub fn broadcast_to(
+        &self,
+        scope: &UserScope<Packet>,
+        audience: Audience<'_>,
+        message: &Message,
+        at: Duration,
+    ) -> Broadcast {
+        self.send(scope, audience, message, false, at)
+    }
+
+    /// What everything above does.
+    fn send(
+        &self,
+        scope: &UserScope<Packet>,
+        audience: Audience<'_>,
+        message: &Message,
+        critical: bool,
+        at: Duration,
+    ) -> Broadcast {
+        let mut broadcast = Broadcast {
+            kind: message.kind.clone(),
+            number: None,
+            connections: 0,
+            cut_off: 0,
+            errors: Vec::new(),
+            refused: None,
+            at,
+        };
+        match self.publish(scope, audience, message, critical, &mut broadcast) {
+            Ok(()) => {}
+            Err(error) => {
+                broadcast.errors.push(error.to_string());
+                broadcast.refused = Some(error);
+            }
+        }
+        if !self.silent.load(Ordering::Relaxed) {
+            let outcome = if broadcast.is_successful() {
+                &self.successful
+            } else {
+                &self.failed
+            };
+            outcome.fetch_add(1, Ordering::Relaxed);
+            let add = |to: &AtomicU64, n: usize| to.fetch_add(n as u64, Ordering::Relaxed);
+            add(&self.connections, broadcast.connections);
+            add(&self.deliveries, broadcast.deliveries());
+        }
+        broadcast
+    }
+
+    fn publish(
+        &self,
+        scope: &UserScope<Packet>,
+        audience: Audience<'_>,
+        message: &Message,
+        critical: bool,
+        broadcast: &mut Broadcast,
+    ) -> Result<(), BroadcastError> {
+        let isolated = self.isolation.check_message(message, scope.user());
+        let (message, rewritten) = isolated.map_err(BroadcastError::Contaminated)?;
+        let fields = rewritten.iter().map(ToString::to_string);
+        broadcast.errors.extend(fields);
+        let packet = Packet(Arc::new((message.kind.clone(), message.to_json())));
+        let to: Addressed<'_, Packet> = match audience {
+            Audience::Everybody => scope.to_all(),
+            Audience::Connection(id) => scope.to_connection(id),
+            Audience::Thread(thread) => scope.to_thread(thread),
+            Audience::Others(id) => scope.to_others(id),
+        };
+        let done = if critical {
+            to.publish_critical(packet)
+        } else {
+            to.publish(packet)
+        };
+        let delivery = done.map_err(|error| match error {
+            PublishError::NoConnections(_) => BroadcastError::NoConnections,
+            PublishError::Closed(_) => BroadcastError::Closed,
+            PublishError::Full(_) => BroadcastError::Full,
+        })?;
+        broadcast.number = Some(delivery.number);
+        broadcast.connections = delivery.connections;
+        broadcast.cut_off = scope.overrun_count().min(delivery.connections);
+        Ok(())
+    }
+
+    /// Turns a flag on or off. There is one: `reporting`, without which figures are not kept. What was
+    /// counted before stays.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownFlag`] for any other name.
+    pub fn set_flag(&self, name: &str, on: bool) -> Result<(), UnknownFlag> {
+        if name != "reporting" {
+            return Err(UnknownFlag);
+        }
+        self.silent.store(!on, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The figures so far. Wait-free.
+    #[must_use]
+    pub fn stats(&self) -> BroadcastStats {
+        let read = |from: &AtomicU64| from.load(Ordering::Relaxed);
+        let (successful, failed) = (read(&self.successful), read(&self.failed));
+        BroadcastStats {
+            total: successful + failed,
+            successful,
+            failed,
+            connections: read(&self.connections),
+            deliveries: read(&self.deliveries),
+            contaminations_prevented: self.isolation.contaminations_prevented(),
+        }
+    }
+}
