@@ -131,6 +131,11 @@
 //!   reader only reads then share lines.
 //! * *A list for one connection*: most users have one device. It is a leaf of the list's link now, and
 //!   a connect allocates its own member only.
+//! * *A note beside the slots, for readers that find nothing*: a publisher noted when it passed over a
+//!   number that was not resolved yet, so that an empty look needed no state word. Sound in the
+//!   models, and not measurable: three interleaved runs over 10 000 polled users gave 4.1, 4.1, 4.4
+//!   events a microsecond before and 5.7, 3.8, 4.0 with it, the latency to a spinning reader was
+//!   320 ns both times. What an empty look waits for is the slot's line, not the state's.
 //! * *A step in common for a set of users*: one event to many lanes is a loop of publishes. What costs
 //!   is the wait for memory, so [`publish_to_set`](crate::UserScope::publish_to_set) first reads from
 //!   32 lanes what their publishes will begin with, and the waits overlap: half the time a user over
