@@ -1,0 +1,264 @@
+//! The protocol layer beside the same work written by hand: `serde_json::Value`, a
+//! `HashMap<String, Box<dyn Fn>>` of handlers, and `DashMap` + flume for the devices.
+//!
+//! ```text
+//! cargo bench -p laneway-bench --bench protocol
+//! ```
+//!
+//! One thread, rounds interleaved, medians. Both parse what a client sent, find the handler by the
+//! message's type, and deliver the answer to the sender's devices, who receive it.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // Measuring takes a clock.
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dashmap::DashMap;
+use laneway::protocol::{
+    Broadcaster, Handled, Isolation, Message, MessageKind, MessageRouter, Packet,
+};
+use laneway::{Connection, Received, Router, UserId, UserScope};
+use serde_json::{Value, json};
+
+const ROUNDS: usize = 31;
+const MESSAGES: usize = 2_000;
+const NOW: Duration = Duration::from_secs(1);
+
+/// What a client of a chat sends.
+const CHAT: &str = r#"{"type":"user_message","payload":{"text":"What is the weather like in Reykjavik today, and shall I take a coat?","thread_id":"thread-4711","run_id":"run-0815"},"message_id":"0b8c2a44-7d6f-4a1e-9f3b-2f1d6c5e8a90","timestamp":1764028800000,"client":{"version":"2.14.1","platform":"web","locale":"en-GB"}}"#;
+
+/// A body of a kilobyte without routing fields.
+fn kilobyte() -> Value {
+    let items: Vec<_> = (0..12)
+        .map(|n| json!({"id": n, "title": format!("Item number {n} of the list"), "done": n % 2 == 0, "tags": ["a", "b"]}))
+        .collect();
+    json!({"thread_id": "thread-4711", "items": items, "total": 12})
+}
+
+fn id() -> UserId {
+    UserId::new("ann-4711").expect("valid")
+}
+
+/// The layer under test.
+struct Ours {
+    messages: MessageRouter,
+    scope: UserScope<Packet>,
+    devices: Vec<Connection<Packet>>,
+    _router: Router<Packet>,
+}
+
+fn ours(devices: usize) -> Ours {
+    let router = Router::new();
+    let scope = router.scope(id());
+    let devices = (0..devices)
+        .map(|_| scope.connect().expect("room"))
+        .collect();
+    let messages = MessageRouter::new(Arc::new(Broadcaster::default()), NOW);
+    let handlers = [
+        ("pings", MessageKind::Ping),
+        ("typing", MessageKind::UserTyping),
+        ("agents", MessageKind::StartAgent),
+        ("chat", MessageKind::UserMessage),
+    ];
+    for (name, kind) in handlers {
+        let handler = move |sender: &laneway::protocol::Sender<'_>, message: &Message| {
+            if message.kind != kind {
+                return Ok(Handled::Declined);
+            }
+            let answer = Message::new(MessageKind::AgentResponse)
+                .with("text", message.text("text").unwrap_or_default())
+                .with("thread_id", message.text("thread_id").unwrap_or_default());
+            let _ = black_box(sender.broadcast(&answer));
+            Ok(Handled::Done)
+        };
+        messages.register(name, handler).expect("a new name");
+    }
+    Ours {
+        messages,
+        scope,
+        devices,
+        _router: router,
+    }
+}
+
+impl Ours {
+    fn drain(&mut self) -> usize {
+        let mut bytes = 0;
+        for device in &mut self.devices {
+            while let Ok(Received::Event(event)) = device.try_recv() {
+                bytes += event.event.json().len();
+            }
+        }
+        bytes
+    }
+}
+
+type Devices = DashMap<String, Vec<flume::Sender<Arc<str>>>>;
+type Handler = Box<dyn Fn(&Devices, &str, &Value)>;
+
+/// What one writes first.
+struct ByHand {
+    handlers: HashMap<String, Handler>,
+    devices: Devices,
+    receivers: Vec<flume::Receiver<Arc<str>>>,
+}
+
+fn send(devices: &Devices, user: &str, message: &Value) {
+    let text: Arc<str> = message.to_string().into();
+    if let Some(all) = devices.get(user) {
+        for device in all.iter() {
+            let _ = device.try_send(Arc::clone(&text));
+        }
+    }
+}
+
+fn by_hand(devices: usize) -> ByHand {
+    let (senders, receivers) = (0..devices).map(|_| flume::bounded(64)).unzip();
+    let mut handlers = HashMap::new();
+    for kind in ["ping", "user_typing", "start_agent", "user_message"] {
+        let handler: Handler = Box::new(|devices, user, message| {
+            let payload = &message["payload"];
+            let answer = json!({
+                "type": "agent_completed",
+                "text": payload["text"],
+                "thread_id": payload["thread_id"],
+            });
+            send(devices, user, &answer);
+        });
+        handlers.insert(kind.to_owned(), handler);
+    }
+    ByHand {
+        handlers,
+        devices: DashMap::from_iter([(id().as_str().to_owned(), senders)]),
+        receivers,
+    }
+}
+
+impl ByHand {
+    fn hear(&self, user: &str, json: &[u8]) {
+        let Ok(message) = serde_json::from_slice::<Value>(json) else {
+            return;
+        };
+        let Some(kind) = message["type"].as_str() else {
+            return;
+        };
+        if let Some(handler) = self.handlers.get(kind) {
+            handler(&self.devices, user, &message);
+        }
+    }
+
+    fn drain(&self) -> usize {
+        let all = self.receivers.iter().flat_map(flume::Receiver::try_iter);
+        all.map(|text| text.len()).sum()
+    }
+}
+
+/// Nanoseconds a turn of `f`.
+fn time(mut f: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    for _ in 0..MESSAGES {
+        f();
+    }
+    start.elapsed().as_nanos() as f64 / MESSAGES as f64
+}
+
+fn median(mut of: Vec<f64>) -> f64 {
+    of.sort_by(f64::total_cmp);
+    of[of.len() / 2]
+}
+
+fn main() {
+    let (mut ours, by_hand) = (ours(1), by_hand(1));
+    let user = id();
+    let body = kilobyte();
+    let body_json = body.to_string();
+    let isolation = Isolation::default();
+    let parsed = Message::parse(CHAT.as_bytes()).expect("a message");
+    // Known, and nobody answers it: what is left is the way to its handler.
+    let ack = Message::new(MessageKind::HeartbeatAck);
+    println!(
+        "a message of {} bytes, a body of {} bytes, medians of {ROUNDS} rounds",
+        CHAT.len(),
+        body_json.len()
+    );
+    type Work<'a> = (&'a str, Box<dyn FnMut() + 'a>);
+    let ours = std::cell::RefCell::new(&mut ours);
+    let mut works: Vec<Work<'_>> = vec![
+        (
+            "inbound, laneway",
+            Box::new(|| {
+                let mut ours = ours.borrow_mut();
+                let _ =
+                    black_box(
+                        ours.messages
+                            .route_json(&ours.scope, None, CHAT.as_bytes(), NOW),
+                    );
+                assert!(black_box(ours.drain()) > 0);
+            }),
+        ),
+        (
+            "inbound, by hand",
+            Box::new(|| {
+                by_hand.hear("ann-4711", CHAT.as_bytes());
+                assert!(black_box(by_hand.drain()) > 0);
+            }),
+        ),
+        (
+            "parse, laneway",
+            Box::new(|| drop(black_box(Message::parse(CHAT.as_bytes())))),
+        ),
+        (
+            "parse, by hand",
+            Box::new(|| drop(black_box(serde_json::from_slice::<Value>(CHAT.as_bytes())))),
+        ),
+        (
+            "dispatch of a known type",
+            Box::new(|| {
+                let ours = ours.borrow();
+                let outcome = ours.messages.route(&ours.scope, None, ack.clone(), NOW);
+                let _ = black_box(outcome);
+            }),
+        ),
+        (
+            "parse a body of a kilobyte",
+            Box::new(|| drop(black_box(serde_json::from_str::<Value>(&body_json)))),
+        ),
+        (
+            "check it",
+            Box::new(|| drop(black_box(isolation.check(&body, &user)))),
+        ),
+        (
+            "write the message",
+            Box::new(|| drop(black_box(parsed.to_json()))),
+        ),
+    ];
+    let mut rounds = vec![Vec::new(); works.len()];
+    for _ in 0..ROUNDS {
+        for ((_, work), times) in works.iter_mut().zip(&mut rounds) {
+            times.push(time(work));
+        }
+    }
+    let figures: HashMap<_, _> = works
+        .iter()
+        .zip(rounds)
+        .map(|((name, _), times)| (*name, median(times)))
+        .collect();
+    for (name, _) in &works {
+        println!("{name:<32} {:>9.0} ns", figures[name]);
+    }
+    let ratio = |a: &str, b: &str| figures[a] / figures[b];
+    println!(
+        "inbound messages: {:.2} times as many as by hand (goal 1.5)",
+        ratio("inbound, by hand", "inbound, laneway")
+    );
+    println!(
+        "dispatch: {:.1} % of parsing (goal: at most 10)",
+        100.0 * ratio("dispatch of a known type", "parse, laneway")
+    );
+    println!(
+        "check: {:.1} % of parsing (goal: at most 20)",
+        100.0 * ratio("check it", "parse a body of a kilobyte")
+    );
+}
