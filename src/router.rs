@@ -11,6 +11,7 @@ use crate::config::{Builder, LimitPolicy, is_lane_capacity};
 use crate::connection::Connection;
 use crate::error::{CloseReason, ConnectError, PublishError};
 use crate::id::{ConnectionId, ThreadId, UserId};
+use crate::lane::archive::Archive;
 use crate::lane::member::Member;
 use crate::lane::{Accepted, Departure, JoinError, Lane, Refusal, Terms};
 use crate::lifecycle::{Change, Lifecycle, Notice, Session, Subscriber};
@@ -20,7 +21,7 @@ use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Guard, Ordering, broken, f
 use crate::table::storage::{LeafRef, Link, Owned, Settled, View};
 use crate::table::{Keyed, Table};
 
-/// A user who is online: the table's entry and the lane in one allocation.
+/// A user who is online, or whose lane is kept: the table's entry and the lane in one allocation.
 pub(crate) struct User<E> {
     pub(crate) id: UserId,
     hash: u64,
@@ -54,6 +55,8 @@ pub(crate) struct Counters {
     full: AtomicU64,
     closed: AtomicU64,
     pub(crate) unknown_connections: AtomicU64,
+    pub(crate) foreign_positions: AtomicU64,
+    pub(crate) stale_positions: AtomicU64,
 }
 
 /// The entry in which a scope first found its user, kept from its second publish on: a scope that
@@ -124,7 +127,46 @@ pub(crate) struct Core<E> {
     notices: Link<(), Subscriber>,
     closed: AtomicBool,
     routers: AtomicUsize,
+    absence: Absence<E>,
     pub(crate) counters: CachePadded<Counters>,
+}
+
+/// What a router with retention needs, beside its lanes.
+struct Absence<E> {
+    /// Lanes without connections; less by those who are just counting, so it may be below 0.
+    users: CachePadded<AtomicUsize>,
+    /// Lanes made so far.
+    lanes: AtomicU64,
+    /// Tells the positions of this router from those of others.
+    router: u64,
+    /// Keys of the hashes by which positions are bound to users.
+    keys: RandomState,
+    /// What an event weighs, if that is asked for.
+    weigh: Option<fn(&E) -> usize>,
+}
+
+impl<E> Absence<E> {
+    fn new(config: &Builder, weigh: fn(&E) -> usize) -> Self {
+        let keys = keys();
+        Self {
+            users: CachePadded::default(),
+            lanes: AtomicU64::new(0),
+            router: keys.hash_one(keys.hash_one(())),
+            keys: self::keys(),
+            weigh: config
+                .retention
+                .and_then(|retention| retention.bytes)
+                .map(|_| weigh),
+        }
+    }
+}
+
+/// Random, but for the models.
+fn keys() -> RandomState {
+    #[cfg(not(any(laneway_loom, laneway_shuttle)))]
+    return RandomState::new();
+    #[cfg(any(laneway_loom, laneway_shuttle))]
+    return RandomState::with_seeds(1, 2, 3, 4);
 }
 
 /// The routing engine. Cheap to clone; all clones are the same router.
@@ -146,16 +188,12 @@ impl<E: Send + Sync + 'static> Router<E> {
     /// A router with the default settings of [`Builder`].
     #[must_use]
     pub fn new() -> Self {
-        Self::with_config(Builder::default())
+        Self::with_config(Builder::default(), |_| size_of::<E>())
     }
 
-    pub(crate) fn with_config(config: Builder) -> Self {
-        #[cfg(not(any(laneway_loom, laneway_shuttle)))]
-        let hasher = RandomState::new();
-        #[cfg(any(laneway_loom, laneway_shuttle))]
-        let hasher = RandomState::with_seeds(1, 2, 3, 4);
+    pub(crate) fn with_config(config: Builder, weigh: fn(&E) -> usize) -> Self {
         let core = Core {
-            hasher,
+            hasher: keys(),
             table: Table::new(config.shards),
             users: CachePadded::new(AtomicUsize::new(0)),
             next_connection: CachePadded::new(AtomicU64::new(1)),
@@ -164,6 +202,7 @@ impl<E: Send + Sync + 'static> Router<E> {
             closed: AtomicBool::new(false),
             routers: AtomicUsize::new(1),
             counters: CachePadded::default(),
+            absence: Absence::new(&config, weigh),
             config,
         };
         Self {
@@ -209,11 +248,17 @@ impl<E: Send + Sync + 'static> Router<E> {
     /// `now` is the time since any fixed moment of the host's choice. A connection's time starts at
     /// the first sweep that sees it; reading, or [`Connection::touch`], is activity. A clock that
     /// jumps back closes nothing. Lock-free.
+    ///
+    /// With [`Retention`](crate::Retention) it also drops events that are too old, and ends the lanes
+    /// of users who have had no connection for longer than the grace.
     pub fn sweep(&self, now: Duration) -> usize {
         let timeout = self.core.config.idle_timeout;
         let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let mut closed = 0;
         self.core.table.for_each(|user| {
+            if let Some(retention) = &self.core.config.retention {
+                self.core.tend(user, retention, now_ms);
+            }
             user.lane.for_each(|member| {
                 let idle_ms = now_ms.saturating_sub(member.active_at(now_ms));
                 let reason = if user.lane.is_overrun(member) {
@@ -288,11 +333,14 @@ impl<E: Send + Sync + 'static> Router<E> {
             refused_full: counters.full.load(Ordering::Relaxed),
             refused_closed: counters.closed.load(Ordering::Relaxed),
             unknown_connections: counters.unknown_connections.load(Ordering::Relaxed),
+            foreign_positions: counters.foreign_positions.load(Ordering::Relaxed),
+            stale_positions: counters.stale_positions.load(Ordering::Relaxed),
             ..RouterStats::default()
         };
         self.core.table.for_each(|user| {
             let live = user.lane.live();
             stats.users += usize::from(live > 0);
+            stats.absent_users += usize::from(live == 0 && !user.lane.is_over());
             stats.connections += live;
             stats.accepted += user.lane.accepted();
         });
@@ -379,15 +427,50 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
         let guard = pin();
         let found = self.table.get(self.hash(user), user, &guard);
-        let found = found.ok_or(Refusal::Vacant)?;
+        let Some(found) = found else {
+            return self.append_absent(user, target, event, terms);
+        };
         if let Some(cache) = cache {
             cache.keep(found, &guard);
         }
-        self.append_to(&found, target, event, terms)
+        let done = self.append_to(&found, target, event, terms);
+        if done == Err(Refusal::Vacant) {
+            return self.append_absent(user, target, event, terms);
+        }
+        done
     }
 
     #[inline]
     fn append_to(
+        self: &Arc<Self>,
+        user: &User<E>,
+        target: Target<'_>,
+        event: &mut Option<E>,
+        terms: Terms,
+    ) -> Result<Accepted, Refusal> {
+        if let Some(weigh) = self.absence.weigh {
+            return self.append_weighed(user, target, event, terms, weigh);
+        }
+        self.append_unweighed(user, target, event, terms)
+    }
+
+    #[cold]
+    fn append_weighed(
+        self: &Arc<Self>,
+        user: &User<E>,
+        target: Target<'_>,
+        event: &mut Option<E>,
+        terms: Terms,
+        weigh: fn(&E) -> usize,
+    ) -> Result<Accepted, Refusal> {
+        let bytes = event.as_ref().map_or(0, weigh);
+        let accepted = self.append_unweighed(user, target, event, terms)?;
+        user.lane.weigh(accepted.number, bytes);
+        Ok(accepted)
+    }
+
+    #[inline]
+    fn append_unweighed(
         self: &Arc<Self>,
         user: &User<E>,
         target: Target<'_>,
@@ -425,6 +508,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             found.lane.for_each(|member| {
                 self.close(&found, member, CloseReason::Exhausted);
             });
+            self.expire(&found);
         }
     }
 
@@ -505,21 +589,32 @@ impl<E: Send + Sync + 'static> Core<E> {
             }
             let (user, first) = self.find_or_insert(id, capacity)?;
             user.session.begin(&self.sessions);
-            let joined = first.map_or_else(|| user.lane.join(limit as u8), Ok);
+            let lasting = user.lane.archive().is_some();
+            let joined = match first {
+                Some(cursor) => Ok(cursor),
+                None if lasting => self.rejoin(&user, limit as u8)?,
+                None => user.lane.join(limit as u8),
+            };
             match joined {
                 Ok(cursor) => {
                     let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
-                    let mut change = user.session.connect();
+                    let (session, mut change, online) = if lasting {
+                        let turn = user.session.return_to();
+                        (turn.session, turn.number, turn.is_edge)
+                    } else {
+                        let change = user.session.connect();
+                        (user.session.number(), change, first.is_some())
+                    };
                     let member = Member::new(ConnectionId(number), options.thread, cursor);
                     let member = Arc::new(member);
                     user.lane.list(&member);
                     if broken("number-after-listing") {
                         change = user.session.disconnect();
                     }
-                    if first.is_some() {
-                        self.tell(&user, 0, || Change::Online);
+                    if online {
+                        self.tell(&user, session, 0, || Change::Online);
                     }
-                    self.tell(&user, change, || Change::Connected {
+                    self.tell(&user, session, change, || Change::Connected {
                         connection: member.id,
                         thread: member.thread.as_deref().cloned(),
                     });
@@ -528,11 +623,12 @@ impl<E: Send + Sync + 'static> Core<E> {
                     fence(Ordering::SeqCst);
                     if self.closed.load(Ordering::Relaxed) && !broken("connect-without-looking") {
                         self.close(&user, &member, CloseReason::Shutdown);
+                        self.shut(&user);
                         return Err(ConnectError::Closed);
                     }
                     return Ok(Connection::new(Arc::clone(self), user, member, cursor));
                 }
-                Err(JoinError::Closed) => self.forget(&user),
+                Err(JoinError::Closed | JoinError::Deserted) => self.forget(&user),
                 Err(JoinError::Limit) => {
                     let evicts = match self.config.limit_policy {
                         LimitPolicy::Refuse => false,
@@ -575,13 +671,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.users.fetch_sub(1, Ordering::AcqRel);
             return Err(ConnectError::TooManyUsers { limit });
         }
-        let (lane, cursor) = Lane::new(capacity);
-        let user = Arc::new(User {
-            id: id.clone(),
-            hash,
-            lane,
-            session: Session::default(),
-        });
+        let (user, cursor) = self.make(id, hash, capacity, true);
         match self.table.insert(&user, &guard) {
             Ok(()) => Ok((user, Some(cursor))),
             Err(first) => {
@@ -589,6 +679,31 @@ impl<E: Send + Sync + 'static> Core<E> {
                 Ok((first, None))
             }
         }
+    }
+
+    fn make(
+        &self,
+        id: &UserId,
+        hash: u64,
+        capacity: usize,
+        connected: bool,
+    ) -> (Arc<User<E>>, u64) {
+        let (lane, cursor) = match &self.config.retention {
+            None => Lane::new(capacity),
+            Some(retention) => {
+                let capacity = capacity.max(retention.events.next_power_of_two());
+                let incarnation = self.absence.lanes.fetch_add(1, Ordering::Relaxed) + 1;
+                let archive = Archive::new(incarnation, capacity, retention.bytes);
+                Lane::retained(capacity, archive, connected)
+            }
+        };
+        let user = User {
+            id: id.clone(),
+            hash,
+            lane,
+            session: Session::default(),
+        };
+        (Arc::new(user), cursor)
     }
 
     /// Closes one connection; `false` if somebody else did before.
@@ -600,22 +715,41 @@ impl<E: Send + Sync + 'static> Core<E> {
         if reason == CloseReason::Overrun {
             self.counters.overruns.fetch_add(1, Ordering::Relaxed);
         }
-        self.tell(user, user.session.disconnect(), || Change::Disconnected {
+        let change = || Change::Disconnected {
             connection: member.id,
             reason,
-        });
-        if let Departure::Last { accepted } = departure {
-            self.counters
-                .accepted_offline
-                .fetch_add(accepted, Ordering::Relaxed);
-            self.tell(user, user.session.end(), || Change::Offline);
-            self.forget(user);
+        };
+        let lasting = user.lane.archive().is_some();
+        let session = &user.session;
+        if lasting {
+            let turn = session.go_from();
+            self.tell(user, turn.session, turn.number, change);
+            if turn.is_edge {
+                self.tell(user, turn.session, turn.number + 1, || Change::Offline);
+            }
+        } else {
+            self.tell(user, session.number(), session.disconnect(), change);
+        }
+        match departure {
+            Departure::Last { accepted } => {
+                self.counters
+                    .accepted_offline
+                    .fetch_add(accepted, Ordering::Relaxed);
+                if lasting {
+                    self.users.fetch_sub(1, Ordering::AcqRel);
+                } else {
+                    self.tell(user, session.number(), session.end(), || Change::Offline);
+                }
+                self.forget(user);
+            }
+            Departure::Deserted => self.desert(user),
+            Departure::Before | Departure::OneOfSeveral => {}
         }
         true
     }
 
     /// Tells the subscriber, if there is one.
-    fn tell(&self, user: &User<E>, number: u64, change: impl FnOnce() -> Change) {
+    fn tell(&self, user: &User<E>, session: u64, number: u64, change: impl FnOnce() -> Change) {
         if self.notices.is_empty() {
             return;
         }
@@ -626,7 +760,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         };
         let heard = subscriber.tell(Notice {
             user: user.id.clone(),
-            session: user.session.number(),
+            session,
             number,
             change: change(),
         });
@@ -636,11 +770,20 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
     }
 
-    /// Takes a closed entry out of the table; whoever comes first counts it out.
+    /// Takes a closed entry out of the table. Whoever comes first counts it out, unless that was
+    /// done as its last connection left.
     fn forget(&self, user: &Arc<User<E>>) {
-        if user.lane.live() == 0 && self.table.remove(user, &pin()) {
+        let removed = user.lane.is_over() && self.table.remove(user, &pin());
+        if removed && user.lane.archive().is_none() {
             self.users.fetch_sub(1, Ordering::AcqRel);
         }
+    }
+
+    /// Nobody is to come any more, and an archive does not wait.
+    fn shut(&self, user: &Arc<User<E>>) -> bool {
+        let first = user.lane.shut();
+        self.expire(user);
+        first
     }
 
     fn shutdown(&self) -> usize {
@@ -648,11 +791,12 @@ impl<E: Send + Sync + 'static> Core<E> {
         fence(Ordering::SeqCst);
         let mut closed = 0;
         self.table
-            .for_each(|user| closed += usize::from(user.lane.shut()));
+            .for_each(|user| closed += usize::from(self.shut(user)));
         closed
     }
 }
 
+mod absent;
 #[cfg(all(test, laneway_loom))]
 mod models;
 

@@ -28,6 +28,9 @@ impl State {
     pub(crate) const ONE_WAITING: u64 = 1 << LOW_SHIFT;
     /// The lane accepts no event and no connection any more.
     pub(crate) const CLOSED: u64 = 1;
+    /// One of those in `live` is the archive, which keeps what is read and never reads. It is
+    /// counted from the lane's birth to its end.
+    pub(crate) const ARCHIVED: u64 = 2;
     /// A lane ends here; above it is room for every publisher that is on its way.
     pub(crate) const LAST_NUMBER: u64 = (1 << 44) - (1 << 20);
 
@@ -49,6 +52,43 @@ impl State {
     pub(crate) const fn is_closed(self) -> bool {
         self.0 & Self::CLOSED != 0
     }
+    pub(crate) const fn is_archived(self) -> bool {
+        self.0 & Self::ARCHIVED != 0
+    }
+    /// Live connections, without the archive.
+    pub(crate) const fn connections(self) -> u8 {
+        self.live() - self.is_archived() as u8
+    }
+    /// With one connection less. With the last one the lane is closed and the archive goes too,
+    /// unless it is to `stay`.
+    pub(crate) const fn without_one(self, stay: bool) -> Self {
+        let next = self.0 - Self::ONE_LIVE;
+        if self.connections() > 1 || (stay && self.is_archived()) {
+            Self(next)
+        } else {
+            Self(next).without_archive()
+        }
+    }
+    /// Closed, and the archive counted out, if there is one. Nobody else is counted.
+    pub(crate) const fn without_archive(self) -> Self {
+        let archive = if self.is_archived() {
+            Self::ONE_LIVE + Self::ARCHIVED
+        } else {
+            0
+        };
+        Self((self.0 - archive) | Self::CLOSED)
+    }
+}
+
+/// What is to be done about an event that is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Whoever misses it is told.
+    Ordinary,
+    /// Whoever misses it is closed.
+    Critical,
+    /// Critical, and nobody was connected.
+    Unseen,
 }
 
 /// What became of the newest number of a position, and which cell has it.
@@ -59,11 +99,16 @@ impl Slot {
     const VOID: u64 = 1;
     const CRITICAL: u64 = 2;
     const ADDRESSED: u64 = 4;
+    const UNSEEN: u64 = 8;
 
-    pub(crate) const fn full(number: u64, cell: u8, critical: bool, addressed: bool) -> Self {
-        let critical = if critical { Self::CRITICAL } else { 0 };
+    pub(crate) const fn full(number: u64, cell: u8, kind: Kind, addressed: bool) -> Self {
+        let kind = match kind {
+            Kind::Ordinary => 0,
+            Kind::Critical => Self::CRITICAL,
+            Kind::Unseen => Self::CRITICAL + Self::UNSEEN,
+        };
         let addressed = if addressed { Self::ADDRESSED } else { 0 };
-        Self(pack(number, cell, 0, critical + addressed))
+        Self(pack(number, cell, 0, kind + addressed))
     }
     pub(crate) const fn void(number: u64, cell: u8) -> Self {
         Self(pack(number, cell, 0, Self::VOID))
@@ -86,6 +131,10 @@ impl Slot {
     /// The number is an event that nobody may miss and stay connected.
     pub(crate) const fn is_critical(self) -> bool {
         self.0 & Self::CRITICAL != 0
+    }
+    /// The number is a critical event that was accepted while nobody was connected.
+    pub(crate) const fn is_unseen(self) -> bool {
+        self.0 & Self::UNSEEN != 0
     }
 }
 
