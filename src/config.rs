@@ -122,7 +122,7 @@ impl Builder {
 
     /// As [`build`](Self::build), for events that own more memory than their type shows: `weigh`
     /// says how many bytes one takes. It is asked only if [`Retention::bytes`] is set, once for each
-    /// event, before it is published; if it panics, nothing is.
+    /// event, by its publisher, after the event is in place; a panic of it reaches the publisher.
     ///
     /// # Errors
     ///

@@ -153,6 +153,18 @@ impl<E: Send + Sync + 'static> Connection<E> {
         next
     }
 
+    #[cold]
+    fn visit_aside(&mut self, max: usize, f: &mut impl FnMut(u64, &E)) -> usize {
+        let mut events = 0;
+        while events < max
+            && let Some(delivered) = self.step_aside()
+        {
+            events += 1;
+            f(delivered.number, &delivered.event);
+        }
+        events
+    }
+
     /// Takes the registration in the lane back, if there is one.
     #[cold]
     fn unpark(&mut self) {
@@ -191,14 +203,10 @@ impl<E: Send + Sync + 'static> Connection<E> {
             events: 0,
             missed: 0,
         };
+        if self.aside != 0 {
+            visited.events = self.visit_aside(max, &mut f);
+        }
         while visited.events < max {
-            if self.aside != 0
-                && let Some(delivered) = self.step_aside()
-            {
-                visited.events += 1;
-                f(delivered.number, &delivered.event);
-                continue;
-            }
             match self.next_entry() {
                 Ok((number, entered)) => f(number, entered.get()),
                 Err(Step::Gap(missed)) => {
@@ -234,11 +242,23 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     ///
     /// [`TryRecvError::Empty`] now, or [`TryRecvError::Closed`] for good.
     pub fn try_recv(&mut self) -> Result<Received<E>, TryRecvError> {
-        if self.aside != 0
-            && let Some(delivered) = self.step_aside()
-        {
-            return Ok(Received::Event(delivered));
+        if self.aside != 0 {
+            return self.try_recv_aside();
         }
+        self.try_recv_live()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_recv_aside(&mut self) -> Result<Received<E>, TryRecvError> {
+        match self.step_aside() {
+            Some(delivered) => Ok(Received::Event(delivered)),
+            None => self.try_recv_live(),
+        }
+    }
+
+    #[inline]
+    fn try_recv_live(&mut self) -> Result<Received<E>, TryRecvError> {
         match self.next_entry() {
             Ok((number, entered)) => {
                 let event = entered.into_event();

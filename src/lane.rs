@@ -77,6 +77,14 @@ impl Terms {
         critical: true,
         ..Self::OVERWRITE
     };
+
+    fn kind(self) -> Kind {
+        if self.critical {
+            Kind::Critical
+        } else {
+            Kind::Ordinary
+        }
+    }
 }
 
 /// Why a lane did not take an event.
@@ -224,7 +232,11 @@ impl<E> Lane<E> {
             let Some((state, claim)) = claimed else {
                 continue;
             };
-            let mut connections = state.connections();
+            let (mut connections, mut kind) = (state.live(), terms.kind());
+            let kept = state.is_archived();
+            if kept {
+                (connections, kind) = state.of_archived(kind);
+            }
             if let Some(audience) = audience {
                 // Counted after the claim: who is open now was live at the claim.
                 connections = self.count_open(audience);
@@ -236,11 +248,7 @@ impl<E> Lane<E> {
             }
             let entry = Filling {
                 readers: state.live(),
-                kind: match terms.critical {
-                    false => Kind::Ordinary,
-                    true if state.connections() > 0 => Kind::Critical,
-                    true => Kind::Unseen,
-                },
+                kind,
                 audience,
             };
             let mut evicted = None;
@@ -253,7 +261,7 @@ impl<E> Lane<E> {
                 return Ok(Accepted {
                     number: self.public(state.seq()),
                     connections,
-                    kept: state.is_archived(),
+                    kept,
                 });
             }
             self.abandon(state.seq(), late);
@@ -693,11 +701,10 @@ impl<E> Lane<E> {
     fn depart(&self) -> State {
         let mut state = self.load();
         loop {
-            let ends = state.is_closed() || state.seq() >= State::LAST_NUMBER;
             let next = if broken("vacant-but-open") {
                 State(state.0 - State::ONE_LIVE)
             } else {
-                state.without_one(!ends)
+                state.without_one()
             };
             match self
                 .state

@@ -402,6 +402,12 @@ impl<E: Send + Sync + 'static> Core<E> {
     ) -> Result<Accepted, PublishError<E>> {
         let mut event = Some(event);
         self.append(user, cache, target, &mut event, terms)
+            .or_else(|refusal| match refusal {
+                Refusal::Vacant if terms.critical => {
+                    self.append_absent(user, target, &mut event, terms)
+                }
+                refusal => Err(refusal),
+            })
             .map_err(|refusal| self.refuse(refusal, event))
     }
 
@@ -427,50 +433,15 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
         let guard = pin();
         let found = self.table.get(self.hash(user), user, &guard);
-        let Some(found) = found else {
-            return self.append_absent(user, target, event, terms);
-        };
+        let found = found.ok_or(Refusal::Vacant)?;
         if let Some(cache) = cache {
             cache.keep(found, &guard);
         }
-        let done = self.append_to(&found, target, event, terms);
-        if done == Err(Refusal::Vacant) {
-            return self.append_absent(user, target, event, terms);
-        }
-        done
+        self.append_to(&found, target, event, terms)
     }
 
     #[inline]
     fn append_to(
-        self: &Arc<Self>,
-        user: &User<E>,
-        target: Target<'_>,
-        event: &mut Option<E>,
-        terms: Terms,
-    ) -> Result<Accepted, Refusal> {
-        if let Some(weigh) = self.absence.weigh {
-            return self.append_weighed(user, target, event, terms, weigh);
-        }
-        self.append_unweighed(user, target, event, terms)
-    }
-
-    #[cold]
-    fn append_weighed(
-        self: &Arc<Self>,
-        user: &User<E>,
-        target: Target<'_>,
-        event: &mut Option<E>,
-        terms: Terms,
-        weigh: fn(&E) -> usize,
-    ) -> Result<Accepted, Refusal> {
-        let bytes = event.as_ref().map_or(0, weigh);
-        let accepted = self.append_unweighed(user, target, event, terms)?;
-        user.lane.weigh(accepted.number, bytes);
-        Ok(accepted)
-    }
-
-    #[inline]
-    fn append_unweighed(
         self: &Arc<Self>,
         user: &User<E>,
         target: Target<'_>,
@@ -492,8 +463,10 @@ impl<E: Send + Sync + 'static> Core<E> {
                 .accepted_offline
                 .fetch_sub(late, Ordering::Relaxed);
         }
-        if done == Err(Refusal::Exhausted) {
-            self.exhaust(user);
+        match done {
+            Ok(accepted) if accepted.kept => self.weigh(user, accepted.number),
+            Err(Refusal::Exhausted) => self.exhaust(user),
+            _ => {}
         }
         done
     }
@@ -598,26 +571,29 @@ impl<E: Send + Sync + 'static> Core<E> {
             match joined {
                 Ok(cursor) => {
                     let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
-                    let (session, mut change, online) = if lasting {
-                        let turn = user.session.return_to();
-                        (turn.session, turn.number, turn.is_edge)
-                    } else {
-                        let change = user.session.connect();
-                        (user.session.number(), change, first.is_some())
-                    };
+                    let turn = lasting.then(|| user.session.return_to());
+                    let mut change = 0;
+                    if !lasting {
+                        change = user.session.connect();
+                    }
                     let member = Member::new(ConnectionId(number), options.thread, cursor);
                     let member = Arc::new(member);
                     user.lane.list(&member);
                     if broken("number-after-listing") {
                         change = user.session.disconnect();
                     }
-                    if online {
-                        self.tell(&user, session, 0, || Change::Online);
-                    }
-                    self.tell(&user, session, change, || Change::Connected {
+                    let connected = || Change::Connected {
                         connection: member.id,
                         thread: member.thread.as_deref().cloned(),
-                    });
+                    };
+                    if let Some(turn) = turn {
+                        self.returned(&user, &turn, connected);
+                    } else {
+                        if first.is_some() {
+                            self.tell(&user, 0, || Change::Online);
+                        }
+                        self.tell(&user, change, connected);
+                    }
                     // A shutdown that walked past before this entry was in the table has set the
                     // flag before; the fences order flag and table on both sides.
                     fence(Ordering::SeqCst);
@@ -715,44 +691,33 @@ impl<E: Send + Sync + 'static> Core<E> {
         if reason == CloseReason::Overrun {
             self.counters.overruns.fetch_add(1, Ordering::Relaxed);
         }
-        let change = || Change::Disconnected {
+        if user.lane.archive().is_some() {
+            self.left(user, member, reason, departure);
+            return true;
+        }
+        self.tell(user, user.session.disconnect(), || Change::Disconnected {
             connection: member.id,
             reason,
-        };
-        let lasting = user.lane.archive().is_some();
-        let session = &user.session;
-        if lasting {
-            let turn = session.go_from();
-            self.tell(user, turn.session, turn.number, change);
-            if turn.is_edge {
-                self.tell(user, turn.session, turn.number + 1, || Change::Offline);
-            }
-        } else {
-            self.tell(user, session.number(), session.disconnect(), change);
-        }
-        match departure {
-            Departure::Last { accepted } => {
-                self.counters
-                    .accepted_offline
-                    .fetch_add(accepted, Ordering::Relaxed);
-                if lasting {
-                    self.users.fetch_sub(1, Ordering::AcqRel);
-                } else {
-                    self.tell(user, session.number(), session.end(), || Change::Offline);
-                }
-                self.forget(user);
-            }
-            Departure::Deserted => self.desert(user),
-            Departure::Before | Departure::OneOfSeveral => {}
+        });
+        if let Departure::Last { accepted } = departure {
+            self.counters
+                .accepted_offline
+                .fetch_add(accepted, Ordering::Relaxed);
+            self.tell(user, user.session.end(), || Change::Offline);
+            self.forget(user);
         }
         true
     }
 
-    /// Tells the subscriber, if there is one.
-    fn tell(&self, user: &User<E>, session: u64, number: u64, change: impl FnOnce() -> Change) {
-        if self.notices.is_empty() {
-            return;
+    /// Tells the subscriber, if there is one, of a change in a lane that sees one session.
+    fn tell(&self, user: &User<E>, number: u64, change: impl FnOnce() -> Change) {
+        if !self.notices.is_empty() {
+            self.tell_of(user, user.session.number(), number, change);
         }
+    }
+
+    /// Tells the subscriber, if there is one.
+    fn tell_of(&self, user: &User<E>, session: u64, number: u64, change: impl FnOnce() -> Change) {
         let guard = pin();
         let view = self.notices.load(&guard);
         let View::Node(subscriber) = view else {

@@ -241,15 +241,20 @@ impl<E> Lane<E> {
         }
     }
 
-    /// Weighs an event that was accepted under a public number, and drops the oldest while all that
+    /// Weighs the event that was accepted under a public number, and drops the oldest while all that
     /// are kept weigh too much.
-    #[cold]
-    pub(crate) fn weigh(&self, public: u64, bytes: usize) {
+    pub(crate) fn weigh(&self, public: u64, weigh: fn(&E) -> usize) {
         let Some(archive) = self.archive() else {
             return;
         };
         let Some(meter) = &archive.meter else { return };
         let number = self.internal(public);
+        // Gone already: it is not kept.
+        let Ok(entered) = self.ring.revisit(number, &[]) else {
+            return;
+        };
+        let bytes = weigh(entered.get());
+        drop(entered);
         meter.add(number, bytes);
         while meter.is_over() {
             let floor = archive.floor.load(Ordering::Acquire);

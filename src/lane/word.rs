@@ -59,36 +59,51 @@ impl State {
     pub(crate) const fn connections(self) -> u8 {
         self.live() - self.is_archived() as u8
     }
-    /// With one connection less. With the last one the lane is closed and the archive goes too,
-    /// unless it is to `stay`.
-    pub(crate) const fn without_one(self, stay: bool) -> Self {
-        let next = self.0 - Self::ONE_LIVE;
-        if self.connections() > 1 || (stay && self.is_archived()) {
-            Self(next)
-        } else {
-            Self(next).without_archive()
+    /// The connections of a lane with an archive, and what an event of this kind is there.
+    #[cold]
+    pub(crate) const fn of_archived(self, kind: Kind) -> (u8, Kind) {
+        match (self.connections(), kind) {
+            (0, Kind::Critical) => (0, Kind::Unseen),
+            (connections, kind) => (connections, kind),
         }
     }
-    /// Closed, and the archive counted out, if there is one. Nobody else is counted.
-    pub(crate) const fn without_archive(self) -> Self {
-        let archive = if self.is_archived() {
-            Self::ONE_LIVE + Self::ARCHIVED
+    /// With one connection less; the last one closes the lane.
+    pub(crate) const fn without_one(self) -> Self {
+        let next = Self(self.0 - Self::ONE_LIVE);
+        if self.is_archived() {
+            next.deserted()
+        } else if next.live() == 0 {
+            Self(next.0 | Self::CLOSED)
         } else {
-            0
-        };
-        Self((self.0 - archive) | Self::CLOSED)
+            next
+        }
+    }
+    /// What becomes of a lane with an archive when a connection has left: the archive stays, unless
+    /// it is alone, and nobody can come or publish any more.
+    #[cold]
+    const fn deserted(self) -> Self {
+        if self.connections() == 0 && (self.is_closed() || self.seq() >= Self::LAST_NUMBER) {
+            self.without_archive()
+        } else {
+            self
+        }
+    }
+    /// Closed, and the archive, which is alone, counted out.
+    pub(crate) const fn without_archive(self) -> Self {
+        Self((self.0 - Self::ONE_LIVE - Self::ARCHIVED) | Self::CLOSED)
     }
 }
 
-/// What is to be done about an event that is not read.
+/// What is to be done about an event that is not read, as the bits of a slot's flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Kind {
     /// Whoever misses it is told.
-    Ordinary,
+    Ordinary = 0,
     /// Whoever misses it is closed.
-    Critical,
+    Critical = 2,
     /// Critical, and nobody was connected.
-    Unseen,
+    Unseen = 2 + 8,
 }
 
 /// What became of the newest number of a position, and which cell has it.
@@ -97,18 +112,13 @@ pub(crate) struct Slot(pub(crate) u64);
 
 impl Slot {
     const VOID: u64 = 1;
-    const CRITICAL: u64 = 2;
+    const CRITICAL: u64 = Kind::Critical as u64;
     const ADDRESSED: u64 = 4;
     const UNSEEN: u64 = 8;
 
     pub(crate) const fn full(number: u64, cell: u8, kind: Kind, addressed: bool) -> Self {
-        let kind = match kind {
-            Kind::Ordinary => 0,
-            Kind::Critical => Self::CRITICAL,
-            Kind::Unseen => Self::CRITICAL + Self::UNSEEN,
-        };
         let addressed = if addressed { Self::ADDRESSED } else { 0 };
-        Self(pack(number, cell, 0, kind + addressed))
+        Self(pack(number, cell, 0, kind as u64 + addressed))
     }
     pub(crate) const fn void(number: u64, cell: u8) -> Self {
         Self(pack(number, cell, 0, Self::VOID))

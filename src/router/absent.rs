@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::{Core, Target, User};
-use crate::error::ConnectError;
+use crate::error::{CloseReason, ConnectError};
 use crate::id::{ConnectionId, UserId};
-use crate::lane::{Accepted, JoinError, Refusal, Terms};
+use crate::lane::member::Member;
+use crate::lane::{Accepted, Departure, JoinError, Refusal, Terms};
+use crate::lifecycle::{Change, Turn};
 use crate::retention::{BITS_40, BITS_48, Position, Retention};
 use crate::sync::{Ordering, fence, pin};
 
@@ -48,8 +50,55 @@ impl<E: Send + Sync + 'static> Core<E> {
         before < isize::try_from(limit).unwrap_or(isize::MAX)
     }
 
+    /// Tells of a connection to a lane that outlives its connections.
+    #[cold]
+    pub(super) fn returned(&self, user: &User<E>, turn: &Turn, change: impl FnOnce() -> Change) {
+        if turn.is_edge {
+            self.tell_of(user, turn.session, 0, || Change::Online);
+        }
+        self.tell_of(user, turn.session, turn.number, change);
+    }
+
+    /// Tells and counts a connection that has left such a lane.
+    #[cold]
+    pub(super) fn left(
+        &self,
+        user: &Arc<User<E>>,
+        member: &Member,
+        reason: CloseReason,
+        departure: Departure,
+    ) {
+        let turn = user.session.go_from();
+        self.tell_of(user, turn.session, turn.number, || Change::Disconnected {
+            connection: member.id,
+            reason,
+        });
+        if turn.is_edge {
+            self.tell_of(user, turn.session, turn.number + 1, || Change::Offline);
+        }
+        match departure {
+            Departure::Last { accepted } => {
+                self.counters
+                    .accepted_offline
+                    .fetch_add(accepted, Ordering::Relaxed);
+                self.users.fetch_sub(1, Ordering::AcqRel);
+                self.forget(user);
+            }
+            Departure::Deserted => self.desert(user),
+            Departure::Before | Departure::OneOfSeveral => {}
+        }
+    }
+
+    /// Weighs an event that was accepted and is kept.
+    #[cold]
+    pub(super) fn weigh(&self, user: &User<E>, number: u64) {
+        if let Some(weigh) = self.absence.weigh {
+            user.lane.weigh(number, weigh);
+        }
+    }
+
     /// A user's last connection has left a lane that stays.
-    pub(super) fn desert(&self, user: &Arc<User<E>>) {
+    fn desert(&self, user: &Arc<User<E>>) {
         self.users.fetch_sub(1, Ordering::AcqRel);
         if !self.count_absent() {
             self.expire(user);
