@@ -740,6 +740,7 @@ impl<E> Lane<E> {
     }
 
     /// Empties a lane in which nobody is counted any more, and takes its figures.
+    #[inline]
     fn end(&self, seq: u64) -> u64 {
         self.vacate(seq);
         let voided = self.voided.swap(RETIRED, Ordering::AcqRel);
