@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::ConfigError;
+use crate::retention::Retention;
 use crate::router::Router;
 
 /// What happens when a user opens one connection too many.
@@ -26,6 +27,7 @@ pub struct Builder {
     pub(crate) shards: usize,
     pub(crate) max_users: usize,
     pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) retention: Option<Retention>,
 }
 
 impl Default for Builder {
@@ -37,7 +39,30 @@ impl Default for Builder {
             shards: 65_536,
             max_users: usize::MAX,
             idle_timeout: None,
+            retention: None,
         }
+    }
+}
+
+/// Connections that a lane with retention can have: while a replay reads an event, it counts there
+/// as one more, and the two together are counted in eight bits.
+const MAX_CONNECTIONS_WITH_RETENTION: usize = 127;
+
+impl Retention {
+    fn validate(&self, connections: usize) -> Result<(), ConfigError> {
+        if !(1..=65_536).contains(&self.events) {
+            return Err(ConfigError::RetainedEvents(self.events));
+        }
+        if self.bytes == Some(0) {
+            return Err(ConfigError::RetainedBytes);
+        }
+        if self.age.is_some_and(|age| age.as_millis() == 0) {
+            return Err(ConfigError::RetainedAge);
+        }
+        if connections > MAX_CONNECTIONS_WITH_RETENTION {
+            return Err(ConfigError::ConnectionsWithRetention(connections));
+        }
+        Ok(())
     }
 }
 
@@ -51,7 +76,7 @@ impl Builder {
         self.lane_capacity = events;
         self
     }
-    /// Live connections of one user: from 1 to 255. Default 10.
+    /// Live connections of one user: from 1 to 255, to 127 with retention. Default 10.
     pub fn max_connections_per_user(mut self, connections: usize) -> Self {
         self.max_connections_per_user = connections;
         self
@@ -79,12 +104,33 @@ impl Builder {
         self
     }
 
+    /// Keeps events that have been read, for connections that come back. Default: off, and then
+    /// an event is gone with its last reader.
+    pub fn retention(mut self, retention: Option<Retention>) -> Self {
+        self.retention = retention;
+        self
+    }
+
     /// Builds the router.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] names the setting that is out of its bounds.
     pub fn build<E: Send + Sync + 'static>(self) -> Result<Router<E>, ConfigError> {
+        self.build_weighing(|_| size_of::<E>())
+    }
+
+    /// As [`build`](Self::build), for events that own more memory than their type shows: `weigh`
+    /// says how many bytes one takes. It is asked only if [`Retention::bytes`] is set, once for each
+    /// event, by its publisher, after the event is in place; a panic of it reaches the publisher.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn build_weighing<E: Send + Sync + 'static>(
+        self,
+        weigh: fn(&E) -> usize,
+    ) -> Result<Router<E>, ConfigError> {
         if !is_lane_capacity(self.lane_capacity) {
             return Err(ConfigError::LaneCapacity(self.lane_capacity));
         }
@@ -102,6 +148,9 @@ impl Builder {
         if self.idle_timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Err(ConfigError::IdleTimeout);
         }
-        Ok(Router::with_config(self))
+        if let Some(retention) = &self.retention {
+            retention.validate(self.max_connections_per_user)?;
+        }
+        Ok(Router::with_config(self, weigh))
     }
 }

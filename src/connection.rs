@@ -12,9 +12,13 @@ use crate::error::{CloseReason, Closed, RecvTimeoutError, TryRecvError};
 use crate::id::{ConnectionId, ThreadId, UserId};
 use crate::lane::member::Member;
 use crate::lane::{Entered, Reader, Step};
+use crate::retention::Origin;
 use crate::router::{Core, User};
 use crate::stats::ConnectionStats;
 use crate::sync::Ordering;
+
+mod replay;
+use replay::Replayed;
 
 /// What a connection receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +41,8 @@ pub struct Delivered<E> {
     pub number: u64,
     /// The event: moved out for the last reader, cloned for the others.
     pub event: E,
+    /// Whether it comes live, or was asked for.
+    pub origin: Origin,
 }
 
 /// One live connection of one user. Dropping it disconnects.
@@ -47,10 +53,17 @@ pub struct Connection<E: Send + Sync + 'static> {
     user: Arc<User<E>>,
     member: Arc<Member>,
     reader: Reader,
-    /// A registration in the lane that is to be taken back.
-    parked: bool,
+    /// What is to be done before the next look at the lane: a set of the bits below. One word, so
+    /// that a receive looks once.
+    aside: u8,
+    replay: Option<Box<Replayed<E>>>,
     blocking: Option<Box<(OsThreadId, Waker)>>,
 }
+
+/// A registration in the lane is to be taken back.
+const PARKED: u8 = 1;
+/// There are events from before the connection's time.
+const REPLAY: u8 = 2;
 
 /// Wakes a thread that sleeps in `recv`.
 struct Unpark(Thread);
@@ -73,7 +86,8 @@ impl<E: Send + Sync + 'static> Connection<E> {
             user,
             member,
             reader: Reader::new(cursor),
-            parked: false,
+            aside: 0,
+            replay: None,
             blocking: None,
         }
     }
@@ -106,7 +120,10 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// Where its numbers went. Wait-free.
     #[must_use]
     pub fn stats(&self) -> ConnectionStats {
-        self.user.lane.stats(&self.member, &self.reader)
+        ConnectionStats {
+            replayed: self.replay.as_ref().map_or(0, |replay| replay.received),
+            ..self.user.lane.stats(&self.member, &self.reader)
+        }
     }
     /// Counts as activity at the next sweep. Wait-free.
     pub fn touch(&self) {
@@ -118,20 +135,43 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// The next event's number and the event, held in place.
     #[inline]
     fn next_entry(&mut self) -> Result<(u64, Entered<'_, E>), Step> {
-        if self.parked {
-            self.unpark();
-        }
         match self.user.lane.read(&self.member, &mut self.reader) {
             Ok(entered) => Ok(entered),
             Err(step) => Err(Self::tidy(&self.core, &self.user, &self.member, step)),
         }
     }
 
-    /// Takes the registration in the lane back.
+    /// Does what is to be done before the next look at the lane. Gives an event from before the
+    /// connection's time, if there is one.
+    #[cold]
+    fn step_aside(&mut self) -> Option<Delivered<E>> {
+        self.unpark();
+        let next = self.next_replayed();
+        if next.is_none() {
+            self.aside = 0;
+        }
+        next
+    }
+
+    #[cold]
+    fn visit_aside(&mut self, max: usize, f: &mut impl FnMut(u64, &E)) -> usize {
+        let mut events = 0;
+        while events < max
+            && let Some(delivered) = self.step_aside()
+        {
+            events += 1;
+            f(delivered.number, &delivered.event);
+        }
+        events
+    }
+
+    /// Takes the registration in the lane back, if there is one.
     #[cold]
     fn unpark(&mut self) {
-        self.parked = false;
-        self.user.lane.unpark(&self.member);
+        if self.aside & PARKED != 0 {
+            self.aside &= !PARKED;
+            self.user.lane.unpark(&self.member);
+        }
     }
 
     /// Counts and closes what a step that read nothing asks for.
@@ -163,6 +203,9 @@ impl<E: Send + Sync + 'static> Connection<E> {
             events: 0,
             missed: 0,
         };
+        if self.aside != 0 {
+            visited.events = self.visit_aside(max, &mut f);
+        }
         while visited.events < max {
             match self.next_entry() {
                 Ok((number, entered)) => f(number, entered.get()),
@@ -199,10 +242,32 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     ///
     /// [`TryRecvError::Empty`] now, or [`TryRecvError::Closed`] for good.
     pub fn try_recv(&mut self) -> Result<Received<E>, TryRecvError> {
+        if self.aside != 0 {
+            return self.try_recv_aside();
+        }
+        self.try_recv_live()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_recv_aside(&mut self) -> Result<Received<E>, TryRecvError> {
+        match self.step_aside() {
+            Some(delivered) => Ok(Received::Event(delivered)),
+            None => self.try_recv_live(),
+        }
+    }
+
+    #[inline]
+    fn try_recv_live(&mut self) -> Result<Received<E>, TryRecvError> {
         match self.next_entry() {
             Ok((number, entered)) => {
                 let event = entered.into_event();
-                Ok(Received::Event(Delivered { number, event }))
+                let origin = Origin::Live;
+                Ok(Received::Event(Delivered {
+                    number,
+                    event,
+                    origin,
+                }))
             }
             Err(Step::Gap(missed)) => Ok(Received::Gap { missed }),
             Err(Step::Closed(reason)) => Err(TryRecvError::Closed(Closed { reason })),
@@ -272,8 +337,9 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     }
 
     fn park(&mut self, waker: &Waker) -> bool {
-        self.parked = self.user.lane.park(&self.member, self.reader.cursor, waker);
-        self.parked
+        let parked = self.user.lane.park(&self.member, self.reader.cursor, waker);
+        self.aside |= if parked { PARKED } else { 0 };
+        parked
     }
 
     /// Polls for the next event or gap; any async runtime's waker will do. Lock-free.
@@ -316,9 +382,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
 
 impl<E: Send + Sync + 'static> Drop for Connection<E> {
     fn drop(&mut self) {
-        if self.parked {
-            self.unpark();
-        }
+        self.unpark();
         self.core
             .close(&self.user, &self.member, CloseReason::Dropped);
         self.user.lane.count_out(&self.member, self.reader.cursor);
@@ -351,8 +415,6 @@ impl<E: Clone + Send + Sync + 'static> Future for Next<'_, E> {
 impl<E: Send + Sync + 'static> Drop for Next<'_, E> {
     fn drop(&mut self) {
         // A cancelled wait takes its registration back, so publishers stop looking for it.
-        if self.connection.parked {
-            self.connection.unpark();
-        }
+        self.connection.unpark();
     }
 }

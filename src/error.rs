@@ -236,6 +236,53 @@ impl fmt::Display for ConnectError {
 }
 impl Error for ConnectError {}
 
+/// Why a connection was not resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResumeError {
+    /// The position was not given to a connection of this user, or was altered. Whose it is, is not
+    /// said.
+    Foreign,
+    /// There can be no connection now.
+    Connect(ConnectError),
+}
+
+impl fmt::Display for ResumeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign => f.write_str("the position is none of this user's"),
+            Self::Connect(error) => error.fmt(f),
+        }
+    }
+}
+impl Error for ResumeError {}
+
+impl From<ConnectError> for ResumeError {
+    fn from(error: ConnectError) -> Self {
+        Self::Connect(error)
+    }
+}
+
+/// Why a text or some bytes are no position. Says nothing of the text itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidPosition {
+    /// It is longer or shorter than positions are.
+    Length,
+    /// It has a character that is not in the alphabet of positions.
+    Character,
+}
+
+impl fmt::Display for InvalidPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Length => "a position has 52 characters or 39 bytes",
+            Self::Character => "a position has letters, digits, '-' and '_' only",
+        })
+    }
+}
+impl Error for InvalidPosition {}
+
 /// A setting that a router cannot be built with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -250,6 +297,14 @@ pub enum ConfigError {
     MaxUsers,
     /// `idle_timeout` is zero.
     IdleTimeout,
+    /// `Retention::events` is not from 1 to 65 536.
+    RetainedEvents(usize),
+    /// `Retention::bytes` is 0.
+    RetainedBytes,
+    /// `Retention::age` is less than a millisecond.
+    RetainedAge,
+    /// `max_connections_per_user` is more than 127, and there is retention.
+    ConnectionsWithRetention(usize),
 }
 
 impl fmt::Display for ConfigError {
@@ -272,6 +327,15 @@ impl fmt::Display for ConfigError {
             }
             Self::MaxUsers => f.write_str("max_users must be at least 1"),
             Self::IdleTimeout => f.write_str("idle_timeout must be more than zero"),
+            Self::RetainedEvents(n) => {
+                write!(f, "retained events must be from 1 to 65536, not {n}")
+            }
+            Self::RetainedBytes => f.write_str("retained bytes must be at least 1"),
+            Self::RetainedAge => f.write_str("the age of retained events must be at least 1 ms"),
+            Self::ConnectionsWithRetention(n) => write!(
+                f,
+                "max_connections_per_user must be from 1 to 127 with retention, not {n}"
+            ),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! its exact audience and whether anybody sleeps in one step, and a connect takes its first number
 //! and is counted in one step. The lane knows nothing of users.
 
+pub(crate) mod archive;
 pub(crate) mod member;
 mod ring;
 mod segments;
@@ -25,10 +26,11 @@ use crate::id::ConnectionId;
 use crate::stats::ConnectionStats;
 use crate::sync::{AtomicU64, Ordering, SPINS, broken, pause, pin};
 use crate::table::storage::{Link, Owned, View};
+use archive::Archive;
 use member::Member;
 pub(crate) use ring::Entered;
 use ring::{Claim, Filling, Found, Ring};
-use word::State;
+use word::{Kind, State};
 
 /// Numbers one `publish` may lose to others before it hands its event back.
 const ATTEMPTS: usize = 16;
@@ -40,6 +42,8 @@ type Members = SmallVec<[Arc<Member>; 2]>;
 pub(crate) struct Accepted {
     pub(crate) number: u64,
     pub(crate) connections: u8,
+    /// The lane keeps it for connections that come back.
+    pub(crate) kept: bool,
 }
 
 /// The connections that an event is for, if not for all of its user's.
@@ -73,6 +77,14 @@ impl Terms {
         critical: true,
         ..Self::OVERWRITE
     };
+
+    fn kind(self) -> Kind {
+        if self.critical {
+            Kind::Critical
+        } else {
+            Kind::Ordinary
+        }
+    }
 }
 
 /// Why a lane did not take an event.
@@ -90,6 +102,8 @@ pub(crate) enum Refusal {
 pub(crate) enum JoinError {
     Closed,
     Limit,
+    /// Nobody is connected, and the caller did not say that it may be the first.
+    Deserted,
 }
 
 /// What closing a connection did.
@@ -98,6 +112,8 @@ pub(crate) enum Departure {
     /// Somebody else had closed it.
     Before,
     OneOfSeveral,
+    /// The lane keeps its events for those who come back.
+    Deserted,
     /// The lane is closed and empty now. It had accepted so many events, less those that are
     /// given up late.
     Last {
@@ -141,6 +157,8 @@ impl Reader {
 // same threads write, and away from what readers only read.
 #[repr(C)]
 pub(crate) struct Lane<E> {
+    /// Of a lane that keeps what is read.
+    archive: Option<Box<Archive>>,
     /// One, or several.
     members: Link<Member, Members>,
     /// Connections that have joined, or are about to, and are not listed yet.
@@ -160,12 +178,24 @@ impl<E> Lane<E> {
     pub(crate) fn new(capacity: usize) -> (Self, u64) {
         let first = capacity as u64;
         let lane = Self {
+            archive: None,
             state: AtomicU64::new(State::new(first).0 + State::ONE_LIVE),
             ring: Ring::new(capacity),
             members: Link::empty(),
             joining: AtomicU64::new(1),
             voided: AtomicU64::new(0),
         };
+        (lane, first)
+    }
+
+    /// A lane that keeps what is read, with its archive counted, and its first connection if it is
+    /// born for one.
+    pub(crate) fn retained(capacity: usize, archive: Archive, connected: bool) -> (Self, u64) {
+        let (mut lane, first) = Self::new(capacity);
+        lane.archive = Some(Box::new(archive));
+        let live = State::ONE_LIVE * (1 + u64::from(connected)) + State::ARCHIVED;
+        lane.state = AtomicU64::new(State::new(first).0 + live);
+        lane.joining = AtomicU64::new(connected.into());
         (lane, first)
     }
 
@@ -202,7 +232,11 @@ impl<E> Lane<E> {
             let Some((state, claim)) = claimed else {
                 continue;
             };
-            let mut connections = state.live();
+            let (mut connections, mut kind) = (state.live(), terms.kind());
+            let kept = state.is_archived();
+            if kept {
+                (connections, kind) = state.of_archived(kind);
+            }
             if let Some(audience) = audience {
                 // Counted after the claim: who is open now was live at the claim.
                 connections = self.count_open(audience);
@@ -214,7 +248,7 @@ impl<E> Lane<E> {
             }
             let entry = Filling {
                 readers: state.live(),
-                critical: terms.critical,
+                kind,
                 audience,
             };
             let mut evicted = None;
@@ -227,6 +261,7 @@ impl<E> Lane<E> {
                 return Ok(Accepted {
                     number: self.public(state.seq()),
                     connections,
+                    kept,
                 });
             }
             self.abandon(state.seq(), late);
@@ -518,6 +553,7 @@ impl<E> Lane<E> {
             stepped_over: reader.stepped_over,
             missed: member.missed.load(Ordering::Relaxed),
             unread: end.saturating_sub(reader.cursor),
+            replayed: 0,
         }
     }
 
@@ -571,26 +607,36 @@ impl<E> Lane<E> {
     /// Counts one more connection, which is then to be listed. Gives the number of the first event
     /// it will get.
     pub(crate) fn join(&self, limit: u8) -> Result<u64, JoinError> {
+        self.join_as(limit, true).map(|(number, _)| number)
+    }
+
+    /// As `join`, but nobody becomes the only connection of a lane unless `as_first`. Tells whether
+    /// this one did.
+    pub(crate) fn join_as(&self, limit: u8, as_first: bool) -> Result<(u64, bool), JoinError> {
         self.joining.fetch_add(1, Ordering::AcqRel);
-        let joined = self.count_in(limit);
+        let joined = self.count_in(limit, as_first);
         if joined.is_err() {
             self.joining.fetch_sub(1, Ordering::AcqRel);
         }
         joined
     }
 
-    fn count_in(&self, limit: u8) -> Result<u64, JoinError> {
+    fn count_in(&self, limit: u8, as_first: bool) -> Result<(u64, bool), JoinError> {
         let mut state = self.load();
         loop {
             if state.is_closed() && !broken("join-closed") {
                 return Err(JoinError::Closed);
             }
-            if state.live() >= limit {
+            if state.connections() >= limit {
                 return Err(JoinError::Limit);
+            }
+            let first = state.connections() == 0;
+            if first && !as_first {
+                return Err(JoinError::Deserted);
             }
             if broken("join-in-two-steps") {
                 self.state.fetch_add(State::ONE_LIVE, Ordering::AcqRel);
-                return Ok(state.seq());
+                return Ok((state.seq(), first));
             }
             let next = state.0 + State::ONE_LIVE;
             match self
@@ -598,9 +644,9 @@ impl<E> Lane<E> {
                 .compare_exchange(state.0, next, Ordering::AcqRel, Ordering::Acquire)
             {
                 Ok(_) if broken("join-then-look") => {
-                    return Ok(self.load().seq());
+                    return Ok((self.load().seq(), first));
                 }
-                Ok(_) => return Ok(state.seq()),
+                Ok(_) => return Ok((state.seq(), first)),
                 Err(now) => state = State(now),
             }
         }
@@ -650,22 +696,21 @@ impl<E> Lane<E> {
         }
     }
 
-    /// Takes one connection off the live count; the last one closes the lane in the same step.
-    fn depart(&self) -> (u64, bool) {
+    /// Takes one connection off the live count; the last one closes the lane in the same step,
+    /// unless the lane keeps its events and can have more. Gives what the step left.
+    fn depart(&self) -> State {
         let mut state = self.load();
         loop {
-            let last = state.live() == 1;
-            let closed = if last && !broken("vacant-but-open") {
-                State::CLOSED
+            let next = if broken("vacant-but-open") {
+                State(state.0 - State::ONE_LIVE)
             } else {
-                0
+                state.without_one()
             };
-            let next = (state.0 - State::ONE_LIVE) | closed;
             match self
                 .state
-                .compare_exchange(state.0, next, Ordering::AcqRel, Ordering::Acquire)
+                .compare_exchange(state.0, next.0, Ordering::AcqRel, Ordering::Acquire)
             {
-                Ok(_) => return (state.seq(), last),
+                Ok(_) => return next,
                 Err(now) => state = State(now),
             }
         }
@@ -676,19 +721,30 @@ impl<E> Lane<E> {
         if !member.mark(reason) {
             return Departure::Before;
         }
-        let (seq, last) = self.depart();
-        member.set_left_at(seq);
+        let left = self.depart();
+        member.set_left_at(left.seq());
         if !broken("close-without-wake") {
             member.wake.wake();
         }
-        if last {
-            self.vacate(seq);
-            let voided = self.voided.swap(RETIRED, Ordering::AcqRel);
-            let accepted = self.public(seq) - voided;
-            return Departure::Last { accepted };
+        if left.live() == 0 {
+            return Departure::Last {
+                accepted: self.end(left.seq()),
+            };
         }
         self.relist(|members| members.retain(|m| m.id != member.id));
-        Departure::OneOfSeveral
+        if left.connections() == 0 {
+            Departure::Deserted
+        } else {
+            Departure::OneOfSeveral
+        }
+    }
+
+    /// Empties a lane in which nobody is counted any more, and takes its figures.
+    #[inline]
+    fn end(&self, seq: u64) -> u64 {
+        self.vacate(seq);
+        let voided = self.voided.swap(RETIRED, Ordering::AcqRel);
+        self.public(seq) - voided
     }
 
     /// Counts a closed connection, which stands at `cursor`, out of what it has not read.
@@ -727,9 +783,10 @@ impl<E> Lane<E> {
         let state = self.load();
         writeln!(
             out,
-            "  seq {} live {} waiting {} closed {} voided {}",
+            "  seq {} live {} archived {} waiting {} closed {} voided {}",
             self.public(state.seq()),
-            state.live(),
+            state.connections(),
+            state.is_archived(),
             state.waiting(),
             state.is_closed(),
             self.voided.load(Ordering::Relaxed) & !RETIRED,
@@ -774,8 +831,14 @@ impl<E> Lane<E> {
         self.load().is_closed()
     }
 
+    /// Live connections.
     pub(crate) fn live(&self) -> usize {
-        self.load().live().into()
+        self.load().connections().into()
+    }
+
+    /// Whether nobody is counted any more, not even an archive.
+    pub(crate) fn is_over(&self) -> bool {
+        self.load().live() == 0
     }
 
     /// Events accepted so far, unless the figures were taken over.

@@ -189,6 +189,7 @@ mod lane;
 mod lifecycle;
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 pub mod protocol;
+mod retention;
 mod router;
 mod scope;
 #[cfg(all(test, laneway_shuttle))]
@@ -201,11 +202,12 @@ mod wake;
 pub use config::{Builder, LimitPolicy};
 pub use connection::{Connection, Delivered, Next, Received, Visited};
 pub use error::{
-    BatchError, CloseReason, Closed, ConfigError, ConnectError, InvalidId, PublishError,
-    RecvTimeoutError, TryRecvError,
+    BatchError, CloseReason, Closed, ConfigError, ConnectError, InvalidId, InvalidPosition,
+    PublishError, RecvTimeoutError, ResumeError, TryRecvError,
 };
 pub use id::{ConnectionId, MAX_ID_BYTES, ThreadId, UserId};
 pub use lifecycle::{Change, Lifecycle, Notice};
+pub use retention::{Origin, Position, Recovered, Resumed, Retention};
 pub use router::Router;
 pub use scope::{Addressed, BatchDelivery, ConnectOptions, Delivery, SetDelivery, UserScope};
 pub use stats::{ConnectionInfo, ConnectionStats, Imbalance, RouterStats, conserved};

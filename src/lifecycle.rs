@@ -127,6 +127,14 @@ impl Subscriber {
     }
 }
 
+/// A change in a lane that outlives its connections.
+pub(crate) struct Turn {
+    pub(crate) session: u64,
+    pub(crate) number: u64,
+    /// The session begins before this change, or ends after it.
+    pub(crate) is_edge: bool,
+}
+
 /// The numbers of one session's changes.
 #[derive(Default)]
 pub(crate) struct Session {
@@ -161,6 +169,43 @@ impl Session {
 
     pub(crate) fn disconnect(&self) -> u64 {
         self.changes.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// As `connect`, in a lane that outlives its connections and sees several sessions. `changes` is
+    /// then `[session : 20 | connections : 12 | changes : 32]`, so that each step knows which session
+    /// it belongs to, and whether that begins or ends with it.
+    pub(crate) fn return_to(&self) -> Turn {
+        self.turn(|session, connections, changes| match connections {
+            0 => (session + 1, 1, 1),
+            _ => (session, connections + 1, changes + 1),
+        })
+    }
+
+    /// As `disconnect`, in a lane that outlives its connections.
+    pub(crate) fn go_from(&self) -> Turn {
+        self.turn(|session, connections, changes| (session, connections - 1, changes + 1))
+    }
+
+    fn turn(&self, step: impl Fn(u64, u64, u64) -> (u64, u64, u64)) -> Turn {
+        let mut word = self.changes.load(Ordering::Acquire);
+        loop {
+            let before = word >> 32 & 0xfff;
+            let (session, connections, changes) = step(word >> 44, before, word & 0xffff_ffff);
+            let next = session << 44 | connections << 32 | (changes & 0xffff_ffff);
+            match self
+                .changes
+                .compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => {
+                    return Turn {
+                        session: (self.number() << 20) + session - 1,
+                        number: changes,
+                        is_edge: before == 0 || connections == 0,
+                    };
+                }
+                Err(now) => word = now,
+            }
+        }
     }
 
     /// After the last connection has left: each one had two numbers.

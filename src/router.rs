@@ -11,6 +11,7 @@ use crate::config::{Builder, LimitPolicy, is_lane_capacity};
 use crate::connection::Connection;
 use crate::error::{CloseReason, ConnectError, PublishError};
 use crate::id::{ConnectionId, ThreadId, UserId};
+use crate::lane::archive::Archive;
 use crate::lane::member::Member;
 use crate::lane::{Accepted, Departure, JoinError, Lane, Refusal, Terms};
 use crate::lifecycle::{Change, Lifecycle, Notice, Session, Subscriber};
@@ -20,7 +21,7 @@ use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Guard, Ordering, broken, f
 use crate::table::storage::{LeafRef, Link, Owned, Settled, View};
 use crate::table::{Keyed, Table};
 
-/// A user who is online: the table's entry and the lane in one allocation.
+/// A user who is online, or whose lane is kept: the table's entry and the lane in one allocation.
 pub(crate) struct User<E> {
     pub(crate) id: UserId,
     hash: u64,
@@ -54,6 +55,8 @@ pub(crate) struct Counters {
     full: AtomicU64,
     closed: AtomicU64,
     pub(crate) unknown_connections: AtomicU64,
+    pub(crate) foreign_positions: AtomicU64,
+    pub(crate) stale_positions: AtomicU64,
 }
 
 /// The entry in which a scope first found its user, kept from its second publish on: a scope that
@@ -124,7 +127,46 @@ pub(crate) struct Core<E> {
     notices: Link<(), Subscriber>,
     closed: AtomicBool,
     routers: AtomicUsize,
+    absence: Absence<E>,
     pub(crate) counters: CachePadded<Counters>,
+}
+
+/// What a router with retention needs, beside its lanes.
+struct Absence<E> {
+    /// Lanes without connections; less by those who are just counting, so it may be below 0.
+    users: CachePadded<AtomicUsize>,
+    /// Lanes made so far.
+    lanes: AtomicU64,
+    /// Tells the positions of this router from those of others.
+    router: u64,
+    /// Keys of the hashes by which positions are bound to users.
+    keys: RandomState,
+    /// What an event weighs, if that is asked for.
+    weigh: Option<fn(&E) -> usize>,
+}
+
+impl<E> Absence<E> {
+    fn new(config: &Builder, weigh: fn(&E) -> usize) -> Self {
+        let keys = keys();
+        Self {
+            users: CachePadded::default(),
+            lanes: AtomicU64::new(0),
+            router: keys.hash_one(keys.hash_one(())),
+            keys: self::keys(),
+            weigh: config
+                .retention
+                .and_then(|retention| retention.bytes)
+                .map(|_| weigh),
+        }
+    }
+}
+
+/// Random, but for the models.
+fn keys() -> RandomState {
+    #[cfg(not(any(laneway_loom, laneway_shuttle)))]
+    return RandomState::new();
+    #[cfg(any(laneway_loom, laneway_shuttle))]
+    return RandomState::with_seeds(1, 2, 3, 4);
 }
 
 /// The routing engine. Cheap to clone; all clones are the same router.
@@ -146,16 +188,12 @@ impl<E: Send + Sync + 'static> Router<E> {
     /// A router with the default settings of [`Builder`].
     #[must_use]
     pub fn new() -> Self {
-        Self::with_config(Builder::default())
+        Self::with_config(Builder::default(), |_| size_of::<E>())
     }
 
-    pub(crate) fn with_config(config: Builder) -> Self {
-        #[cfg(not(any(laneway_loom, laneway_shuttle)))]
-        let hasher = RandomState::new();
-        #[cfg(any(laneway_loom, laneway_shuttle))]
-        let hasher = RandomState::with_seeds(1, 2, 3, 4);
+    pub(crate) fn with_config(config: Builder, weigh: fn(&E) -> usize) -> Self {
         let core = Core {
-            hasher,
+            hasher: keys(),
             table: Table::new(config.shards),
             users: CachePadded::new(AtomicUsize::new(0)),
             next_connection: CachePadded::new(AtomicU64::new(1)),
@@ -164,6 +202,7 @@ impl<E: Send + Sync + 'static> Router<E> {
             closed: AtomicBool::new(false),
             routers: AtomicUsize::new(1),
             counters: CachePadded::default(),
+            absence: Absence::new(&config, weigh),
             config,
         };
         Self {
@@ -209,11 +248,17 @@ impl<E: Send + Sync + 'static> Router<E> {
     /// `now` is the time since any fixed moment of the host's choice. A connection's time starts at
     /// the first sweep that sees it; reading, or [`Connection::touch`], is activity. A clock that
     /// jumps back closes nothing. Lock-free.
+    ///
+    /// With [`Retention`](crate::Retention) it also drops events that are too old, and ends the lanes
+    /// of users who have had no connection for longer than the grace.
     pub fn sweep(&self, now: Duration) -> usize {
         let timeout = self.core.config.idle_timeout;
         let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let mut closed = 0;
         self.core.table.for_each(|user| {
+            if let Some(retention) = &self.core.config.retention {
+                self.core.tend(user, retention, now_ms);
+            }
             user.lane.for_each(|member| {
                 let idle_ms = now_ms.saturating_sub(member.active_at(now_ms));
                 let reason = if user.lane.is_overrun(member) {
@@ -288,11 +333,14 @@ impl<E: Send + Sync + 'static> Router<E> {
             refused_full: counters.full.load(Ordering::Relaxed),
             refused_closed: counters.closed.load(Ordering::Relaxed),
             unknown_connections: counters.unknown_connections.load(Ordering::Relaxed),
+            foreign_positions: counters.foreign_positions.load(Ordering::Relaxed),
+            stale_positions: counters.stale_positions.load(Ordering::Relaxed),
             ..RouterStats::default()
         };
         self.core.table.for_each(|user| {
             let live = user.lane.live();
             stats.users += usize::from(live > 0);
+            stats.absent_users += usize::from(live == 0 && !user.lane.is_over());
             stats.connections += live;
             stats.accepted += user.lane.accepted();
         });
@@ -354,6 +402,12 @@ impl<E: Send + Sync + 'static> Core<E> {
     ) -> Result<Accepted, PublishError<E>> {
         let mut event = Some(event);
         self.append(user, cache, target, &mut event, terms)
+            .or_else(|refusal| match refusal {
+                Refusal::Vacant if terms.critical => {
+                    self.append_absent(user, target, &mut event, terms)
+                }
+                refusal => Err(refusal),
+            })
             .map_err(|refusal| self.refuse(refusal, event))
     }
 
@@ -409,8 +463,10 @@ impl<E: Send + Sync + 'static> Core<E> {
                 .accepted_offline
                 .fetch_sub(late, Ordering::Relaxed);
         }
-        if done == Err(Refusal::Exhausted) {
-            self.exhaust(user);
+        match done {
+            Ok(accepted) if accepted.kept => self.weigh(user, accepted.number),
+            Err(Refusal::Exhausted) => self.exhaust(user),
+            _ => {}
         }
         done
     }
@@ -425,6 +481,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             found.lane.for_each(|member| {
                 self.close(&found, member, CloseReason::Exhausted);
             });
+            self.expire(&found);
         }
     }
 
@@ -505,34 +562,49 @@ impl<E: Send + Sync + 'static> Core<E> {
             }
             let (user, first) = self.find_or_insert(id, capacity)?;
             user.session.begin(&self.sessions);
-            let joined = first.map_or_else(|| user.lane.join(limit as u8), Ok);
+            let lasting = user.lane.archive().is_some();
+            let joined = match first {
+                Some(cursor) => Ok(cursor),
+                None if lasting => self.rejoin(&user, limit as u8)?,
+                None => user.lane.join(limit as u8),
+            };
             match joined {
                 Ok(cursor) => {
                     let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
-                    let mut change = user.session.connect();
+                    let turn = lasting.then(|| user.session.return_to());
+                    let mut change = 0;
+                    if !lasting {
+                        change = user.session.connect();
+                    }
                     let member = Member::new(ConnectionId(number), options.thread, cursor);
                     let member = Arc::new(member);
                     user.lane.list(&member);
                     if broken("number-after-listing") {
                         change = user.session.disconnect();
                     }
-                    if first.is_some() {
-                        self.tell(&user, 0, || Change::Online);
-                    }
-                    self.tell(&user, change, || Change::Connected {
+                    let connected = || Change::Connected {
                         connection: member.id,
                         thread: member.thread.as_deref().cloned(),
-                    });
+                    };
+                    if let Some(turn) = turn {
+                        self.returned(&user, &turn, connected);
+                    } else {
+                        if first.is_some() {
+                            self.tell(&user, 0, || Change::Online);
+                        }
+                        self.tell(&user, change, connected);
+                    }
                     // A shutdown that walked past before this entry was in the table has set the
                     // flag before; the fences order flag and table on both sides.
                     fence(Ordering::SeqCst);
                     if self.closed.load(Ordering::Relaxed) && !broken("connect-without-looking") {
                         self.close(&user, &member, CloseReason::Shutdown);
+                        self.shut(&user);
                         return Err(ConnectError::Closed);
                     }
                     return Ok(Connection::new(Arc::clone(self), user, member, cursor));
                 }
-                Err(JoinError::Closed) => self.forget(&user),
+                Err(JoinError::Closed | JoinError::Deserted) => self.forget(&user),
                 Err(JoinError::Limit) => {
                     let evicts = match self.config.limit_policy {
                         LimitPolicy::Refuse => false,
@@ -575,13 +647,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.users.fetch_sub(1, Ordering::AcqRel);
             return Err(ConnectError::TooManyUsers { limit });
         }
-        let (lane, cursor) = Lane::new(capacity);
-        let user = Arc::new(User {
-            id: id.clone(),
-            hash,
-            lane,
-            session: Session::default(),
-        });
+        let (user, cursor) = self.make(id, hash, capacity, true);
         match self.table.insert(&user, &guard) {
             Ok(()) => Ok((user, Some(cursor))),
             Err(first) => {
@@ -589,6 +655,31 @@ impl<E: Send + Sync + 'static> Core<E> {
                 Ok((first, None))
             }
         }
+    }
+
+    fn make(
+        &self,
+        id: &UserId,
+        hash: u64,
+        capacity: usize,
+        connected: bool,
+    ) -> (Arc<User<E>>, u64) {
+        let (lane, cursor) = match &self.config.retention {
+            None => Lane::new(capacity),
+            Some(retention) => {
+                let capacity = capacity.max(retention.events.next_power_of_two());
+                let incarnation = self.absence.lanes.fetch_add(1, Ordering::Relaxed) + 1;
+                let archive = Archive::new(incarnation, capacity, retention.bytes);
+                Lane::retained(capacity, archive, connected)
+            }
+        };
+        let user = User {
+            id: id.clone(),
+            hash,
+            lane,
+            session: Session::default(),
+        };
+        (Arc::new(user), cursor)
     }
 
     /// Closes one connection; `false` if somebody else did before.
@@ -599,6 +690,10 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
         if reason == CloseReason::Overrun {
             self.counters.overruns.fetch_add(1, Ordering::Relaxed);
+        }
+        if user.lane.archive().is_some() {
+            self.left(user, member, reason, departure);
+            return true;
         }
         self.tell(user, user.session.disconnect(), || Change::Disconnected {
             connection: member.id,
@@ -614,11 +709,15 @@ impl<E: Send + Sync + 'static> Core<E> {
         true
     }
 
-    /// Tells the subscriber, if there is one.
+    /// Tells the subscriber, if there is one, of a change in a lane that sees one session.
     fn tell(&self, user: &User<E>, number: u64, change: impl FnOnce() -> Change) {
-        if self.notices.is_empty() {
-            return;
+        if !self.notices.is_empty() {
+            self.tell_of(user, user.session.number(), number, change);
         }
+    }
+
+    /// Tells the subscriber, if there is one.
+    fn tell_of(&self, user: &User<E>, session: u64, number: u64, change: impl FnOnce() -> Change) {
         let guard = pin();
         let view = self.notices.load(&guard);
         let View::Node(subscriber) = view else {
@@ -626,7 +725,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         };
         let heard = subscriber.tell(Notice {
             user: user.id.clone(),
-            session: user.session.number(),
+            session,
             number,
             change: change(),
         });
@@ -636,11 +735,20 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
     }
 
-    /// Takes a closed entry out of the table; whoever comes first counts it out.
+    /// Takes a closed entry out of the table. Whoever comes first counts it out, unless that was
+    /// done as its last connection left.
     fn forget(&self, user: &Arc<User<E>>) {
-        if user.lane.live() == 0 && self.table.remove(user, &pin()) {
+        let removed = user.lane.is_over() && self.table.remove(user, &pin());
+        if removed && user.lane.archive().is_none() {
             self.users.fetch_sub(1, Ordering::AcqRel);
         }
+    }
+
+    /// Nobody is to come any more, and an archive does not wait.
+    fn shut(&self, user: &Arc<User<E>>) -> bool {
+        let first = user.lane.shut();
+        self.expire(user);
+        first
     }
 
     fn shutdown(&self) -> usize {
@@ -648,11 +756,12 @@ impl<E: Send + Sync + 'static> Core<E> {
         fence(Ordering::SeqCst);
         let mut closed = 0;
         self.table
-            .for_each(|user| closed += usize::from(user.lane.shut()));
+            .for_each(|user| closed += usize::from(self.shut(user)));
         closed
     }
 }
 
+mod absent;
 #[cfg(all(test, laneway_loom))]
 mod models;
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::connection::Connection;
-use crate::error::{BatchError, CloseReason, ConnectError, PublishError};
+use crate::error::{BatchError, CloseReason, ConnectError, PublishError, ResumeError};
 use crate::id::{ConnectionId, ThreadId, UserId};
 use crate::lane::{Accepted, Terms};
+use crate::retention::{Position, Resumed};
 use crate::router::{Cache, Core, Target};
 use crate::stats::ConnectionInfo;
 use crate::sync::Ordering;
@@ -19,8 +20,12 @@ use crate::sync::Ordering;
 pub struct Delivery {
     /// The event's number in the user's lane; later events have larger ones.
     pub number: u64,
-    /// The connections that the event is for and that were live when it was accepted: at least one.
+    /// The connections that the event is for and that were live when it was accepted: at least one,
+    /// unless the event is `kept`.
     pub connections: usize,
+    /// The router has [`Retention`](crate::Retention): the event stays in the lane, for connections
+    /// that come back, until its place or its weight is needed, or it is too old.
+    pub kept: bool,
 }
 
 impl From<Accepted> for Delivery {
@@ -29,6 +34,7 @@ impl From<Accepted> for Delivery {
         Self {
             number: accepted.number,
             connections: accepted.connections.into(),
+            kept: accepted.kept,
         }
     }
 }
@@ -108,6 +114,63 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// As [`connect`](Self::connect).
     pub fn connect_with(&self, options: ConnectOptions) -> Result<Connection<E>, ConnectError> {
         self.core.connect(&self.user, options)
+    }
+
+    /// Opens a connection that first receives what came after `position`, and then every event
+    /// accepted from now on, in one sequence without a hole and without anything twice. What is
+    /// replayed is read from the lane, marked [`Origin::Replayed`](crate::Origin), before this
+    /// returns: whatever is published meanwhile cannot overwrite it any more. Lock-free; takes at
+    /// most `lane_capacity` steps more than [`connect`](Self::connect).
+    ///
+    /// If something after the position is gone, only what comes after the last such number is
+    /// replayed, and [`Resumed`] says how much is missing. An event for some connections only is
+    /// replayed if the connection that gave the position was one of them.
+    ///
+    /// # Errors
+    ///
+    /// [`ResumeError::Foreign`], counted, if the position is another user's or was altered, and
+    /// else as [`connect`](Self::connect).
+    ///
+    /// # Panics
+    ///
+    /// If the event's `Clone` does; there is no connection then.
+    pub fn resume(&self, position: &Position) -> Result<(Connection<E>, Resumed), ResumeError>
+    where
+        E: Clone,
+    {
+        self.resume_with(position, ConnectOptions::default())
+    }
+
+    /// [`resume`](Self::resume) with settings.
+    ///
+    /// # Errors
+    ///
+    /// As [`resume`](Self::resume).
+    ///
+    /// # Panics
+    ///
+    /// As [`resume`](Self::resume).
+    pub fn resume_with(
+        &self,
+        position: &Position,
+        options: ConnectOptions,
+    ) -> Result<(Connection<E>, Resumed), ResumeError>
+    where
+        E: Clone,
+    {
+        let counters = &self.core.counters;
+        let Some(is_ours) = self.core.is_own(&self.user, position) else {
+            counters.foreign_positions.fetch_add(1, Ordering::Relaxed);
+            return Err(ResumeError::Foreign);
+        };
+        let mut connection = self.connect_with(options)?;
+        let resumed = if is_ours {
+            connection.replay_from(position)
+        } else {
+            counters.stale_positions.fetch_add(1, Ordering::Relaxed);
+            Resumed::Reset
+        };
+        Ok((connection, resumed))
     }
 
     /// Delivers `event` to every live connection of the user, overwriting the oldest event that a

@@ -28,6 +28,12 @@ pub struct RouterStats {
     pub refused_closed: u64,
     /// Requests that named a connection which is not one of that user's live ones.
     pub unknown_connections: u64,
+    /// Users without connections whose lane is kept for them.
+    pub absent_users: usize,
+    /// Positions refused because they are none of the user's whose scope they came to.
+    pub foreign_positions: u64,
+    /// Positions that could not be resumed from because their router or their lane is gone.
+    pub stale_positions: u64,
 }
 
 /// One live connection as seen from its user's scope.
@@ -59,6 +65,9 @@ pub struct ConnectionStats {
     pub missed: u64,
     /// Numbers it has not come to.
     pub unread: u64,
+    /// Events it received from before it was live, replayed or recovered. They are besides
+    /// `numbers`: whoever was live when they were accepted has them among theirs.
+    pub replayed: u64,
 }
 
 /// A law that does not hold.
@@ -93,6 +102,9 @@ impl Error for Imbalance {}
 /// * of each connection: `numbers = delivered + stepped_over + missed + unread`
 /// * of the router: `offered = accepted + no connections + full + closed`, where `offered` is the
 ///   number of events that the host handed to any publish
+///
+/// Events that are replayed or recovered were accepted once and stay so: they change neither law. What
+/// a lane accepts while nobody is connected counts as accepted.
 ///
 /// They hold whenever no call is under way.
 ///

@@ -26,7 +26,7 @@ use std::mem::MaybeUninit;
 
 use super::Audience;
 use super::segments::{Initial, Place, Segments};
-use super::word::{Cell, CellState, Slot};
+use super::word::{Cell, CellState, Kind, Slot};
 use crate::id::ConnectionId;
 use crate::sync::{AtomicU64, Ordering, TRIES, UnsafeCell, broken, pause};
 
@@ -278,7 +278,7 @@ pub(crate) struct Claim<'a, E> {
 pub(crate) struct Filling<'a> {
     /// The connections that have to pass it: at least one.
     pub(crate) readers: u8,
-    pub(crate) critical: bool,
+    pub(crate) kind: Kind,
     pub(crate) audience: Option<&'a Audience>,
 }
 
@@ -485,7 +485,7 @@ impl<E> Ring<E> {
             payload.address(audience);
         }
         payload.store(Cell::full(number, entry.readers, 0));
-        let next = Slot::full(number, claim.cell, entry.critical, entry.audience.is_some());
+        let next = Slot::full(number, claim.cell, entry.kind, entry.audience.is_some());
         if !claim.slot.exchange(claim.seen, next) {
             // The slot never named the cell, so it is still this thread's alone.
             *event = Some(payload.take(number));
@@ -592,6 +592,48 @@ impl<E> Ring<E> {
                 });
             }
         }
+    }
+
+    /// Gets into the cell of `number`, which has to be resolved, for a connection that was not
+    /// counted for it: it is counted in and is active in the same step, so that it takes no one's
+    /// place, and `active < remaining` still holds for those who are owed the event. It is the
+    /// reader's own if it is for anybody of `ids`.
+    pub(crate) fn revisit(
+        &self,
+        number: u64,
+        ids: &[ConnectionId],
+    ) -> Result<Entered<'_, E>, Found> {
+        let seen = self.slot(number).load();
+        match seen.number().cmp(&number) {
+            Less => return Err(Found::Unresolved),
+            Greater => return Err(Found::Lapped),
+            Equal if seen.is_void() => return Err(Found::Void),
+            Equal => {}
+        }
+        let payload = self.payload(seen);
+        loop {
+            let (word, remaining, active) = payload.held(number).ok_or(Found::Lapped)?;
+            // Evicted, or as many are in it as the word can count.
+            if active == remaining || remaining == u8::MAX {
+                return Err(Found::Lapped);
+            }
+            let counted = u8::from(!broken("replay-uncounted"));
+            if payload.exchange(word, Cell::full(number, remaining + counted, active + 1)) {
+                let mine = !seen.is_addressed() || ids.iter().any(|&id| payload.is_for(id));
+                return Ok(Entered {
+                    payload,
+                    number,
+                    mine,
+                    last: false,
+                });
+            }
+        }
+    }
+
+    /// Whether `number` is a critical event that was accepted while nobody was connected.
+    pub(crate) fn is_unseen(&self, number: u64) -> bool {
+        let seen = self.slot(number).load();
+        seen.number() == number && seen.is_unseen()
     }
 
     /// Takes one connection off those that have to read `number`. Gives the event back when it was

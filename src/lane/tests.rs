@@ -167,7 +167,8 @@ fn somebody_on_the_way_out_holds_an_event_until_not_counted_any_more() {
     // What `close` does, one step at a time.
     assert!(ann.member.mark(CloseReason::Dropped));
     assert_eq!(append(&lane, 9, Terms::REFUSE), Err(Refusal::Full));
-    let (seq, last) = lane.depart();
+    let left = lane.depart();
+    let (seq, last) = (left.seq(), left.live() == 0);
     assert!(!last);
     assert_eq!(append(&lane, 9, Terms::REFUSE), Err(Refusal::Full));
     ann.member.set_left_at(seq);
@@ -222,7 +223,7 @@ fn who_leaves_gives_up_numbers_that_are_not_published_yet() {
     lane.count_out(&ann.member, ann.reader.cursor);
     let entry = Filling {
         readers: state.live(),
-        critical: false,
+        kind: super::word::Kind::Ordinary,
         audience: None,
     };
     let (mut event, mut evicted) = (Some(1), None);

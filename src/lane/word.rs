@@ -28,6 +28,9 @@ impl State {
     pub(crate) const ONE_WAITING: u64 = 1 << LOW_SHIFT;
     /// The lane accepts no event and no connection any more.
     pub(crate) const CLOSED: u64 = 1;
+    /// One of those in `live` is the archive, which keeps what is read and never reads. It is
+    /// counted from the lane's birth to its end.
+    pub(crate) const ARCHIVED: u64 = 2;
     /// A lane ends here; above it is room for every publisher that is on its way.
     pub(crate) const LAST_NUMBER: u64 = (1 << 44) - (1 << 20);
 
@@ -49,6 +52,58 @@ impl State {
     pub(crate) const fn is_closed(self) -> bool {
         self.0 & Self::CLOSED != 0
     }
+    pub(crate) const fn is_archived(self) -> bool {
+        self.0 & Self::ARCHIVED != 0
+    }
+    /// Live connections, without the archive.
+    pub(crate) const fn connections(self) -> u8 {
+        self.live() - self.is_archived() as u8
+    }
+    /// The connections of a lane with an archive, and what an event of this kind is there.
+    #[cold]
+    pub(crate) const fn of_archived(self, kind: Kind) -> (u8, Kind) {
+        match (self.connections(), kind) {
+            (0, Kind::Critical) => (0, Kind::Unseen),
+            (connections, kind) => (connections, kind),
+        }
+    }
+    /// With one connection less; the last one closes the lane.
+    pub(crate) const fn without_one(self) -> Self {
+        let next = Self(self.0 - Self::ONE_LIVE);
+        if self.is_archived() {
+            next.deserted()
+        } else if next.live() == 0 {
+            Self(next.0 | Self::CLOSED)
+        } else {
+            next
+        }
+    }
+    /// What becomes of a lane with an archive when a connection has left: the archive stays, unless
+    /// it is alone, and nobody can come or publish any more.
+    #[cold]
+    const fn deserted(self) -> Self {
+        if self.connections() == 0 && (self.is_closed() || self.seq() >= Self::LAST_NUMBER) {
+            self.without_archive()
+        } else {
+            self
+        }
+    }
+    /// Closed, and the archive, which is alone, counted out.
+    pub(crate) const fn without_archive(self) -> Self {
+        Self((self.0 - Self::ONE_LIVE - Self::ARCHIVED) | Self::CLOSED)
+    }
+}
+
+/// What is to be done about an event that is not read, as the bits of a slot's flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// Whoever misses it is told.
+    Ordinary = 0,
+    /// Whoever misses it is closed.
+    Critical = 2,
+    /// Critical, and nobody was connected.
+    Unseen = 2 + 8,
 }
 
 /// What became of the newest number of a position, and which cell has it.
@@ -57,13 +112,13 @@ pub(crate) struct Slot(pub(crate) u64);
 
 impl Slot {
     const VOID: u64 = 1;
-    const CRITICAL: u64 = 2;
+    const CRITICAL: u64 = Kind::Critical as u64;
     const ADDRESSED: u64 = 4;
+    const UNSEEN: u64 = 8;
 
-    pub(crate) const fn full(number: u64, cell: u8, critical: bool, addressed: bool) -> Self {
-        let critical = if critical { Self::CRITICAL } else { 0 };
+    pub(crate) const fn full(number: u64, cell: u8, kind: Kind, addressed: bool) -> Self {
         let addressed = if addressed { Self::ADDRESSED } else { 0 };
-        Self(pack(number, cell, 0, critical + addressed))
+        Self(pack(number, cell, 0, kind as u64 + addressed))
     }
     pub(crate) const fn void(number: u64, cell: u8) -> Self {
         Self(pack(number, cell, 0, Self::VOID))
@@ -86,6 +141,10 @@ impl Slot {
     /// The number is an event that nobody may miss and stay connected.
     pub(crate) const fn is_critical(self) -> bool {
         self.0 & Self::CRITICAL != 0
+    }
+    /// The number is a critical event that was accepted while nobody was connected.
+    pub(crate) const fn is_unseen(self) -> bool {
+        self.0 & Self::UNSEEN != 0
     }
 }
 

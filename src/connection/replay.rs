@@ -1,0 +1,154 @@
+//! Events from before a connection's time, which it receives before those of its own.
+
+use std::collections::VecDeque;
+
+use super::{Connection, Delivered, REPLAY};
+use crate::id::ConnectionId;
+use crate::lane::archive::{Asker, Replay};
+use crate::retention::{Origin, Position, Recovered, Resumed, SEVERAL};
+use crate::sync::Ordering;
+
+/// What waits to be received.
+pub(super) struct Replayed<E> {
+    events: VecDeque<Delivered<E>>,
+    /// Whose audiences the position counted from which this connection resumed.
+    of: u64,
+    /// The position itself counted those of several.
+    of_several: bool,
+    pub(super) received: u64,
+}
+
+impl<E: Send + Sync + 'static> Connection<E> {
+    /// How far this connection has come, for a later one to resume from: everything it received until
+    /// now is before the position, everything else is after it. One hash; wait-free.
+    ///
+    /// Only a router with [`Retention`](crate::Retention) can resume from it; elsewhere it is a
+    /// position that resets.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        let lane = &self.user.lane;
+        let waiting = self.replay.as_deref().filter(|r| !r.events.is_empty());
+        let number = waiting
+            .and_then(|replay| replay.events.front())
+            .map_or_else(|| lane.position(self.reader.cursor), |next| next.number);
+        let before = match waiting {
+            None => 0,
+            Some(replay) if replay.of_several => SEVERAL,
+            Some(replay) => replay.of,
+        };
+        self.core.position(&self.user, number, self.id(), before)
+    }
+
+    pub(super) fn next_replayed(&mut self) -> Option<Delivered<E>> {
+        let replay = self.replay.as_deref_mut()?;
+        if !self.member.is_open() {
+            // What a closed connection has not received is cut off.
+            replay.events = VecDeque::new();
+            return None;
+        }
+        let Some(next) = replay.events.pop_front() else {
+            replay.events = VecDeque::new();
+            return None;
+        };
+        replay.received += 1;
+        self.member.touch();
+        Some(next)
+    }
+
+    fn replayed(&mut self) -> &mut Replayed<E> {
+        self.aside |= REPLAY;
+        self.replay.get_or_insert_with(|| {
+            Box::new(Replayed {
+                events: VecDeque::new(),
+                of: 0,
+                of_several: false,
+                received: 0,
+            })
+        })
+    }
+}
+
+impl<E: Clone + Send + Sync + 'static> Connection<E> {
+    /// Replays what came after `position`, which is one of this user's.
+    pub(crate) fn replay_from(&mut self, position: &Position) -> Resumed {
+        let user = std::sync::Arc::clone(&self.user);
+        let lane = &user.lane;
+        let to = self.member.joined_at;
+        let from = lane.internal(position.number);
+        let same = lane.archive().is_some_and(|a| a.is(position.lane));
+        if !same || from > to {
+            self.core
+                .counters
+                .stale_positions
+                .fetch_add(1, Ordering::Relaxed);
+            return Resumed::Reset;
+        }
+        let asker = Asker {
+            ids: [position.connection, position.before].map(ConnectionId),
+            is_exact: position.before != SEVERAL,
+        };
+        let mut events = VecDeque::new();
+        let oldest = lane.replay(&asker, from, to, |step| match step {
+            Replay::Event(number, event) => events.push_back(Delivered {
+                number,
+                event,
+                origin: Origin::Replayed,
+            }),
+            Replay::StartOver => events.clear(),
+        });
+        if !events.is_empty() {
+            let replayed = self.replayed();
+            replayed.events = events;
+            replayed.of = position.connection;
+            replayed.of_several = position.before != 0;
+        }
+        if oldest == from {
+            Resumed::Complete {
+                from: position.number,
+                to: lane.position(to),
+            }
+        } else {
+            Resumed::Gap {
+                missed: oldest - from,
+                oldest: lane.position(oldest),
+            }
+        }
+    }
+
+    /// Asks for the critical events that were accepted while the user had no connection, and that no
+    /// connection of the user has recovered. This connection receives clones of them next, in order
+    /// and before what comes live, marked [`Origin::Recovered`]; what it has resumed anyway it
+    /// receives once. Only the router's [`Retention`](crate::Retention) keeps such events.
+    ///
+    /// Each is recovered once: of several connections that ask, one gets it. If that one goes
+    /// before it has received it, the event is still in the lane for who resumes from an earlier
+    /// position, and for nobody else. Call it before the first receive, or events come out of order.
+    /// Lock-free; takes at most `lane_capacity` steps.
+    ///
+    /// # Panics
+    ///
+    /// If the event's `Clone` does; the events are not recovered again then.
+    pub fn recover(&mut self) -> Recovered {
+        let user = std::sync::Arc::clone(&self.user);
+        let to = self.member.joined_at;
+        let mut found = Vec::new();
+        let complete = user.lane.recover(to, |number, event| {
+            found.push(Delivered {
+                number,
+                event,
+                origin: Origin::Recovered,
+            });
+        });
+        let events = found.len();
+        if events > 0 {
+            let waiting = &mut self.replayed().events;
+            for recovered in found {
+                match waiting.binary_search_by_key(&recovered.number, |d| d.number) {
+                    Ok(at) => waiting[at] = recovered,
+                    Err(at) => waiting.insert(at, recovered),
+                }
+            }
+        }
+        Recovered { events, complete }
+    }
+}

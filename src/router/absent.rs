@@ -1,0 +1,225 @@
+//! Users without connections whose lanes are kept, and the positions by which they come back.
+
+use std::sync::Arc;
+
+use super::{Core, Target, User};
+use crate::error::{CloseReason, ConnectError};
+use crate::id::{ConnectionId, UserId};
+use crate::lane::member::Member;
+use crate::lane::{Accepted, Departure, JoinError, Refusal, Terms};
+use crate::lifecycle::{Change, Turn};
+use crate::retention::{BITS_40, BITS_48, Position, Retention};
+use crate::sync::{Ordering, fence, pin};
+
+impl<E: Send + Sync + 'static> Core<E> {
+    /// Joins a lane that may be without a connection. The user is counted as online before, so that
+    /// there are never more than allowed.
+    pub(super) fn rejoin(
+        &self,
+        user: &Arc<User<E>>,
+        connections: u8,
+    ) -> Result<Result<u64, JoinError>, ConnectError> {
+        let joined = user.lane.join_as(connections, false);
+        if joined != Err(JoinError::Deserted) {
+            return Ok(joined.map(|(number, _)| number));
+        }
+        let limit = self.config.max_users;
+        if self.users.fetch_add(1, Ordering::AcqRel) >= limit {
+            self.users.fetch_sub(1, Ordering::AcqRel);
+            return Err(ConnectError::TooManyUsers { limit });
+        }
+        let joined = user.lane.join_as(connections, true);
+        if let Ok((_, true)) = joined {
+            self.absence.users.fetch_sub(1, Ordering::AcqRel);
+            user.lane.settle();
+        } else {
+            // Somebody else came first, and was counted.
+            self.users.fetch_sub(1, Ordering::AcqRel);
+        }
+        Ok(joined.map(|(number, _)| number))
+    }
+
+    /// Counts one more user without connections; `false` if that is one too many.
+    fn count_absent(&self) -> bool {
+        let before = self
+            .absence
+            .users
+            .fetch_add(1, Ordering::AcqRel)
+            .cast_signed();
+        let limit = self.config.retention.map_or(0, |r| r.max_absent_users);
+        before < isize::try_from(limit).unwrap_or(isize::MAX)
+    }
+
+    /// Tells of a connection to a lane that outlives its connections.
+    #[cold]
+    pub(super) fn returned(&self, user: &User<E>, turn: &Turn, change: impl FnOnce() -> Change) {
+        if turn.is_edge {
+            self.tell_of(user, turn.session, 0, || Change::Online);
+        }
+        self.tell_of(user, turn.session, turn.number, change);
+    }
+
+    /// Tells and counts a connection that has left such a lane.
+    #[cold]
+    pub(super) fn left(
+        &self,
+        user: &Arc<User<E>>,
+        member: &Member,
+        reason: CloseReason,
+        departure: Departure,
+    ) {
+        let turn = user.session.go_from();
+        self.tell_of(user, turn.session, turn.number, || Change::Disconnected {
+            connection: member.id,
+            reason,
+        });
+        if turn.is_edge {
+            self.tell_of(user, turn.session, turn.number + 1, || Change::Offline);
+        }
+        match departure {
+            Departure::Last { accepted } => {
+                self.counters
+                    .accepted_offline
+                    .fetch_add(accepted, Ordering::Relaxed);
+                self.users.fetch_sub(1, Ordering::AcqRel);
+                self.forget(user);
+            }
+            Departure::Deserted => self.desert(user),
+            Departure::Before | Departure::OneOfSeveral => {}
+        }
+    }
+
+    /// Weighs an event that was accepted and is kept.
+    #[cold]
+    pub(super) fn weigh(&self, user: &User<E>, number: u64) {
+        if let Some(weigh) = self.absence.weigh {
+            user.lane.weigh(number, weigh);
+        }
+    }
+
+    /// A user's last connection has left a lane that stays.
+    fn desert(&self, user: &Arc<User<E>>) {
+        self.users.fetch_sub(1, Ordering::AcqRel);
+        if !self.count_absent() {
+            self.expire(user);
+        }
+    }
+
+    /// Ends a lane that is without connections; `false` if it is not.
+    pub(super) fn expire(&self, user: &Arc<User<E>>) -> bool {
+        let Some(accepted) = user.lane.expire() else {
+            return false;
+        };
+        self.counters
+            .accepted_offline
+            .fetch_add(accepted, Ordering::Relaxed);
+        self.absence.users.fetch_sub(1, Ordering::AcqRel);
+        self.forget(user);
+        true
+    }
+
+    /// A sweep's part.
+    pub(super) fn tend(&self, user: &Arc<User<E>>, retention: &Retention, now_ms: u64) {
+        let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        if user
+            .lane
+            .tend(now_ms, ms(retention.grace), retention.age.map(ms))
+        {
+            self.expire(user);
+        }
+    }
+
+    /// Appends a critical event for a user who has no lane to a lane that is made for it.
+    #[cold]
+    pub(super) fn append_absent(
+        self: &Arc<Self>,
+        id: &UserId,
+        target: Target<'_>,
+        event: &mut Option<E>,
+        terms: Terms,
+    ) -> Result<Accepted, Refusal> {
+        let is_kept = self.config.retention.is_some()
+            && terms.critical
+            && matches!(target, Target::Everybody);
+        if !is_kept {
+            return Err(Refusal::Vacant);
+        }
+        loop {
+            if self.is_closed() {
+                return Err(Refusal::Closed);
+            }
+            let user = self.find_or_keep(id)?;
+            // Vacant: nobody is counted any more, and the next look finds another lane.
+            match self.append_to(&user, target, event, terms) {
+                Err(Refusal::Vacant) => self.forget(&user),
+                done => return done,
+            }
+        }
+    }
+
+    /// The user's entry, without a connection if it is new.
+    fn find_or_keep(&self, id: &UserId) -> Result<Arc<User<E>>, Refusal> {
+        let hash = self.hash(id);
+        let guard = pin();
+        if let Some(user) = self.table.get(hash, id, &guard) {
+            return Ok(user.arc());
+        }
+        if !self.count_absent() {
+            self.absence.users.fetch_sub(1, Ordering::AcqRel);
+            return Err(Refusal::Vacant);
+        }
+        let (user, _) = self.make(id, hash, self.config.lane_capacity, false);
+        if let Err(first) = self.table.insert(&user, &guard) {
+            self.absence.users.fetch_sub(1, Ordering::AcqRel);
+            return Ok(first);
+        }
+        // As in `connect`: a shutdown that did not see this entry has set the flag before.
+        fence(Ordering::SeqCst);
+        if self.closed.load(Ordering::Relaxed) {
+            self.shut(&user);
+            return Err(Refusal::Closed);
+        }
+        Ok(user)
+    }
+
+    /// The position of a connection that is to get `number` next.
+    pub(crate) fn position(
+        &self,
+        user: &User<E>,
+        number: u64,
+        connection: ConnectionId,
+        before: u64,
+    ) -> Position {
+        let lane = user.lane.archive().map_or(0, |a| a.incarnation);
+        let mut position = Position {
+            router: self.absence.router,
+            tag: 0,
+            lane: lane & BITS_40,
+            number: number & BITS_48,
+            connection: connection.0 & BITS_48,
+            before,
+        };
+        position.tag = self.tag(&user.id, &position);
+        position
+    }
+
+    fn tag(&self, user: &UserId, position: &Position) -> u64 {
+        let Position {
+            lane,
+            number,
+            connection,
+            before,
+            ..
+        } = *position;
+        let of = (user.as_bytes(), lane, number, connection, before);
+        self.absence.keys.hash_one(of)
+    }
+
+    /// Whether a position is of this router; `None` if it is then not of this user.
+    pub(crate) fn is_own(&self, user: &UserId, position: &Position) -> Option<bool> {
+        if position.router != self.absence.router {
+            return Some(false);
+        }
+        (position.tag == self.tag(user, position)).then_some(true)
+    }
+}

@@ -1,0 +1,785 @@
+//! Lanes that keep what was read: positions, resuming, recovering, grace and limits.
+#![cfg(not(any(laneway_loom, laneway_shuttle)))]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use laneway::{
+    Change, CloseReason, ConfigError, ConnectError, ConnectOptions, Connection, InvalidPosition,
+    Origin, Position, PublishError, Received, ResumeError, Resumed, Retention, Router, ThreadId,
+    TryRecvError, UserId, UserScope, conserved,
+};
+
+#[path = "common/random.rs"]
+mod random;
+
+fn user(name: &str) -> UserId {
+    UserId::new(name).expect("valid")
+}
+
+fn keeping<E: Send + Sync + 'static>(retention: Retention) -> Router<E> {
+    let builder = Router::builder().lane_capacity(4).shards(16);
+    builder.retention(Some(retention)).build().expect("valid")
+}
+
+/// A router that keeps eight events, and ann's scope.
+fn eight<E: Send + Sync + 'static>() -> (Router<E>, UserScope<E>) {
+    let router = keeping(Retention::events(8));
+    let ann = router.scope(user("ann"));
+    (router, ann)
+}
+
+/// Everything there is: events with their origin, and how many numbers were missed.
+fn all<E: Clone + Send + Sync + 'static>(
+    connection: &mut Connection<E>,
+) -> (Vec<(E, Origin)>, u64) {
+    let (mut events, mut lost) = (Vec::new(), 0);
+    loop {
+        match connection.try_recv() {
+            Ok(Received::Event(delivered)) => events.push((delivered.event, delivered.origin)),
+            Ok(Received::Gap { missed, .. }) => lost += missed,
+            Ok(_) => unreachable!("no other kind"),
+            Err(_) => return (events, lost),
+        }
+    }
+}
+
+fn live<E: Copy>(events: &[E]) -> Vec<(E, Origin)> {
+    events.iter().map(|&e| (e, Origin::Live)).collect()
+}
+fn replayed<E: Copy>(events: &[E]) -> Vec<(E, Origin)> {
+    events.iter().map(|&e| (e, Origin::Replayed)).collect()
+}
+fn recovered<E: Copy>(events: &[E]) -> Vec<(E, Origin)> {
+    events.iter().map(|&e| (e, Origin::Recovered)).collect()
+}
+
+fn is_complete(resumed: Resumed, numbers: (u64, u64)) -> bool {
+    matches!(resumed, Resumed::Complete { from, to, .. } if (from, to) == numbers)
+}
+fn is_gap(resumed: Resumed, expected: (u64, u64)) -> bool {
+    matches!(resumed, Resumed::Gap { missed, oldest, .. } if (missed, oldest) == expected)
+}
+
+#[test]
+fn r053_a_connection_goes_on_where_another_stopped() {
+    let (router, ann) = eight();
+    let mut phone = ann.connect().unwrap();
+    for n in 0..3 {
+        ann.publish(n).unwrap();
+    }
+    assert!(matches!(phone.try_recv(), Ok(Received::Event(d)) if d.event == 0));
+    let position = phone.position();
+    drop(phone);
+    let delivery = ann.publish(3).unwrap();
+    assert_eq!((delivery.connections, delivery.kept), (0, true));
+
+    let (mut phone, resumed) = ann.resume(&position).unwrap();
+    assert!(is_complete(resumed, (1, 4)));
+    ann.publish(4).unwrap();
+    let expected = [replayed(&[1, 2, 3]), live(&[4])].concat();
+    assert_eq!(all(&mut phone), (expected, 0));
+    let stats = phone.stats();
+    assert_eq!((stats.numbers, stats.delivered, stats.replayed), (1, 1, 3));
+    conserved(5, &router.stats(), [stats]).unwrap();
+}
+
+#[test]
+fn without_retention_nothing_is_kept_and_a_position_resets() {
+    let router: Router<u8> = Router::new();
+    let ann = router.scope(user("ann"));
+    let phone = ann.connect().unwrap();
+    assert!(!ann.publish(1).unwrap().kept);
+    let position = phone.position();
+    let (mut tab, resumed) = ann.resume(&position).unwrap();
+    assert_eq!(resumed, Resumed::Reset);
+    assert_eq!(all(&mut tab), (vec![], 0));
+    assert_eq!(router.stats().stale_positions, 1);
+    drop((phone, tab));
+    assert!(ann.publish(2).unwrap_err().is_no_connections());
+    assert!(ann.publish_critical(3).unwrap_err().is_no_connections());
+    let mut phone = ann.connect().unwrap();
+    let recovered = phone.recover();
+    assert_eq!((recovered.events, recovered.complete), (0, true));
+}
+
+#[test]
+fn what_was_overwritten_is_told_and_the_rest_is_whole() {
+    let (_router, ann) = eight();
+    let phone = ann.connect().unwrap();
+    let position = phone.position();
+    drop(phone);
+    for n in 0..20 {
+        ann.publish(n).unwrap();
+    }
+    let (mut phone, resumed) = ann.resume(&position).unwrap();
+    assert!(is_gap(resumed, (12, 12)));
+    let kept: Vec<_> = (12..20).collect();
+    assert_eq!(all(&mut phone), (replayed(&kept), 0));
+}
+
+#[test]
+fn a_replay_is_not_overwritten_by_what_comes_after() {
+    let (_router, ann) = eight();
+    let phone = ann.connect().unwrap();
+    let position = phone.position();
+    for n in 0..4 {
+        ann.publish(n).unwrap();
+    }
+    let (mut tab, resumed) = ann.resume(&position).unwrap();
+    assert!(is_complete(resumed, (0, 4)));
+    for n in 4..24 {
+        ann.publish(n).unwrap();
+    }
+    let kept: Vec<_> = (16..24).collect();
+    let expected = [replayed(&[0, 1, 2, 3]), live(&kept)].concat();
+    assert_eq!(all(&mut tab), (expected, 12));
+}
+
+#[test]
+fn a_position_in_the_middle_of_a_replay_goes_on_there() {
+    let (_router, ann) = eight();
+    let phone = ann.connect().unwrap();
+    let id = phone.id();
+    let position = phone.position();
+    ann.publish(0).unwrap();
+    ann.to_connection(id).publish(1).unwrap();
+    ann.publish(2).unwrap();
+    drop(phone);
+    let (mut phone, _) = ann.resume(&position).unwrap();
+    ann.to_connection(phone.id()).publish(3).unwrap();
+    assert!(matches!(phone.try_recv(), Ok(Received::Event(d)) if d.event == 0));
+    let position = phone.position();
+    drop(phone);
+    // What was addressed to either of the two before is part of it.
+    let (mut phone, resumed) = ann.resume(&position).unwrap();
+    assert!(is_complete(resumed, (1, 4)));
+    ann.to_connection(phone.id()).publish(4).unwrap();
+    let position = phone.position();
+    assert!(matches!(phone.try_recv(), Ok(Received::Event(d)) if d.event == 1));
+    // A third has no room in the position: what may have been for it is not passed over in silence.
+    let (mut again, resumed) = ann.resume(&position).unwrap();
+    assert!(is_gap(resumed, (3, 4)), "{resumed:?}");
+    assert_eq!(all(&mut again), (replayed(&[4]), 0));
+    let expected = [replayed(&[2, 3]), live(&[4])].concat();
+    assert_eq!(all(&mut phone), (expected, 0));
+}
+
+#[test]
+fn what_was_for_another_connection_is_not_replayed() {
+    let (_router, ann) = eight();
+    let (phone, tab) = (ann.connect().unwrap(), ann.connect().unwrap());
+    let positions = [phone.position(), tab.position()];
+    ann.to_connection(phone.id()).publish(1).unwrap();
+    ann.to_others(phone.id()).publish(2).unwrap();
+    ann.publish(3).unwrap();
+    let resume = |position| {
+        let (mut connection, resumed) = ann.resume(position).unwrap();
+        assert!(is_complete(resumed, (0, 3)));
+        all(&mut connection)
+    };
+    assert_eq!(resume(&positions[0]), (replayed(&[1, 3]), 0));
+    assert_eq!(resume(&positions[1]), (replayed(&[2, 3]), 0));
+}
+
+#[test]
+fn a_position_is_refused_in_another_scope_and_names_nobody() {
+    let (router, ann) = eight::<u8>();
+    let bob = router.scope(user("bob"));
+    let phone = ann.connect().unwrap();
+    let _other = bob.connect().unwrap();
+    ann.publish(1).unwrap();
+    let error = bob.resume(&phone.position()).unwrap_err();
+    assert_eq!(error, ResumeError::Foreign);
+    assert!(!error.to_string().contains("ann"));
+    assert_eq!(router.stats().foreign_positions, 1);
+    assert_eq!(bob.connection_count(), 1, "nothing was connected");
+    assert!(!format!("{:?}", phone.position()).contains("ann"));
+}
+
+#[test]
+fn an_altered_position_is_refused() {
+    let (router, ann) = eight();
+    let phone = ann.connect().unwrap();
+    for n in 0..6 {
+        ann.publish(n).unwrap();
+    }
+    let bytes = phone.position().to_bytes();
+    for bit in 0..8 * bytes.len() {
+        let mut altered = bytes;
+        altered[bit / 8] ^= 1 << (bit % 8);
+        let altered = Position::from_bytes(&altered).unwrap();
+        match ann.resume(&altered) {
+            Err(error) => assert_eq!(error, ResumeError::Foreign),
+            // Of another router, for all that can be seen.
+            Ok((_, resumed)) => assert_eq!((resumed, bit < 64), (Resumed::Reset, true)),
+        }
+    }
+    assert_eq!(router.stats().stale_positions, 64);
+}
+
+#[test]
+fn r053_after_a_restart_a_position_resets() {
+    let (_before, ann) = eight();
+    let phone = ann.connect().unwrap();
+    ann.publish(1).unwrap();
+    let text = phone.position().to_string();
+    let (router, ann) = eight::<u8>();
+    let _there = ann.connect().unwrap();
+    ann.publish(2).unwrap();
+    let (mut phone, resumed) = ann.resume(&text.parse().unwrap()).unwrap();
+    assert_eq!(resumed, Resumed::Reset);
+    assert_eq!(all(&mut phone), (vec![], 0));
+    assert_eq!(router.stats().stale_positions, 1);
+}
+
+#[test]
+fn a_position_is_short_text_for_a_url_and_comes_back_from_it() {
+    let (_router, ann) = eight::<u8>();
+    let position = ann.connect().unwrap().position();
+    let text = position.to_string();
+    assert_eq!(text.len(), 52);
+    assert!(
+        text.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    );
+    assert_eq!(text.parse(), Ok(position));
+    assert_eq!(Position::from_bytes(&position.to_bytes()), Ok(position));
+    assert_eq!("".parse::<Position>(), Err(InvalidPosition::Length));
+    assert_eq!(text[1..].parse::<Position>(), Err(InvalidPosition::Length));
+    let mut bad = text.clone();
+    bad.replace_range(3..4, "+");
+    assert_eq!(bad.parse::<Position>(), Err(InvalidPosition::Character));
+    bad.replace_range(3..5, "é");
+    assert_eq!(bad.parse::<Position>(), Err(InvalidPosition::Character));
+    assert_eq!(Position::from_bytes(&[0; 3]), Err(InvalidPosition::Length));
+}
+
+#[test]
+fn a_lane_without_connections_ends_when_the_grace_is_over() {
+    let router = keeping(Retention::events(8).grace(Duration::from_secs(10)));
+    let ann = router.scope(user("ann"));
+    let seconds = Duration::from_secs;
+    let phone = ann.connect().unwrap();
+    ann.publish(1).unwrap();
+    let position = phone.position();
+    router.sweep(seconds(100));
+    drop(phone);
+    assert_eq!((router.user_count(), router.stats().absent_users), (0, 1));
+    router.sweep(seconds(100));
+    router.sweep(seconds(109));
+    let (phone, resumed) = ann.resume(&position).unwrap();
+    assert!(is_complete(resumed, (0, 1)));
+    assert_eq!((router.user_count(), router.stats().absent_users), (1, 0));
+    router.sweep(seconds(115));
+    drop(phone);
+    // The time starts anew.
+    router.sweep(seconds(116));
+    router.sweep(seconds(90));
+    router.sweep(seconds(125));
+    assert!(ann.publish(2).is_ok());
+    router.sweep(seconds(126));
+    assert_eq!(router.stats().absent_users, 0);
+    assert!(ann.publish(3).unwrap_err().is_no_connections());
+    let (mut phone, resumed) = ann.resume(&position).unwrap();
+    assert_eq!(resumed, Resumed::Reset);
+    assert_eq!(all(&mut phone), (vec![], 0));
+    let stats = router.stats();
+    conserved(3, &stats, [phone.stats()]).unwrap();
+    assert_eq!((stats.accepted, stats.users), (2, 1));
+}
+
+#[test]
+fn one_absent_user_too_many_is_not_kept() {
+    let router = keeping(Retention::events(8).max_absent_users(2));
+    let scopes = ["a", "b", "c"].map(|name| router.scope(user(name)));
+    let positions = scopes.each_ref().map(|scope| {
+        let connection = scope.connect().unwrap();
+        scope.publish(1).unwrap();
+        connection.position()
+    });
+    assert_eq!(router.stats().absent_users, 2);
+    let resumed = |i: usize| scopes[i].resume(&positions[i]).unwrap();
+    assert_eq!(resumed(2).1, Resumed::Reset);
+    let (_connection, first) = resumed(0);
+    assert!(is_complete(first, (0, 1)));
+    // Room again, for a lane that has no connection yet.
+    let d = router.scope(user("d"));
+    assert_eq!(d.publish_critical(1).unwrap().connections, 0);
+    let refused = router.scope(user("e")).publish_critical(2).unwrap_err();
+    assert!(matches!(refused, PublishError::NoConnections(2)));
+    assert_eq!(router.stats().absent_users, 2);
+    conserved(5, &router.stats(), []).unwrap();
+}
+
+#[test]
+fn r014_critical_events_for_nobody_wait_for_who_asks() {
+    let (router, ann) = eight();
+    assert!(ann.publish(0).unwrap_err().is_no_connections());
+    let delivery = ann.publish_critical(1).unwrap();
+    assert_eq!(
+        (delivery.number, delivery.connections, delivery.kept),
+        (0, 0, true)
+    );
+    ann.publish(2).unwrap();
+    ann.publish_critical(3).unwrap();
+    assert_eq!(router.user_count(), 0);
+    // Who does not ask gets nothing old, and takes nothing away.
+    let mut tab = ann.connect().unwrap();
+    let mut phone = ann.connect().unwrap();
+    let done = phone.recover();
+    assert_eq!((done.events, done.complete), (2, true));
+    assert_eq!(phone.recover().events, 0);
+    assert_eq!(tab.recover().events, 0, "each once");
+    ann.publish_critical(4).unwrap();
+    let expected = [recovered(&[1, 3]), live(&[4])].concat();
+    assert_eq!(all(&mut phone), (expected, 0));
+    assert_eq!(all(&mut tab), (live(&[4]), 0));
+    // What somebody was there for is not recovered.
+    drop((phone, tab));
+    ann.publish_critical(5).unwrap();
+    let mut phone = ann.connect().unwrap();
+    assert_eq!(phone.recover().events, 1);
+    assert_eq!(all(&mut phone), (recovered(&[5]), 0));
+    conserved(6, &router.stats(), [phone.stats()]).unwrap();
+}
+
+#[test]
+fn the_oldest_critical_events_for_nobody_go_first_and_that_is_told() {
+    let (_router, ann) = eight();
+    for n in 0..10 {
+        ann.publish_critical(n).unwrap();
+    }
+    let mut phone = ann.connect().unwrap();
+    let done = phone.recover();
+    assert_eq!((done.events, done.complete), (8, false));
+    let kept: Vec<_> = (2..10).collect();
+    assert_eq!(all(&mut phone), (recovered(&kept), 0));
+}
+
+#[test]
+fn what_is_resumed_and_recovered_comes_once() {
+    let (_router, ann) = eight();
+    let phone = ann.connect().unwrap();
+    ann.publish(0).unwrap();
+    let position = phone.position();
+    drop(phone);
+    ann.publish_critical(1).unwrap();
+    ann.publish(2).unwrap();
+    let (mut phone, resumed) = ann.resume(&position).unwrap();
+    assert!(is_complete(resumed, (0, 3)));
+    assert_eq!(phone.recover().events, 1);
+    let expected = [replayed(&[0]), recovered(&[1]), replayed(&[2])].concat();
+    assert_eq!(all(&mut phone), (expected, 0));
+}
+
+#[test]
+fn a_critical_event_that_was_overwritten_is_part_of_the_gap() {
+    let (_router, ann) = eight();
+    let mut phone = ann.connect().unwrap();
+    let position = phone.position();
+    ann.publish_critical(0).unwrap();
+    assert_eq!(all(&mut phone), (live(&[0]), 0));
+    for n in 1..10 {
+        ann.publish(n).unwrap();
+    }
+    // The phone is late, and not overrun: it had the critical event.
+    assert!(matches!(
+        phone.try_recv(),
+        Ok(Received::Gap { missed: 1, .. })
+    ));
+    let (mut tab, resumed) = ann.resume(&position).unwrap();
+    assert!(is_gap(resumed, (2, 2)));
+    ann.publish(10).unwrap();
+    let kept: Vec<_> = (2..10).collect();
+    assert_eq!(all(&mut tab).0, [replayed(&kept), live(&[10])].concat());
+    assert_eq!(ann.overrun_count(), 0);
+}
+
+#[test]
+fn heavy_events_are_dropped_oldest_first() {
+    let retention = Retention::events(8).bytes(320);
+    let builder = Router::builder().retention(Some(retention));
+    let router: Router<String> = builder.build_weighing(String::len).unwrap();
+    let ann = router.scope(user("ann"));
+    let mut phone = ann.connect().unwrap();
+    let position = phone.position();
+    for n in 0..5 {
+        ann.publish(n.to_string().repeat(100)).unwrap();
+    }
+    // Two of 112 bytes, as they count; who is connected gets all the same what it has not read.
+    let (mut tab, resumed) = ann.resume(&position).unwrap();
+    assert!(
+        is_complete(resumed, (0, 5)),
+        "unread by the phone: {resumed:?}"
+    );
+    assert_eq!(all(&mut tab).0.len(), 5);
+    assert_eq!(all(&mut phone).0.len(), 5);
+    drop((tab, phone));
+    let resume = || ann.resume(&position).unwrap().1;
+    assert!(is_gap(resume(), (3, 3)), "{:?}", resume());
+    // Small ones take their place one by one: six of 16 bytes beside the two.
+    for _ in 0..6 {
+        ann.publish("x".into()).unwrap();
+    }
+    assert!(is_gap(resume(), (3, 3)), "{:?}", resume());
+    ann.publish("y".repeat(300)).unwrap();
+    assert!(is_gap(resume(), (10, 10)), "{:?}", resume());
+    // Too heavy alone: nothing stays.
+    ann.publish("z".repeat(400)).unwrap();
+    assert!(is_gap(resume(), (13, 13)), "{:?}", resume());
+    ann.publish("x".into()).unwrap();
+    assert!(is_gap(resume(), (13, 13)), "{:?}", resume());
+}
+
+#[test]
+fn old_events_are_dropped_by_the_sweep() {
+    let age = Duration::from_secs(4);
+    let router = keeping(Retention::events(8).age(age).grace(Duration::MAX));
+    let ann = router.scope(user("ann"));
+    let phone = ann.connect().unwrap();
+    let position = phone.position();
+    drop(phone);
+    ann.publish(0).unwrap();
+    router.sweep(Duration::from_secs(10));
+    ann.publish(1).unwrap();
+    let resumed = || ann.resume(&position).unwrap().1;
+    for now in [11, 12, 13, 14] {
+        router.sweep(Duration::from_secs(now));
+        assert!(is_complete(resumed(), (0, 2)), "at {now}");
+    }
+    router.sweep(Duration::from_secs(15));
+    assert!(is_gap(resumed(), (1, 1)));
+    router.sweep(Duration::from_secs(30));
+    assert!(is_gap(resumed(), (2, 2)));
+    ann.publish(2).unwrap();
+    // A clock that jumps back ages nothing.
+    for now in [31, 5, 6, 7] {
+        router.sweep(Duration::from_secs(now));
+        assert!(is_gap(resumed(), (2, 2)));
+    }
+}
+
+#[test]
+fn every_payload_is_dropped_with_its_lane() {
+    let (router, ann) = eight();
+    let event = Arc::new(());
+    let phone = ann.connect().unwrap();
+    let position = phone.position();
+    for _ in 0..20 {
+        ann.publish(Arc::clone(&event)).unwrap();
+    }
+    drop(phone);
+    assert_eq!(Arc::strong_count(&event), 9);
+    let (mut phone, _) = ann.resume(&position).unwrap();
+    assert_eq!(Arc::strong_count(&event), 17);
+    assert!(phone.try_recv().is_ok());
+    assert_eq!(Arc::strong_count(&event), 16);
+    drop(phone);
+    assert_eq!(Arc::strong_count(&event), 9);
+    router.shutdown();
+    assert_eq!(Arc::strong_count(&event), 1, "an absent user's lane ends");
+    assert_eq!(router.stats().absent_users, 0);
+    assert!(ann.publish_critical(event).unwrap_err().is_closed());
+}
+
+#[test]
+fn after_a_shutdown_what_was_resumed_is_still_received() {
+    let (router, ann) = eight();
+    let phone = ann.connect().unwrap();
+    let position = phone.position();
+    ann.publish(0).unwrap();
+    let (mut tab, _) = ann.resume(&position).unwrap();
+    ann.publish(1).unwrap();
+    assert_eq!(router.shutdown(), 1);
+    assert_eq!(
+        ann.resume(&position).unwrap_err(),
+        ResumeError::Connect(ConnectError::Closed)
+    );
+    assert_eq!(all(&mut tab), ([replayed(&[0]), live(&[1])].concat(), 0));
+    drop((tab, phone));
+    assert_eq!((router.user_count(), router.stats().absent_users), (0, 0));
+    assert_eq!(router.stats().accepted, 2);
+}
+
+#[test]
+fn a_closed_connection_gives_nothing_of_its_replay() {
+    let (_router, ann) = eight();
+    let phone = ann.connect().unwrap();
+    let position = phone.position();
+    ann.publish(0).unwrap();
+    let (mut tab, _) = ann.resume(&position).unwrap();
+    assert!(ann.disconnect(tab.id(), 7));
+    let reason = CloseReason::Disconnected { code: 7 };
+    assert!(matches!(tab.try_recv(), Err(TryRecvError::Closed(c)) if c.reason == reason));
+    assert_eq!(tab.stats().replayed, 0);
+}
+
+#[test]
+fn sessions_are_told_from_online_to_offline_though_the_lane_stays() {
+    let (router, ann) = eight::<u8>();
+    let lifecycle = router.lifecycle(64);
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        let phone = ann.connect().unwrap();
+        let tab = ann.connect().unwrap();
+        drop((phone, tab));
+        let mut told = Vec::new();
+        while let Some(notice) = lifecycle.try_next() {
+            told.push((notice.session, notice.number, notice.change));
+        }
+        assert_eq!(told.len(), 6);
+        assert!(told.iter().all(|n| n.0 == told[0].0));
+        assert!((0..).zip(&told).all(|(i, n)| n.1 == i));
+        assert_eq!(
+            (&told[0].2, &told[5].2),
+            (&Change::Online, &Change::Offline)
+        );
+        sessions.push(told[0].0);
+    }
+    assert!(sessions.is_sorted_by(|a, b| a < b));
+    let mut seen = 0;
+    router.for_each_user(|_, _| seen += 1);
+    assert_eq!(seen, 0, "an absent user is offline");
+    assert_eq!(ann.connection_count(), 0);
+}
+
+#[test]
+fn limits_count_who_is_there() {
+    let retention = Some(Retention::events(8));
+    let builder = Router::builder().retention(retention).max_users(1);
+    let router: Router<u8> = builder.max_connections_per_user(1).build().unwrap();
+    let (ann, bob) = (router.scope(user("ann")), router.scope(user("bob")));
+    let phone = ann.connect().unwrap();
+    let limit = 1;
+    assert_eq!(
+        ann.connect().unwrap_err(),
+        ConnectError::TooManyConnections { limit }
+    );
+    drop(phone);
+    // Ann's lane takes nobody's place.
+    let other = bob.connect().unwrap();
+    assert_eq!(
+        ann.connect().unwrap_err(),
+        ConnectError::TooManyUsers { limit }
+    );
+    drop(other);
+    let _phone = ann.connect().unwrap();
+    assert_eq!(
+        bob.connect().unwrap_err(),
+        ConnectError::TooManyUsers { limit }
+    );
+    assert_eq!((router.user_count(), router.stats().absent_users), (1, 1));
+}
+
+#[test]
+fn try_publish_overwrites_what_everybody_has_read() {
+    let (_router, ann) = eight();
+    let mut phone = ann.connect().unwrap();
+    for n in 0..30 {
+        ann.try_publish(n).unwrap();
+        assert_eq!(all(&mut phone), (live(&[n]), 0));
+    }
+    for n in 0..8 {
+        ann.try_publish(n).unwrap();
+    }
+    assert!(ann.try_publish(9).unwrap_err().is_full());
+    drop(phone);
+    ann.try_publish(10).unwrap();
+}
+
+#[test]
+fn a_resumed_connection_has_options_and_a_replay_can_be_visited() {
+    let (_router, ann) = eight();
+    let phone = ann.connect().unwrap();
+    let position = phone.position();
+    for n in 0..3 {
+        ann.publish(n).unwrap();
+    }
+    let options = ConnectOptions {
+        thread: Some(ThreadId::new("t").unwrap()),
+        ..ConnectOptions::default()
+    };
+    let (mut tab, _) = ann.resume_with(&position, options).unwrap();
+    assert_eq!(tab.thread().map(ThreadId::as_str), Some("t"));
+    ann.publish(3).unwrap();
+    let mut seen = Vec::new();
+    for expected in [2, 2, 0] {
+        let visited = tab
+            .visit(2, |number, event| seen.push((number, *event)))
+            .unwrap();
+        assert_eq!(visited.events, expected);
+    }
+    assert_eq!(seen, [(0, 0), (1, 1), (2, 2), (3, 3)]);
+}
+
+#[test]
+fn settings_are_validated() {
+    let build = |retention, connections| {
+        let builder = Router::builder().retention(Some(retention));
+        let built = builder.max_connections_per_user(connections).build::<u8>();
+        built.map(drop)
+    };
+    let events = Retention::events;
+    assert_eq!(build(events(1), 127), Ok(()));
+    assert_eq!(build(events(0), 1), Err(ConfigError::RetainedEvents(0)));
+    assert_eq!(
+        build(events(65_537), 1),
+        Err(ConfigError::RetainedEvents(65_537))
+    );
+    assert_eq!(
+        build(events(1).bytes(0), 1),
+        Err(ConfigError::RetainedBytes)
+    );
+    let short = events(1).age(Duration::from_micros(1));
+    assert_eq!(build(short, 1), Err(ConfigError::RetainedAge));
+    assert_eq!(
+        build(events(1), 128),
+        Err(ConfigError::ConnectionsWithRetention(128))
+    );
+}
+
+/// One device of a storm, through all its connections.
+struct Device {
+    user: usize,
+    connection: Option<Connection<usize>>,
+    /// Where its first position stood.
+    start: u64,
+    received: Vec<u64>,
+    missed: u64,
+}
+
+impl Device {
+    /// Comes in at the position of another connection.
+    fn at(user: usize, scope: &UserScope<usize>, position: &Position) -> Self {
+        let mut device = Self {
+            user,
+            connection: None,
+            start: 0,
+            received: Vec::new(),
+            missed: 0,
+        };
+        device.start = device.resume(scope, position);
+        device
+    }
+
+    /// The number that the position stood for.
+    fn resume(&mut self, scope: &UserScope<usize>, position: &Position) -> u64 {
+        let (connection, resumed) = scope.resume(position).expect("its own");
+        self.connection = Some(connection);
+        match resumed {
+            Resumed::Complete { from, .. } => from,
+            Resumed::Gap { missed, oldest, .. } => {
+                self.missed += missed;
+                oldest - missed
+            }
+            other => panic!("the lane is kept, but {other:?}"),
+        }
+    }
+
+    fn reconnect(&mut self, scope: &UserScope<usize>) -> u64 {
+        let position = self.connection.take().expect("connected").position();
+        let text = position.to_string();
+        self.resume(scope, &text.parse().expect("as it was written"))
+    }
+
+    fn read(&mut self, max: usize) {
+        let connection = self.connection.as_mut().expect("connected");
+        for _ in 0..max {
+            match connection.try_recv() {
+                Ok(Received::Event(delivered)) => {
+                    assert_eq!(delivered.event, self.user, "an event of another user");
+                    self.received.push(delivered.number);
+                }
+                Ok(Received::Gap { missed, .. }) => self.missed += missed,
+                _ => return,
+            }
+        }
+    }
+
+    /// Between its first position and number `end` everything was received once or told as missed.
+    fn check(&self, end: u64, accepted: &BTreeSet<u64>) {
+        assert!(
+            self.received.is_sorted_by(|a, b| a < b),
+            "twice, or out of order"
+        );
+        assert!(self.received.iter().all(|number| accepted.contains(number)));
+        let events = accepted.range(self.start..end).count() as u64;
+        let no_events = end - self.start - events;
+        let lost = events - self.received.len() as u64;
+        // A number without an event counts as missed if it was overwritten, and else not.
+        assert!(
+            (lost..=lost + no_events).contains(&self.missed),
+            "{lost} of {events} were lost, and {} told",
+            self.missed
+        );
+    }
+}
+
+#[test]
+fn r053_a_reconnect_storm_leaves_no_hole() {
+    const USERS: usize = 1_000;
+    const TOGETHER: usize = 10;
+    let builder = Router::builder().lane_capacity(16).shards(1024);
+    let builder = builder.retention(Some(Retention::events(16)));
+    let router: Router<usize> = builder.build().unwrap();
+    let scopes: Vec<_> = (0..USERS)
+        .map(|n| router.scope(user(&format!("user {n}"))))
+        .collect();
+    let (offered, now) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (devices, accepted) = thread::scope(|s| {
+        let publishers = [1, 2].map(|seed| {
+            let (scopes, offered, now) = (&scopes, &offered, &now);
+            s.spawn(move || {
+                let (mut random, mut accepted) = (random::Random(seed), Vec::new());
+                loop {
+                    let first = now.load(Ordering::Acquire);
+                    if first >= USERS {
+                        return accepted;
+                    }
+                    let user = first + random.below(TOGETHER as u64) as usize;
+                    offered.fetch_add(1, Ordering::Relaxed);
+                    let done = scopes[user].publish(user);
+                    accepted.extend(done.map(|delivery| (user, delivery.number)));
+                }
+            })
+        });
+        let (mut random, mut devices) = (random::Random(7), Vec::new());
+        for (users, first) in scopes.chunks(TOGETHER).zip((0..).step_by(TOGETHER)) {
+            now.store(first, Ordering::Release);
+            let begin = devices.len();
+            for (user, scope) in (first..).zip(users) {
+                let position = scope.connect().unwrap().position();
+                devices.extend([(); 2].map(|()| Device::at(user, scope, &position)));
+            }
+            for _ in 0..20 {
+                for device in &mut devices[begin..] {
+                    device.read(random.below(40) as usize);
+                    if random.below(3) > 0 {
+                        device.reconnect(&scopes[device.user]);
+                    }
+                }
+            }
+        }
+        now.store(USERS, Ordering::Release);
+        let mut accepted = vec![BTreeSet::new(); USERS];
+        for publisher in publishers {
+            for (user, number) in publisher.join().unwrap() {
+                assert!(accepted[user].insert(number), "a number was given twice");
+            }
+        }
+        (devices, accepted)
+    });
+    for mut device in devices {
+        device.read(usize::MAX);
+        let end = device.reconnect(&scopes[device.user]);
+        device.check(end, &accepted[device.user]);
+    }
+    assert_eq!(router.user_count(), 0);
+    let stats = router.stats();
+    assert_eq!((stats.absent_users, stats.stale_positions), (USERS, 0));
+    conserved(offered.load(Ordering::Relaxed) as u64, &stats, []).unwrap();
+}
