@@ -654,31 +654,33 @@ impl<E> Lane<E> {
 
     /// Adds a connection that has joined to the list that is walked to wake and to close.
     pub(crate) fn list(&self, member: &Arc<Member>) {
-        self.relist(|members| members.push(Arc::clone(member)));
+        self.relist(Some(member), None);
         self.joining.fetch_sub(1, Ordering::AcqRel);
     }
 
-    fn relist(&self, change: impl Fn(&mut Members)) {
+    /// Exchanges the list for one with `added` and without `removed`.
+    fn relist(&self, added: Option<&Arc<Member>>, removed: Option<ConnectionId>) {
         let guard = pin();
         loop {
             let view = self.members.load(&guard);
-            let mut members = match view {
-                View::Empty => Members::new(),
-                View::Leaf(only) => Members::from_iter([only.arc()]),
-                View::Node(several) => {
-                    let mut copy = Members::with_capacity(several.len() + 1);
-                    copy.extend(several.iter().cloned());
-                    copy
+            let only;
+            let listed = match &view {
+                View::Empty => &[][..],
+                View::Leaf(leaf) => {
+                    only = [leaf.arc()];
+                    &only[..]
                 }
+                View::Node(several) => &several[..],
             };
-            change(&mut members);
-            let new = match members.pop() {
-                None => Owned::Empty,
-                Some(only) if members.is_empty() => Owned::Leaf(only),
-                Some(last) => {
-                    members.push(last);
-                    Owned::Node(Box::new(members))
-                }
+            let stay = listed.iter().filter(|m| Some(m.id) != removed);
+            let grown = listed.len() + usize::from(added.is_some());
+            let mut members =
+                Members::with_capacity(grown.saturating_sub(removed.into_iter().count()));
+            members.extend(stay.chain(added).cloned());
+            let new = match members.len() {
+                0 => Owned::Empty,
+                1 => Owned::Leaf(members.remove(0)),
+                _ => Owned::Node(Box::new(members)),
             };
             if self.members.compare_exchange(view, new, &guard).is_ok() {
                 return;
@@ -731,7 +733,7 @@ impl<E> Lane<E> {
                 accepted: self.end(left.seq()),
             };
         }
-        self.relist(|members| members.retain(|m| m.id != member.id));
+        self.relist(None, Some(member.id));
         if left.connections() == 0 {
             Departure::Deserted
         } else {
