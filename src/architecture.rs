@@ -67,6 +67,52 @@
 //! before the claim; the others step over it. Its `Delivery` counts those of the list that are open
 //! after the claim: each of them was live when the number was claimed.
 //!
+//! # Retention
+//!
+//! A lane of a router with [`Retention`](crate::Retention) has an *archive*: a connection that nobody
+//! holds. It is counted in `live` from the lane's birth to its end, with a flag beside it that says
+//! so; it is in no list, and it never reads. Everything else follows from the protocol as it was:
+//!
+//! * What connections have read stays `Full` in its cell, with the archive's count, until it is
+//!   overwritten as what a late connection has not read is. `lost` may then be raised for a critical
+//!   event that everybody has read; only who stands before it, and so has not, is overrun.
+//! * The last connection that leaves leaves `live` at one, and the lane open: it is *deserted*. It ends
+//!   when the archive leaves, by an exchange from the archive alone to closed and nobody: after the
+//!   grace, by the sweep; at once, if there are too many absent users; or in one step with the last
+//!   connection, if the lane is shut or out of numbers. Who connects meanwhile has joined before, or
+//!   finds the lane closed and starts over with another, as with any last leave.
+//! * Weight and age let the archive go on: it counts itself out of the oldest numbers as a leaver
+//!   does, each once, because who raises its `floor` does it. What others have still to read stays.
+//!
+//! *Resuming* is a join at `to` and a walk over the slots from the position up to `to`. The join is
+//! the one step at which the connection attaches: every number below comes from the walk, every other
+//! live. The walk enters a cell by raising `remaining` and `active` together, so it takes nobody's
+//! count; it clones, and leaves as any reader. A number below `to` that is not filled is given its time
+//! and then voided, and its publisher tries again above. At a number that is gone the walk throws
+//! away what it has and goes on behind it, so that a replay is never with holes; what it has cloned
+//! cannot be overwritten any more and waits in the connection. `remaining` has eight bits, which a
+//! lane with retention halves: 127 connections, and as many replays in one cell at a time; one more
+//! finds it gone.
+//!
+//! *Positions* carry the router's random number, the lane's, the event's and the connection's, and a
+//! keyed hash over them and the user. A foreign one is refused before anything is looked at. It is no
+//! signature, and need not be: a scope reads in its own user's lane only. A position that is taken in
+//! the middle of a replay names two connections, for the audiences before and after; a third has no
+//! place, and an event for others that may have been for it is then a gap.
+//!
+//! *Recovering*: a critical event that is claimed while the archive is alone is marked in its slot. Who
+//! asks for such events takes all below its first number by raising one word, and so each goes to
+//! one. It is a call on the connection and not a setting of the connect, because it clones, and
+//! connecting asks for no `Clone`. Whether some are gone is told from `lost` and `floor`, and so
+//! sometimes of others; the other way round it is never wrong.
+//!
+//! *Sessions* of a lane that outlives its connections: who is there is counted once more in one word
+//! with the number of the session, so that each change knows its session, and who begins or ends it.
+//! Users are counted when `connections` goes from or to zero in the state word, not by the table.
+//!
+//! A sweep that saw a lane deserted and is slow may end it a moment after a device has come and gone
+//! again, and so cut that device's grace short. A later resume is told `Reset`.
+//!
 //! # Accounting
 //!
 //! Accepted events are numbers given out less numbers given up, which only their owners count. The
@@ -92,12 +138,16 @@
 //! 5. A sleeper is counted in `waiting` only while `seq` equals its cursor at the time of counting;
 //!    it takes the count back itself. So every later publish and every later close on that word
 //!    sees it, also behind a publisher that is stopped before it wakes.
-//! 6. A lane is born with a connection. Its last one closes it in the same step as it leaves, and it
-//!    never opens again; so no open lane is without a connection.
+//! 6. A lane is born with a connection, or with an archive, which counts as one. The last that is
+//!    counted closes it in the same step as it leaves, and it never opens again; so nobody publishes
+//!    or joins where nobody is counted.
 //! 7. Who is counted in `live` is in the list, or counted in `joining` from before until after it
 //!    comes into the list. `try_publish` drops what only connections that have left
 //!    have not read: it looks at `joining`, then at the list, and who is closed has left only once its
-//!    closer has told that it is out of `live`.
+//!    closer has told that it is out of `live`. An archive is in no list and wants nothing from it.
+//! 8. An archive is counted from its lane's birth to its end, and is the last that is counted. It is
+//!    counted for every number from `floor` on, and out of every number below, once.
+//! 9. A replay is active in a cell only together with a count of its own, which it takes back.
 //!
 //! # Orderings
 //!
@@ -143,4 +193,5 @@
 //!
 //! # Absent on purpose
 //!
-//! No thread, no runtime, no process-wide registry, no retry without bound, no priority, no storage.
+//! No thread, no runtime, no process-wide registry, no retry without bound, no priority, no storage
+//! beyond the lanes.

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::sync::Stop;
 use crate::{
-    Connection, PublishError, Received, Router, TryRecvError, UserId, UserScope, conserved,
+    Connection, PublishError, Received, Retention, Router, TryRecvError, UserId, UserScope,
+    conserved,
 };
 
 const CAPACITY: usize = 4;
@@ -47,10 +48,13 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    /// `keeps`: with retention, and so little room that it drops events early.
+    fn new(keeps: bool) -> Self {
+        let retention = Retention::events(CAPACITY).bytes(48);
         let router = Router::builder()
             .lane_capacity(CAPACITY)
             .shards(1)
+            .retention(keeps.then_some(retention))
             .build()
             .expect("valid");
         let scope = |name| router.scope(UserId::new(name).expect("valid"));
@@ -119,7 +123,7 @@ fn event(world: &World) -> Event {
     Event::new(&world.alive, 0)
 }
 
-const OPERATIONS: [Operation; 12] = [
+const OPERATIONS: [Operation; 14] = [
     Operation {
         name: "publish",
         backlog: 0,
@@ -213,6 +217,27 @@ const OPERATIONS: [Operation; 12] = [
         },
     },
     Operation {
+        name: "resume",
+        backlog: 2,
+        shared: true,
+        offers: 0,
+        run: |world, device| {
+            let position = device.position();
+            drop(device);
+            world.ann.resume(&position).ok().map(|(device, _)| device)
+        },
+    },
+    Operation {
+        name: "recover",
+        backlog: 0,
+        shared: false,
+        offers: 0,
+        run: |_, mut device| {
+            let _ = device.recover();
+            Some(device)
+        },
+    },
+    Operation {
         name: "drop a connection",
         backlog: 2,
         shared: true,
@@ -246,8 +271,8 @@ const OPERATIONS: [Operation; 12] = [
 
 /// Runs the operation with its thread stopped before access `k`; `false` if it has fewer accesses.
 #[allow(clippy::disallowed_methods)] // Watches the other thread.
-fn stopped_before(k: usize, operation: &'static Operation) -> bool {
-    let mut world = World::new();
+fn stopped_before(k: usize, operation: &'static Operation, keeps: bool) -> bool {
+    let mut world = World::new(keeps);
     let (ann, bob) = (world.ann.clone(), world.bob.clone());
     let mut tablet = ann.connect().expect("room");
     let mut other = bob.connect().expect("room");
@@ -302,14 +327,16 @@ fn stopped_before(k: usize, operation: &'static Operation) -> bool {
 #[test]
 #[allow(clippy::disallowed_methods)] // Tells how long it took.
 fn a_thread_stopped_at_any_access_stops_nobody_else() {
-    for operation in &OPERATIONS {
+    let both = OPERATIONS.iter().map(|operation| (operation, false));
+    for (operation, keeps) in both.chain(OPERATIONS.iter().map(|operation| (operation, true))) {
         let start = Instant::now();
-        let accesses = (0..10_000).find(|&k| !stopped_before(k, operation));
+        let accesses = (0..10_000).find(|&k| !stopped_before(k, operation, keeps));
         let accesses = accesses.expect("an operation ends");
-        assert!(accesses > 0);
+        assert!(accesses > 0 || operation.name == "recover");
         println!(
-            "{}: stopped before each of {accesses} accesses, {:.0?}",
+            "{}{}: stopped before each of {accesses} accesses, {:.0?}",
             operation.name,
+            if keeps { ", with retention" } else { "" },
             start.elapsed()
         );
     }
@@ -317,8 +344,8 @@ fn a_thread_stopped_at_any_access_stops_nobody_else() {
 
 /// A publish that is stopped while the user's last connection leaves, after a shutdown perhaps.
 #[allow(clippy::disallowed_methods)] // Watches the other thread.
-fn left_behind_before(k: usize, shutdown: bool, kept: bool) -> bool {
-    let mut world = World::new();
+fn left_behind_before(k: usize, shutdown: bool, kept: bool, keeps: bool) -> bool {
+    let mut world = World::new(keeps);
     let ann = world.ann.clone();
     let device = ann.connect().expect("room");
     for _ in 0..=CAPACITY {
@@ -354,15 +381,17 @@ fn left_behind_before(k: usize, shutdown: bool, kept: bool) -> bool {
 #[test]
 fn an_event_whose_user_leaves_meanwhile_is_accounted_for() {
     for (shutdown, kept) in [(false, false), (false, true), (true, false), (true, true)] {
-        let accesses = (0..10_000).find(|&k| !left_behind_before(k, shutdown, kept));
-        assert!(accesses.expect("a publish ends") > 0);
+        for keeps in [false, true] {
+            let accesses = (0..10_000).find(|&k| !left_behind_before(k, shutdown, kept, keeps));
+            assert!(accesses.expect("a publish ends") > 0);
+        }
     }
 }
 
 /// A connect that is stopped while the router is shut down ends like all others.
 #[allow(clippy::disallowed_methods)] // Watches the other thread.
-fn connects_before(k: usize) -> bool {
-    let world = World::new();
+fn connects_before(k: usize, keeps: bool) -> bool {
+    let world = World::new(keeps);
     let ann = world.ann.clone();
     let stop = Stop::before(k);
     let stopped = Arc::clone(&stop);
@@ -382,5 +411,7 @@ fn connects_before(k: usize) -> bool {
 
 #[test]
 fn a_connect_that_a_shutdown_overtakes_is_closed() {
-    assert!((0..10_000).any(|k| !connects_before(k)));
+    for keeps in [false, true] {
+        assert!((0..10_000).any(|k| !connects_before(k, keeps)));
+    }
 }

@@ -79,6 +79,37 @@
 //! });
 //! ```
 //!
+//! # Retention
+//!
+//! Off by default. With [`Builder::retention`] a lane keeps what its connections have read, and outlives
+//! the last of them for a time of grace, so that a device whose network failed goes on where it was:
+//!
+//! ```
+//! use laneway::{Origin, Position, Received, Resumed, Retention, Router, UserId};
+//!
+//! let router: Router<String> = Router::builder()
+//!     .retention(Some(Retention::events(256)))
+//!     .build()
+//!     .unwrap();
+//! let ann = router.scope(UserId::new("ann").unwrap());
+//! let phone = ann.connect().unwrap();
+//! // Sent with each event, as the `id:` of server-sent events, say.
+//! let id: String = phone.position().to_string();
+//! drop(phone);
+//! ann.publish("while away".to_owned()).unwrap();
+//!
+//! // The client comes back with its `Last-Event-ID`.
+//! let position: Position = id.parse().unwrap();
+//! let (mut phone, resumed) = ann.resume(&position).unwrap();
+//! assert!(matches!(resumed, Resumed::Complete { .. }));
+//! let Ok(Received::Event(got)) = phone.try_recv() else { panic!() };
+//! assert_eq!((got.event.as_str(), got.origin), ("while away", Origin::Replayed));
+//! ```
+//!
+//! [`Resumed`] says whether what is replayed is complete, what is missing, or that the position's lane is
+//! gone; a replay never has a hole. [`Connection::recover`] gives critical events that were accepted
+//! while nobody was there. What is kept is lost with the process.
+//!
 //! # Progress
 //!
 //! | method | guarantee |
@@ -87,10 +118,11 @@
 //! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_to_set`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
 //! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |
 //! | `UserScope::connect`, `connect_with`, `disconnect`, `disconnect_all` | lock-free |
+//! | `UserScope::resume`, `resume_with`, `Connection::recover` | lock-free; at most `lane_capacity` steps more than a connect |
 //! | `UserScope::connections`, `connection_count`, `overrun_count`, `dump`, `Router::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
 //! | `Connection::try_recv`, `poll_recv`, `visit`, `drain`, drop | lock-free; a gap or a drop takes at most `lane_capacity` steps |
 //! | `Connection::recv`, `recv_timeout`, awaiting `next` | sleep when there is nothing to read |
-//! | `Connection::id`, `user`, `thread`, `unread`, `missed`, `stats`, `touch` | wait-free |
+//! | `Connection::id`, `user`, `thread`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
 //! | `Router::lifecycle`, and connects and disconnects while somebody is subscribed | a short lock in the channel |
 //!
 //! Exceptions, which are the host's: the allocator (on connect, and on a lane's first lap), the
@@ -106,12 +138,12 @@
 //!
 //! # What it does not do
 //!
-//! It stores nothing beyond the lanes, knows no network, starts no thread, and reads no clock but
+//! It stores nothing beyond the lanes and nothing on disk, knows no network, starts no thread, and reads no clock but
 //! in [`Connection::recv_timeout`] and [`UserScope::publish_timeout`].
 //!
 //! # Limits
 //!
-//! 255 connections a user, 65 536 events a lane, ids of 200 bytes, 2⁴⁴ numbers a lane: 200 days at
+//! 255 connections a user (127 with retention), 65 536 events a lane, ids of 200 bytes, 2⁴⁴ numbers a lane: 200 days at
 //! a million a second for one user who is never offline. Then all of the user's connections are
 //! closed with [`CloseReason::Exhausted`], the event comes back as `NoConnections`, and the next
 //! connect gets a fresh lane.
@@ -144,7 +176,11 @@
 //!   router, and entries whose hashes are equal all the same stand side by side.
 //! * A client that floods, or stops reading, fills or laps its own user's lane, nobody else's.
 //! * Memory is bounded by `max_users`, `max_connections_per_user` and `lane_capacity`; their product
-//!   times the size of a payload is the most that lanes can hold.
+//!   times the size of a payload is the most that lanes can hold. With retention the lanes of
+//!   `max_absent_users` come to that, and a replay's clones, a lane at most, for each connection that
+//!   has resumed and has not read them.
+//! * A [`Position`] of another user is refused without saying whose it is. Whatever a client makes of
+//!   its own, it gets its own user's events at most.
 //! * An error shown to one user never names another; [`Router::dump`] and the lifecycle notices name
 //!   all of them and are for the host.
 //!

@@ -13,6 +13,8 @@ use crate::error::CloseReason;
 use crate::id::ConnectionId;
 use crate::sync::model;
 
+mod retained;
+
 type Event = loom::sync::Arc<u64>;
 type Model = Arc<Lane<Event>>;
 

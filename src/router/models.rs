@@ -80,6 +80,37 @@ fn shutdown_while_connecting() {
     assert!(router.sweep(Duration::ZERO) == 0);
 }
 
+/// A user comes back while the sweep ends the time of grace: who is online and who is absent is
+/// counted, and the connection is reached.
+fn sweep_while_coming_back() {
+    let retention = crate::Retention::events(2).grace(Duration::ZERO);
+    let router = Router::builder()
+        .lane_capacity(2)
+        .shards(1)
+        .retention(Some(retention))
+        .build()
+        .expect("valid");
+    let ann = router.scope(UserId::new("ann").expect("valid"));
+    drop(ann.connect().expect("room"));
+    assert_eq!((router.user_count(), router.stats().absent_users), (0, 1));
+    let other = ann.clone();
+    let t = loom::thread::spawn(move || other.connect().expect("room"));
+    router.sweep(Duration::ZERO);
+    let connection = t.join().unwrap();
+    assert_eq!((router.user_count(), router.stats().absent_users), (1, 0));
+    assert_eq!(ann.publish(1_u8).map_or(0, |d| d.connections), 1, "reached");
+    router.shutdown();
+    drop(connection);
+    let stats = router.stats();
+    assert_eq!((router.user_count(), stats.absent_users), (0, 0));
+    assert_eq!(stats.accepted, 1);
+}
+
+#[test]
+fn sweep_against_coming_back() {
+    model::sound("sweep, come back", 2, sweep_while_coming_back);
+    model::twin("expire-in-two-steps", "reached");
+}
 #[test]
 fn disconnect_all_against_connect() {
     model::sound(
