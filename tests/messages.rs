@@ -96,10 +96,12 @@ fn by(name: &str) -> Outcome {
 
 type Answer = Result<Handled, HandlerError>;
 
+#[allow(clippy::unnecessary_wraps)] // A handler's signature.
 fn done(_: &Sender<'_>, _: &Message) -> Answer {
     Ok(Handled::Done)
 }
 
+#[allow(clippy::unnecessary_wraps)] // As above.
 fn declines(_: &Sender<'_>, _: &Message) -> Answer {
     Ok(Handled::Declined)
 }
@@ -183,14 +185,14 @@ fn r033_handlers_come_and_go_while_messages_flow() {
     let host = Host::new();
     host.register("steady", done);
     let stop = AtomicBool::new(false);
-    let routed = AtomicU64::new(0);
+    let count = AtomicU64::new(0);
     thread::scope(|s| {
         for _ in 0..2 {
             s.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
                     // `steady` is there all the time, and before all that come later.
                     assert_eq!(host.route(r#"{"type":"chat"}"#), by("steady"));
-                    routed.fetch_add(1, Ordering::Relaxed);
+                    count.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
@@ -209,13 +211,13 @@ fn r033_handlers_come_and_go_while_messages_flow() {
         for changer in changers {
             changer.join().unwrap();
         }
-        while routed.load(Ordering::Relaxed) < 100 {
+        while count.load(Ordering::Relaxed) < 100 {
             thread::yield_now();
         }
         stop.store(true, Ordering::Relaxed);
     });
     let stats = host.router.stats();
-    assert_eq!(stats.routed, routed.load(Ordering::Relaxed));
+    assert_eq!(stats.routed, count.load(Ordering::Relaxed));
     assert_eq!(stats.handlers, ["steady".into()]);
 }
 
@@ -492,12 +494,12 @@ fn r038_figures_status_and_order() {
         (Status::Initializing, Status::Initializing)
     );
     assert_eq!(status(10), Status::Error);
-    let fails = |_: &Sender<'_>, m: &Message| match m.kind {
+    let by_kind = |_: &Sender<'_>, m: &Message| match m.kind {
         MessageKind::Chat => Err(HandlerError::new("X", "x")),
         MessageKind::UserMessage => Ok(Handled::Done),
         _ => Ok(Handled::Declined),
     };
-    host.register("b", fails);
+    host.register("b", by_kind);
     host.register("a", declines);
     assert_eq!((status(0), status(10)), (Status::Ready, Status::Ready));
     let before = host.router.stats();

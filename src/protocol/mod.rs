@@ -34,6 +34,7 @@ mod inbound;
 mod isolation;
 mod kind;
 mod message;
+mod quality;
 mod registry;
 
 pub use broadcast::{
@@ -48,5 +49,9 @@ pub use isolation::{
 };
 pub use kind::MessageKind;
 pub use message::{Message, MessageError, MessageLimits};
+pub use quality::{
+    CONTENT_TYPES, MAX_PERIOD_HOURS, MAX_SUBSCRIBERS, Quality, QualityProvider, QualityReach,
+    QualityRequest, REPORT_TYPES,
+};
 
 pub use crate::id::{RequestId, RunId};
