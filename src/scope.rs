@@ -404,10 +404,19 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// next sweep. Lock-free.
     #[must_use]
     pub fn overrun_count(&self) -> usize {
+        self.overrun_where(|_, _| true)
+    }
+
+    /// The same among those of an audience.
+    pub(crate) fn overrun_where(
+        &self,
+        among: impl Fn(ConnectionId, Option<&ThreadId>) -> bool,
+    ) -> usize {
         let mut overrun = 0;
         self.core.with_user(&self.user, |user| {
             user.lane.for_each(|member| {
-                overrun += usize::from(member.is_open() && user.lane.is_overrun(member));
+                let lost = member.is_open() && user.lane.is_overrun(member);
+                overrun += usize::from(lost && among(member.id, member.thread.as_deref()));
             });
         });
         overrun

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Contaminated, Contamination, ForeignField, Isolation, Message, MessageKind};
+use super::{Contaminated, Isolation, Message, MessageKind};
 use crate::error::PublishError;
-use crate::id::{ConnectionId, ThreadId, UserId};
+use crate::id::{ConnectionId, ThreadId};
 use crate::scope::{Addressed, UserScope};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
@@ -43,7 +43,8 @@ pub enum Audience<'a> {
     Others(ConnectionId),
 }
 
-/// Why a message reached nobody. Says nothing of anybody else, so its user may see it.
+/// Why a message reached nobody. What it displays names nobody, so its user may see that; its fields
+/// are for the host.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum BroadcastError {
@@ -136,9 +137,9 @@ pub struct BroadcastStats {
     pub failed: u64,
     /// Connections that they were for, summed.
     pub connections: u64,
-    /// Connections that can receive them, summed.
+    /// Connections that can receive them, summed: never more than `connections`.
     pub deliveries: u64,
-    /// Messages that named another receiver.
+    /// Messages that named another receiver. Counted whether reporting is on or off.
     pub contaminations_prevented: u64,
 }
 
@@ -147,6 +148,12 @@ impl BroadcastStats {
     #[must_use]
     pub fn connections_per_broadcast(&self) -> f64 {
         ratio(self.connections, self.total)
+    }
+
+    /// Connections that can receive a message, on average; 0 if there was none.
+    #[must_use]
+    pub fn deliveries_per_broadcast(&self) -> f64 {
+        ratio(self.deliveries, self.total)
     }
 
     /// Successful ones in percent; 0 if there was none.
@@ -168,13 +175,11 @@ impl fmt::Display for UnknownFlag {
 
 impl std::error::Error for UnknownFlag {}
 
-/// The host's hook for messages that named somebody else.
-type Audit = Box<dyn Fn(&UserId, &[ForeignField]) + Send + Sync>;
-
 /// Sends messages to users: checks the body, writes it once, publishes it in the user's scope, and
 /// keeps the figures. A host has one, which all that send share.
 ///
-/// It cannot be told whom to send to but by a scope. Nothing turns the check off.
+/// It cannot be told whom to send to but by a scope. Nothing turns the check off. Sending is lock-free
+/// and linear in the user's connections; an [audit](Isolation::audited) is the host's.
 #[derive(Debug, Default)]
 pub struct Broadcaster {
     isolation: Isolation,
@@ -193,12 +198,6 @@ impl Broadcaster {
             isolation,
             ..Self::default()
         }
-    }
-
-    /// With this policy, and an audit that is told the full facts.
-    #[must_use]
-    pub fn with_audit(policy: Contamination, audit: Audit) -> Self {
-        Self::new(Isolation::new(policy).audited(audit))
     }
 
     /// Sends to all of the user's connections.
@@ -251,25 +250,26 @@ impl Broadcaster {
             refused: None,
             at,
         };
-        match self.publish(scope, audience, message, critical, &mut broadcast) {
-            Ok(()) => {}
-            Err(error) => {
-                broadcast.errors.push(error.to_string());
-                broadcast.refused = Some(error);
-            }
+        let done = self.publish(scope, audience, message, critical, &mut broadcast);
+        if let Err(error) = done {
+            broadcast.errors.push(error.to_string());
+            broadcast.refused = Some(error);
         }
         if !self.silent.load(Ordering::Relaxed) {
-            let outcome = if broadcast.is_successful() {
-                &self.successful
-            } else {
-                &self.failed
-            };
-            outcome.fetch_add(1, Ordering::Relaxed);
-            let add = |to: &AtomicU64, n: usize| to.fetch_add(n as u64, Ordering::Relaxed);
-            add(&self.connections, broadcast.connections);
-            add(&self.deliveries, broadcast.deliveries());
+            self.count(&broadcast);
         }
         broadcast
+    }
+
+    fn count(&self, broadcast: &Broadcast) {
+        let add = |to: &AtomicU64, n: u64| to.fetch_add(n, Ordering::Release);
+        let deliveries = broadcast.deliveries();
+        // In this order, so that no snapshot has more deliveries than connections, or a success that
+        // was delivered to nobody: each is Release, and `stats` reads them backwards with Acquire.
+        add(&self.connections, broadcast.connections as u64);
+        add(&self.deliveries, deliveries as u64);
+        add(&self.successful, u64::from(deliveries > 0));
+        add(&self.failed, u64::from(deliveries == 0));
     }
 
     fn publish(
@@ -303,7 +303,14 @@ impl Broadcaster {
         })?;
         broadcast.number = Some(delivery.number);
         broadcast.connections = delivery.connections;
-        broadcast.cut_off = scope.overrun_count().min(delivery.connections);
+        let cut_off = scope.overrun_where(|id, thread| match audience {
+            Audience::Everybody => true,
+            Audience::Connection(only) => id == only,
+            Audience::Thread(only) => thread == Some(only),
+            Audience::Others(than) => id != than,
+        });
+        // Who has come since is not counted in the one and may be in the other.
+        broadcast.cut_off = cut_off.min(delivery.connections);
         Ok(())
     }
 
@@ -324,14 +331,17 @@ impl Broadcaster {
     /// The figures so far. Wait-free.
     #[must_use]
     pub fn stats(&self) -> BroadcastStats {
-        let read = |from: &AtomicU64| from.load(Ordering::Relaxed);
-        let (successful, failed) = (read(&self.successful), read(&self.failed));
+        // Acquire: pairs with the Release in `count`; what was counted before is seen.
+        let read = |from: &AtomicU64| from.load(Ordering::Acquire);
+        let failed = read(&self.failed);
+        let successful = read(&self.successful);
+        let deliveries = read(&self.deliveries);
         BroadcastStats {
             total: successful + failed,
             successful,
             failed,
             connections: read(&self.connections),
-            deliveries: read(&self.deliveries),
+            deliveries,
             contaminations_prevented: self.isolation.contaminations_prevented(),
         }
     }

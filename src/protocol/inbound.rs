@@ -1,29 +1,21 @@
 //! A bounded queue in front of the message router, for hosts that want a fixed number of workers.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{MessageRouter, Outcome, Packet};
+use super::{HandlerError, MessageRouter, Outcome, Packet};
 use crate::id::ConnectionId;
 use crate::scope::UserScope;
+use crate::sync::{AtomicUsize, Ordering};
 
-/// What a client sent, and whose it is.
-#[derive(Debug)]
-pub struct Job {
-    /// The sender's scope.
-    pub scope: UserScope<Packet>,
-    /// The connection that it came by, if the host knows.
-    pub connection: Option<ConnectionId>,
-    /// What came.
-    pub json: Vec<u8>,
-}
+/// There is no room for a message: tell the client to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy;
 
-/// The queue is full: tell the client to try again. The job comes back.
-#[derive(Debug)]
-pub struct Busy(pub Job);
-
-impl std::fmt::Display for Busy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("busy: too many messages are waiting")
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too many messages are waiting: try again later")
     }
 }
 
@@ -31,35 +23,110 @@ impl std::error::Error for Busy {}
 
 /// A queue of messages that wait for a worker. Cheap to clone; all clones are the same queue.
 ///
-/// A worker whose handler hangs is lost until it comes back; the others go on. The queue takes its
-/// channel's short lock.
+/// Each client has an [`Inlet`] of its own, which holds at most its share of the queue and of the
+/// workers. So a client that floods, or whose messages hang their handlers, is told that it is busy,
+/// and nobody else is: as long as there are more workers than one share, and as many places as the
+/// clients that flood have shares. A worker whose handler hangs is lost until it comes back; the
+/// others go on. Putting in and taking out take the channel's short lock; handlers run outside of it.
 #[derive(Clone, Debug)]
 pub struct InboundQueue {
     jobs: flume::Sender<Job>,
     waiting: flume::Receiver<Job>,
+    share: usize,
+}
+
+/// What a client sent, and whose it is.
+#[derive(Debug)]
+struct Job {
+    client: Arc<Client>,
+    json: Vec<u8>,
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.client.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One client's way into an [`InboundQueue`].
+///
+/// Clones are the same client and share its share.
+#[derive(Clone, Debug)]
+pub struct Inlet(Arc<Client>);
+
+impl Inlet {
+    /// The client's messages that wait or are with a worker. Wait-free.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.0.under_way.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug)]
+struct Client {
+    scope: UserScope<Packet>,
+    connection: Option<ConnectionId>,
+    under_way: AtomicUsize,
 }
 
 impl InboundQueue {
-    /// A queue of so many messages.
+    /// A queue of `capacity` messages, of which one client has at most `share` under way: waiting, or
+    /// with a worker.
     ///
     /// # Panics
     ///
-    /// If `capacity` is 0.
+    /// If either is 0.
     #[must_use]
-    pub fn new(capacity: usize) -> Self {
-        assert!(capacity > 0, "a queue without room takes no message");
+    pub fn new(capacity: usize, share: usize) -> Self {
+        assert!(
+            capacity > 0 && share > 0,
+            "a queue without room takes no message"
+        );
         let (jobs, waiting) = flume::bounded(capacity);
-        Self { jobs, waiting }
+        Self {
+            jobs,
+            waiting,
+            share,
+        }
     }
 
-    /// Puts a message in. Never waits.
+    /// A way in for one client: made once, where it connects. `connection` is where its answers go; all
+    /// of the user's get them if there is none.
+    #[must_use]
+    pub fn inlet(&self, scope: UserScope<Packet>, connection: Option<ConnectionId>) -> Inlet {
+        Inlet(Arc::new(Client {
+            scope,
+            connection,
+            under_way: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Puts in what a client sent. Never waits for room. A client that is refused is told so by
+    /// `router`, with the code `BUSY`, at the host's time `now`.
     ///
     /// # Errors
     ///
-    /// [`Busy`] if there is no room.
-    #[allow(clippy::result_large_err)] // The job is the caller's and comes back whole.
-    pub fn submit(&self, job: Job) -> Result<(), Busy> {
-        self.jobs.try_send(job).map_err(|e| Busy(e.into_inner()))
+    /// [`Busy`] if the client has its share under way, or there is no room.
+    pub fn submit(
+        &self,
+        router: &MessageRouter,
+        inlet: &Inlet,
+        json: Vec<u8>,
+        now: Duration,
+    ) -> Result<(), Busy> {
+        let client = &inlet.0;
+        let under_way = client.under_way.fetch_add(1, Ordering::Relaxed);
+        // From here on it is the job that counts itself out.
+        let job = Job {
+            client: Arc::clone(client),
+            json,
+        };
+        if under_way < self.share && self.jobs.try_send(job).is_ok() {
+            return Ok(());
+        }
+        let error = HandlerError::new("BUSY", Busy.to_string());
+        let _ = router.refuse(&client.scope, client.connection, error, now);
+        Err(Busy)
     }
 
     /// Messages that wait.
@@ -77,6 +144,9 @@ impl InboundQueue {
         now: impl FnOnce() -> Duration,
     ) -> Option<Outcome> {
         let job = self.waiting.recv_timeout(timeout).ok()?;
-        Some(router.route_json(&job.scope, job.connection, &job.json, now()))
+        let Client {
+            scope, connection, ..
+        } = &*job.client;
+        Some(router.route_json(scope, *connection, &job.json, now()))
     }
 }

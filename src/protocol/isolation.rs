@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -98,7 +99,7 @@ impl Isolation {
     }
 
     /// Tells `hook` the true receiver and the full facts, once a body. It runs in the publisher's
-    /// call.
+    /// call; if it panics, that is caught, and changes nothing of what is delivered.
     #[must_use]
     pub fn audited(
         mut self,
@@ -148,7 +149,11 @@ impl Isolation {
         self.fields
             .fetch_add(fields.len() as u64, Ordering::Relaxed);
         if let Some(audit) = &self.audit {
-            audit(receiver, &fields);
+            // Delivery trouble is never a panic, whatever the host's log does.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| audit(receiver, &fields))) {
+                // Its own Drop may panic as well.
+                std::mem::forget(panic);
+            }
         }
         match self.policy {
             Contamination::Rewrite => Ok(fields),

@@ -127,6 +127,10 @@ kinds! {
     ResilienceTest = "resilience_test";
     RecoveryTest = "recovery_test";
     QualityMetrics = "quality_metrics";
+    GetQualityMetrics = "get_quality_metrics";
+    SubscribeQualityAlerts = "subscribe_quality_alerts";
+    ValidateContent = "validate_content";
+    GenerateQualityReport = "generate_quality_report";
 }
 
 impl fmt::Display for MessageKind {

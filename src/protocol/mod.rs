@@ -2,8 +2,9 @@
 //!
 //! The engine delivers values and does not look into them. Here are the envelope that clients and
 //! hosts agree on ([`Message`], [`MessageKind`]), the check that a body names nobody but its receiver
-//! ([`Isolation`]), and the context of a request ([`UserContext`]). Nothing here reads a clock or
-//! keeps a table of users.
+//! ([`Isolation`]), the context of a request ([`UserContext`]), the one way by which messages go out
+//! ([`Broadcaster`]) and the one by which they come in ([`MessageRouter`]). Nothing here reads a clock
+//! or keeps a table of users.
 //!
 //! ```
 //! use laneway::protocol::{Isolation, Message, MessageKind};
@@ -25,27 +26,32 @@
 //! ```
 
 mod broadcast;
+mod builtin;
 mod context;
 mod dispatch;
+mod handler;
 mod inbound;
 mod isolation;
 mod kind;
 mod message;
+mod quality;
 mod registry;
 
 pub use broadcast::{
     Audience, Broadcast, BroadcastError, BroadcastStats, Broadcaster, Packet, UnknownFlag,
 };
 pub use context::{ContextBuilder, ContextError, MAX_DEPTH, UserContext};
-pub use dispatch::{
-    DispatchStats, Handled, Handler, HandlerError, MessageRouter, Middleware, NameTaken, Outcome,
-    Sender, Status,
-};
-pub use inbound::{Busy, InboundQueue, Job};
+pub use dispatch::{DispatchStats, MAX_HANDLERS, MessageRouter, RegisterError, Status};
+pub use handler::{Handled, Handler, HandlerError, Middleware, Outcome, Sender};
+pub use inbound::{Busy, InboundQueue, Inlet};
 pub use isolation::{
     Contaminated, Contamination, ForeignField, Isolated, Isolation, ROUTING_FIELDS,
 };
 pub use kind::MessageKind;
 pub use message::{Message, MessageError, MessageLimits};
+pub use quality::{
+    CONTENT_TYPES, MAX_PERIOD_HOURS, MAX_SUBSCRIBERS, Quality, QualityProvider, QualityReach,
+    QualityRequest, REPORT_TYPES,
+};
 
 pub use crate::id::{RequestId, RunId};

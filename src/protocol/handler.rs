@@ -1,0 +1,214 @@
+//! What the host writes: handlers and middleware, what they are given, and what they answer.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Audience, Broadcast, Broadcaster, Message, MessageKind, Packet};
+use crate::id::{ConnectionId, UserId};
+use crate::scope::UserScope;
+
+/// Who sent a message, and the way back: the only users whom a handler can answer.
+#[derive(Debug)]
+pub struct Sender<'a> {
+    pub(super) scope: &'a UserScope<Packet>,
+    pub(super) connection: Option<ConnectionId>,
+    pub(super) broadcaster: &'a Broadcaster,
+    pub(super) now: Duration,
+    pub(super) deadline: Option<Duration>,
+}
+
+impl Sender<'_> {
+    /// The user.
+    #[must_use]
+    pub fn user(&self) -> &UserId {
+        self.scope.user()
+    }
+    /// The user's scope.
+    #[must_use]
+    pub fn scope(&self) -> &UserScope<Packet> {
+        self.scope
+    }
+    /// The connection that it came by, if the host knows.
+    #[must_use]
+    pub fn connection(&self) -> Option<ConnectionId> {
+        self.connection
+    }
+    /// The host's time at which it came.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+    /// The host's time by which a handler is to be done. Nobody stops one that is not.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+    /// Answers the connection that the message came by, or all of the user's if that is not known.
+    pub fn reply(&self, message: &Message) -> Broadcast {
+        let audience = self
+            .connection
+            .map_or(Audience::Everybody, Audience::Connection);
+        self.broadcaster
+            .broadcast_to(self.scope, audience, message, self.now)
+    }
+    /// Sends to all of the user's connections.
+    pub fn broadcast(&self, message: &Message) -> Broadcast {
+        self.broadcaster.broadcast(self.scope, message, self.now)
+    }
+
+    /// Answers a JSON-RPC request with its result, under the request's own id.
+    pub fn answer(&self, request: &Message, result: impl Into<Value>) -> Broadcast {
+        self.reply(&rpc_answer(request).with("result", result))
+    }
+
+    /// A reply of the router's own: with the time.
+    pub(super) fn reply_stamped(&self, message: Message) {
+        let ms = u64::try_from(self.now.as_millis()).unwrap_or(u64::MAX);
+        let _ = self.reply(&message.with("timestamp", ms));
+    }
+
+    /// Tells the sender what went wrong with `message`, in the form that its kind asks for.
+    pub(super) fn reply_error(&self, message: Option<&Message>, error: &HandlerError) {
+        match message.map(|message| (&message.kind, message)) {
+            Some((MessageKind::JsonRpcRequest, request)) => {
+                let _ = self.reply(&rpc_error(request, -32603, &error.message));
+            }
+            // Nobody waits for an answer to a notification, not even for an error.
+            Some((MessageKind::JsonRpcNotification, _)) => {}
+            _ => self.reply_stamped(
+                Message::new(MessageKind::ErrorMessage)
+                    .with("code", &*error.code)
+                    .with("message", &*error.message),
+            ),
+        }
+    }
+}
+
+/// Why a message was not handled. The sender sees both parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandlerError {
+    /// For machines: one word that stays as it is.
+    pub code: Cow<'static, str>,
+    /// For people. It may name nobody but the sender.
+    pub message: String,
+}
+
+impl HandlerError {
+    /// An error with a code of its own.
+    pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for HandlerError {}
+
+/// What a handler did with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handled {
+    /// All there was to do.
+    Done,
+    /// Nothing: the message is the next handler's.
+    Declined,
+}
+
+/// Something that handles messages.
+pub trait Handler: Send + Sync {
+    /// The kinds that it is asked about: all of them if `None`. Asked once, at registration. One that
+    /// is [`Unknown`](MessageKind::Unknown) stands for all unknown ones.
+    fn kinds(&self) -> Option<&[MessageKind]> {
+        None
+    }
+
+    /// Does what the message asks for, or declines it.
+    ///
+    /// # Errors
+    ///
+    /// An error ends the message: its sender is told, and no other handler is asked. A panic does the
+    /// same and tells the sender nothing of what it said.
+    fn handle(&self, sender: &Sender<'_>, message: &Message) -> Result<Handled, HandlerError>;
+}
+
+impl<F> Handler for F
+where
+    F: Fn(&Sender<'_>, &Message) -> Result<Handled, HandlerError> + Send + Sync,
+{
+    fn handle(&self, sender: &Sender<'_>, message: &Message) -> Result<Handled, HandlerError> {
+        self(sender, message)
+    }
+}
+
+/// Something that sees every message before and after its handlers.
+pub trait Middleware: Send + Sync {
+    /// May change the message, or refuse it.
+    ///
+    /// # Errors
+    ///
+    /// An error ends the message before any handler has seen it, and its sender is told.
+    fn before(&self, _sender: &Sender<'_>, _message: &mut Message) -> Result<(), HandlerError> {
+        Ok(())
+    }
+    /// Is told what came of it. Those that came first are told last. Those whose `before` was not
+    /// reached, or refused, are not told. A panic is caught and changes nothing.
+    fn after(&self, _sender: &Sender<'_>, _message: &Message, _outcome: &Outcome) {}
+}
+
+/// What became of an inbound message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// A handler took it: its name, or `None` for a built-in reply.
+    Handled(Option<Arc<str>>),
+    /// Nobody took it. Its sender was told, unless it is a kind that gets no answer.
+    Unhandled,
+    /// It was no message, or a middleware refused it. Its sender was told.
+    Refused(HandlerError),
+    /// Its handler failed or panicked, or a middleware panicked. Its sender was told.
+    Failed(HandlerError),
+}
+
+/// Why the host's code did not do it.
+pub(super) enum Trouble {
+    /// It said so.
+    Error(HandlerError),
+    /// It panicked. Says nothing of what it was about.
+    Panic(HandlerError),
+}
+
+/// Runs the host's code.
+pub(super) fn contained<R>(f: impl FnOnce() -> Result<R, HandlerError>) -> Result<R, Trouble> {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(done) => done.map_err(Trouble::Error),
+        Err(panic) => {
+            // Its own Drop may panic as well.
+            std::mem::forget(panic);
+            let text = "the message could not be handled";
+            Err(Trouble::Panic(HandlerError::new("INTERNAL", text)))
+        }
+    }
+}
+
+/// The JSON-RPC error answer to a request.
+pub(super) fn rpc_error(request: &Message, code: i64, text: &str) -> Message {
+    rpc_answer(request).with("error", json!({"code": code, "message": text}))
+}
+
+fn rpc_answer(request: &Message) -> Message {
+    let id = request.fields.get("id").cloned().unwrap_or(Value::Null);
+    Message::new(MessageKind::JsonRpcResponse)
+        .with("jsonrpc", "2.0")
+        .with("id", id)
+}

@@ -1,0 +1,740 @@
+//! The one router of inbound messages: who is asked, what is answered and to whom, and what is counted.
+#![cfg(not(any(laneway_loom, laneway_shuttle)))]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // Hosts lock and sleep.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use laneway::protocol::{
+    Broadcaster, Busy, Handled, Handler, HandlerError, InboundQueue, MAX_HANDLERS, Message,
+    MessageKind, MessageRouter, Middleware, Outcome, Packet, RegisterError, Sender, Status,
+};
+use laneway::{Connection, Received, Router, UserId, UserScope};
+use serde_json::{Value, json};
+
+const NOW: Duration = Duration::from_millis(1_234);
+
+/// A host with ann on two devices, and bob.
+struct Host {
+    engine: Router<Packet>,
+    router: Arc<MessageRouter>,
+    ann: UserScope<Packet>,
+    phone: Connection<Packet>,
+    tab: Connection<Packet>,
+    bob: UserScope<Packet>,
+    his: Connection<Packet>,
+}
+
+impl Host {
+    fn new() -> Self {
+        Self::with(|router| router)
+    }
+
+    fn with(settings: impl FnOnce(MessageRouter) -> MessageRouter) -> Self {
+        let engine: Router<Packet> = Router::builder().lane_capacity(256).build().unwrap();
+        let (ann, bob) = (scope(&engine, "ann"), scope(&engine, "bob"));
+        let router = MessageRouter::new(Arc::default(), Duration::ZERO);
+        Self {
+            router: Arc::new(settings(router)),
+            phone: ann.connect().unwrap(),
+            tab: ann.connect().unwrap(),
+            his: bob.connect().unwrap(),
+            engine,
+            ann,
+            bob,
+        }
+    }
+
+    /// From ann's phone.
+    fn route(&self, json: &str) -> Outcome {
+        let from = Some(self.phone.id());
+        self.router
+            .route_json(&self.ann, from, json.as_bytes(), NOW)
+    }
+
+    /// What came to ann's phone; nothing has come to anybody else.
+    fn replies(&mut self) -> Vec<Value> {
+        assert!(read(&mut self.tab).is_empty(), "her other device");
+        assert!(read(&mut self.his).is_empty(), "another user");
+        read(&mut self.phone)
+    }
+
+    /// The one reply to a message.
+    fn reply(&mut self, json: &str) -> (Outcome, Value) {
+        let outcome = self.route(json);
+        let mut replies = self.replies();
+        assert_eq!(replies.len(), 1, "{replies:?}");
+        (outcome, replies.remove(0))
+    }
+
+    fn register(&self, name: &str, handler: impl Handler + 'static) {
+        self.router.register(name, handler).unwrap();
+    }
+}
+
+fn scope(engine: &Router<Packet>, name: &str) -> UserScope<Packet> {
+    engine.scope(UserId::new(name).unwrap())
+}
+
+fn read(connection: &mut Connection<Packet>) -> Vec<Value> {
+    let mut all = Vec::new();
+    while let Ok(received) = connection.try_recv() {
+        let Received::Event(got) = received else {
+            panic!("a gap: {received:?}");
+        };
+        all.push(serde_json::from_str(got.event.json()).unwrap());
+    }
+    all
+}
+
+fn by(name: &str) -> Outcome {
+    Outcome::Handled(Some(name.into()))
+}
+
+type Answer = Result<Handled, HandlerError>;
+
+#[allow(clippy::unnecessary_wraps)] // A handler's signature.
+fn done(_: &Sender<'_>, _: &Message) -> Answer {
+    Ok(Handled::Done)
+}
+
+#[allow(clippy::unnecessary_wraps)] // As above.
+fn declines(_: &Sender<'_>, _: &Message) -> Answer {
+    Ok(Handled::Declined)
+}
+
+#[test]
+fn r033_custom_before_built_in_and_the_earlier_first() {
+    let mut host = Host::new();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    for name in ["first", "second", "third"] {
+        let asked = Arc::clone(&asked);
+        host.register(name, move |_: &Sender<'_>, _: &Message| {
+            asked.lock().unwrap().push(name);
+            Ok(match name {
+                "second" => Handled::Done,
+                _ => Handled::Declined,
+            })
+        });
+    }
+    assert_eq!(host.route(r#"{"type":"ping"}"#), by("second"));
+    assert_eq!(*asked.lock().unwrap(), ["first", "second"]);
+    assert!(host.replies().is_empty(), "the built-in reply is not asked");
+    // Without the one that takes it the others decline, and the built-in reply comes.
+    assert!(host.router.remove("second"));
+    assert!(!host.router.remove("second"));
+    let (outcome, pong) = host.reply(r#"{"type":"ping"}"#);
+    assert_eq!(
+        (outcome, &pong["type"]),
+        (Outcome::Handled(None), &json!("pong"))
+    );
+    assert_eq!(asked.lock().unwrap()[2..], ["first", "third"]);
+}
+
+#[test]
+fn r033_a_failing_handler_ends_the_message_and_the_router_goes_on() {
+    let mut host = Host::new();
+    host.register(
+        "trouble",
+        |_: &Sender<'_>, message: &Message| match message.text("text") {
+            Some("fail") => Err(HandlerError::new("NO_CREDIT", "there is no credit left")),
+            Some("panic") => panic!("bob-7 is the secret"),
+            _ => Ok(Handled::Declined),
+        },
+    );
+    host.register("after", done);
+    let (outcome, error) = host.reply(r#"{"type":"chat","text":"fail"}"#);
+    let expected = HandlerError::new("NO_CREDIT", "there is no credit left");
+    assert_eq!(outcome, Outcome::Failed(expected));
+    assert_eq!(
+        error,
+        json!({"type": "error", "code": "NO_CREDIT", "message": "there is no credit left", "timestamp": 1_234})
+    );
+    let (outcome, error) = host.reply(r#"{"type":"chat","text":"panic"}"#);
+    assert!(matches!(outcome, Outcome::Failed(_)));
+    assert_eq!(error["code"], "INTERNAL");
+    assert!(!error.to_string().contains("bob-7"), "r012");
+    assert_eq!(host.route(r#"{"type":"chat","text":"fine"}"#), by("after"));
+    let stats = host.router.stats();
+    assert_eq!((stats.failed, stats.routed), (2, 1));
+}
+
+#[test]
+fn r033_a_name_is_registered_once_and_handlers_are_bounded() {
+    let host = Host::new();
+    host.register("0", done);
+    let refused = host.router.register("0", declines);
+    assert_eq!(refused, Err(RegisterError::NameTaken));
+    assert_eq!(host.route(r#"{"type":"chat"}"#), by("0"));
+    for n in 1..MAX_HANDLERS {
+        host.register(&n.to_string(), declines);
+    }
+    let refused = host.router.register("one more", declines);
+    assert_eq!(refused, Err(RegisterError::TooMany));
+    assert_eq!(host.router.stats().handlers.len(), MAX_HANDLERS);
+    assert!(host.router.remove("0"));
+    host.register("0", declines);
+    assert_eq!(&**host.router.stats().handlers.last().unwrap(), "0");
+}
+
+#[test]
+fn r033_handlers_come_and_go_while_messages_flow() {
+    let host = Host::new();
+    host.register("steady", done);
+    let stop = AtomicBool::new(false);
+    let count = AtomicU64::new(0);
+    thread::scope(|s| {
+        for _ in 0..2 {
+            s.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    // `steady` is there all the time, and before all that come later.
+                    assert_eq!(host.route(r#"{"type":"chat"}"#), by("steady"));
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let changers: Vec<_> = ["a", "b"]
+            .map(|name| {
+                let router = &host.router;
+                s.spawn(move || {
+                    for _ in 0..500 {
+                        router.register(name, done).unwrap();
+                        assert_eq!(router.register(name, done), Err(RegisterError::NameTaken));
+                        assert!(router.remove(name));
+                    }
+                })
+            })
+            .into();
+        for changer in changers {
+            changer.join().unwrap();
+        }
+        while count.load(Ordering::Relaxed) < 100 {
+            thread::yield_now();
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let stats = host.router.stats();
+    assert_eq!(stats.routed, count.load(Ordering::Relaxed));
+    assert_eq!(stats.handlers, ["steady".into()]);
+}
+
+struct OnlyChat;
+
+impl Handler for OnlyChat {
+    fn kinds(&self) -> Option<&[MessageKind]> {
+        Some(&[MessageKind::Chat])
+    }
+    fn handle(&self, _: &Sender<'_>, message: &Message) -> Answer {
+        assert_eq!(message.kind, MessageKind::Chat);
+        Ok(Handled::Done)
+    }
+}
+
+#[test]
+fn a_handler_is_asked_about_its_kinds_only() {
+    let host = Host::new();
+    host.register("chat", OnlyChat);
+    assert_eq!(host.route(r#"{"type":"chat"}"#), by("chat"));
+    assert_eq!(host.route(r#"{"type":"ping"}"#), Outcome::Handled(None));
+    assert_eq!(host.route(r#"{"type":"new"}"#), Outcome::Unhandled);
+}
+
+#[test]
+fn r034_r015_a_handler_answers_the_sender_whatever_the_message_says() {
+    let mut host = Host::with(|router| router.patience(Duration::from_secs(30)));
+    host.register("echo", |sender: &Sender<'_>, message: &Message| {
+        assert_eq!(sender.user().as_str(), "ann");
+        assert_eq!(sender.scope().user(), sender.user());
+        assert_eq!(sender.now(), NOW);
+        // r039: the deadline that handlers see.
+        assert_eq!(sender.deadline(), Some(NOW + Duration::from_secs(30)));
+        assert!(sender.connection().is_some());
+        assert_eq!(sender.reply(message).connections, 1);
+        if message.text("to") == Some("all") {
+            assert_eq!(sender.broadcast(message).connections, 2);
+        }
+        Ok(Handled::Done)
+    });
+    let (_, echo) = host.reply(r#"{"type":"chat","user_id":"bob","userId":"bob"}"#);
+    // Where it is from is delivered as given; whom it is for is not for the client to say.
+    assert_eq!(
+        echo,
+        json!({"type": "chat", "user_id": "bob", "userId": "ann"})
+    );
+    assert_eq!(host.route(r#"{"type":"chat","to":"all"}"#), by("echo"));
+    assert_eq!(read(&mut host.phone).len(), 2);
+    assert_eq!(read(&mut host.tab).len(), 1);
+    assert!(read(&mut host.his).is_empty());
+}
+
+#[test]
+fn r034_without_a_connection_all_devices_are_answered_and_a_foreign_one_never() {
+    let mut host = Host::new();
+    let ping = br#"{"type":"ping"}"#;
+    host.router.route_json(&host.ann, None, ping, NOW);
+    assert_eq!(read(&mut host.phone).len(), 1);
+    assert_eq!(read(&mut host.tab).len(), 1);
+    let foreign = Some(host.his.id());
+    host.router.route_json(&host.ann, foreign, ping, NOW);
+    assert!(host.replies().is_empty());
+    assert_eq!(host.engine.stats().unknown_connections, 1);
+}
+
+#[test]
+fn r035_what_nobody_takes_is_acknowledged_and_counted() {
+    let mut host = Host::new();
+    for (json, received) in [
+        (r#"{"type":"new_thing","extra":[1]}"#, "new_thing"),
+        (r#"{"type":"ping "}"#, "ping "),
+        // Known, and for the host to handle, which it does not: told under its canonical name.
+        (r#"{"type":"user_input"}"#, "user_message"),
+    ] {
+        let (outcome, ack) = host.reply(json);
+        assert_eq!(outcome, Outcome::Unhandled);
+        assert_eq!(
+            ack,
+            json!({"type": "ack", "received_type": received, "status": "acknowledged", "timestamp": 1_234})
+        );
+    }
+    assert_eq!(host.router.stats().unhandled, 3);
+}
+
+#[test]
+fn r035_what_is_no_message_is_a_clear_error_for_its_sender() {
+    let mut host = Host::new();
+    let deep = format!(
+        r#"{{"type":"chat","a":{}{}}}"#,
+        "[".repeat(50),
+        "]".repeat(50)
+    );
+    let deeper = "[".repeat(100_000);
+    let long = format!(r#"{{"type":"chat","text":"{}"}}"#, "x".repeat(1 << 20));
+    let bad: [(&[u8], &str); 11] = [
+        (b"{}", "MESSAGE_WITHOUT_TYPE"),
+        (br#"{"type":null}"#, "MESSAGE_WITHOUT_TYPE"),
+        (br#"{"type":""}"#, "MESSAGE_TYPE_INVALID"),
+        (br#"{"type":7}"#, "MESSAGE_TYPE_INVALID"),
+        (b"[]", "MESSAGE_NOT_AN_OBJECT"),
+        (b"7", "MESSAGE_NOT_AN_OBJECT"),
+        (b"", "MESSAGE_NOT_JSON"),
+        (b"{\"type\":\"\xff\"}", "MESSAGE_NOT_UTF8"),
+        (deep.as_bytes(), "MESSAGE_TOO_DEEP"),
+        (deeper.as_bytes(), "MESSAGE_NOT_JSON"),
+        (long.as_bytes(), "MESSAGE_TOO_LONG"),
+    ];
+    for (bytes, code) in bad {
+        let from = Some(host.phone.id());
+        let outcome = host.router.route_json(&host.ann, from, bytes, NOW);
+        assert!(
+            matches!(&outcome, Outcome::Refused(e) if e.code == code),
+            "{outcome:?}"
+        );
+        let replies = host.replies();
+        assert_eq!(replies.len(), 1);
+        assert_eq!(
+            (&replies[0]["type"], &replies[0]["code"]),
+            (&json!("error"), &json!(code))
+        );
+        assert!(
+            replies[0]["message"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty())
+        );
+    }
+    let stats = host.router.stats();
+    assert_eq!(stats.refused, bad.len() as u64);
+    assert!(stats.per_type.is_empty());
+}
+
+#[test]
+fn r036_requests_are_answered_by_their_id_and_notifications_never() {
+    let mut host = Host::new();
+    host.register(
+        "sum",
+        |sender: &Sender<'_>, message: &Message| match message.text("method") {
+            Some("sum") => {
+                assert!(sender.answer(message, 3).is_successful());
+                Ok(Handled::Done)
+            }
+            Some("fail") => Err(HandlerError::new("X", "it failed")),
+            _ => Ok(Handled::Declined),
+        },
+    );
+    for id in [json!(7), json!("seven"), json!(null)] {
+        let request =
+            |method: &str| json!({"jsonrpc": "2.0", "method": method, "id": id}).to_string();
+        let answer = |field: &str, value: Value| json!({"type": "jsonrpc_response", "jsonrpc": "2.0", "id": id, field: value});
+        let (outcome, got) = host.reply(&request("sum"));
+        assert_eq!((outcome, got), (by("sum"), answer("result", json!(3))));
+        let (outcome, got) = host.reply(&request("unknown"));
+        let error = json!({"code": -32601, "message": "method not found"});
+        assert_eq!((outcome, got), (Outcome::Unhandled, answer("error", error)));
+        let (outcome, got) = host.reply(&request("fail"));
+        assert!(matches!(outcome, Outcome::Failed(_)));
+        let error = json!({"code": -32603, "message": "it failed"});
+        assert_eq!(got, answer("error", error));
+    }
+    for (silent, counted) in [
+        (
+            r#"{"jsonrpc":"2.0","method":"unknown"}"#,
+            Outcome::Unhandled,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+            Outcome::Unhandled,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":1}}"#,
+            Outcome::Unhandled,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","method":"fail"}"#,
+            Outcome::Failed(HandlerError::new("X", "it failed")),
+        ),
+    ] {
+        assert_eq!(host.route(silent), counted);
+        assert!(host.replies().is_empty(), "{silent}");
+    }
+    for none in [
+        r#"{"jsonrpc":"1.0","method":"sum","id":1}"#,
+        r#"{"jsonrpc":"2.0","method":7,"id":1}"#,
+        r#"{"jsonrpc":"2.0","id":1}"#,
+    ] {
+        let (outcome, error) = host.reply(none);
+        assert!(matches!(outcome, Outcome::Refused(_)));
+        assert_eq!(error["code"], "MESSAGE_WITHOUT_TYPE");
+    }
+}
+
+#[test]
+fn r037_built_in_replies() {
+    let mut host = Host::new();
+    let typing = |thread: Value| json!({"type": "typing_acknowledged", "thread_id": thread, "timestamp": 1_234});
+    let at = |message: Value| {
+        let mut message = message;
+        message["timestamp"] = json!(1_234);
+        message
+    };
+    for (message, reply) in [
+        (
+            json!({"type": "connect"}),
+            at(json!({"type": "system_message", "status": "connected"})),
+        ),
+        (
+            json!({"type": "disconnect"}),
+            at(json!({"type": "disconnect_acknowledged"})),
+        ),
+        (
+            json!({"type": "typing", "payload": {"thread_id": "t-1"}}),
+            typing(json!("t-1")),
+        ),
+        (
+            json!({"type": "agent_typing", "thread_id": "t-2"}),
+            typing(json!("t-2")),
+        ),
+        (
+            json!({"type": "typing_started", "thread_id": "t-3"}),
+            typing(json!("t-3")),
+        ),
+        (json!({"type": "typing_stopped"}), typing(Value::Null)),
+        (json!({"type": "ping"}), at(json!({"type": "pong"}))),
+        (
+            json!({"type": "heartbeat"}),
+            at(json!({"type": "heartbeat_ack", "status": "healthy"})),
+        ),
+    ] {
+        let (outcome, got) = host.reply(&message.to_string());
+        assert_eq!((outcome, got), (Outcome::Handled(None), reply), "{message}");
+    }
+    for silent in [
+        json!({"type": "pong"}),
+        json!({"type": "heartbeat_ack"}),
+        json!({"type": "error_message", "code": "E1"}),
+        json!({"type": "error", "payload": {"code": "E1"}}),
+        json!({"type": "error"}),
+        json!({"type": "error", "code": 7}),
+    ] {
+        assert_eq!(host.route(&silent.to_string()), Outcome::Handled(None));
+        assert!(host.replies().is_empty(), "{silent}");
+    }
+    let errors = host.router.stats().client_errors;
+    assert_eq!(
+        errors,
+        BTreeMap::from([("E1".into(), 2), ("UNKNOWN".into(), 2)])
+    );
+}
+
+#[test]
+fn r037_a_client_that_invents_codes_fills_no_memory() {
+    let host = Host::new();
+    let tell = |code: &str| host.route(&json!({"type": "error", "code": code}).to_string());
+    tell(&"x".repeat(65));
+    thread::scope(|s| {
+        for t in 0..4 {
+            s.spawn(move || {
+                (0..100).for_each(|n| assert!(tell(&format!("{t}-{n}")) == Outcome::Handled(None)))
+            });
+        }
+    });
+    let errors = host.router.stats().client_errors;
+    assert!(errors.len() <= 65, "{}", errors.len());
+    assert_eq!(errors.values().sum::<u64>(), 401);
+    assert!(errors["OTHER"] >= 401 - 64);
+}
+
+#[test]
+fn r038_figures_status_and_order() {
+    let host = Host::new();
+    let status = |secs| host.router.status(Duration::from_secs(secs));
+    assert_eq!(
+        (status(0), status(9)),
+        (Status::Initializing, Status::Initializing)
+    );
+    assert_eq!(status(10), Status::Error);
+    let by_kind = |_: &Sender<'_>, m: &Message| match m.kind {
+        MessageKind::Chat => Err(HandlerError::new("X", "x")),
+        MessageKind::UserMessage => Ok(Handled::Done),
+        _ => Ok(Handled::Declined),
+    };
+    host.register("b", by_kind);
+    host.register("a", declines);
+    assert_eq!((status(0), status(10)), (Status::Ready, Status::Ready));
+    let before = host.router.stats();
+    for json in ["chat", "user", "user_input", "ping", "new", "newer"] {
+        host.route(&json!({"type": json}).to_string());
+    }
+    host.route("no message");
+    let stats = host.router.stats();
+    assert_eq!(before.routed, 0, "a snapshot is a copy");
+    assert_eq!(
+        (stats.routed, stats.unhandled, stats.failed, stats.refused),
+        (3, 2, 1, 1)
+    );
+    let types = [
+        ("chat", 1),
+        ("ping", 1),
+        ("unknown", 2),
+        ("user_message", 2),
+    ];
+    assert_eq!(stats.per_type, BTreeMap::from(types));
+    assert_eq!(stats.handlers, ["b".into(), "a".into()]);
+    host.router.remove("b");
+    host.router.remove("a");
+    assert_eq!(status(10), Status::Error);
+}
+
+struct Layer {
+    name: &'static str,
+    told: Arc<Mutex<Vec<String>>>,
+}
+
+impl Middleware for Layer {
+    fn before(&self, _: &Sender<'_>, message: &mut Message) -> Result<(), HandlerError> {
+        self.told.lock().unwrap().push(format!("> {}", self.name));
+        let asks = |field: &str| message.text(field) == Some(self.name);
+        if asks("refuse") {
+            return Err(HandlerError::new("FORBIDDEN", "not today"));
+        }
+        assert!(!asks("panic"), "as asked");
+        let seen = message.fields.entry("seen").or_insert_with(|| json!([]));
+        seen.as_array_mut().unwrap().push(self.name.into());
+        Ok(())
+    }
+    fn after(&self, _: &Sender<'_>, message: &Message, outcome: &Outcome) {
+        let handled = matches!(outcome, Outcome::Handled(_));
+        self.told
+            .lock()
+            .unwrap()
+            .push(format!("< {} {handled}", self.name));
+        assert!(message.text("panic_after").is_none(), "as asked");
+    }
+}
+
+#[test]
+fn middleware_sees_every_message_before_and_after_and_may_refuse_it() {
+    let mut host = Host::new();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    for name in ["outer", "inner"] {
+        let told = Arc::clone(&told);
+        host.router.wrap(Layer { name, told }).unwrap();
+    }
+    host.register("last", |_: &Sender<'_>, message: &Message| {
+        assert_eq!(message.fields["seen"], json!(["outer", "inner"]));
+        Ok(Handled::Done)
+    });
+    let all = || std::mem::take(&mut *told.lock().unwrap());
+    for json in [r#"{"type":"chat"}"#, r#"{"type":"chat","panic_after":"x"}"#] {
+        assert_eq!(host.route(json), by("last"));
+        assert_eq!(
+            all(),
+            ["> outer", "> inner", "< inner true", "< outer true"]
+        );
+    }
+    let (outcome, error) = host.reply(r#"{"type":"chat","refuse":"inner"}"#);
+    assert!(matches!(outcome, Outcome::Refused(_)));
+    assert_eq!(error["code"], "FORBIDDEN");
+    assert_eq!(all(), ["> outer", "> inner", "< outer false"]);
+    let (outcome, error) = host.reply(r#"{"type":"chat","panic":"outer"}"#);
+    assert!(matches!(outcome, Outcome::Failed(_)));
+    assert_eq!(error["code"], "INTERNAL");
+    assert_eq!(all(), ["> outer"]);
+    let stats = host.router.stats();
+    assert_eq!((stats.routed, stats.refused, stats.failed), (2, 1, 1));
+}
+
+/// `count` threads that work until told to stop.
+fn workers<'scope>(
+    s: &'scope thread::Scope<'scope, '_>,
+    count: usize,
+    queue: &'scope InboundQueue,
+    router: &'scope MessageRouter,
+    stop: &'scope AtomicBool,
+) {
+    for _ in 0..count {
+        s.spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                queue.work(router, Duration::from_millis(5), || NOW);
+            }
+        });
+    }
+}
+
+/// What a user gets for ten messages through the queue.
+fn ten(queue: &InboundQueue, router: &MessageRouter, user: &UserScope<Packet>) -> Vec<Value> {
+    let mut device = user.connect().unwrap();
+    let inlet = queue.inlet(user.clone(), Some(device.id()));
+    let mut got = Vec::new();
+    for n in 0..10 {
+        let json = json!({"type": "chat", "n": n}).to_string().into_bytes();
+        queue.submit(router, &inlet, json, NOW).unwrap();
+        let Ok(Received::Event(reply)) = device.recv_timeout(Duration::from_secs(20)) else {
+            panic!("no reply");
+        };
+        got.push(serde_json::from_str(reply.event.json()).unwrap());
+        // The reply comes before its handler is done.
+        while inlet.under_way() > 0 {
+            thread::yield_now();
+        }
+    }
+    got
+}
+
+/// Ends a test's threads, also when it fails.
+struct End<'a>(&'a AtomicBool, #[allow(dead_code)] mpsc::Sender<()>);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn r039_r016_who_hangs_panics_or_floods_changes_nobody_elses_result() {
+    const WORKERS: usize = 3;
+    let engine: Router<Packet> = Router::builder().lane_capacity(1_024).build().unwrap();
+    let router = MessageRouter::new(Arc::new(Broadcaster::default()), Duration::ZERO);
+    let (hung, is_hung) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let (hung, released) = (Mutex::new(hung), Arc::new(Mutex::new(released)));
+    let waits = Arc::clone(&released);
+    router
+        .register("host", move |sender: &Sender<'_>, message: &Message| {
+            match sender.user().as_str() {
+                "hangs" => {
+                    hung.lock().unwrap().send(()).unwrap();
+                    let _ = waits.lock().unwrap().recv();
+                }
+                "panics" => panic!("as always"),
+                _ => {
+                    let _ = sender.reply(message);
+                }
+            }
+            Ok(Handled::Done)
+        })
+        .unwrap();
+    let queue = InboundQueue::new(64, WORKERS - 1);
+    let stop = AtomicBool::new(false);
+    let chat = || br#"{"type":"chat"}"#.to_vec();
+    thread::scope(|s| {
+        let end = End(&stop, release);
+        workers(s, WORKERS, &queue, &router, &stop);
+        let alone = ten(&queue, &router, &scope(&engine, "alone"));
+        // Her messages take all but one worker, and then she is busy.
+        let hangs = scope(&engine, "hangs");
+        let mut her = hangs.connect().unwrap();
+        let inlet = queue.inlet(hangs.clone(), None);
+        for _ in 1..WORKERS {
+            queue.submit(&router, &inlet, chat(), NOW).unwrap();
+            is_hung.recv_timeout(Duration::from_secs(20)).unwrap();
+        }
+        assert_eq!(queue.submit(&router, &inlet, chat(), NOW), Err(Busy));
+        assert_eq!(read(&mut her)[0]["code"], "BUSY");
+        let others: Vec<_> = ["panics", "floods"]
+            .map(|name| {
+                let (queue, router, stop) = (&queue, &router, &stop);
+                let inlet = queue.inlet(scope(&engine, name), None);
+                s.spawn(move || {
+                    let mut busy = 0_u64;
+                    while !stop.load(Ordering::Relaxed) {
+                        busy += u64::from(queue.submit(router, &inlet, chat(), NOW).is_err());
+                    }
+                    busy
+                })
+            })
+            .into();
+        for name in ["ann", "bob"] {
+            assert_eq!(ten(&queue, &router, &scope(&engine, name)), alone);
+        }
+        stop.store(true, Ordering::Relaxed);
+        for other in others {
+            assert!(other.join().unwrap() > 0, "it was held to its share");
+        }
+        drop(end);
+    });
+    assert!(router.stats().failed > 0);
+}
+
+#[test]
+fn r039_a_full_queue_says_busy_to_the_sender_and_frees_its_place() {
+    let mut host = Host::new();
+    host.register("echo", done);
+    let queue = InboundQueue::new(3, 2);
+    let ann = queue.inlet(host.ann.clone(), Some(host.phone.id()));
+    let bob = queue.inlet(host.bob.clone(), Some(host.his.id()));
+    let submit = |inlet| queue.submit(&host.router, inlet, br#"{"type":"chat"}"#.to_vec(), NOW);
+    assert_eq!(
+        (submit(&ann), submit(&ann), submit(&ann)),
+        (Ok(()), Ok(()), Err(Busy))
+    );
+    // Her share is full, his is not; then the queue is.
+    assert_eq!((submit(&bob), submit(&bob)), (Ok(()), Err(Busy)));
+    assert_eq!(queue.waiting(), 3);
+    for mine in [&mut host.phone, &mut host.his] {
+        let told = read(mine);
+        assert_eq!(told.len(), 1);
+        assert_eq!(
+            (&told[0]["type"], &told[0]["code"]),
+            (&json!("error"), &json!("BUSY"))
+        );
+    }
+    assert!(read(&mut host.tab).is_empty());
+    assert_eq!(host.router.stats().refused, 2);
+    let work = || queue.work(&host.router, Duration::from_millis(1), || NOW);
+    assert_eq!(work(), Some(by("echo")));
+    assert_eq!(submit(&ann), Ok(()));
+    for _ in 0..3 {
+        assert_eq!(work(), Some(by("echo")));
+    }
+    assert_eq!(work(), None);
+    // What was refused holds no place either.
+    assert_eq!((submit(&bob), submit(&bob)), (Ok(()), Ok(())));
+}
+
+#[test]
+#[should_panic(expected = "a queue without room")]
+fn a_queue_has_room() {
+    let _ = InboundQueue::new(0, 1);
+}
