@@ -25,6 +25,7 @@
 //! ```
 
 mod broadcast;
+mod cleaning;
 mod context;
 mod dispatch;
 mod inbound;
@@ -36,6 +37,7 @@ mod registry;
 pub use broadcast::{
     Audience, Broadcast, BroadcastError, BroadcastStats, Broadcaster, Packet, UnknownFlag,
 };
+pub use cleaning::clean;
 pub use context::{ContextBuilder, ContextError, MAX_DEPTH, UserContext};
 pub use dispatch::{
     DispatchStats, Handled, Handler, HandlerError, MessageRouter, Middleware, NameTaken, Outcome,
