@@ -33,6 +33,7 @@ mod isolation;
 mod kind;
 mod message;
 mod registry;
+mod run;
 
 pub use broadcast::{
     Audience, Broadcast, BroadcastError, BroadcastStats, Broadcaster, Packet, UnknownFlag,
@@ -49,5 +50,6 @@ pub use isolation::{
 };
 pub use kind::MessageKind;
 pub use message::{Message, MessageError, MessageLimits};
+pub use run::{AgentRun, MAX_OPEN_TOOLS, NotEnded, RunError};
 
 pub use crate::id::{RequestId, RunId};
