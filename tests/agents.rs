@@ -900,3 +900,81 @@ proptest! {
         prop_assert_eq!(flaw(&given, &clean(&given)), None);
     }
 }
+
+/// One call of a host's that need not make sense.
+#[derive(Clone, Debug)]
+enum Call {
+    Think(bool),
+    Execute(u8),
+    Completed(u8),
+    /// Whether to complete, and whether it has something to say; else to fail.
+    End(bool, bool),
+}
+
+fn any_call() -> impl Strategy<Value = Call> {
+    prop_oneof![
+        any::<bool>().prop_map(Call::Think),
+        (0_u8..3).prop_map(Call::Execute),
+        (0_u8..3).prop_map(Call::Completed),
+        prop::bool::weighted(0.9)
+            .prop_flat_map(|complete| (Just(complete), prop::bool::weighted(0.3)))
+            .prop_map(|(complete, says)| Call::End(complete, says)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn r051_whatever_a_host_calls_its_user_sees_one_run_in_order(
+        calls in prop::collection::vec(any_call(), 0..20),
+    ) {
+        let mut host = Host::new();
+        let mut run = Some(host.start());
+        let mut expected = Vec::new();
+        let mut open = HashSet::new();
+        for call in calls {
+            let Some(mut now) = run.take() else { break };
+            let text = |says: bool| if says { "hm" } else { "" };
+            let told = match call {
+                Call::Think(says) => {
+                    expected.extend(says.then_some("agent_thinking"));
+                    now.thinking(text(says), at(2)).is_ok() == says
+                }
+                Call::Execute(tool) => {
+                    let opened = open.insert(tool);
+                    expected.extend(opened.then_some("tool_executing"));
+                    now.tool_executing(&tool.to_string(), json!(1), at(2)).is_ok() == opened
+                }
+                Call::Completed(tool) => {
+                    let closed = open.remove(&tool);
+                    expected.extend(closed.then_some("tool_completed"));
+                    let tool = tool.to_string();
+                    now.tool_completed(&tool, json!(1), TOOK, true, at(2)).is_ok() == closed
+                }
+                Call::End(complete, says) => {
+                    let ended = if complete {
+                        now.complete("success", text(says), TOOK, at(2))
+                    } else {
+                        now.fail(text(says), "it broke", true, at(2))
+                    };
+                    let ends = says && (!complete || open.is_empty());
+                    let name = if complete { "agent_completed" } else { "agent_error" };
+                    expected.extend(ends.then_some(name));
+                    prop_assert_eq!(ended.is_ok(), ends);
+                    run = ended.err().map(|not_ended| *not_ended.run);
+                    continue;
+                }
+            };
+            prop_assert!(told);
+            run = Some(now);
+        }
+        expected.extend(run.is_some().then_some("agent_error"));
+        drop(run);
+        let events = host.events();
+        let types: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+        prop_assert_eq!(types, expected);
+        let numbers = events.iter().map(|event| event["sequence"].as_u64().unwrap());
+        prop_assert!(numbers.eq(2..events.len() as u64 + 2));
+    }
+}
