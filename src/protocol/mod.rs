@@ -27,6 +27,7 @@
 
 mod broadcast;
 mod builtin;
+mod cleaning;
 mod context;
 mod dispatch;
 mod handler;
@@ -36,10 +37,12 @@ mod kind;
 mod message;
 mod quality;
 mod registry;
+mod run;
 
 pub use broadcast::{
     Audience, Broadcast, BroadcastError, BroadcastStats, Broadcaster, Packet, UnknownFlag,
 };
+pub use cleaning::clean;
 pub use context::{ContextBuilder, ContextError, MAX_DEPTH, UserContext};
 pub use dispatch::{DispatchStats, MAX_HANDLERS, MessageRouter, RegisterError, Status};
 pub use handler::{Handled, Handler, HandlerError, Middleware, Outcome, Sender};
@@ -53,5 +56,6 @@ pub use quality::{
     CONTENT_TYPES, MAX_PERIOD_HOURS, MAX_SUBSCRIBERS, Quality, QualityProvider, QualityReach,
     QualityRequest, REPORT_TYPES,
 };
+pub use run::{AgentRun, MAX_OPEN_TOOLS, NotEnded, RunError};
 
 pub use crate::id::{RequestId, RunId};
