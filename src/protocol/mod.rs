@@ -2,8 +2,8 @@
 //!
 //! The engine delivers values and does not look into them. Here are the envelope that clients and
 //! hosts agree on ([`Message`], [`MessageKind`]), the check that a body names nobody but its receiver
-//! ([`Isolation`]), and the context of a request ([`UserContext`]). Nothing here reads a clock or
-//! keeps a table of users.
+//! ([`Isolation`]), and the context of a request ([`UserContext`]). Beside them stands what clients are
+//! to confirm ([`Confirmations`]). Nothing here reads a clock.
 //!
 //! ```
 //! use laneway::protocol::{Isolation, Message, MessageKind};
@@ -25,16 +25,22 @@
 //! ```
 
 mod broadcast;
+mod confirmation;
 mod context;
 mod dispatch;
 mod inbound;
 mod isolation;
 mod kind;
 mod message;
+mod quota;
 mod registry;
 
 pub use broadcast::{
     Audience, Broadcast, BroadcastError, BroadcastStats, Broadcaster, Packet, UnknownFlag,
+};
+pub use confirmation::{
+    COMPLETION_TIMEOUT, CONFIRMATION_TIMEOUT, Confirmation, ConfirmationLimits, ConfirmationStats,
+    ConfirmationSweep, Confirmations, EventState, ExpectError, NotMoved,
 };
 pub use context::{ContextBuilder, ContextError, MAX_DEPTH, UserContext};
 pub use dispatch::{
