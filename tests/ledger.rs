@@ -1,15 +1,16 @@
 //! Confirmations, runs, sequences: a test a requirement, cited by its number.
 #![cfg(not(any(laneway_loom, laneway_shuttle)))]
 
+use std::slice::from_ref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use laneway::UserId;
 use laneway::protocol::{
     COMPLETION_TIMEOUT, CONFIRMATION_TIMEOUT, Confirmation, ConfirmationLimits, Confirmations,
-    EventState, ExpectError, MessageKind, NotMoved,
+    EventState, ExpectError, MessageKind, NotMoved, RegisterError, RunId, RunLimits, RunRegistry,
 };
+use laneway::{ThreadId, UserId};
 
 const NOW: Duration = Duration::from_secs(1_000);
 const KIND: MessageKind = MessageKind::AgentStarted;
@@ -367,5 +368,271 @@ fn r055_places_are_counted_exactly_under_load() {
             all.failed(who, &n.to_string(), NOW).unwrap();
         }
         assert_eq!(all.sweep(NOW).removed, LIMITS.per_user);
+    }
+}
+
+fn run(name: &str) -> RunId {
+    RunId::new(name).unwrap()
+}
+
+fn thread_id(name: &str) -> ThreadId {
+    ThreadId::new(name).unwrap()
+}
+
+fn few_runs(total: usize) -> RunRegistry {
+    RunRegistry::new(RunLimits {
+        total,
+        ..RunLimits::default()
+    })
+}
+
+const DAY: u64 = 24 * 60 * 60;
+
+#[test]
+fn r056_a_run_leads_to_its_thread_and_back() {
+    let runs = RunRegistry::default();
+    let ann = user("ann");
+    let (t, u) = (thread_id("t"), thread_id("u"));
+    for (r, thread) in [("3", &t), ("1", &t), ("2", &u)] {
+        runs.register(&ann, &run(r), thread, NOW).unwrap();
+    }
+    assert_eq!(runs.thread_of(&ann, &run("1"), NOW), Some(t.clone()));
+    assert_eq!(runs.thread_of(&ann, &run("2"), NOW), Some(u.clone()));
+    assert_eq!(runs.runs_of(&ann, &t, NOW), [run("1"), run("3")]);
+    assert_eq!(runs.runs_of(&ann, &u, NOW), [run("2")]);
+    // Registered again it is the same run; moved it is not.
+    runs.register(&ann, &run("1"), &t, NOW).unwrap();
+    let moved = runs.register(&ann, &run("1"), &u, NOW);
+    assert_eq!(moved, Err(RegisterError::OtherThread));
+    assert_eq!(runs.runs_of(&ann, &u, NOW), [run("2")]);
+    assert_eq!((runs.len(), runs.stats().registered), (3, 3));
+    assert!(runs.remove(&ann, &run("1")) && !runs.remove(&ann, &run("1")));
+    assert_eq!(runs.thread_of(&ann, &run("1"), NOW), None);
+    assert_eq!(runs.runs_of(&ann, &t, NOW), [run("3")]);
+    runs.register(&ann, &run("1"), &u, NOW).unwrap();
+    assert_eq!(runs.runs_of(&ann, &u, NOW), [run("1"), run("2")]);
+}
+
+#[test]
+fn r056_an_unknown_run_is_an_answer_and_never_guessed() {
+    let runs = RunRegistry::default();
+    let (ann, t) = (user("ann"), thread_id("thread_1"));
+    let known = run("thread_1_run_7");
+    runs.register(&ann, &known, &t, NOW).unwrap();
+    for like in [
+        "thread_1",
+        "thread_1_run_8",
+        "run_thread_1",
+        "THREAD_1_RUN_7",
+    ] {
+        assert_eq!(runs.thread_of(&ann, &run(like), NOW), None, "{like}");
+        assert!(!runs.remove(&ann, &run(like)));
+    }
+    for like in ["thread_1_run_7", "thread", "thread_2"] {
+        assert!(runs.runs_of(&ann, &thread_id(like), NOW).is_empty());
+    }
+    assert_eq!(runs.len(), 1);
+}
+
+#[test]
+fn r056_a_run_is_its_owners_alone() {
+    let runs = RunRegistry::default();
+    let (ann, bob) = (user("ann"), user("bob"));
+    let (r, t, u) = (run("r"), thread_id("t"), thread_id("u"));
+    runs.register(&ann, &r, &t, NOW).unwrap();
+    assert_eq!(runs.thread_of(&bob, &r, NOW), None);
+    assert!(runs.runs_of(&bob, &t, NOW).is_empty());
+    assert!(!runs.remove(&bob, &r));
+    // The same id of another user is another run.
+    runs.register(&bob, &r, &u, NOW).unwrap();
+    assert_eq!(runs.thread_of(&ann, &r, NOW), Some(t.clone()));
+    assert_eq!(runs.thread_of(&bob, &r, NOW), Some(u));
+    assert!(runs.remove(&bob, &r));
+    assert_eq!(runs.runs_of(&ann, &t, NOW), [r]);
+}
+
+#[test]
+fn r019_the_end_of_one_users_runs_leaves_the_others_alone() {
+    let runs = RunRegistry::default();
+    let (ann, bob, t) = (user("ann"), user("bob"), thread_id("t"));
+    for n in 0..500 {
+        for who in [&ann, &bob] {
+            runs.register(who, &run(&n.to_string()), &t, NOW).unwrap();
+        }
+    }
+    assert_eq!(runs.remove_user(&ann), 500);
+    assert_eq!(runs.remove_user(&ann), 0);
+    assert!(runs.runs_of(&ann, &t, NOW).is_empty());
+    assert_eq!(runs.runs_of(&bob, &t, NOW).len(), 500);
+    assert_eq!(runs.len(), 500);
+}
+
+#[test]
+fn r056_of_too_many_runs_the_one_unused_for_longest_goes() {
+    assert_eq!(RunLimits::default().total, 10_000);
+    let runs = few_runs(3);
+    let (ann, bob, t) = (user("ann"), user("bob"), thread_id("t"));
+    for (n, who) in [&ann, &bob, &ann].into_iter().enumerate() {
+        let at = after(n as u64);
+        runs.register(who, &run(&n.to_string()), &t, at).unwrap();
+    }
+    // Used after the other two.
+    assert!(runs.thread_of(&ann, &run("0"), after(3)).is_some());
+    runs.register(&ann, &run("3"), &t, after(4)).unwrap();
+    assert_eq!((runs.len(), runs.stats().evicted), (3, 1));
+    assert!(runs.runs_of(&bob, &t, after(4)).is_empty());
+    let [zero, two, three] = ["0", "2", "3"].map(run);
+    assert_eq!(runs.runs_of(&ann, &t, after(4)), [zero, two.clone(), three]);
+    // To look a thread's runs up is no use, to register one again is.
+    runs.register(&ann, &two, &t, after(5)).unwrap();
+    runs.register(&bob, &run("4"), &t, after(6)).unwrap();
+    assert_eq!(runs.thread_of(&ann, &run("0"), after(7)), None);
+    assert_eq!(runs.stats().evicted, 2);
+    let none = few_runs(0).register(&ann, &two, &t, NOW);
+    assert_eq!(none, Err(RegisterError::Full));
+}
+
+#[test]
+fn r016_a_flood_of_runs_makes_room_for_itself() {
+    let runs = RunRegistry::new(RunLimits {
+        total: 100,
+        fair_share: 50,
+        ..RunLimits::default()
+    });
+    let (ann, eve, t) = (user("ann"), user("eve"), thread_id("t"));
+    runs.register(&ann, &run("a"), &t, NOW).unwrap();
+    for n in 0..300 {
+        let at = after(1 + n);
+        runs.register(&eve, &run(&n.to_string()), &t, at).unwrap();
+    }
+    assert_eq!(runs.len(), 100);
+    assert_eq!(runs.runs_of(&ann, &t, after(300)), [run("a")]);
+    assert_eq!(runs.thread_of(&eve, &run("200"), after(301)), None);
+    assert!(runs.thread_of(&eve, &run("201"), after(301)).is_some());
+    // Ann's next run takes a place of Eve's, too.
+    runs.register(&ann, &run("b"), &t, after(302)).unwrap();
+    assert_eq!(runs.runs_of(&ann, &t, after(302)), ["a", "b"].map(run));
+    assert_eq!(runs.runs_of(&eve, &t, after(302)).len(), 98);
+}
+
+#[test]
+fn r056_a_run_expires_24_hours_after_its_last_use() {
+    let runs = RunRegistry::default();
+    let (ann, r, s, t) = (user("ann"), run("r"), run("s"), thread_id("t"));
+    for id in [&r, &s] {
+        runs.register(&ann, id, &t, NOW).unwrap();
+    }
+    assert!(runs.thread_of(&ann, &r, after(DAY - 1)).is_some());
+    assert_eq!(runs.sweep(after(DAY - 1)), 0);
+    // Both directions agree before the sweep and after it.
+    for swept in [false, true] {
+        assert_eq!(runs.thread_of(&ann, &s, after(DAY)), None);
+        assert_eq!(runs.runs_of(&ann, &t, after(DAY)), from_ref(&r));
+        if !swept {
+            assert_eq!((runs.len(), runs.sweep(after(DAY)), runs.len()), (2, 1, 1));
+        }
+    }
+    assert_eq!(runs.sweep(after(2 * DAY - 2)), 0, "it was used");
+    assert!(runs.runs_of(&ann, &t, after(2 * DAY - 1)).is_empty());
+    assert_eq!(runs.sweep(after(2 * DAY - 1)), 1);
+    assert_eq!((runs.is_empty(), runs.stats().expired), (true, 2));
+}
+
+#[test]
+fn r056_an_expired_run_is_no_obstacle_to_a_new_one() {
+    let runs = RunRegistry::default();
+    let (ann, r) = (user("ann"), run("r"));
+    let (old, new) = (thread_id("old"), thread_id("new"));
+    runs.register(&ann, &r, &old, NOW).unwrap();
+    runs.register(&ann, &r, &new, after(DAY)).unwrap();
+    assert_eq!(runs.thread_of(&ann, &r, after(DAY)), Some(new.clone()));
+    assert!(runs.runs_of(&ann, &old, after(DAY)).is_empty());
+    assert_eq!((runs.len(), runs.stats().expired), (1, 1));
+    assert_eq!(runs.sweep(after(DAY)), 0);
+}
+
+#[test]
+fn r056_a_clock_that_jumps_back_expires_nothing() {
+    let runs = RunRegistry::default();
+    let (ann, r, t) = (user("ann"), run("r"), thread_id("t"));
+    runs.register(&ann, &r, &t, after(DAY)).unwrap();
+    assert_eq!(runs.sweep(Duration::ZERO), 0);
+    assert!(runs.thread_of(&ann, &r, Duration::ZERO).is_some());
+    assert_eq!(runs.runs_of(&ann, &t, Duration::ZERO), from_ref(&r));
+    // And that use was no earlier than the last.
+    assert_eq!(runs.sweep(after(2 * DAY - 1)), 0);
+    assert_eq!(runs.sweep(after(2 * DAY)), 1);
+}
+
+#[test]
+fn r056_bounds_and_both_directions_hold_under_load() {
+    const RUNS: usize = 20;
+    let runs = few_runs(RUNS);
+    let users = ["ann", "bob"].map(user);
+    let threads = ["t", "u"].map(thread_id);
+    let ids: Vec<_> = (0..30).map(|n| run(&n.to_string())).collect();
+    let removed = AtomicUsize::new(0);
+    thread::scope(|s| {
+        for worker in 0..4 {
+            let (runs, users, threads, ids, removed) = (&runs, &users, &threads, &ids, &removed);
+            s.spawn(move || {
+                for n in 0..4_000_usize {
+                    let at = after(n as u64);
+                    let who = &users[(n + worker) % 2];
+                    let id = &ids[n * (7 + worker) % ids.len()];
+                    let n_thread = &threads[n % 3 % 2];
+                    match runs.register(who, id, n_thread, at) {
+                        Ok(()) | Err(RegisterError::OtherThread | RegisterError::Full) => {}
+                        Err(other) => panic!("{other}"),
+                    }
+                    assert!(runs.len() <= RUNS);
+                    _ = runs.thread_of(who, &ids[n % ids.len()], at);
+                    let of_thread = runs.runs_of(who, n_thread, at);
+                    assert!(of_thread.is_sorted_by(|a, b| a < b), "each once");
+                    if n % 5 == 0 {
+                        let done = runs.remove(who, id);
+                        removed.fetch_add(usize::from(done), Ordering::Relaxed);
+                    }
+                    if n % 101 == 0 {
+                        removed.fetch_add(runs.remove_user(who), Ordering::Relaxed);
+                    }
+                    if n % 51 == 0 {
+                        runs.sweep(after(DAY + n as u64 - 1));
+                    }
+                }
+            });
+        }
+    });
+    let stats = runs.stats();
+    assert!(stats.evicted > 0 && stats.expired > 0 && stats.registered > 1_000);
+    let gone = stats.evicted + stats.expired + removed.into_inner() as u64;
+    assert_eq!(stats.registered - gone, runs.len() as u64);
+    let mut found = 0;
+    for who in &users {
+        for t in &threads {
+            let there = runs.runs_of(who, t, NOW);
+            let is_there = |id| runs.thread_of(who, id, NOW).as_ref() == Some(t);
+            for id in &ids {
+                assert_eq!(is_there(id), there.contains(id));
+            }
+            found += there.len();
+        }
+    }
+    assert_eq!(found, runs.len());
+}
+
+#[test]
+fn r056_a_run_in_use_survives_the_sweep_or_was_never_answered() {
+    for _ in 0..300 {
+        let runs = RunRegistry::default();
+        let (ann, r, t) = (user("ann"), run("r"), thread_id("t"));
+        runs.register(&ann, &r, &t, NOW).unwrap();
+        let (used, swept) = thread::scope(|s| {
+            let used = s.spawn(|| runs.thread_of(&ann, &r, after(DAY - 1)).is_some());
+            let swept = s.spawn(|| runs.sweep(after(DAY)));
+            (used.join().unwrap(), swept.join().unwrap())
+        });
+        assert_eq!((used, swept), if used { (true, 0) } else { (false, 1) });
+        assert_eq!(runs.len(), usize::from(used));
     }
 }

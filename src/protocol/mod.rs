@@ -3,7 +3,7 @@
 //! The engine delivers values and does not look into them. Here are the envelope that clients and
 //! hosts agree on ([`Message`], [`MessageKind`]), the check that a body names nobody but its receiver
 //! ([`Isolation`]), and the context of a request ([`UserContext`]). Beside them stands what clients are
-//! to confirm ([`Confirmations`]). Nothing here reads a clock.
+//! to confirm ([`Confirmations`]), and which run is whose ([`RunRegistry`]). Nothing here reads a clock.
 //!
 //! ```
 //! use laneway::protocol::{Isolation, Message, MessageKind};
@@ -34,6 +34,7 @@ mod kind;
 mod message;
 mod quota;
 mod registry;
+mod runs;
 
 pub use broadcast::{
     Audience, Broadcast, BroadcastError, BroadcastStats, Broadcaster, Packet, UnknownFlag,
@@ -53,5 +54,6 @@ pub use isolation::{
 };
 pub use kind::MessageKind;
 pub use message::{Message, MessageError, MessageLimits};
+pub use runs::{RegisterError, RunLimits, RunRegistry, RunStats};
 
 pub use crate::id::{RequestId, RunId};

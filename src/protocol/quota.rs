@@ -28,6 +28,13 @@ pub(crate) struct Share {
     held: AtomicUsize,
 }
 
+impl Share {
+    /// Places that the user holds. Wait-free.
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+}
+
 impl Keyed for Share {
     type Key = UserId;
     fn hash(&self) -> u64 {
