@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use laneway::protocol::{
     COMPLETION_TIMEOUT, CONFIRMATION_TIMEOUT, Confirmation, ConfirmationLimits, Confirmations,
-    EventState, ExpectError, MessageKind, NotMoved, RegisterError, RunId, RunLimits, RunRegistry,
+    EventState, ExpectError, Fault, MAX_CHECKED_IDS, MAX_CHECKED_RUNS, MAX_CHECKED_TOOLS,
+    MessageKind, NotMoved, RegisterError, RunId, RunLimits, RunRegistry, SequenceChecker,
 };
 use laneway::{ThreadId, UserId};
+use serde_json::{Value, json};
 
 const NOW: Duration = Duration::from_secs(1_000);
 const KIND: MessageKind = MessageKind::AgentStarted;
@@ -635,4 +637,129 @@ fn r056_a_run_in_use_survives_the_sweep_or_was_never_answered() {
         assert_eq!((used, swept), if used { (true, 0) } else { (false, 1) });
         assert_eq!(runs.len(), usize::from(used));
     }
+}
+
+fn event(kind: &str, run: &str, sequence: u64) -> Value {
+    let mut event = json!({
+        "type": kind, "event_id": format!("{run}/{sequence}"), "user_id": "ann", "thread_id": "t",
+        "run_id": run, "request_id": "q", "agent_name": "triage",
+        "timestamp": "2026-01-01T00:00:00Z", "sequence": sequence,
+    });
+    let more = match kind {
+        "agent_thinking" => json!({"reasoning": "hm"}),
+        "tool_executing" => json!({"tool_name": "grep", "parameters": {"q": 1}}),
+        "tool_completed" => {
+            json!({"tool_name": "grep", "results": null, "duration": 0.5, "success": true})
+        }
+        "agent_completed" => json!({"status": "ok", "final_response": "42", "duration": 3}),
+        "agent_error" => json!({"code": "abandoned", "message": "", "recoverable": false}),
+        _ => json!({}),
+    };
+    let fields = event.as_object_mut().unwrap();
+    fields.extend(more.as_object().unwrap().clone());
+    event
+}
+
+fn events(run: &str) -> Vec<Value> {
+    let kinds = [
+        "agent_started",
+        "agent_thinking",
+        "agent_thinking",
+        "tool_executing",
+        "tool_completed",
+        "agent_thinking",
+        "tool_executing",
+        "tool_completed",
+        "agent_completed",
+    ];
+    (0..)
+        .zip(kinds)
+        .map(|(n, kind)| event(kind, run, n))
+        .collect()
+}
+
+/// The faults of all, with their sequences, and those at the end.
+fn faults<'a>(events: impl IntoIterator<Item = &'a Value>) -> Vec<(Option<u64>, Fault)> {
+    let mut checker = SequenceChecker::new(user("ann"));
+    let mut all = Vec::new();
+    for event in events {
+        all.extend(checker.check(event));
+    }
+    all.extend(checker.finish());
+    all.into_iter().map(|v| (v.sequence, v.fault)).collect()
+}
+
+fn tool(name: &str) -> Fault {
+    let tool = name.to_owned();
+    Fault::Unpaired { tool }
+}
+
+#[test]
+fn r057_correct_sequences_are_correct() {
+    assert_eq!(faults(&events("r")), []);
+    // From 1; with an error while a tool is at work; kept for later; in a payload.
+    let mut other = events("r")[..4].to_vec();
+    other.push(event("agent_error", "r", 4));
+    for event in &mut other {
+        event["sequence"] = json!(event["sequence"].as_u64().unwrap() + 1);
+        event["recovered"] = json!(true);
+        let fields = event.as_object_mut().unwrap();
+        for field in ["reasoning", "tool_name", "parameters", "code"] {
+            if let Some(value) = fields.remove(field) {
+                let payload = fields.entry("payload").or_insert_with(|| json!({}));
+                payload[field] = value;
+            }
+        }
+    }
+    assert_eq!(faults(&other), []);
+    // Runs in each other, and other messages between them.
+    let pong = json!({"type": "pong"});
+    let (one, two) = (events("1"), events("2"));
+    let mixed = one.iter().zip(&two).flat_map(|(a, b)| [a, &pong, b]);
+    assert_eq!(faults(mixed), []);
+    // Several tools at once, two of one name.
+    let mut tools = vec![event("agent_started", "r", 0)];
+    for (n, (step, name)) in (1..).zip([
+        ("tool_executing", "a"),
+        ("tool_executing", "b"),
+        ("tool_executing", "a"),
+        ("tool_completed", "b"),
+        ("tool_completed", "a"),
+        ("tool_completed", "a"),
+    ]) {
+        tools.push(event(step, "r", n));
+        tools[n as usize]["tool_name"] = json!(name);
+    }
+    tools.push(event("agent_completed", "r", 7));
+    assert_eq!(faults(&tools), []);
+}
+
+#[test]
+fn r057_missing_events_are_reported() {
+    let (all, n) = (events("r"), Some);
+    let without = |range: std::ops::Range<usize>| {
+        let kept = (0..all.len()).filter(|at| !range.contains(at));
+        faults(kept.map(|at| &all[at]))
+    };
+    let missing = |from, to| Fault::Missing { from, to };
+    assert_eq!(without(1..3), [(n(3), missing(1, 2))]);
+    assert_eq!(without(5..6), [(n(6), missing(5, 5))]);
+    assert_eq!(without(0..1), [(n(1), Fault::NoStart)]);
+    assert_eq!(without(8..9), [(n(7), Fault::NoEnd)]);
+    let no_executing = [(n(4), missing(3, 3)), (n(4), tool("grep"))];
+    assert_eq!(without(3..4), no_executing);
+    let no_completed = [(n(8), missing(7, 7)), (n(8), tool("grep"))];
+    assert_eq!(without(7..8), no_completed);
+    let late = [event("agent_started", "r", 3), event("agent_error", "r", 4)];
+    assert_eq!(faults(&late), [(n(3), missing(1, 2))]);
+    // What is not critical is not kept while nobody is connected, so it may lack there; not later.
+    let mut kept: Vec<_> = [0, 3, 4, 6, 8].map(|at| all[at].clone()).into();
+    kept[1]["recovered"] = json!(true);
+    assert_eq!(faults(&kept[..3]), [(n(4), Fault::NoEnd)]);
+    let later = [
+        (n(6), missing(5, 5)),
+        (n(8), missing(7, 7)),
+        (n(8), tool("grep")),
+    ];
+    assert_eq!(faults(&kept), later);
 }

@@ -35,6 +35,7 @@ mod message;
 mod quota;
 mod registry;
 mod runs;
+mod sequence;
 
 pub use broadcast::{
     Audience, Broadcast, BroadcastError, BroadcastStats, Broadcaster, Packet, UnknownFlag,
@@ -55,5 +56,8 @@ pub use isolation::{
 pub use kind::MessageKind;
 pub use message::{Message, MessageError, MessageLimits};
 pub use runs::{RegisterError, RunLimits, RunRegistry, RunStats};
+pub use sequence::{
+    Fault, MAX_CHECKED_IDS, MAX_CHECKED_RUNS, MAX_CHECKED_TOOLS, SequenceChecker, Violation,
+};
 
 pub use crate::id::{RequestId, RunId};
