@@ -57,13 +57,23 @@ impl<V: Keyed> Table<V> {
         key: &V::Key,
         guard: &'g Guard,
     ) -> Option<LeafRef<'g, V>> {
+        self.find(hash, |leaf| leaf.key() == key, guard)
+    }
+
+    /// An entry that `is_it`, looked for where the entries with this hash are.
+    pub(crate) fn find<'g>(
+        &'g self,
+        hash: u64,
+        is_it: impl Fn(&V) -> bool,
+        guard: &'g Guard,
+    ) -> Option<LeafRef<'g, V>> {
         let mut link = self.root(hash);
         let mut shift = self.root_bits;
         loop {
             match link.load(guard) {
                 View::Empty => return None,
                 View::Leaf(leaf) => {
-                    return (leaf.key() == key || broken("any-leaf")).then_some(leaf);
+                    return (is_it(&leaf) || broken("any-leaf")).then_some(leaf);
                 }
                 View::Node(node) => match node.get() {
                     Branch::Node(children) => {
@@ -71,7 +81,7 @@ impl<V: Keyed> Table<V> {
                         shift += BITS;
                     }
                     Branch::Collision(entries) => {
-                        return leaves(entries, guard).find(|leaf| leaf.key() == key);
+                        return leaves(entries, guard).find(|leaf| is_it(leaf));
                     }
                 },
             }

@@ -5,6 +5,8 @@
 //! ([`Isolation`]), the context of a request ([`UserContext`]), the one way by which messages go out
 //! ([`Broadcaster`]) and the one by which they come in ([`MessageRouter`]). Nothing here reads a clock
 //! or keeps a table of users.
+//! ([`Isolation`]), and the context of a request ([`UserContext`]). Beside them stands what clients are
+//! to confirm ([`Confirmations`]), and which run is whose ([`RunRegistry`]). Nothing here reads a clock.
 //!
 //! ```
 //! use laneway::protocol::{Isolation, Message, MessageKind};
@@ -28,6 +30,7 @@
 mod broadcast;
 mod builtin;
 mod cleaning;
+mod confirmation;
 mod context;
 mod dispatch;
 mod handler;
@@ -38,11 +41,19 @@ mod message;
 mod quality;
 mod registry;
 mod run;
+mod quota;
+mod registry;
+mod runs;
+mod sequence;
 
 pub use broadcast::{
     Audience, Broadcast, BroadcastError, BroadcastStats, Broadcaster, Packet, UnknownFlag,
 };
 pub use cleaning::clean;
+pub use confirmation::{
+    COMPLETION_TIMEOUT, CONFIRMATION_TIMEOUT, Confirmation, ConfirmationLimits, ConfirmationStats,
+    ConfirmationSweep, Confirmations, EventState, ExpectError, NotMoved,
+};
 pub use context::{ContextBuilder, ContextError, MAX_DEPTH, UserContext};
 pub use dispatch::{DispatchStats, MAX_HANDLERS, MessageRouter, RegisterError, Status};
 pub use handler::{Handled, Handler, HandlerError, Middleware, Outcome, Sender};
@@ -57,5 +68,9 @@ pub use quality::{
     QualityRequest, REPORT_TYPES,
 };
 pub use run::{AgentRun, MAX_OPEN_TOOLS, NotEnded, RunError};
+pub use runs::{RegisterError, RunLimits, RunRegistry, RunStats};
+pub use sequence::{
+    Fault, MAX_CHECKED_IDS, MAX_CHECKED_RUNS, MAX_CHECKED_TOOLS, SequenceChecker, Violation,
+};
 
 pub use crate::id::{RequestId, RunId};

@@ -1,0 +1,494 @@
+//! What users are to confirm, and whether they did.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ahash::RandomState;
+
+use super::MessageKind;
+use super::quota::{Quota, ROOTS, Share, Spent, mask, micros, micros_up};
+use crate::error::InvalidId;
+use crate::id::{MAX_ID_BYTES, UserId};
+use crate::sync::{AtomicU64, Ordering, pin};
+use crate::table::{Keyed, Table};
+
+/// How long a critical event waits for its confirmation.
+pub const CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an event waits that clients know as `agent_completed`.
+pub const COMPLETION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How many events [`Confirmations`] keeps, those included that a sweep has yet to remove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConfirmationLimits {
+    /// In all. Default 65 536.
+    pub total: usize,
+    /// Of one user. Default 1 024.
+    pub per_user: usize,
+}
+
+impl Default for ConfirmationLimits {
+    fn default() -> Self {
+        Self {
+            total: 65_536,
+            per_user: 1_024,
+        }
+    }
+}
+
+/// How far an event has come. It only moves forward, and never on from the last three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EventState {
+    /// To be sent.
+    Pending,
+    /// Sent, and not confirmed.
+    Sent,
+    /// Its owner has it.
+    Confirmed,
+    /// It could not be sent.
+    Failed,
+    /// Its owner did not confirm it in time.
+    TimedOut,
+}
+
+impl EventState {
+    fn of(word: u64) -> Self {
+        match word & 7 {
+            0 => Self::Pending,
+            1 => Self::Sent,
+            2 => Self::Confirmed,
+            3 => Self::Failed,
+            _ => Self::TimedOut,
+        }
+    }
+
+    /// With the time since when, in microseconds.
+    fn word(self, since: u64) -> u64 {
+        since << 3 | self as u64
+    }
+
+    fn may_become(self, next: Self) -> bool {
+        !self.is_final() && next as u64 > self as u64
+    }
+
+    /// Nothing more can become of it.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        self as u64 > Self::Sent as u64
+    }
+}
+
+/// Why an event is not expected to be confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExpectError {
+    /// [`ConfirmationLimits::total`] is reached.
+    Full,
+    /// [`ConfirmationLimits::per_user`] is reached.
+    UserFull,
+    /// This event of this user is there already.
+    AlreadyExpected,
+    /// Nobody can confirm an event without an id, or with one longer than [`MAX_ID_BYTES`].
+    InvalidId(InvalidId),
+}
+
+impl fmt::Display for ExpectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("too many events are to be confirmed"),
+            Self::UserFull => f.write_str("too many events are to be confirmed by this user"),
+            Self::AlreadyExpected => f.write_str("the event is to be confirmed already"),
+            Self::InvalidId(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for ExpectError {}
+
+/// Why an event does not move on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotMoved {
+    /// There is no such event of this user.
+    Unknown,
+    /// It has come this far already.
+    Already(EventState),
+}
+
+impl fmt::Display for NotMoved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("there is no such event"),
+            Self::Already(state) => write!(f, "the event is {state:?} already"),
+        }
+    }
+}
+
+impl Error for NotMoved {}
+
+/// The answer to a client that confirms an event. Says nothing of anybody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[must_use = "a confirmation may not count"]
+pub enum Confirmation {
+    /// It counts.
+    Confirmed {
+        /// Time since it was sent, or since it was expected if nobody said that it was sent. 0 if the
+        /// clock went back.
+        after: Duration,
+    },
+    /// It was confirmed before, and that counts.
+    AlreadyConfirmed,
+    /// It failed or timed out before.
+    TooLate,
+    /// This user has no such event: there is none, it was removed, or it is somebody else's.
+    Unknown,
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConfirmationSweep {
+    /// Events that timed out at it. The next sweep removes them.
+    pub timed_out: usize,
+    /// Events that were final before it, and are gone now.
+    pub removed: usize,
+}
+
+/// The figures of [`Confirmations`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConfirmationStats {
+    /// Events that were to be confirmed.
+    pub expected: u64,
+    /// Those that were sent.
+    pub sent: u64,
+    /// Those that their owner confirmed.
+    pub confirmed: u64,
+    /// Those that could not be sent.
+    pub failed: u64,
+    /// Those that were not confirmed in time.
+    pub timed_out: u64,
+    /// Events that there was no place for.
+    pub full: u64,
+    /// Confirmations of a confirmed event.
+    pub repeated: u64,
+    /// Confirmations of an event that had failed or timed out.
+    pub too_late: u64,
+    /// Confirmations of an event that nobody has.
+    pub unknown: u64,
+    /// Confirmations of somebody else's event. Whoever sent them was told that it is unknown.
+    pub foreign: u64,
+}
+
+/// An event of a user.
+struct Expected {
+    key: (UserId, Box<str>),
+    hash: u64,
+    /// In microseconds.
+    timeout: u64,
+    /// The state, and since when. The one truth about this event.
+    state: AtomicU64,
+    share: Arc<Share>,
+}
+
+impl Keyed for Expected {
+    type Key = (UserId, Box<str>);
+    fn hash(&self) -> u64 {
+        self.hash
+    }
+    fn key(&self) -> &Self::Key {
+        &self.key
+    }
+}
+
+impl Expected {
+    fn is(&self, user: &UserId, event_id: &str) -> bool {
+        &*self.key.1 == event_id && self.key.0 == *user
+    }
+
+    /// Gives the word before; the one caller that gets it has moved the event.
+    fn advance(&self, next: EventState, since: u64) -> Result<u64, EventState> {
+        let mut word = self.state.load(Ordering::Acquire);
+        loop {
+            let state = EventState::of(word);
+            if !state.may_become(next) {
+                return Err(state);
+            }
+            let new = next.word(since);
+            match (self.state).compare_exchange(word, new, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Ok(word),
+                Err(other) => word = other,
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Counts {
+    expected: AtomicU64,
+    sent: AtomicU64,
+    confirmed: AtomicU64,
+    failed: AtomicU64,
+    timed_out: AtomicU64,
+    full: AtomicU64,
+    repeated: AtomicU64,
+    too_late: AtomicU64,
+    unknown: AtomicU64,
+    foreign: AtomicU64,
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// The events that are to be confirmed, by their owner and their id. A host has one.
+///
+/// An event is expected before it is sent, so that no confirmation can come too early. One that comes
+/// before the host says [`sent`](Self::sent) counts: it proves that the event was. Times are the
+/// host's, on any one clock, kept in whole microseconds; a clock that goes back times out nothing
+/// early. An event that is neither sent nor failed times out as well, counted from when it was
+/// expected; so one that is kept for a later connection is best expected when it is handed out.
+///
+/// Nothing here locks, and no user's calls wait for another's.
+///
+/// ```
+/// use std::time::Duration;
+/// use laneway::UserId;
+/// use laneway::protocol::{Confirmation, Confirmations, MessageKind};
+///
+/// let confirmations = Confirmations::default();
+/// let (ann, now) = (UserId::new("ann")?, Duration::from_secs(1));
+/// confirmations.expect(&ann, "event-1", &MessageKind::AgentCompleted, now)?;
+/// confirmations.sent(&ann, "event-1", now)?;
+/// let after = Duration::from_millis(20);
+/// let answer = confirmations.confirm(&ann, "event-1", now + after);
+/// assert_eq!(answer, Confirmation::Confirmed { after });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Confirmations {
+    quota: Quota,
+    events: Table<Expected>,
+    hasher: RandomState,
+    mask: u64,
+    counts: Counts,
+}
+
+impl Default for Confirmations {
+    fn default() -> Self {
+        Self::new(ConfirmationLimits::default())
+    }
+}
+
+impl fmt::Debug for Confirmations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Confirmations")
+            .field("len", &self.len())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Confirmations {
+    /// With these limits.
+    #[must_use]
+    pub fn new(limits: ConfirmationLimits) -> Self {
+        Self {
+            quota: Quota::new(limits.total, limits.per_user),
+            events: Table::new(ROOTS),
+            hasher: RandomState::new(),
+            mask: mask(limits.total),
+            counts: Counts::default(),
+        }
+    }
+
+    /// By the id alone: then somebody else's event stands where one looks for it.
+    fn hash(&self, event_id: &str) -> u64 {
+        self.hasher.hash_one(event_id) & self.mask
+    }
+
+    fn find(&self, user: &UserId, event_id: &str) -> Option<Arc<Expected>> {
+        let is_it = |event: &Expected| event.is(user, event_id);
+        let found = self.events.find(self.hash(event_id), is_it, &pin())?.arc();
+        Some(found)
+    }
+
+    /// Expects the user to confirm an event that is about to be sent. Lock-free.
+    ///
+    /// # Errors
+    ///
+    /// [`ExpectError`]: there is no place, the event is there already, or its id is none.
+    pub fn expect(
+        &self,
+        user: &UserId,
+        event_id: &str,
+        kind: &MessageKind,
+        now: Duration,
+    ) -> Result<(), ExpectError> {
+        if event_id.is_empty() {
+            return Err(ExpectError::InvalidId(InvalidId::Empty));
+        }
+        if event_id.len() > MAX_ID_BYTES {
+            return Err(ExpectError::InvalidId(InvalidId::TooLong));
+        }
+        let share = self.quota.take(user).map_err(|spent| {
+            count(&self.counts.full);
+            match spent {
+                Spent::All => ExpectError::Full,
+                Spent::User => ExpectError::UserFull,
+            }
+        })?;
+        let timeout = match kind.outbound_name() {
+            "agent_completed" => COMPLETION_TIMEOUT,
+            _ => CONFIRMATION_TIMEOUT,
+        };
+        let event = Arc::new(Expected {
+            key: (user.clone(), event_id.into()),
+            hash: self.hash(event_id),
+            timeout: micros(timeout),
+            state: AtomicU64::new(EventState::Pending.word(micros_up(now))),
+            share,
+        });
+        if self.events.insert(&event, &pin()).is_err() {
+            self.quota.put_back(&event.share);
+            return Err(ExpectError::AlreadyExpected);
+        }
+        count(&self.counts.expected);
+        Ok(())
+    }
+
+    fn advance(
+        &self,
+        user: &UserId,
+        event_id: &str,
+        next: EventState,
+        now: Duration,
+    ) -> Result<(), NotMoved> {
+        let event = self.find(user, event_id).ok_or(NotMoved::Unknown)?;
+        let moved = event.advance(next, micros_up(now));
+        moved.map(|_| ()).map_err(NotMoved::Already)
+    }
+
+    /// The event was sent: its time runs from now. Lock-free.
+    ///
+    /// # Errors
+    ///
+    /// [`NotMoved`]: the user has no such event, or it was sent or is final already. Nothing to worry
+    /// about if it is [`EventState::Confirmed`]: the client was faster.
+    pub fn sent(&self, user: &UserId, event_id: &str, now: Duration) -> Result<(), NotMoved> {
+        self.advance(user, event_id, EventState::Sent, now)?;
+        count(&self.counts.sent);
+        Ok(())
+    }
+
+    /// The event could not be sent, or nobody is left to confirm it. Lock-free.
+    ///
+    /// # Errors
+    ///
+    /// [`NotMoved`]: the user has no such event, or it is final already.
+    pub fn failed(&self, user: &UserId, event_id: &str, now: Duration) -> Result<(), NotMoved> {
+        self.advance(user, event_id, EventState::Failed, now)?;
+        count(&self.counts.failed);
+        Ok(())
+    }
+
+    /// A client of `user`, the user of its session, confirms an event. Lock-free.
+    ///
+    /// Only the owner's confirmation counts, and once. It counts until a sweep times the event out.
+    pub fn confirm(&self, user: &UserId, event_id: &str, now: Duration) -> Confirmation {
+        let (answer, counter) = self.answer(user, event_id, now);
+        count(counter);
+        answer
+    }
+
+    fn answer(&self, user: &UserId, event_id: &str, now: Duration) -> (Confirmation, &AtomicU64) {
+        let counts = &self.counts;
+        if event_id.len() > MAX_ID_BYTES {
+            return (Confirmation::Unknown, &counts.unknown);
+        }
+        let Some(event) = self.find(user, event_id) else {
+            let is_it = |event: &Expected| &*event.key.1 == event_id;
+            let guard = pin();
+            let other = self.events.find(self.hash(event_id), is_it, &guard);
+            let counter = match other {
+                Some(_) => &counts.foreign,
+                None => &counts.unknown,
+            };
+            return (Confirmation::Unknown, counter);
+        };
+        match event.advance(EventState::Confirmed, micros_up(now)) {
+            Ok(word) => {
+                let after = Duration::from_micros(micros(now).saturating_sub(word >> 3));
+                (Confirmation::Confirmed { after }, &counts.confirmed)
+            }
+            Err(EventState::Confirmed) => (Confirmation::AlreadyConfirmed, &counts.repeated),
+            Err(_) => (Confirmation::TooLate, &counts.too_late),
+        }
+    }
+
+    /// How far an event has come; `None` if the user has no such event. Lock-free.
+    #[must_use]
+    pub fn state(&self, user: &UserId, event_id: &str) -> Option<EventState> {
+        let event = self.find(user, event_id)?;
+        Some(EventState::of(event.state.load(Ordering::Acquire)))
+    }
+
+    /// Removes the events that are final, and times out those whose time is over: an event that times
+    /// out here is there until the next sweep. Lock-free, linear in the number of events.
+    pub fn sweep(&self, now: Duration) -> ConfirmationSweep {
+        let now = micros(now);
+        let mut swept = ConfirmationSweep::default();
+        self.events.for_each(|event| {
+            let word = event.state.load(Ordering::Acquire);
+            if EventState::of(word).is_final() {
+                if self.events.remove(event, &pin()) {
+                    self.quota.put_back(&event.share);
+                    swept.removed += 1;
+                }
+            } else if now.saturating_sub(word >> 3) >= event.timeout {
+                let new = EventState::TimedOut.word(now);
+                // If it has moved meanwhile, its time is another one.
+                let done =
+                    (event.state).compare_exchange(word, new, Ordering::AcqRel, Ordering::Relaxed);
+                if done.is_ok() {
+                    count(&self.counts.timed_out);
+                    swept.timed_out += 1;
+                }
+            }
+        });
+        swept
+    }
+
+    /// Events that are there, of whatever state. Wait-free.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.quota.taken()
+    }
+
+    /// There is none. Wait-free.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The figures so far. Wait-free.
+    #[must_use]
+    pub fn stats(&self) -> ConfirmationStats {
+        let read = |from: &AtomicU64| from.load(Ordering::Relaxed);
+        let counts = &self.counts;
+        ConfirmationStats {
+            expected: read(&counts.expected),
+            sent: read(&counts.sent),
+            confirmed: read(&counts.confirmed),
+            failed: read(&counts.failed),
+            timed_out: read(&counts.timed_out),
+            full: read(&counts.full),
+            repeated: read(&counts.repeated),
+            too_late: read(&counts.too_late),
+            unknown: read(&counts.unknown),
+            foreign: read(&counts.foreign),
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! Whether a user's events of agent runs are what they should be: for the tests of hosts.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+
+use serde_json::Value;
+
+use super::MessageKind;
+use crate::id::UserId;
+
+/// Runs that a [`SequenceChecker`] keeps track of at once. Of more, those that ended first are
+/// forgotten; if none has ended, the new one is not checked.
+pub const MAX_CHECKED_RUNS: usize = 1_000;
+/// Tools of one run that may be at work at once for a [`SequenceChecker`].
+pub const MAX_CHECKED_TOOLS: usize = 100;
+/// The last event ids, which a [`SequenceChecker`] knows again.
+pub const MAX_CHECKED_IDS: usize = 10_000;
+
+/// What is wrong with an event, or with a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// A field is not there, or not what it should be. `type` also if there is no such type.
+    Malformed {
+        /// The field; empty if the event is no JSON object.
+        field: &'static str,
+    },
+    /// The event is another user's. It is not looked at any further.
+    Foreign,
+    /// The events of the run between the one before, if there was any, and this.
+    Missing {
+        /// The first of them.
+        from: u64,
+        /// The last of them.
+        to: u64,
+    },
+    /// The run does not begin with `agent_started`.
+    NoStart,
+    /// A second `agent_started`.
+    DuplicateStart,
+    /// The event comes after one with the same sequence, or with a later one.
+    OutOfOrder {
+        /// The latest that came before.
+        after: u64,
+    },
+    /// An event with this id came before.
+    DuplicateId,
+    /// A tool completed that was not executing, or was still executing when the agent completed.
+    Unpaired {
+        /// The tool.
+        tool: String,
+    },
+    /// The run is over.
+    AfterEnd,
+    /// The event names another thread than the run's first.
+    OtherThread,
+    /// The run has no end.
+    NoEnd,
+    /// More runs or tools at once than are checked.
+    TooMany,
+}
+
+/// A fault, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Violation {
+    /// The run, if the event names one.
+    pub run: Option<String>,
+    /// The sequence of the event within the run, if it has one; at the end of all, the latest.
+    pub sequence: Option<u64>,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.run {
+            Some(run) => write!(f, "run {run:?}, ")?,
+            None => f.write_str("no run, ")?,
+        }
+        match self.sequence {
+            Some(sequence) => write!(f, "event {sequence}: {:?}", self.fault),
+            None => write!(f, "an event without a sequence: {:?}", self.fault),
+        }
+    }
+}
+
+/// What a field has to be.
+#[derive(Clone, Copy)]
+enum Shape {
+    /// A text that is not blank.
+    Name,
+    Text,
+    Flag,
+    Number,
+    /// A number, or a text that is not blank.
+    Time,
+    /// Whatever it is.
+    There,
+}
+
+impl Shape {
+    fn fits(self, value: &Value) -> bool {
+        let is_name = || value.as_str().is_some_and(|text| !text.trim().is_empty());
+        match self {
+            Self::Name => is_name(),
+            Self::Text => value.is_string(),
+            Self::Flag => value.is_boolean(),
+            Self::Number => value.is_number(),
+            Self::Time => value.is_number() || is_name(),
+            Self::There => true,
+        }
+    }
+}
+
+type Fields = &'static [(&'static str, Shape)];
+
+/// What every event has, beside its type, user, run and sequence.
+const ALWAYS: Fields = &[
+    ("event_id", Shape::Name),
+    ("thread_id", Shape::Name),
+    ("request_id", Shape::Name),
+    ("agent_name", Shape::Name),
+    ("timestamp", Shape::Time),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Started,
+    Thinking,
+    Executing,
+    Completed,
+    End,
+    Error,
+}
+
+impl Step {
+    /// The event of this type, and what it has besides.
+    fn of(name: &str) -> Option<(Self, Fields)> {
+        use Shape::{Flag, Name, Number, Text, There};
+        Some(match name {
+            "agent_started" => (Self::Started, &[]),
+            "agent_thinking" => (Self::Thinking, &[("reasoning", Text)]),
+            "tool_executing" => {
+                let fields = &[("tool_name", Name), ("parameters", There)];
+                (Self::Executing, fields)
+            }
+            "tool_completed" => {
+                let fields = &[
+                    ("tool_name", Name),
+                    ("results", There),
+                    ("duration", Number),
+                    ("success", Flag),
+                ];
+                (Self::Completed, fields)
+            }
+            "agent_completed" => {
+                let fields = &[
+                    ("status", Name),
+                    ("final_response", There),
+                    ("duration", Number),
+                ];
+                (Self::End, fields)
+            }
+            "agent_error" => {
+                let fields = &[("code", Name), ("message", Text), ("recoverable", Flag)];
+                (Self::Error, fields)
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// What has been seen of a run.
+#[derive(Debug, Default)]
+struct Seen {
+    thread: Option<String>,
+    latest: Option<u64>,
+    started: bool,
+    ended: bool,
+    /// The event before was one that had been kept.
+    recovered: bool,
+    tools: Vec<String>,
+}
+
+impl Seen {
+    /// Whether an event comes when it should.
+    fn order(&mut self, sequence: u64, step: Step, recovered: bool) -> Option<Fault> {
+        let before = self.latest;
+        self.latest = Some(before.map_or(sequence, |latest| latest.max(sequence)));
+        // Only critical events are kept, so that others are missing around them.
+        let may_lack = std::mem::replace(&mut self.recovered, recovered) || recovered;
+        let from = match before {
+            Some(after) if sequence <= after => return Some(Fault::OutOfOrder { after }),
+            Some(_) if may_lack => return None,
+            Some(latest) => latest + 1,
+            None if step == Step::Started => 1,
+            None => return None,
+        };
+        let to = sequence.saturating_sub(1);
+        (to >= from).then_some(Fault::Missing { from, to })
+    }
+
+    /// Whether it may be what it is after those before.
+    fn step(&mut self, step: Step, tool: Option<&str>) -> Vec<Fault> {
+        let unpaired = |tool: String| Fault::Unpaired { tool };
+        match (step, tool) {
+            (Step::Executing, Some(_)) if self.tools.len() >= MAX_CHECKED_TOOLS => {
+                return vec![Fault::TooMany];
+            }
+            (Step::Executing, Some(tool)) => self.tools.push(tool.to_owned()),
+            (Step::Completed, Some(tool)) => {
+                let Some(at) = self.tools.iter().position(|open| open == tool) else {
+                    return vec![unpaired(tool.to_owned())];
+                };
+                self.tools.remove(at);
+            }
+            (Step::End, _) => return self.tools.drain(..).map(unpaired).collect(),
+            // A tool may well be what failed.
+            (Step::Error, _) => self.tools.clear(),
+            _ => {}
+        }
+        Vec::new()
+    }
+}
+
+/// Checks the events of one user's agent runs, in the order in which a client got them.
+///
+/// A run is `agent_started`, then `agent_thinking`, `tool_executing` and `tool_completed` as they
+/// come, each completed tool after one executing of the same name, then `agent_completed` with no tool
+/// left, or `agent_error`. Sequences count by one, from 0 or 1. A field is looked for in the event,
+/// then in its `payload`. What was kept for the user (`"recovered": true`) is as good as any other;
+/// but gaps before and behind it are no fault, because only critical events are kept. Messages of
+/// other known types are passed over.
+///
+/// What it says is for the eyes of developers: it repeats ids and tools as they came.
+///
+/// ```
+/// use laneway::UserId;
+/// use laneway::protocol::{Fault, SequenceChecker};
+/// use serde_json::json;
+///
+/// let mut checker = SequenceChecker::new(UserId::new("ann")?);
+/// let started = json!({
+///     "type": "agent_started", "event_id": "e1", "user_id": "ann", "thread_id": "t",
+///     "run_id": "r", "request_id": "q", "agent_name": "triage", "timestamp": 1, "sequence": 0,
+/// });
+/// assert_eq!(checker.check(&started), []);
+/// assert_eq!(checker.finish()[0].fault, Fault::NoEnd);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct SequenceChecker {
+    user: UserId,
+    runs: BTreeMap<String, Seen>,
+    /// In the order of their ends.
+    ended: VecDeque<String>,
+    ids: BTreeSet<String>,
+    ids_in_order: VecDeque<String>,
+}
+
+impl SequenceChecker {
+    /// For this user's events.
+    #[must_use]
+    pub fn new(user: UserId) -> Self {
+        Self {
+            user,
+            runs: BTreeMap::new(),
+            ended: VecDeque::new(),
+            ids: BTreeSet::new(),
+            ids_in_order: VecDeque::new(),
+        }
+    }
+
+    /// What is wrong with the next event: nothing, one thing or several.
+    #[must_use = "an event may be wrong"]
+    pub fn check(&mut self, event: &Value) -> Vec<Violation> {
+        let field = |name| {
+            let inner = || event.get("payload")?.get(name);
+            event.get(name).or_else(inner)
+        };
+        let name = |name| {
+            field(name)
+                .filter(|v| Shape::Name.fits(v))
+                .and_then(Value::as_str)
+        };
+        let run = name("run_id");
+        let sequence = field("sequence").and_then(Value::as_u64);
+        let faults = self.faults(event.is_object(), &field, &name, run, sequence);
+        let violation = |fault| Violation {
+            run: run.map(str::to_owned),
+            sequence,
+            fault,
+        };
+        faults.into_iter().map(violation).collect()
+    }
+
+    fn faults<'e>(
+        &mut self,
+        is_object: bool,
+        field: &impl Fn(&'static str) -> Option<&'e Value>,
+        name: &impl Fn(&'static str) -> Option<&'e str>,
+        run: Option<&str>,
+        sequence: Option<u64>,
+    ) -> Vec<Fault> {
+        let malformed = |field| Fault::Malformed { field };
+        if !is_object {
+            return vec![malformed("")];
+        }
+        let kind = name("type").unwrap_or_default();
+        let Some((step, fields)) = Step::of(kind) else {
+            let is_known = MessageKind::KNOWN.iter().any(|k| k.outbound_name() == kind);
+            return if is_known {
+                Vec::new()
+            } else {
+                vec![malformed("type")]
+            };
+        };
+        let mut faults = Vec::new();
+        match name("user_id") {
+            Some(user) if user != self.user.as_str() => return vec![Fault::Foreign],
+            Some(_) => {}
+            None => faults.push(malformed("user_id")),
+        }
+        for &(name, shape) in ALWAYS.iter().chain(fields) {
+            if !field(name).is_some_and(|value| shape.fits(value)) {
+                faults.push(malformed(name));
+            }
+        }
+        if sequence.is_none() {
+            faults.push(malformed("sequence"));
+        }
+        if name("event_id").is_some_and(|id| !self.is_new(id)) {
+            faults.push(Fault::DuplicateId);
+        }
+        let Some(run) = run else {
+            faults.push(malformed("run_id"));
+            return faults;
+        };
+        if !self.runs.contains_key(run) {
+            if !self.make_room() {
+                faults.push(Fault::TooMany);
+                return faults;
+            }
+            if step != Step::Started {
+                faults.push(Fault::NoStart);
+            }
+        }
+        let recovered = field("recovered") == Some(&Value::Bool(true));
+        let seen = self.runs.entry(run.to_owned()).or_default();
+        match (&seen.thread, name("thread_id")) {
+            (None, Some(thread)) => seen.thread = Some(thread.to_owned()),
+            (Some(first), Some(thread)) if first != thread => faults.push(Fault::OtherThread),
+            _ => {}
+        }
+        if seen.ended {
+            faults.push(Fault::AfterEnd);
+            return faults;
+        }
+        let order = sequence.and_then(|n| seen.order(n, step, recovered));
+        let is_late = matches!(order, Some(Fault::OutOfOrder { .. }));
+        faults.extend(order);
+        if !is_late {
+            faults.extend(seen.step(step, name("tool_name")));
+        }
+        if step == Step::Started && std::mem::replace(&mut seen.started, true) {
+            faults.push(Fault::DuplicateStart);
+        }
+        if matches!(step, Step::End | Step::Error) {
+            seen.ended = true;
+            self.ended.push_back(run.to_owned());
+        }
+        faults
+    }
+
+    fn is_new(&mut self, id: &str) -> bool {
+        if !self.ids.insert(id.to_owned()) {
+            return false;
+        }
+        self.ids_in_order.push_back(id.to_owned());
+        if self.ids_in_order.len() > MAX_CHECKED_IDS
+            && let Some(oldest) = self.ids_in_order.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+        true
+    }
+
+    /// Whether there is room for another run.
+    fn make_room(&mut self) -> bool {
+        if self.runs.len() < MAX_CHECKED_RUNS {
+            return true;
+        }
+        let oldest = self.ended.pop_front();
+        oldest.is_some_and(|run| self.runs.remove(&run).is_some())
+    }
+
+    /// The runs that have no end, once there are no more events.
+    #[must_use]
+    pub fn finish(self) -> Vec<Violation> {
+        let open = self.runs.into_iter().filter(|(_, seen)| !seen.ended);
+        let violation = |(run, seen): (String, Seen)| Violation {
+            run: Some(run),
+            sequence: seen.latest,
+            fault: Fault::NoEnd,
+        };
+        open.map(violation).collect()
+    }
+}
