@@ -9,7 +9,7 @@ use std::time::Duration;
 use laneway::protocol::{
     COMPLETION_TIMEOUT, CONFIRMATION_TIMEOUT, Confirmation, ConfirmationLimits, Confirmations,
     EventState, ExpectError, Fault, MAX_CHECKED_IDS, MAX_CHECKED_RUNS, MAX_CHECKED_TOOLS,
-    MessageKind, NotMoved, RegisterError, RunId, RunLimits, RunRegistry, SequenceChecker,
+    MessageKind, NotMoved, RunId, RunLimits, RunRegistry, RunRegistryError, SequenceChecker,
 };
 use laneway::{ThreadId, UserId};
 use serde_json::{Value, json};
@@ -405,7 +405,7 @@ fn r056_a_run_leads_to_its_thread_and_back() {
     // Registered again it is the same run; moved it is not.
     runs.register(&ann, &run("1"), &t, NOW).unwrap();
     let moved = runs.register(&ann, &run("1"), &u, NOW);
-    assert_eq!(moved, Err(RegisterError::OtherThread));
+    assert_eq!(moved, Err(RunRegistryError::OtherThread));
     assert_eq!(runs.runs_of(&ann, &u, NOW), [run("2")]);
     assert_eq!((runs.len(), runs.stats().registered), (3, 3));
     assert!(runs.remove(&ann, &run("1")) && !runs.remove(&ann, &run("1")));
@@ -491,7 +491,7 @@ fn r056_of_too_many_runs_the_one_unused_for_longest_goes() {
     assert_eq!(runs.thread_of(&ann, &run("0"), after(7)), None);
     assert_eq!(runs.stats().evicted, 2);
     let none = few_runs(0).register(&ann, &two, &t, NOW);
-    assert_eq!(none, Err(RegisterError::Full));
+    assert_eq!(none, Err(RunRegistryError::Full));
 }
 
 #[test]
@@ -584,7 +584,7 @@ fn r056_bounds_and_both_directions_hold_under_load() {
                     let id = &ids[n * (7 + worker) % ids.len()];
                     let n_thread = &threads[n % 3 % 2];
                     match runs.register(who, id, n_thread, at) {
-                        Ok(()) | Err(RegisterError::OtherThread | RegisterError::Full) => {}
+                        Ok(()) | Err(RunRegistryError::OtherThread | RunRegistryError::Full) => {}
                         Err(other) => panic!("{other}"),
                     }
                     assert!(runs.len() <= RUNS);

@@ -117,7 +117,7 @@ impl Host {
         }
     }
 
-    fn send(&mut self, message: Value) -> (Outcome, Vec<Value>) {
+    fn send(&mut self, message: &Value) -> (Outcome, Vec<Value>) {
         let (ann, from) = (&self.ann, Some(self.phone.id()));
         let json = message.to_string();
         let outcome = self.router.route_json(ann, from, json.as_bytes(), NOW);
@@ -126,7 +126,7 @@ impl Host {
 
     /// What the provider was asked and what it is called in the reply.
     fn ask(&mut self, message: Value) -> (String, String) {
-        let (outcome, mut replies) = self.send(message);
+        let (outcome, mut replies) = self.send(&message);
         assert_eq!(outcome, Outcome::Handled(Some("quality".into())));
         let (asked, reply) = (self.provider.asked().remove(0), replies.remove(0));
         assert_eq!(reply["payload"]["asked"], *asked);
@@ -135,7 +135,7 @@ impl Host {
     }
 
     fn refused(&mut self, message: Value) -> String {
-        let (outcome, replies) = self.send(message);
+        let (outcome, replies) = self.send(&message);
         let Outcome::Failed(error) = outcome else {
             panic!("not refused: {outcome:?}");
         };
@@ -169,7 +169,7 @@ fn r040_quality_messages_go_to_the_provider_through_the_one_router() {
         let expected = (format!("ann - - {asked}"), reply.to_owned());
         assert_eq!(host.ask(message), expected);
     }
-    let (outcome, replies) = host.send(json!({"type": "start_agent", "enhanced": "yes"}));
+    let (outcome, replies) = host.send(&json!({"type": "start_agent", "enhanced": "yes"}));
     assert_eq!(outcome, Outcome::Handled(Some("quality".into())));
     assert_eq!(
         (replies.len(), host.provider.asked()),
@@ -177,10 +177,10 @@ fn r040_quality_messages_go_to_the_provider_through_the_one_router() {
     );
     // An agent that is not for it is the next handler's; other kinds are none of its business.
     assert_eq!(
-        host.send(json!({"type": "execute_agent"})).0,
+        host.send(&json!({"type": "execute_agent"})).0,
         Outcome::Unhandled
     );
-    assert_eq!(host.send(json!({"type": "chat"})).0, Outcome::Unhandled);
+    assert_eq!(host.send(&json!({"type": "chat"})).0, Outcome::Unhandled);
     // The provider's trouble is the sender's error.
     let error = host.refused(json!({"type": "validate_content", "content": "unreadable"}));
     assert_eq!(error, "the content is unreadable");
@@ -220,7 +220,7 @@ fn r042_subscribing_is_idempotent_and_other_actions_name_the_two() {
         ("unsubscribe", "unsubscribed", 0),
         ("unsubscribe", "unsubscribed", 0),
     ] {
-        let (outcome, replies) = host.send(message(action));
+        let (outcome, replies) = host.send(&message(action));
         assert_eq!(outcome, Outcome::Handled(Some("quality".into())));
         assert_eq!(
             replies,
@@ -228,7 +228,7 @@ fn r042_subscribing_is_idempotent_and_other_actions_name_the_two() {
         );
         assert_eq!(host.quality.subscriber_count(), count);
     }
-    host.send(json!({"type": "subscribe_quality_alerts"}));
+    host.send(&json!({"type": "subscribe_quality_alerts"}));
     assert_eq!(host.quality.subscriber_count(), 1);
     let error = host.refused(message("pause"));
     assert!(error.contains("subscribe, unsubscribe"), "{error}");

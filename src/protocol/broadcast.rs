@@ -82,6 +82,9 @@ pub struct Broadcast {
     pub number: Option<u64>,
     /// Connections it is for: 0 unless it was accepted.
     pub connections: usize,
+    /// It stays in the user's lane for connections that come back. That nobody was there for it is no
+    /// success all the same.
+    pub kept: bool,
     /// Those among the user's connections that had lost a critical event by then: they are closed at
     /// their next call or by the next sweep, and do not get this message.
     pub cut_off: usize,
@@ -245,6 +248,7 @@ impl Broadcaster {
             kind: message.kind.clone(),
             number: None,
             connections: 0,
+            kept: false,
             cut_off: 0,
             errors: Vec::new(),
             refused: None,
@@ -303,6 +307,7 @@ impl Broadcaster {
         })?;
         broadcast.number = Some(delivery.number);
         broadcast.connections = delivery.connections;
+        broadcast.kept = delivery.kept;
         let cut_off = scope.overrun_where(|id, thread| match audience {
             Audience::Everybody => true,
             Audience::Connection(only) => id == only,

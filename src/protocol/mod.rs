@@ -3,10 +3,9 @@
 //! The engine delivers values and does not look into them. Here are the envelope that clients and
 //! hosts agree on ([`Message`], [`MessageKind`]), the check that a body names nobody but its receiver
 //! ([`Isolation`]), the context of a request ([`UserContext`]), the one way by which messages go out
-//! ([`Broadcaster`]) and the one by which they come in ([`MessageRouter`]). Nothing here reads a clock
-//! or keeps a table of users.
-//! ([`Isolation`]), and the context of a request ([`UserContext`]). Beside them stands what clients are
-//! to confirm ([`Confirmations`]), and which run is whose ([`RunRegistry`]). Nothing here reads a clock.
+//! ([`Broadcaster`]) and the one by which they come in ([`MessageRouter`]), the events of an agent
+//! ([`AgentRun`]), what clients are to confirm ([`Confirmations`]), and which run is whose
+//! ([`RunRegistry`]). Nothing here reads a clock or keeps a table of users.
 //!
 //! ```
 //! use laneway::protocol::{Isolation, Message, MessageKind};
@@ -33,16 +32,16 @@ mod cleaning;
 mod confirmation;
 mod context;
 mod dispatch;
+mod figures;
 mod handler;
 mod inbound;
 mod isolation;
 mod kind;
 mod message;
 mod quality;
-mod registry;
-mod run;
 mod quota;
 mod registry;
+mod run;
 mod runs;
 mod sequence;
 
@@ -56,6 +55,7 @@ pub use confirmation::{
 };
 pub use context::{ContextBuilder, ContextError, MAX_DEPTH, UserContext};
 pub use dispatch::{DispatchStats, MAX_HANDLERS, MessageRouter, RegisterError, Status};
+pub use figures::{MAX_RECORDED_USERS, MAX_RECORDS, MemoryQuality, RunRecord};
 pub use handler::{Handled, Handler, HandlerError, Middleware, Outcome, Sender};
 pub use inbound::{Busy, InboundQueue, Inlet};
 pub use isolation::{
@@ -68,7 +68,7 @@ pub use quality::{
     QualityRequest, REPORT_TYPES,
 };
 pub use run::{AgentRun, MAX_OPEN_TOOLS, NotEnded, RunError};
-pub use runs::{RegisterError, RunLimits, RunRegistry, RunStats};
+pub use runs::{RunLimits, RunRegistry, RunRegistryError, RunStats};
 pub use sequence::{
     Fault, MAX_CHECKED_IDS, MAX_CHECKED_RUNS, MAX_CHECKED_TOOLS, SequenceChecker, Violation,
 };

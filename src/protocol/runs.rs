@@ -37,14 +37,14 @@ impl Default for RunLimits {
 /// Why a run is not registered. Says nothing of other users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum RegisterError {
+pub enum RunRegistryError {
     /// The user's run belongs to another thread of the user. To move it, remove it first.
     OtherThread,
     /// All places are just being taken or given back; or there is none.
     Full,
 }
 
-impl fmt::Display for RegisterError {
+impl fmt::Display for RunRegistryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::OtherThread => "the run belongs to another thread",
@@ -53,7 +53,7 @@ impl fmt::Display for RegisterError {
     }
 }
 
-impl Error for RegisterError {}
+impl Error for RunRegistryError {}
 
 /// The figures of a [`RunRegistry`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -228,19 +228,19 @@ impl RunRegistry {
     ///
     /// # Errors
     ///
-    /// [`RegisterError`]: the run is in another thread, or there is no place at all.
+    /// [`RunRegistryError`]: the run is in another thread, or there is no place at all.
     pub fn register(
         &self,
         user: &UserId,
         run: &RunId,
         thread: &ThreadId,
         now: Duration,
-    ) -> Result<(), RegisterError> {
+    ) -> Result<(), RunRegistryError> {
         loop {
             if let Some(there) = self.find(user, run) {
                 match there.touch(now, self.lifetime) {
                     Use::Live if there.thread == *thread => return Ok(()),
-                    Use::Live => return Err(RegisterError::OtherThread),
+                    Use::Live => return Err(RunRegistryError::OtherThread),
                     Use::Expired(last) => self.expire(&there, last),
                     // Whoever ended it has not come to this yet.
                     Use::Gone => self.runs.remove(&there, &pin()),
@@ -267,7 +267,7 @@ impl RunRegistry {
     }
 
     /// Makes room for the user, unless somebody else uses what was to go.
-    fn evict(&self, user: &UserId) -> Result<(), RegisterError> {
+    fn evict(&self, user: &UserId) -> Result<(), RunRegistryError> {
         let mut oldest: Option<((u8, u64), Arc<Run>)> = None;
         self.runs.for_each(|run| {
             let last = run.used.load(Ordering::Acquire);
@@ -281,7 +281,7 @@ impl RunRegistry {
                 oldest = Some(((class, last), Arc::clone(run)));
             }
         });
-        let ((_, last), run) = oldest.ok_or(RegisterError::Full)?;
+        let ((_, last), run) = oldest.ok_or(RunRegistryError::Full)?;
         if self.end(&run, last) {
             self.evicted.fetch_add(1, Ordering::Relaxed);
         }
