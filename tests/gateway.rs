@@ -111,7 +111,15 @@ impl Server {
     }
 
     async fn tab(&self, cookie: &str) -> Socket {
-        self.open("", &[("cookie", cookie)]).await.unwrap()
+        self.tab_at(cookie, "").await.0
+    }
+
+    /// A tab, and what it is told first.
+    async fn tab_at(&self, cookie: &str, query: &str) -> (Socket, Value) {
+        let mut tab = self.open(query, &[("cookie", cookie)]).await.unwrap();
+        let hello = hear(&mut tab).await;
+        assert!(hello["position"].is_string() && hello["event"].is_null());
+        (tab, hello)
     }
 
     async fn stats(&self) -> Value {
@@ -205,8 +213,11 @@ async fn conversation(tab: &mut Socket, runs: usize) -> Vec<Value> {
     let mut heard: Vec<Value> = Vec::new();
     let mut completed = 0;
     while completed < runs {
-        let frame = hear(tab).await;
+        let mut frame = hear(tab).await;
         assert!(frame["event"].is_object(), "{frame}");
+        // Each connection's own.
+        let position = frame.as_object_mut().unwrap().remove("position");
+        assert!(position.is_some_and(|p| p.is_string()));
         completed += usize::from(frame["event"]["type"] == "agent_completed");
         if let Some(last) = heard.last() {
             // Not always by one: a publisher that is stopped for long loses its number.
@@ -218,7 +229,7 @@ async fn conversation(tab: &mut Socket, runs: usize) -> Vec<Value> {
     for frame in &heard {
         let event = &frame["event"];
         by_run
-            .entry(event["run"].as_str().unwrap())
+            .entry(event["run_id"].as_str().expect("of a run"))
             .or_default()
             .push(event["type"].as_str().unwrap());
     }
@@ -235,7 +246,7 @@ async fn conversation(tab: &mut Socket, runs: usize) -> Vec<Value> {
         assert_eq!(first, expected);
         let (last, answers) = answers.split_last().unwrap();
         assert!(*last == "agent_completed" && !answers.is_empty());
-        assert!(answers.iter().all(|t| *t == "answer"));
+        assert!(answers.iter().all(|t| *t == "agent_response_chunk"));
     }
     heard
 }
@@ -285,13 +296,10 @@ async fn r001_every_tab_of_a_user_sees_the_same_conversation_and_nobody_elses() 
 }
 
 #[tokio::test]
-async fn a_slow_tab_is_told_its_gap_and_stalls_nobody() {
+async fn r053_a_tab_too_slow_for_critical_events_is_closed_and_stalls_nobody() {
     let server = Server::start();
     let cookie = server.login("ann").await;
-    let mut slow = server
-        .open("?slow=50", &[("cookie", &cookie)])
-        .await
-        .unwrap();
+    let (mut slow, hello) = server.tab_at(&cookie, "?slow=50").await;
     let mut quick = server.tab(&cookie).await;
     let mut heard = 0;
     for m in 0..150 {
@@ -299,25 +307,80 @@ async fn a_slow_tab_is_told_its_gap_and_stalls_nobody() {
         heard += conversation(&mut quick, 1).await.len();
     }
     assert!(heard > 1200, "enough to lap the slow tab: {heard}");
-    let (mut passed, mut missed) = (0, 0);
+    assert_eq!(close_code(&mut slow).await, 4004);
+    // It comes back from where it began, and is told exactly what is gone.
+    let query = format!("?position={}", hello["position"].as_str().unwrap());
+    let (mut again, hello) = server.tab_at(&cookie, &query).await;
+    let gap = hello["gap"].as_u64().unwrap();
+    assert_eq!(hear(&mut again).await["number"].as_u64(), Some(gap));
+}
+
+#[tokio::test]
+async fn a_reload_resumes_the_conversation() {
+    let server = Server::start();
+    let cookie = server.login("ann").await;
+    let (mut tab, hello) = server.tab_at(&cookie, "").await;
+    say(&mut tab, "first").await;
+    let first = conversation(&mut tab, 1).await;
+    say(&mut tab, "second").await;
+    assert_eq!(hear(&mut tab).await["event"]["text"], "second");
+    drop(tab);
+    server.empty().await;
+    let query = format!("?position={}", hello["position"].as_str().unwrap());
+    let (mut tab, hello) = server.tab_at(&cookie, &query).await;
+    assert!(hello["gap"].is_null() && hello["reset"].is_null());
+    let again = conversation(&mut tab, 2).await;
+    assert_eq!(
+        again[..first.len()],
+        first,
+        "the same again, and then the rest"
+    );
+
+    // A position is its user's own.
+    let bob = server.login("bob").await;
+    let foreign = server.open(&query, &[("cookie", &bob)]).await;
+    assert_eq!(status(foreign), 403);
+    let made_up = server.open("?position=x", &[("cookie", &cookie)]).await;
+    assert_eq!(status(made_up), 400);
+}
+
+#[tokio::test]
+async fn r053_critical_events_wait_for_their_user() {
+    let server = Server::start();
+    let cookie = server.login("ann").await;
+    let mut tab = server.tab(&cookie).await;
+    say(&mut tab, "answer me later").await;
+    assert_eq!(hear(&mut tab).await["event"]["type"], "user_message");
+    drop(tab);
+    server.empty().await;
+    // The run goes on with nobody there.
+    let (mut tab, _) = server.tab_at(&cookie, "").await;
     loop {
-        let frame = hear(&mut slow).await;
-        if let Some(gap) = frame["gap"].as_u64() {
-            assert!(gap > 0);
-            missed += gap;
-            passed += gap;
-            continue;
+        let frame = hear(&mut tab).await;
+        if frame["event"]["type"] == "agent_completed" {
+            break;
         }
-        let number = frame["number"].as_u64().unwrap();
-        assert!(
-            number >= passed,
-            "it goes on behind what it has read and missed"
-        );
-        if missed > 0 {
-            return;
-        }
-        passed = number + 1;
     }
+    // Each once: the next tab has nothing to recover.
+    let mut next = server.tab(&cookie).await;
+    say(&mut next, "hello").await;
+    assert_eq!(hear(&mut next).await["event"]["text"], "hello");
+}
+
+#[tokio::test]
+async fn r040_quality_is_asked_for_and_answered_in_its_own_tab() {
+    let server = Server::start();
+    let cookie = server.login("ann").await;
+    let (mut tab, mut other) = (server.tab(&cookie).await, server.tab(&cookie).await);
+    say(&mut tab, "hello").await;
+    conversation(&mut tab, 1).await;
+    conversation(&mut other, 1).await;
+    let ask = r#"{"type":"get_quality_metrics","payload":{"period_hours":1}}"#;
+    tab.send(Message::text(ask)).await.unwrap();
+    let answer = hear(&mut tab).await;
+    assert_eq!(answer["event"]["type"], "quality_metrics", "{answer}");
+    say(&mut other, "next").await;
+    assert_eq!(hear(&mut other).await["event"]["text"], "next");
 }
 
 #[tokio::test]
@@ -365,23 +428,26 @@ async fn r003_bad_input_is_told_to_its_sender_only() {
         .open("", &[("cookie", &cookie), ("origin", &own)])
         .await
         .unwrap();
+    assert!(hear(&mut ann).await["position"].is_string());
     let mut other = server.tab(&cookie).await;
     let long = serde_json::json!({ "type": "message", "text": "x".repeat(4001) }).to_string();
-    for bad in [
-        "",
-        "no JSON",
-        "{}",
-        r#"{"type":"shout","text":"x"}"#,
-        r#"{"type":"message","text":""}"#,
-        r#"{"type":"message","text":"x","user_id":"bob"}"#,
-        &long,
+    for (bad, told) in [
+        ("", "error"),
+        ("no JSON", "error"),
+        ("{}", "error"),
+        (r#"{"type":null}"#, "error"),
+        (r#"{"type":"message","text":""}"#, "error"),
+        (&long, "error"),
+        (r#"{"type":"shout","text":"x"}"#, "ack"),
     ] {
         ann.send(Message::text(bad)).await.unwrap();
-        assert!(hear(&mut ann).await["error"].is_string());
+        assert_eq!(hear(&mut ann).await["event"]["type"], told, "{bad}");
     }
-    ann.send(Message::binary(vec![1, 2, 3])).await.unwrap();
-    assert!(hear(&mut ann).await["error"].is_string());
-    say(&mut ann, "still here").await;
+    ann.send(Message::binary(vec![1, 2, 255])).await.unwrap();
+    assert_eq!(hear(&mut ann).await["event"]["type"], "error");
+    // The session says who speaks, whatever a message claims.
+    let claim = r#"{"type":"message","text":"still here","user_id":"bob","userId":"bob"}"#;
+    ann.send(Message::text(claim)).await.unwrap();
     assert_eq!(
         conversation(&mut ann, 1).await,
         conversation(&mut other, 1).await

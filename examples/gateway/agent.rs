@@ -1,63 +1,144 @@
-//! What travels, and the simulated agent that makes it.
+//! The simulated agent, and the handler that starts it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use laneway::ThreadId;
 use laneway::UserScope;
+use laneway::protocol::{
+    AgentRun, Broadcaster, Handled, HandlerError, MemoryQuality, Message, MessageKind, Packet,
+    RunError, RunId, RunRecord, RunRegistry, Sender, UserContext,
+};
+use serde_json::json;
 use tokio::time::sleep;
 
-/// One event of a conversation, as every tab of its user gets it.
-#[derive(Debug, serde::Serialize)]
-pub(crate) struct Event {
-    /// The agent run that it belongs to.
-    pub(crate) run: Arc<str>,
-    #[serde(flatten)]
-    pub(crate) body: Body,
+use crate::Clock;
+
+const TEXT_CHARS: usize = 4000;
+/// Agent runs at a time of one user in one thread.
+const RUNS: usize = 32;
+/// The thread of those who name none.
+const THREAD: &str = "main";
+
+/// Starts an agent for each message that a user writes.
+pub(crate) struct Chat {
+    pub(crate) broadcaster: Arc<Broadcaster>,
+    pub(crate) quality: Arc<MemoryQuality>,
+    pub(crate) runs: Arc<RunRegistry>,
+    pub(crate) clock: Clock,
+    pub(crate) pace: Duration,
 }
 
-#[derive(Debug, serde::Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum Body {
-    UserMessage { text: String },
-    AgentStarted,
-    AgentThinking { text: &'static str },
-    ToolExecuting { tool: &'static str },
-    ToolCompleted { tool: &'static str, result: String },
-    Answer { text: String },
-    AgentCompleted,
+fn refused(code: &'static str, error: impl std::fmt::Display) -> HandlerError {
+    HandlerError::new(code, error.to_string())
 }
 
-/// Answers one message. The scope is the only address it knows, and it cannot make another.
-pub(crate) async fn run(scope: UserScope<Arc<Event>>, run: Arc<str>, text: String, pace: Duration) {
-    let words = text.split_whitespace().count();
-    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-    let answer = format!("You wrote {words} words with {letters} letters, and I read them all.");
-    let mut steps = vec![
-        Body::UserMessage { text },
-        Body::AgentStarted,
-        Body::AgentThinking {
-            text: "Reading the message …",
-        },
-        Body::ToolExecuting { tool: "count" },
-        Body::ToolCompleted {
-            tool: "count",
-            result: format!("{words} words, {letters} letters"),
-        },
-    ];
-    let mut parts = answer.split_inclusive(' ').peekable();
-    while parts.peek().is_some() {
-        let text = parts.by_ref().take(4).collect();
-        steps.push(Body::Answer { text });
+impl laneway::protocol::Handler for Chat {
+    fn kinds(&self) -> Option<&[MessageKind]> {
+        Some(&[MessageKind::UserMessage, MessageKind::Chat])
     }
-    steps.push(Body::AgentCompleted);
-    for body in steps {
-        let run = Arc::clone(&run);
-        // Without a tab there is nobody to tell; one that opens later sees the rest of the run.
-        if let Err(e) = scope.publish(Arc::new(Event { run, body }))
-            && e.is_closed()
-        {
-            return;
+
+    fn handle(&self, sender: &Sender<'_>, message: &Message) -> Result<Handled, HandlerError> {
+        let text = message.text("text").unwrap_or_default();
+        let length = text.chars().count();
+        if !(1..=TEXT_CHARS).contains(&length) {
+            let error = format!("a message has 1 to {TEXT_CHARS} characters, not {length}");
+            return Err(refused("TEXT_LENGTH", error));
         }
-        sleep(pace).await;
+        // The thread is the client's to name, within its own user; the run is the server's.
+        let thread = ThreadId::new(message.text("thread_id").unwrap_or(THREAD))
+            .map_err(|e| refused("THREAD", e))?;
+        if self
+            .runs
+            .runs_of(sender.user(), &thread, sender.now())
+            .len()
+            >= RUNS
+        {
+            let error = "too many runs at a time; wait for an answer";
+            return Err(refused("BUSY", error));
+        }
+        let run = RunId::new(format!("run-{}", uuid::Uuid::new_v4())).expect("a valid id");
+        let context = UserContext::builder(sender.user().clone(), thread.clone(), run.clone())
+            .build()
+            .map_err(|e| refused("CONTEXT", e))?;
+        self.runs
+            .register(sender.user(), &run, &thread, sender.now())
+            .map_err(|e| refused("BUSY", e))?;
+        let said = Message::new(MessageKind::UserMessage)
+            .with("run_id", run.as_str())
+            .with("thread_id", thread.as_str())
+            .with("text", text);
+        let _ = sender.broadcast(&said);
+        let answer = Answer {
+            broadcaster: Arc::clone(&self.broadcaster),
+            quality: Arc::clone(&self.quality),
+            runs: Arc::clone(&self.runs),
+            scope: sender.scope().clone(),
+            context,
+            text: text.to_owned(),
+            clock: self.clock,
+            pace: self.pace,
+        };
+        tokio::spawn(answer.give());
+        Ok(Handled::Done)
+    }
+}
+
+/// One run of the agent.
+struct Answer {
+    broadcaster: Arc<Broadcaster>,
+    quality: Arc<MemoryQuality>,
+    runs: Arc<RunRegistry>,
+    scope: UserScope<Packet>,
+    context: UserContext,
+    text: String,
+    clock: Clock,
+    pace: Duration,
+}
+
+impl Answer {
+    async fn give(self) {
+        // A run that cannot go on has told its user so, when it was dropped.
+        let _ = self.events().await;
+        self.runs.remove(self.context.user(), self.context.run());
+    }
+
+    async fn events(&self) -> Result<(), RunError> {
+        let now = || self.clock.now();
+        let began = now();
+        let words = self.text.split_whitespace().count();
+        let letters = self.text.chars().filter(|c| c.is_alphabetic()).count();
+        let answer =
+            format!("You wrote {words} words with {letters} letters, and I read them all.");
+        let (broadcaster, context) = (Arc::clone(&self.broadcaster), self.context.clone());
+        let (mut run, _) =
+            AgentRun::start(broadcaster, self.scope.clone(), context, "counter", now())?;
+        sleep(self.pace).await;
+        let _ = run.thinking("Reading the message …", now())?;
+        sleep(self.pace).await;
+        let _ = run.tool_executing("count", json!({ "text": self.text }), now())?;
+        sleep(self.pace).await;
+        let counted = json!(format!("{words} words, {letters} letters"));
+        let _ = run.tool_completed("count", counted, self.pace, true, now())?;
+        let mut parts = answer.split_inclusive(' ').peekable();
+        while parts.peek().is_some() {
+            sleep(self.pace).await;
+            let part: String = parts.by_ref().take(4).collect();
+            let chunk = Message::new(MessageKind::AgentResponseChunk)
+                .with("run_id", self.context.run().as_str())
+                .with("text", part);
+            let _ = self.broadcaster.broadcast(&self.scope, &chunk, now());
+        }
+        sleep(self.pace).await;
+        let took = now().saturating_sub(began);
+        let record = RunRecord {
+            success: true,
+            duration: took,
+            characters: answer.chars().count(),
+            at: now(),
+        };
+        self.quality.record(self.context.user(), record);
+        let _ = run.complete("completed", &answer, took, now());
+        Ok(())
     }
 }

@@ -9,14 +9,11 @@ use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use laneway::UserId;
-use tokio::sync::Semaphore;
 
 use crate::Gateway;
 
 /// Sessions at a time.
 const SESSIONS: usize = 100_000;
-/// Agent runs at a time in one session.
-const RUNS: usize = 32;
 /// Tells a tab that its user logged out.
 const LOGGED_OUT: u16 = 4001;
 
@@ -25,7 +22,6 @@ const LOGGED_OUT: u16 = 4001;
 pub(crate) struct Session {
     pub(crate) token: String,
     pub(crate) user: UserId,
-    pub(crate) runs: Arc<Semaphore>,
 }
 
 /// Sessions by token.
@@ -77,7 +73,6 @@ pub(crate) async fn login(
     let session = Session {
         token: token.clone(),
         user,
-        runs: Arc::new(Semaphore::new(RUNS)),
     };
     let mut sessions = gateway.sessions.lock();
     if sessions.len() >= SESSIONS {
@@ -102,10 +97,9 @@ pub(crate) async fn logout(
         .sessions
         .lock()
         .retain(|_, s| s.user != session.user);
-    gateway
-        .router
-        .scope(session.user)
-        .disconnect_all(LOGGED_OUT);
+    let scope = gateway.router.scope(session.user);
+    gateway.quality.unsubscribe(&scope);
+    scope.disconnect_all(LOGGED_OUT);
     Ok(Redirect::to("/"))
 }
 

@@ -19,20 +19,41 @@ use axum::Json;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::Html;
 use axum::routing::{get, post};
-use laneway::Router;
+use laneway::protocol::{
+    Broadcaster, MemoryQuality, MessageLimits, MessageRouter, Packet, Quality, RunRegistry,
+};
+use laneway::{Retention, Router};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use agent::Event;
+use agent::Chat;
 use login::Sessions;
 
 /// What every request handler shares.
 struct Gateway {
-    router: Router<Arc<Event>>,
+    router: Router<Packet>,
+    messages: MessageRouter,
+    broadcaster: Arc<Broadcaster>,
+    quality: Quality,
     sessions: Sessions,
-    pace: Duration,
+    clock: Clock,
+}
+
+/// The host's time: the engine has none.
+#[derive(Clone, Copy)]
+struct Clock(Instant);
+
+#[allow(clippy::disallowed_methods)] // The one place that reads it.
+impl Clock {
+    fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    fn now(self) -> Duration {
+        self.0.elapsed()
+    }
 }
 
 /// A socket's task holds a clone for as long as it runs.
@@ -79,13 +100,13 @@ async fn serve(port: u16, pace: Duration) -> Result<(), String> {
         .max_connections_per_user(32)
         .max_users(100_000)
         .idle_timeout(Some(Duration::from_secs(120)))
+        // A tab that is reloaded within the grace has missed nothing.
+        .retention(Some(
+            Retention::events(1024).grace(Duration::from_secs(120)),
+        ))
         .build()
         .map_err(|e| e.to_string())?;
-    let gateway = Arc::new(Gateway {
-        router: router.clone(),
-        sessions: Sessions::default(),
-        pace,
-    });
+    let gateway = Arc::new(gateway(&router, pace)?);
     let (running, mut all_stopped): (Running, _) = mpsc::channel(1);
     let app = axum::Router::new()
         .route("/", get(async || Html(include_str!("page.html"))))
@@ -96,7 +117,7 @@ async fn serve(port: u16, pace: Duration) -> Result<(), String> {
         .route("/ws", get(socket::upgrade))
         .layer(axum::Extension(running))
         .layer(DefaultBodyLimit::max(4096))
-        .with_state(gateway);
+        .with_state(Arc::clone(&gateway));
 
     // Before anybody is told the address, so that a signal never meets the default action.
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
@@ -107,7 +128,7 @@ async fn serve(port: u16, pace: Duration) -> Result<(), String> {
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     println!("listening on http://{address}");
 
-    let sweeper = tokio::spawn(sweep(router.clone()));
+    let sweeper = tokio::spawn(sweep(Arc::clone(&gateway)));
     axum::serve(listener, app)
         .with_graceful_shutdown(async move {
             tokio::select! {
@@ -131,14 +152,42 @@ async fn serve(port: u16, pace: Duration) -> Result<(), String> {
     Ok(())
 }
 
-/// Closes connections whose peer has been silent.
-#[allow(clippy::disallowed_methods)] // The clock is the host's; the engine has none.
-async fn sweep(router: Router<Arc<Event>>) {
-    let start = Instant::now();
+/// The one broadcaster, the one message router, and what they need.
+fn gateway(router: &Router<Packet>, pace: Duration) -> Result<Gateway, String> {
+    let clock = Clock::start();
+    let broadcaster = Arc::new(Broadcaster::default());
+    let figures = Arc::new(MemoryQuality::default());
+    let limits = MessageLimits {
+        bytes: 64 * 1024,
+        ..MessageLimits::default()
+    };
+    let messages = MessageRouter::new(Arc::clone(&broadcaster), clock.now()).limits(limits);
+    let quality = Quality::new(Arc::clone(&broadcaster), Arc::clone(&figures));
+    quality.register(&messages).map_err(|e| e.to_string())?;
+    let chat = Chat {
+        broadcaster: Arc::clone(&broadcaster),
+        quality: figures,
+        runs: Arc::new(RunRegistry::default()),
+        clock,
+        pace,
+    };
+    messages.register("chat", chat).map_err(|e| e.to_string())?;
+    Ok(Gateway {
+        router: router.clone(),
+        messages,
+        broadcaster,
+        quality,
+        sessions: Sessions::default(),
+        clock,
+    })
+}
+
+/// Closes connections whose peer has been silent, and lets go of users who do not come back.
+async fn sweep(gateway: Arc<Gateway>) {
     let mut tick = tokio::time::interval(Duration::from_secs(5));
     loop {
         tick.tick().await;
-        router.sweep(start.elapsed());
+        gateway.router.sweep(gateway.clock.now());
     }
 }
 
@@ -149,15 +198,24 @@ struct Stats {
     accepted: u64,
     missed: u64,
     refused_no_connections: u64,
+    absent_users: usize,
+    broadcasts: u64,
+    contaminations_prevented: u64,
+    messages_routed: u64,
 }
 
 async fn stats(State(gateway): State<Arc<Gateway>>) -> Json<Stats> {
     let stats = gateway.router.stats();
+    let broadcasts = gateway.broadcaster.stats();
     Json(Stats {
         users: stats.users,
         connections: stats.connections,
         accepted: stats.accepted,
         missed: stats.missed,
         refused_no_connections: stats.refused_no_connections,
+        absent_users: stats.absent_users,
+        broadcasts: broadcasts.total,
+        contaminations_prevented: broadcasts.contaminations_prevented,
+        messages_routed: gateway.messages.stats().routed,
     })
 }

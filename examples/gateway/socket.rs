@@ -9,15 +9,16 @@ use axum::extract::{Query, State};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use laneway::{CloseReason, ConnectError, Connection, Received, UserScope};
+use laneway::protocol::Packet;
+use laneway::{
+    CloseReason, ConnectError, Connection, Origin, Position, Received, ResumeError, Resumed,
+    UserScope,
+};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
-use crate::agent::{self, Event};
-use crate::login::{Session, random_token};
 use crate::{Gateway, Running};
 
 const MESSAGE_BYTES: usize = 64 * 1024;
-const TEXT_CHARS: usize = 4000;
 /// A tab that takes nothing for so long is given up.
 const SEND: Duration = Duration::from_secs(10);
 const PING: Duration = Duration::from_secs(30);
@@ -27,22 +28,8 @@ pub(crate) struct Switches {
     /// For tests: the milliseconds that this tab takes for each event.
     #[serde(default)]
     slow: u64,
-}
-
-/// What a tab is told.
-#[derive(serde::Serialize)]
-#[serde(untagged)]
-enum Frame<'a> {
-    Event { number: u64, event: &'a Event },
-    Gap { gap: u64 },
-    Error { error: &'a str },
-}
-
-/// What a tab may say.
-#[derive(serde::Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-enum Said {
-    Message { text: String },
+    /// How far the page has come, if it has been here before.
+    position: Option<String>,
 }
 
 /// `GET /ws`
@@ -60,9 +47,15 @@ pub(crate) async fn upgrade(
     let session = gateway.sessions.find(&headers);
     let session = session.ok_or_else(|| refuse(StatusCode::UNAUTHORIZED, "log in first"))?;
     let scope = gateway.router.scope(session.user.clone());
-    let connection = scope.connect().map_err(|e| {
+    let position = switches.position.as_deref().map(str::parse::<Position>);
+    let position = position.transpose();
+    let position = position.map_err(|e| refuse(StatusCode::BAD_REQUEST, &e.to_string()))?;
+    let (connection, resumed) = attach(&scope, position.as_ref()).map_err(|e| {
         let status = match e {
-            ConnectError::TooManyConnections { .. } => StatusCode::TOO_MANY_REQUESTS,
+            ResumeError::Foreign => StatusCode::FORBIDDEN,
+            ResumeError::Connect(ConnectError::TooManyConnections { .. }) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         refuse(status, &e.to_string())
@@ -73,16 +66,33 @@ pub(crate) async fn upgrade(
     }
     let tab = Tab {
         gateway,
-        session,
         scope,
         slow: Duration::from_millis(switches.slow),
     };
     Ok(request
         .max_message_size(MESSAGE_BYTES)
         .on_upgrade(async move |socket| {
-            tab.serve(socket, connection).await;
+            tab.serve(socket, connection, resumed).await;
             drop(running);
         }))
+}
+
+/// A page that has been here before goes on where it was; and whoever comes first gets the critical
+/// events that nobody was there for.
+fn attach(
+    scope: &UserScope<Packet>,
+    position: Option<&Position>,
+) -> Result<(Connection<Packet>, Option<Resumed>), ResumeError> {
+    let (mut connection, resumed) = match position {
+        None => (scope.connect()?, None),
+        Some(position) => {
+            let (connection, resumed) = scope.resume(position)?;
+            (connection, Some(resumed))
+        }
+    };
+    // What is not there any more is told nowhere: it was nobody's yet.
+    let _ = connection.recover();
+    Ok((connection, resumed))
 }
 
 /// Browsers name the page that opens a socket; only this server's own page may.
@@ -97,19 +107,27 @@ fn same_origin(headers: &HeaderMap) -> bool {
 
 struct Tab {
     gateway: Arc<Gateway>,
-    session: Session,
-    scope: UserScope<Arc<Event>>,
+    scope: UserScope<Packet>,
     slow: Duration,
 }
 
 impl Tab {
-    async fn serve(&self, mut socket: WebSocket, mut connection: Connection<Arc<Event>>) {
+    async fn serve(
+        &self,
+        mut socket: WebSocket,
+        mut connection: Connection<Packet>,
+        resumed: Option<Resumed>,
+    ) {
+        if !send(&mut socket, hello(resumed, &connection.position())).await {
+            return;
+        }
         let mut ping = interval_at(Instant::now() + PING, PING);
         loop {
             let sent = tokio::select! {
                 received = connection.next() => match received {
                     Ok(received) => {
-                        let sent = send_received(&mut socket, &received).await;
+                        let frame = frame(&received, &connection.position());
+                        let sent = send(&mut socket, frame).await;
                         sleep(self.slow).await;
                         sent
                     }
@@ -121,10 +139,17 @@ impl Tab {
                 message = socket.recv() => {
                     let Some(Ok(message)) = message else { return };
                     connection.touch();
-                    match self.hear(message) {
-                        Ok(()) => true,
-                        Err(error) => send(&mut socket, &Frame::Error { error: &error }).await,
-                    }
+                    let json = match message {
+                        Message::Text(text) => text.into(),
+                        // The router says what is wrong with bytes that are no message.
+                        Message::Binary(bytes) => bytes,
+                        Message::Ping(_) | Message::Pong(_) | Message::Close(_) => continue,
+                    };
+                    // Whatever comes of it comes back through the connection.
+                    let id = connection.id();
+                    let now = self.gateway.clock.now();
+                    let _ = self.gateway.messages.route_json(&self.scope, Some(id), &json, now);
+                    true
                 }
                 _ = ping.tick() => {
                     timeout(SEND, socket.send(Message::Ping("".into()))).await.is_ok_and(|s| s.is_ok())
@@ -135,51 +160,36 @@ impl Tab {
             }
         }
     }
-
-    /// Acts on what the tab said. The error is for this tab alone.
-    fn hear(&self, message: Message) -> Result<(), String> {
-        let text = match message {
-            Message::Text(text) => text,
-            Message::Binary(_) => return Err("send text, not binary".to_owned()),
-            Message::Ping(_) | Message::Pong(_) | Message::Close(_) => return Ok(()),
-        };
-        let Said::Message { text } =
-            serde_json::from_str(&text).map_err(|e| format!("not understood: {e}"))?;
-        let length = text.chars().count();
-        if !(1..=TEXT_CHARS).contains(&length) {
-            return Err(format!(
-                "a message has 1 to {TEXT_CHARS} characters, not {length}"
-            ));
-        }
-        let permit = Arc::clone(&self.session.runs)
-            .try_acquire_owned()
-            .map_err(|_| "too many runs at a time; wait for an answer".to_owned())?;
-        let run = random_token::<8>().map_err(|_| "no random numbers".to_owned())?;
-        let (scope, pace) = (self.scope.clone(), self.gateway.pace);
-        tokio::spawn(async move {
-            agent::run(scope, run.into(), text, pace).await;
-            drop(permit);
-        });
-        Ok(())
-    }
 }
 
-async fn send_received(socket: &mut WebSocket, received: &Received<Arc<Event>>) -> bool {
+/// What a tab is told first: where it stands, and what it has lost of what it asked for.
+fn hello(resumed: Option<Resumed>, position: &Position) -> String {
+    let lost = match resumed {
+        Some(Resumed::Gap { missed, .. }) => format!(r#""gap":{missed},"#),
+        Some(Resumed::Reset) => r#""reset":true,"#.to_owned(),
+        _ => String::new(),
+    };
+    format!(r#"{{{lost}"position":"{position}"}}"#)
+}
+
+/// What a tab is told: an event with its number and where to resume from, or how much is missing.
+fn frame(received: &Received<Packet>, position: &Position) -> String {
     match received {
         Received::Event(delivered) => {
-            let (number, event) = (delivered.number, &*delivered.event);
-            send(socket, &Frame::Event { number, event }).await
+            let recovered = match delivered.origin {
+                Origin::Recovered => r#""recovered":true,"#,
+                _ => "",
+            };
+            let (number, event) = (delivered.number, delivered.event.json());
+            format!(r#"{{"number":{number},{recovered}"position":"{position}","event":{event}}}"#)
         }
-        Received::Gap { missed, .. } => send(socket, &Frame::Gap { gap: *missed }).await,
-        _ => true,
+        Received::Gap { missed, .. } => format!(r#"{{"gap":{missed}}}"#),
+        _ => "{}".to_owned(),
     }
 }
 
-async fn send(socket: &mut WebSocket, frame: &Frame<'_>) -> bool {
-    let Ok(json) = serde_json::to_string(frame) else {
-        return false;
-    };
-    let sent = timeout(SEND, socket.send(Message::Text(json.into()))).await;
+async fn send(socket: &mut WebSocket, frame: String) -> bool {
+    let sent = timeout(SEND, socket.send(Message::Text(frame.into()))).await;
     sent.is_ok_and(|s| s.is_ok())
 }
 
@@ -189,6 +199,8 @@ fn close(reason: CloseReason) -> Message {
         CloseReason::Shutdown => 1001,
         CloseReason::Evicted => 4002,
         CloseReason::Idle => 4003,
+        // It was a whole lane behind, with a critical event among what is gone.
+        CloseReason::Overrun => 4004,
         _ => 1000,
     };
     Message::Close(Some(CloseFrame {

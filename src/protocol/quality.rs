@@ -103,6 +103,41 @@ pub trait QualityProvider: Send + Sync {
     }
 }
 
+/// A provider that the host goes on using.
+impl<P: QualityProvider + ?Sized> QualityProvider for Arc<P> {
+    fn metrics(&self, of: &QualityRequest<'_>, period_hours: u64) -> Result<Value, HandlerError> {
+        (**self).metrics(of, period_hours)
+    }
+
+    fn validate(
+        &self,
+        of: &QualityRequest<'_>,
+        content: &str,
+        content_type: &'static str,
+        strict: bool,
+    ) -> Result<Value, HandlerError> {
+        (**self).validate(of, content, content_type, strict)
+    }
+
+    fn report(
+        &self,
+        of: &QualityRequest<'_>,
+        report_type: &'static str,
+        period_hours: u64,
+    ) -> Result<Value, HandlerError> {
+        (**self).report(of, report_type, period_hours)
+    }
+
+    fn start_agent(
+        &self,
+        of: &QualityRequest<'_>,
+        sender: &Sender<'_>,
+        message: &Message,
+    ) -> Result<Handled, HandlerError> {
+        (**self).start_agent(of, sender, message)
+    }
+}
+
 /// Whom an update or an alert reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
