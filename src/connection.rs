@@ -382,7 +382,9 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
 
 impl<E: Send + Sync + 'static> Drop for Connection<E> {
     fn drop(&mut self) {
-        self.unpark();
+        if self.aside != 0 {
+            self.unpark();
+        }
         self.core
             .close(&self.user, &self.member, CloseReason::Dropped);
         self.user.lane.count_out(&self.member, self.reader.cursor);
