@@ -598,3 +598,47 @@ fn r060_threads_publish_lap_connect_and_leave_and_nothing_is_lost_or_misrouted()
     assert_eq!(router.stats().accepted, 80_004);
     assert_eq!((router.user_count(), router.stats().connections), (0, 0));
 }
+
+#[test]
+fn r019_closing_one_users_connections_leaves_every_other_users_alone() {
+    let router: Router<u8> = small();
+    let (ann, bob) = (router.scope(user("ann")), router.scope(user("bob")));
+    let (hers, mut his) = (ann.connect().unwrap(), bob.connect().unwrap());
+    // Her ids mean nothing in his scope, and the end of her scopes ends nothing of his.
+    assert!(!bob.disconnect(hers.id(), 1));
+    assert_eq!((ann.connection_count(), bob.connection_count()), (1, 1));
+    assert_eq!(ann.disconnect_all(1), 1);
+    drop((ann, hers));
+    assert_eq!(router.user_count(), 1);
+    assert_eq!(bob.publish(7).unwrap().connections, 1);
+    assert_eq!(all(&mut his), (vec![7], 0));
+}
+
+#[test]
+fn r023_figures_of_users_and_connections() {
+    let router: Router<u8> = Router::builder().lane_capacity(2).build().unwrap();
+    let (ann, bob) = (router.scope(user("ann")), router.scope(user("bob")));
+    let (mut phone, tab) = (ann.connect().unwrap(), ann.connect().unwrap());
+    let _his = bob.connect().unwrap();
+    let stats = router.stats();
+    assert_eq!((stats.users, stats.connections), (2, 3));
+    let mut per_user = Vec::new();
+    router.for_each_user(|user, count| per_user.push((user.clone(), count)));
+    per_user.sort();
+    assert_eq!(per_user, [(user("ann"), 2), (user("bob"), 1)]);
+    for n in 0..3 {
+        ann.publish(n).unwrap();
+        phone.try_recv().unwrap();
+    }
+    let of = |id| {
+        let list = ann.connections();
+        let info = list.iter().find(|info| info.id == id).unwrap();
+        (info.unread, info.missed)
+    };
+    assert_eq!(of(phone.id()).0, 0);
+    assert!(of(tab.id()).0 >= 2, "it has read nothing");
+    let mut tab = tab;
+    let (got, missed) = all(&mut tab);
+    assert_eq!((got, missed), (vec![1, 2], 1));
+    assert_eq!(of(tab.id()), (0, 1));
+}

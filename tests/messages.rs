@@ -475,7 +475,7 @@ fn r037_a_client_that_invents_codes_fills_no_memory() {
     thread::scope(|s| {
         for t in 0..4 {
             s.spawn(move || {
-                (0..100).for_each(|n| assert!(tell(&format!("{t}-{n}")) == Outcome::Handled(None)))
+                (0..100).for_each(|n| assert!(tell(&format!("{t}-{n}")) == Outcome::Handled(None)));
             });
         }
     });
@@ -507,10 +507,15 @@ fn r038_figures_status_and_order() {
         host.route(&json!({"type": json}).to_string());
     }
     host.route("no message");
-    let stats = host.router.stats();
+    let figures = host.router.stats();
     assert_eq!(before.routed, 0, "a snapshot is a copy");
     assert_eq!(
-        (stats.routed, stats.unhandled, stats.failed, stats.refused),
+        (
+            figures.routed,
+            figures.unhandled,
+            figures.failed,
+            figures.refused
+        ),
         (3, 2, 1, 1)
     );
     let types = [
@@ -519,8 +524,8 @@ fn r038_figures_status_and_order() {
         ("unknown", 2),
         ("user_message", 2),
     ];
-    assert_eq!(stats.per_type, BTreeMap::from(types));
-    assert_eq!(stats.handlers, ["b".into(), "a".into()]);
+    assert_eq!(figures.per_type, BTreeMap::from(types));
+    assert_eq!(figures.handlers, ["b".into(), "a".into()]);
     host.router.remove("b");
     host.router.remove("a");
     assert_eq!(status(10), Status::Error);

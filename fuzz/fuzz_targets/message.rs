@@ -2,8 +2,13 @@
 //! but its receiver, in the JSON that is written.
 #![no_main]
 
-use laneway::UserId;
-use laneway::protocol::{Contamination, Isolation, Message, ROUTING_FIELDS};
+use std::sync::Arc;
+use std::time::Duration;
+
+use laneway::protocol::{
+    Broadcaster, Contamination, Isolation, Message, MessageRouter, Packet, ROUTING_FIELDS,
+};
+use laneway::{Received, Router, UserId};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -23,6 +28,33 @@ fn names_others(value: &Value) -> bool {
     }
 }
 
+/// Through a real router: the receiver's device gets it once, naming nobody else, whatever its sender
+/// is told names nobody either, and another user gets nothing.
+fn deliver(message: &Message, receiver: &UserId) {
+    let router: Router<Packet> = Router::new();
+    let (ann, bob) = (
+        router.scope(receiver.clone()),
+        router.scope(UserId::new("bob").expect("valid")),
+    );
+    let (mut hers, mut his) = (ann.connect().expect("room"), bob.connect().expect("room"));
+    let broadcaster = Arc::new(Broadcaster::default());
+    let done = broadcaster.broadcast(&ann, message, Duration::ZERO);
+    assert_eq!(done.deliveries(), 1);
+    let inbound = MessageRouter::new(Arc::clone(&broadcaster), Duration::ZERO);
+    let _ = inbound.route(&ann, Some(hers.id()), message.clone(), Duration::ZERO);
+    let mut count = 0;
+    while let Ok(Received::Event(got)) = hers.try_recv() {
+        let delivered = serde_json::from_str(got.event.json()).expect("JSON");
+        assert!(!names_others(&delivered), "{delivered}");
+        count += 1;
+    }
+    assert!(
+        (1..=2).contains(&count),
+        "the message, and at most one reply"
+    );
+    assert!(his.try_recv().is_err());
+}
+
 fuzz_target!(|input: &[u8]| {
     let Ok(message) = Message::parse(input) else {
         return;
@@ -30,6 +62,7 @@ fuzz_target!(|input: &[u8]| {
     let again = Message::parse(message.to_json().as_bytes()).expect("what goes out comes in");
     assert_eq!(again.fields, message.fields);
     let receiver = UserId::new(RECEIVER).expect("valid");
+    deliver(&message, &receiver);
     let body = Value::Object(message.fields);
     let dirty = names_others(&body);
     let isolation = Isolation::default();
