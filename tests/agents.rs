@@ -692,7 +692,7 @@ fn r054_values_under_keys_that_have_a_secret_word_are_redacted() {
 #[test]
 fn r054_values_under_keys_that_have_no_secret_word_stay() {
     let open = "author authors Author co_author authority tokenizer Tokenizer tokenize tokenised \
-        secretary secretariat passwordless credentialed authentic api key keys api_url key_api apiKeyed \
+        secretary secretariat passwordless passwordsafe tokensmith Oauth Etokens to2ken to钥ken credentialed authentic api key keys api_url key_api apiKeyed \
         monkey apis oauthor ss s ßtoken \u{00e9}auth 密钥 \u{1F511} ___ 123";
     let mut object = Map::new();
     for key in open.split_whitespace() {

@@ -93,9 +93,8 @@ fn cut(text: &str) -> String {
 enum Class {
     Upper,
     Lower,
-    Digit,
-    /// A letter without case.
-    Letter,
+    /// A digit, or a letter without case.
+    Uncased,
     /// Between words.
     Other,
 }
@@ -105,10 +104,8 @@ fn class(c: char) -> Class {
         Class::Upper
     } else if c.is_lowercase() {
         Class::Lower
-    } else if c.is_numeric() {
-        Class::Digit
-    } else if c.is_alphabetic() {
-        Class::Letter
+    } else if c.is_alphanumeric() {
+        Class::Uncased
     } else {
         Class::Other
     }
