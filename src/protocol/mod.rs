@@ -3,7 +3,8 @@
 //! The engine delivers values and does not look into them. Here are the envelope that clients and
 //! hosts agree on ([`Message`], [`MessageKind`]), the check that a body names nobody but its receiver
 //! ([`Isolation`]), and the context of a request ([`UserContext`]). Beside them stands what clients are
-//! to confirm ([`Confirmations`]), and which run is whose ([`RunRegistry`]). Nothing here reads a clock.
+//! to confirm ([`Confirmations`]), which run is whose ([`RunRegistry`]), and a check of agents' events
+//! for the tests of hosts ([`SequenceChecker`]). Nothing here reads a clock.
 //!
 //! ```
 //! use laneway::protocol::{Isolation, Message, MessageKind};
