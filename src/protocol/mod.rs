@@ -29,6 +29,8 @@ mod broadcast;
 mod confirmation;
 mod context;
 mod dispatch;
+#[cfg(test)]
+mod frozen;
 mod inbound;
 mod isolation;
 mod kind;
