@@ -763,3 +763,209 @@ fn r057_missing_events_are_reported() {
     ];
     assert_eq!(faults(&kept), later);
 }
+
+#[test]
+fn r057_events_out_of_order_are_reported() {
+    let n = Some;
+    let swapped = |a, b| {
+        let mut all = events("r");
+        all.swap(a, b);
+        faults(&all)
+    };
+    let missing = |at| Fault::Missing { from: at, to: at };
+    let late = |after| Fault::OutOfOrder { after };
+    assert_eq!(swapped(1, 2), [(n(2), missing(1)), (n(1), late(2))]);
+    assert_eq!(swapped(0, 1), [(n(1), Fault::NoStart), (n(0), late(1))]);
+    let tools = [(n(4), missing(3)), (n(4), tool("grep")), (n(3), late(4))];
+    assert_eq!(swapped(3, 4), tools);
+    let end = [
+        (n(8), missing(7)),
+        (n(8), tool("grep")),
+        (n(7), Fault::AfterEnd),
+    ];
+    assert_eq!(swapped(7, 8), end);
+    // An end that comes late is an end all the same.
+    let mut all = events("r");
+    all.last_mut().unwrap()["sequence"] = json!(7);
+    assert_eq!(faults(&all), [(n(7), late(7))]);
+    // The same once more.
+    let mut all = events("r");
+    all.insert(3, all[2].clone());
+    assert_eq!(faults(&all), [(n(2), Fault::DuplicateId), (n(2), late(2))]);
+    let mut all = events("r");
+    all[5]["event_id"] = all[2]["event_id"].clone();
+    assert_eq!(faults(&all), [(n(5), Fault::DuplicateId)]);
+}
+
+#[test]
+fn r057_second_starts_and_events_after_the_end_are_reported() {
+    let n = Some;
+    let mut all = events("r");
+    all[1] = event("agent_started", "r", 1);
+    assert_eq!(faults(&all), [(n(1), Fault::DuplicateStart)]);
+    for kind in [
+        "agent_thinking",
+        "agent_completed",
+        "agent_error",
+        "agent_started",
+    ] {
+        for end in [
+            event("agent_error", "r", 8),
+            event("agent_completed", "r", 8),
+        ] {
+            let mut all = events("r");
+            all[8] = end;
+            all.push(event(kind, "r", 9));
+            assert_eq!(faults(&all), [(n(9), Fault::AfterEnd)], "{kind}");
+        }
+    }
+}
+
+#[test]
+fn r057_unpaired_tools_are_reported() {
+    let n = Some;
+    let mut all = events("r");
+    all[4]["tool_name"] = json!("sed");
+    let both = [(n(4), tool("sed")), (n(8), tool("grep"))];
+    assert_eq!(faults(&all), both);
+    let mut all = events("r");
+    all[5] = event("tool_completed", "r", 5);
+    assert_eq!(faults(&all), [(n(5), tool("grep"))]);
+    let mut all = events("r");
+    all[5] = event("tool_executing", "r", 5);
+    assert_eq!(faults(&all), [(n(8), tool("grep"))]);
+}
+
+#[test]
+fn r057_malformed_events_are_reported_field_by_field() {
+    let common = "event_id user_id thread_id request_id agent_name timestamp sequence";
+    let own = [
+        (0, ""),
+        (1, "reasoning"),
+        (3, "tool_name parameters"),
+        (4, "tool_name results duration success"),
+        (8, "status final_response duration"),
+        (9, "code message recoverable"),
+    ];
+    let mut all = events("r");
+    all.push(event("agent_error", "r", 8));
+    for (at, own) in own {
+        for field in common.split(' ').chain(own.split_whitespace()) {
+            let falsified = [json!({"a": 1}), json!([1]), Value::Null];
+            let shapeless = ["results", "parameters", "final_response"].contains(&field);
+            for bad in [None].into_iter().chain(falsified.into_iter().map(Some)) {
+                if shapeless && bad.is_some() {
+                    continue;
+                }
+                let mut event = all[at].clone();
+                match bad {
+                    None => _ = event.as_object_mut().unwrap().remove(field),
+                    Some(bad) => event[field] = bad,
+                }
+                let before = &all[..at.min(8)];
+                let found = faults(before.iter().chain([&event]));
+                let malformed = found.iter().filter_map(|(_, fault)| match fault {
+                    Fault::Malformed { field } => Some(*field),
+                    _ => None,
+                });
+                assert_eq!(malformed.collect::<Vec<_>>(), [field]);
+            }
+        }
+    }
+    let malformed = |field| [(None, Fault::Malformed { field })];
+    assert_eq!(faults(&[json!([1])]), malformed(""));
+    for bad in [
+        json!({}),
+        json!({"type": 1}),
+        json!({"type": "agent_strated"}),
+    ] {
+        assert_eq!(faults(&[bad]), malformed("type"));
+    }
+    // What comes in as an alias has no business among what goes out.
+    assert_eq!(
+        faults(&[json!({"type": "agent_failed"})]),
+        malformed("type")
+    );
+    let mut lost = event("agent_started", "r", 0);
+    lost["run_id"] = json!(" ");
+    let field = "run_id";
+    assert_eq!(faults(&[lost]), [(Some(0), Fault::Malformed { field })]);
+    for bad in [json!(-1), json!(0.5), json!("0")] {
+        let mut event = event("agent_started", "r", 0);
+        event["sequence"] = bad;
+        let field = "sequence";
+        let both = [(None, Fault::Malformed { field }), (None, Fault::NoEnd)];
+        assert_eq!(faults(&[event]), both);
+    }
+}
+
+#[test]
+fn r057_somebody_elses_events_and_threads_are_reported() {
+    let n = Some;
+    let mut all = events("r");
+    let mut foreign = event("agent_error", "r", 3);
+    foreign["user_id"] = json!("bob");
+    all.insert(3, foreign);
+    assert_eq!(faults(&all), [(n(3), Fault::Foreign)], "and nothing else");
+    // The envelope says whose it is, whatever the payload says.
+    let mut all = events("r");
+    all[1]["payload"] = json!({"user_id": "bob", "run_id": "other", "sequence": 7});
+    assert_eq!(faults(&all), []);
+    let mut all = events("r");
+    all[5]["thread_id"] = json!("u");
+    assert_eq!(faults(&all), [(n(5), Fault::OtherThread)]);
+}
+
+#[test]
+fn r057_a_violation_names_its_run() {
+    let mut checker = SequenceChecker::new(user("ann"));
+    assert_eq!(checker.check(&event("agent_started", "1", 0)), []);
+    let found = checker.check(&event("agent_thinking", "2", 5));
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].run.as_deref(), Some("2"));
+    assert_eq!(found[0].to_string(), "run \"2\", event 5: NoStart");
+    let open = checker.finish();
+    let open = open.iter().map(|v| (v.run.as_deref(), v.sequence));
+    assert!(open.eq([(Some("1"), Some(0)), (Some("2"), Some(5))]));
+}
+
+#[test]
+fn r057_the_checker_is_bounded() {
+    let started = |run: usize| event("agent_started", &run.to_string(), 0);
+    let mut checker = SequenceChecker::new(user("ann"));
+    for n in 0..MAX_CHECKED_RUNS {
+        assert_eq!(checker.check(&started(n)), []);
+    }
+    let found = checker.check(&started(MAX_CHECKED_RUNS));
+    assert!(found.len() == 1 && found[0].fault == Fault::TooMany);
+    // A run that ended makes room, and is known until then.
+    assert_eq!(checker.check(&event("agent_error", "7", 1)), []);
+    let known = checker.check(&event("agent_error", "7", 2));
+    assert_eq!(known[0].fault, Fault::AfterEnd);
+    assert_eq!(checker.check(&started(MAX_CHECKED_RUNS + 1)), []);
+    let forgotten = checker.check(&event("agent_error", "7", 3));
+    assert_eq!(forgotten[0].fault, Fault::TooMany);
+    assert_eq!(checker.finish().len(), MAX_CHECKED_RUNS);
+
+    let (first, last) = (1, MAX_CHECKED_TOOLS as u64 + 1);
+    let mut tools = vec![event("agent_started", "r", 0)];
+    tools.extend((first..=last).map(|n| event("tool_executing", "r", n)));
+    tools.push(event("agent_error", "r", last + 1));
+    assert_eq!(faults(&tools), [(Some(last), Fault::TooMany)]);
+
+    let mut all = vec![event("agent_started", "r", 0)];
+    let ids = MAX_CHECKED_IDS as u64;
+    all.extend((1..=ids).map(|n| event("agent_thinking", "r", n)));
+    for (n, again) in [(ids + 1, 2), (ids + 2, 0)] {
+        let mut event = event("agent_thinking", "r", n);
+        event["event_id"] = all[again]["event_id"].clone();
+        all.push(event);
+    }
+    all.push(event("agent_error", "r", ids + 3));
+    let known = Some(ids + 1);
+    assert_eq!(
+        faults(&all),
+        [(known, Fault::DuplicateId)],
+        "the last ones only"
+    );
+}

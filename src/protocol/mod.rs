@@ -4,8 +4,9 @@
 //! hosts agree on ([`Message`], [`MessageKind`]), the check that a body names nobody but its receiver
 //! ([`Isolation`]), the context of a request ([`UserContext`]), the one way by which messages go out
 //! ([`Broadcaster`]) and the one by which they come in ([`MessageRouter`]), the events of an agent
-//! ([`AgentRun`]), what clients are to confirm ([`Confirmations`]), and which run is whose
-//! ([`RunRegistry`]). Nothing here reads a clock or keeps a table of users.
+//! ([`AgentRun`]), what clients are to confirm ([`Confirmations`]), which run is whose
+//! ([`RunRegistry`]), and a check of agents' events for the tests of hosts ([`SequenceChecker`]).
+//! Nothing here reads a clock or keeps a table of users.
 //!
 //! ```
 //! use laneway::protocol::{Isolation, Message, MessageKind};
@@ -33,6 +34,8 @@ mod confirmation;
 mod context;
 mod dispatch;
 mod figures;
+#[cfg(test)]
+mod frozen;
 mod handler;
 mod inbound;
 mod isolation;

@@ -12,8 +12,9 @@ use crate::table::{Keyed, Table};
 /// Roots of the tables in this layer. A walk pins one at a time.
 pub(crate) const ROOTS: usize = 64;
 
-/// No more than this many values of a hash are told apart in a table of `limit` entries. Its inner
-/// nodes stay for ever, so that their number may depend on the limit but not on what comes and goes.
+/// The bits of a hash that count in a table of `limit` entries. The inner nodes of a table stay for
+/// ever; so there are as many as the limit asks for, however many entries come and go. Entries whose
+/// bits are the same share a list.
 pub(crate) fn mask(limit: usize) -> u64 {
     limit.clamp(ROOTS, 1 << 24).next_power_of_two() as u64 - 1
 }

@@ -1,0 +1,210 @@
+//! A thread that is stopped before any one of its accesses stops nobody else, and no place is lost.
+
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use super::{
+    Confirmation, ConfirmationLimits, Confirmations, MessageKind, RunId, RunLimits, RunRegistry,
+};
+use crate::id::{ThreadId, UserId};
+use crate::sync::Stop;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const NOW: Duration = Duration::from_secs(1_000);
+const SOON: Duration = Duration::from_secs(1_030);
+const LATE: Duration = Duration::from_secs(1_000_000);
+const KIND: MessageKind = MessageKind::AgentStarted;
+
+type Operation<W, R> = (&'static str, fn(&W) -> R);
+
+/// Runs `operation` stopped before each of its accesses in turn, and `others` meanwhile. Gives
+/// `check` what the operation gave.
+#[allow(clippy::disallowed_methods)] // Watches the other thread.
+fn stopped_everywhere<W: Send + Sync + 'static, R: Send + 'static>(
+    name: &str,
+    world: fn() -> W,
+    operation: fn(&W) -> R,
+    others: fn(&W),
+    check: fn(&W, R),
+) {
+    for k in 0..10_000 {
+        let world = Arc::new(world());
+        let stop = Stop::before(k);
+        let (stopped, theirs) = (Arc::clone(&stop), Arc::clone(&world));
+        let thread = thread::spawn(move || stopped.run(|| operation(&theirs)));
+        while !stop.is_reached() && !thread.is_finished() {
+            thread::yield_now();
+        }
+        let reached = stop.is_reached();
+        let (done, told) = mpsc::channel();
+        let theirs = Arc::clone(&world);
+        thread::spawn(move || {
+            others(&theirs);
+            let _ = done.send(());
+        });
+        told.recv_timeout(PATIENCE)
+            .unwrap_or_else(|e| panic!("{name}, stopped before access {k}, stops others: {e}"));
+        stop.release();
+        check(&world, thread.join().expect("goes on"));
+        if !reached {
+            assert!(k > 0, "{name} has no access");
+            println!("{name}: stopped before each of {k} accesses");
+            return;
+        }
+    }
+    panic!("{name} does not end");
+}
+
+fn user(name: &str) -> UserId {
+    UserId::new(name).expect("valid")
+}
+
+fn confirmations() -> Confirmations {
+    let all = Confirmations::new(ConfirmationLimits {
+        total: 4,
+        per_user: 3,
+    });
+    all.expect(&user("ann"), "e", &KIND, NOW).expect("room");
+    all
+}
+
+fn others_confirm(all: &Confirmations) {
+    let (ann, bob) = (user("ann"), user("bob"));
+    for (who, id) in [(&ann, "a"), (&bob, "b")] {
+        all.expect(who, id, &KIND, NOW).expect("room");
+        all.sent(who, id, NOW).expect("is there");
+        let answer = all.confirm(who, id, NOW);
+        assert!(matches!(answer, Confirmation::Confirmed { .. }));
+    }
+    let _ = all.confirm(&ann, "e", NOW);
+    let _ = all.sweep(SOON);
+    all.expect(&ann, "c", &KIND, NOW).expect("room");
+}
+
+fn all_confirmed(all: &Confirmations) {
+    for _ in 0..2 {
+        all.sweep(LATE);
+    }
+    assert!(all.is_empty());
+    let stats = all.stats();
+    let ends = stats.confirmed + stats.failed + stats.timed_out;
+    assert_eq!(stats.expected, ends);
+    for n in 0..3 {
+        let done = all.expect(&user("ann"), &n.to_string(), &KIND, NOW);
+        done.expect("no place is lost");
+    }
+    let more = all.expect(&user("ann"), "more", &KIND, NOW);
+    assert!(more.is_err(), "none is found");
+}
+
+#[test]
+fn confirmations_go_on() {
+    let operations: [Operation<Confirmations, ()>; 6] = [
+        ("expect", |all| {
+            let done = all.expect(&user("ann"), "f", &KIND, NOW);
+            done.expect("room");
+        }),
+        ("expect again", |all| {
+            let _ = all.expect(&user("ann"), "e", &KIND, NOW);
+        }),
+        ("sent", |all| {
+            let _ = all.sent(&user("ann"), "e", NOW);
+        }),
+        ("confirm", |all| {
+            let _ = all.confirm(&user("ann"), "e", NOW);
+        }),
+        ("time out", |all| {
+            let _ = all.sweep(SOON);
+        }),
+        ("remove", |all| {
+            let _ = all.failed(&user("ann"), "e", NOW);
+            let _ = all.sweep(NOW);
+        }),
+    ];
+    for (name, operation) in operations {
+        let check = |all: &Confirmations, ()| all_confirmed(all);
+        stopped_everywhere(name, confirmations, operation, others_confirm, check);
+    }
+}
+
+fn run(name: &str) -> RunId {
+    RunId::new(name).expect("valid")
+}
+
+fn thread_id() -> ThreadId {
+    ThreadId::new("t").expect("valid")
+}
+
+fn runs() -> RunRegistry {
+    let runs = RunRegistry::new(RunLimits {
+        total: 3,
+        fair_share: 2,
+        ..RunLimits::default()
+    });
+    for r in ["1", "2", "3"] {
+        let done = runs.register(&user("ann"), &run(r), &thread_id(), NOW);
+        done.expect("room");
+    }
+    runs
+}
+
+fn others_run(runs: &RunRegistry) {
+    let (ann, bob, t) = (user("ann"), user("bob"), thread_id());
+    for r in ["1", "2", "3", "4"] {
+        runs.register(&bob, &run(r), &t, SOON).expect("room");
+        assert_eq!(runs.thread_of(&bob, &run(r), SOON), Some(t.clone()));
+        assert!(runs.runs_of(&bob, &t, SOON).contains(&run(r)));
+        assert!(runs.len() <= 3);
+    }
+    runs.register(&ann, &run("1"), &t, SOON).expect("room");
+    runs.sweep(SOON);
+}
+
+fn all_runs(runs: &RunRegistry, removed: usize) {
+    let t = thread_id();
+    for who in ["ann", "bob"].map(user) {
+        let there = runs.runs_of(&who, &t, SOON);
+        for r in ["1", "2", "3", "4", "5"].map(run) {
+            let found = runs.thread_of(&who, &r, SOON).is_some();
+            assert_eq!(found, there.contains(&r));
+        }
+    }
+    runs.sweep(LATE);
+    assert!(runs.is_empty());
+    let stats = runs.stats();
+    let gone = stats.evicted + stats.expired + removed as u64;
+    assert_eq!(stats.registered, gone);
+    assert!(runs.runs_of(&user("ann"), &t, SOON).is_empty());
+}
+
+#[test]
+fn runs_go_on() {
+    let operations: [Operation<RunRegistry, usize>; 6] = [
+        ("register", |runs| {
+            let done = runs.register(&user("ann"), &run("5"), &thread_id(), NOW);
+            done.expect("room");
+            0
+        }),
+        ("register again", |runs| {
+            let done = runs.register(&user("ann"), &run("1"), &thread_id(), NOW);
+            done.expect("room");
+            0
+        }),
+        ("use", |runs| {
+            let _ = runs.thread_of(&user("ann"), &run("1"), NOW);
+            0
+        }),
+        ("remove", |runs| {
+            usize::from(runs.remove(&user("ann"), &run("1")))
+        }),
+        ("remove all", |runs| runs.remove_user(&user("ann"))),
+        ("expire", |runs| {
+            runs.sweep(NOW + Duration::from_secs(24 * 60 * 60));
+            0
+        }),
+    ];
+    for (name, operation) in operations {
+        stopped_everywhere(name, runs, operation, others_run, all_runs);
+    }
+}
