@@ -755,7 +755,7 @@ fn r053_a_reconnect_storm_leaves_no_hole() {
                 let position = scope.connect().unwrap().position();
                 devices.extend([(); 2].map(|()| Device::at(user, scope, &position)));
             }
-            for _ in 0..20 {
+            for _ in 0..12 {
                 for device in &mut devices[begin..] {
                     device.read(random.below(40) as usize);
                     if random.below(3) > 0 {
