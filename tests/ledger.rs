@@ -183,8 +183,14 @@ fn r055_what_is_never_sent_times_out_too() {
     let all = Confirmations::default();
     let ann = user("ann");
     all.expect(&ann, "e", &KIND, NOW).unwrap();
+    let nanos = Duration::from_nanos(999);
+    all.expect(&ann, "f", &KIND, NOW + nanos).unwrap();
     assert_eq!(all.sweep(after(29)).timed_out, 0);
-    assert_eq!(all.sweep(after(30)).timed_out, 1);
+    assert_eq!(
+        all.sweep(after(30) + nanos / 2).timed_out,
+        1,
+        "not yet the other"
+    );
     assert_eq!(
         all.sent(&ann, "e", after(31)),
         Err(NotMoved::Already(EventState::TimedOut))
@@ -261,6 +267,17 @@ fn r055_it_is_bounded_in_all_and_for_each_user() {
     assert_eq!(all.sweep(NOW).removed, 1);
     all.expect(&cid, "a", &KIND, NOW).unwrap();
     assert_eq!(all.len(), 5);
+    // One that was refused holds no place.
+    for _ in 0..5 {
+        let refused = all.expect(&bob, "d", &KIND, NOW);
+        assert_eq!(refused, Err(ExpectError::Full));
+    }
+    assert!(counts(all.confirm(&ann, "b", NOW)));
+    all.sweep(NOW);
+    all.expect(&bob, "c", &KIND, NOW).unwrap();
+    all.failed(&bob, "c", NOW).unwrap();
+    all.sweep(NOW);
+    all.expect(&ann, "b", &KIND, NOW).unwrap();
     // A refused one that is there already takes no place.
     all.failed(&bob, "b", NOW).unwrap();
     all.sweep(NOW);
@@ -515,6 +532,22 @@ fn r016_a_flood_of_runs_makes_room_for_itself() {
     runs.register(&ann, &run("b"), &t, after(302)).unwrap();
     assert_eq!(runs.runs_of(&ann, &t, after(302)), ["a", "b"].map(run));
     assert_eq!(runs.runs_of(&eve, &t, after(302)).len(), 98);
+}
+
+#[test]
+fn r016_a_flood_takes_its_own_place_before_another_floods() {
+    let runs = RunRegistry::new(RunLimits {
+        total: 4,
+        fair_share: 2,
+        ..RunLimits::default()
+    });
+    let (bob, eve, t) = (user("bob"), user("eve"), thread_id("t"));
+    for (n, who) in (1..).zip([&bob, &bob, &eve, &eve, &eve]) {
+        runs.register(who, &run(&n.to_string()), &t, after(n))
+            .unwrap();
+    }
+    assert_eq!(runs.runs_of(&bob, &t, after(6)), ["1", "2"].map(run));
+    assert_eq!(runs.runs_of(&eve, &t, after(6)), ["4", "5"].map(run));
 }
 
 #[test]

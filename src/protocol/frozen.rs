@@ -149,7 +149,19 @@ fn runs() -> RunRegistry {
     runs
 }
 
+/// A run leads to its thread exactly if the thread leads to it.
+fn in_step(runs: &RunRegistry) {
+    for who in ["ann", "bob"].map(user) {
+        let there = runs.runs_of(&who, &thread_id(), SOON);
+        for r in ["1", "2", "3", "4", "5"].map(run) {
+            let found = runs.thread_of(&who, &r, SOON).is_some();
+            assert_eq!(found, there.contains(&r));
+        }
+    }
+}
+
 fn others_run(runs: &RunRegistry) {
+    in_step(runs);
     let (ann, bob, t) = (user("ann"), user("bob"), thread_id());
     for r in ["1", "2", "3", "4"] {
         runs.register(&bob, &run(r), &t, SOON).expect("room");
@@ -162,20 +174,13 @@ fn others_run(runs: &RunRegistry) {
 }
 
 fn all_runs(runs: &RunRegistry, removed: usize) {
-    let t = thread_id();
-    for who in ["ann", "bob"].map(user) {
-        let there = runs.runs_of(&who, &t, SOON);
-        for r in ["1", "2", "3", "4", "5"].map(run) {
-            let found = runs.thread_of(&who, &r, SOON).is_some();
-            assert_eq!(found, there.contains(&r));
-        }
-    }
+    in_step(runs);
     runs.sweep(LATE);
     assert!(runs.is_empty());
     let stats = runs.stats();
     let gone = stats.evicted + stats.expired + removed as u64;
     assert_eq!(stats.registered, gone);
-    assert!(runs.runs_of(&user("ann"), &t, SOON).is_empty());
+    assert!(runs.runs_of(&user("ann"), &thread_id(), SOON).is_empty());
 }
 
 #[test]

@@ -216,8 +216,7 @@ impl Seen {
                 self.tools.remove(at);
             }
             (Step::End, _) => return self.tools.drain(..).map(unpaired).collect(),
-            // A tool may well be what failed.
-            (Step::Error, _) => self.tools.clear(),
+            // With an error a tool may be at work: it may well be what failed.
             _ => {}
         }
         Vec::new()
