@@ -1,5 +1,5 @@
 //! The one broadcast: what reaches whom, what is told of it, and that the figures add up.
-#![cfg(not(any(laneway_loom, laneway_shuttle)))]
+#![cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 #![allow(clippy::disallowed_types)] // Threads start together at a barrier.
 
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
 //! The one router of inbound messages: who is asked, what is answered and to whom, and what is counted.
-#![cfg(not(any(laneway_loom, laneway_shuttle)))]
+#![cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // Hosts lock and sleep.
 
 use std::collections::BTreeMap;

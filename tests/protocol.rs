@@ -1,5 +1,5 @@
 //! Messages, isolation of bodies, contexts: a test a requirement, cited by its number.
-#![cfg(not(any(laneway_loom, laneway_shuttle)))]
+#![cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 #![allow(clippy::disallowed_types)] // What an audit was told is kept under a lock.
 
 use std::borrow::Cow;

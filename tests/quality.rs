@@ -1,5 +1,5 @@
 //! Quality messages through the one router: what the provider is asked, and whom alerts reach.
-#![cfg(not(any(laneway_loom, laneway_shuttle)))]
+#![cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 #![allow(clippy::disallowed_types)] // What a provider was asked is kept under a lock.
 #![allow(clippy::needless_pass_by_value)] // So that calls read as what is sent.
 
