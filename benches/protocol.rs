@@ -17,9 +17,10 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use laneway::protocol::{
-    Broadcaster, Handled, Isolation, Message, MessageKind, MessageRouter, Packet,
+    AgentRun, Broadcaster, Handled, Isolation, Message, MessageKind, MessageRouter, Packet, RunId,
+    UserContext,
 };
-use laneway::{Connection, Received, Router, UserId, UserScope};
+use laneway::{Connection, Received, Router, ThreadId, UserId, UserScope};
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 31;
@@ -155,6 +156,61 @@ impl ByHand {
     }
 }
 
+/// A complete run of an agent, five events, to three devices.
+fn run(ours: &mut Ours, broadcaster: &Arc<Broadcaster>, context: &UserContext) {
+    let took = Duration::from_millis(80);
+    let (hub, scope, context) = (Arc::clone(broadcaster), ours.scope.clone(), context.clone());
+    let (mut run, _) = AgentRun::start(hub, scope, context, "planner", NOW).expect("starts");
+    let _ = run
+        .thinking("that calls for a search", NOW)
+        .expect("in order");
+    let asked = json!({"query": "weather in Reykjavik", "api_key": "k", "limit": 3});
+    let _ = run.tool_executing("search", asked, NOW).expect("in order");
+    let found = json!(["8 degrees", "rain", "wind from the south"]);
+    let _ = run
+        .tool_completed("search", found, took, true, NOW)
+        .expect("in order");
+    let _ = run
+        .complete("success", "Take a coat.", took, NOW)
+        .expect("in order");
+    assert!(black_box(ours.drain()) > 0);
+}
+
+/// The same events as one writes them first: without their order, cleaning, or who they are for checked.
+fn run_by_hand(hub: &ByHand) {
+    let mut sequence = 0;
+    let mut tell = |kind: &str, own: Value| {
+        sequence += 1;
+        let mut event = json!({
+            "type": kind, "event_id": format!("{}-{sequence}", uuid::Uuid::new_v4()), "user_id": "ann-4711",
+            "thread_id": "thread-4711", "run_id": "run-0815", "request_id": "req-1",
+            "agent_name": "planner", "timestamp": 1000, "sequence": sequence,
+        });
+        for (name, value) in own.as_object().expect("an object") {
+            event[name] = value.clone();
+        }
+        send(&hub.devices, "ann-4711", &event);
+    };
+    tell("agent_started", json!({}));
+    tell(
+        "agent_thinking",
+        json!({"reasoning": "that calls for a search"}),
+    );
+    tell(
+        "tool_executing",
+        json!({"tool_name": "search", "parameters": {"query": "weather in Reykjavik", "api_key": "k", "limit": 3}}),
+    );
+    tell(
+        "tool_completed",
+        json!({"tool_name": "search", "results": ["8 degrees", "rain", "wind from the south"], "duration": 80, "success": true}),
+    );
+    tell(
+        "agent_completed",
+        json!({"status": "success", "final_response": "Take a coat.", "duration": 80}),
+    );
+    assert!(black_box(hub.drain()) > 0);
+}
+
 /// Nanoseconds a turn of `f`.
 fn time(mut f: impl FnMut()) -> f64 {
     let start = Instant::now();
@@ -170,7 +226,12 @@ fn median(mut of: Vec<f64>) -> f64 {
 }
 
 fn main() {
+    let (mut three, three_by_hand) = (ours(3), by_hand(3));
     let (mut ours, by_hand) = (ours(1), by_hand(1));
+    let broadcaster = Arc::new(Broadcaster::default());
+    let thread = ThreadId::new("thread-4711").expect("valid");
+    let context = UserContext::builder(id(), thread, RunId::new("run-0815").expect("valid"));
+    let context = context.build().expect("valid");
     let user = id();
     let body = kilobyte();
     let body_json = body.to_string();
@@ -230,6 +291,14 @@ fn main() {
             Box::new(|| drop(black_box(isolation.check(&body, &user)))),
         ),
         (
+            "a run to 3 devices, laneway",
+            Box::new(|| run(&mut three, &broadcaster, &context)),
+        ),
+        (
+            "a run to 3 devices, by hand",
+            Box::new(|| run_by_hand(&three_by_hand)),
+        ),
+        (
             "write the message",
             Box::new(|| drop(black_box(parsed.to_json()))),
         ),
@@ -256,6 +325,10 @@ fn main() {
     println!(
         "dispatch: {:.1} % of parsing (goal: at most 10)",
         100.0 * ratio("dispatch of a known type", "parse, laneway")
+    );
+    println!(
+        "runs of an agent: {:.2} times as many as by hand",
+        ratio("a run to 3 devices, by hand", "a run to 3 devices, laneway")
     );
     println!(
         "check: {:.1} % of parsing (goal: at most 20)",

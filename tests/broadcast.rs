@@ -171,6 +171,9 @@ fn r004_r012_the_callers_message_stays_and_what_is_told_names_nobody() {
     ));
     assert!(read(&mut phone).is_empty());
     assert_eq!(rejecting.stats().contaminations_prevented, 1);
+    assert_eq!(refused.errors, done.errors, "one a field, either way");
+    let shown = format!("{refused:?}");
+    assert!(!shown.contains("bob") && !shown.contains("eve"), "{shown}");
     for error in done.errors.iter().chain(&refused.errors) {
         assert!(!error.contains("bob") && !error.contains("eve"), "{error}");
         assert!(!error.is_empty());

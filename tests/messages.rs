@@ -455,7 +455,7 @@ fn r037_built_in_replies() {
         json!({"type": "error_message", "code": "E1"}),
         json!({"type": "error", "payload": {"code": "E1"}}),
         json!({"type": "error"}),
-        json!({"type": "error", "code": 7}),
+        json!({"type": "error", "code": {"nobody": "knows"}}),
     ] {
         assert_eq!(host.route(&silent.to_string()), Outcome::Handled(None));
         assert!(host.replies().is_empty(), "{silent}");
@@ -742,4 +742,56 @@ fn r039_a_full_queue_says_busy_to_the_sender_and_frees_its_place() {
 #[should_panic(expected = "a queue without room")]
 fn a_queue_has_room() {
     let _ = InboundQueue::new(0, 1);
+}
+
+#[test]
+fn r036_an_id_that_is_none_is_answered_as_null() {
+    let mut host = Host::new();
+    for id in [json!({"userId": "bob"}), json!(["x"]), json!(true)] {
+        let request = json!({"jsonrpc": "2.0", "method": "unknown", "id": id}).to_string();
+        let (outcome, got) = host.reply(&request);
+        assert_eq!((outcome, &got["id"]), (Outcome::Unhandled, &Value::Null));
+    }
+}
+
+#[test]
+fn r037_codes_may_be_numbers_and_those_without_one_are_unknown() {
+    let host = Host::new();
+    let told = |json: &str| assert_eq!(host.route(json), Outcome::Handled(None));
+    told(r#"{"type":"error","code":404}"#);
+    told(r#"{"type":"error","code":"404"}"#);
+    // As many others as are counted apart.
+    (0..100).for_each(|n| told(&json!({"type": "error", "code": format!("c{n}")}).to_string()));
+    told(r#"{"type":"error"}"#);
+    told(r#"{"type":"error","code":null}"#);
+    let errors = host.router.stats().client_errors;
+    assert_eq!((errors["404"], errors["UNKNOWN"]), (2, 2));
+}
+
+/// A handler that is trouble to the end.
+struct PanicsAtItsEnd;
+impl Handler for PanicsAtItsEnd {
+    fn handle(&self, _: &Sender<'_>, _: &Message) -> Result<Handled, HandlerError> {
+        Ok(Handled::Done)
+    }
+}
+impl Drop for PanicsAtItsEnd {
+    fn drop(&mut self) {
+        panic!("the host's drop");
+    }
+}
+
+#[test]
+fn r033_a_handler_that_panics_when_it_is_dropped_hurts_nobody() {
+    let mut host = Host::new();
+    host.register("bad", PanicsAtItsEnd);
+    assert_eq!(host.route(r#"{"type":"chat"}"#), by("bad"));
+    assert!(host.router.remove("bad"));
+    let (outcome, _) = host.reply(r#"{"type":"ping"}"#);
+    assert_eq!(outcome, Outcome::Handled(None));
+    // The collector drops it in whoever's call it comes to; none of them may notice.
+    for _ in 0..10_000 {
+        assert!(!host.router.remove("bad"));
+    }
+    assert!(host.replies().is_empty());
 }

@@ -269,7 +269,7 @@ fn cited(name: &str) -> impl Iterator<Item = String> + '_ {
 fn citing(sources: impl IntoIterator<Item = String>) -> BTreeMap<String, BTreeSet<String>> {
     let mut tests: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for source in sources {
-        let lines = source.lines().map(|line| line.trim());
+        let lines = source.lines().map(str::trim);
         let functions = lines.map(|line| line.strip_prefix("async ").unwrap_or(line));
         for at in functions.filter_map(|line| line.strip_prefix("fn ")) {
             let name = at.split('(').next().unwrap_or_default();

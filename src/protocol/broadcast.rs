@@ -256,7 +256,13 @@ impl Broadcaster {
         };
         let done = self.publish(scope, audience, message, critical, &mut broadcast);
         if let Err(error) = done {
-            broadcast.errors.push(error.to_string());
+            match &error {
+                BroadcastError::Contaminated(refused) => {
+                    let fields = refused.fields.iter().map(ToString::to_string);
+                    broadcast.errors.extend(fields);
+                }
+                other => broadcast.errors.push(other.to_string()),
+            }
             broadcast.refused = Some(error);
         }
         if !self.silent.load(Ordering::Relaxed) {

@@ -16,6 +16,8 @@ const MAX_CODES: usize = 64;
 /// Bytes of a code; longer ones are [`OTHER`].
 const MAX_CODE_BYTES: usize = 64;
 const OTHER: &str = "OTHER";
+/// Those without a code.
+const UNKNOWN: &str = "UNKNOWN";
 
 /// The built-in reply, last in every chain.
 pub(super) fn reply(sender: &Sender<'_>, message: &Message, errors: &ClientErrors) -> Outcome {
@@ -32,7 +34,11 @@ pub(super) fn reply(sender: &Sender<'_>, message: &Message, errors: &ClientError
         Kind::Heartbeat => named("heartbeat_ack").with("status", "healthy"),
         Kind::Pong | Kind::HeartbeatAck => return Outcome::Handled(None),
         Kind::ErrorMessage => {
-            errors.count(message.text("code").unwrap_or("UNKNOWN"));
+            match message.field("code") {
+                Some(Value::String(code)) => errors.count(code),
+                Some(Value::Number(code)) => errors.count(&code.to_string()),
+                _ => errors.count(UNKNOWN),
+            }
             return Outcome::Handled(None);
         }
         Kind::JsonRpcRequest => {
@@ -72,7 +78,8 @@ impl ClientErrors {
         let counter: Result<_, Infallible> = match known.get(code) {
             Some(counter) => Ok(Arc::clone(counter)),
             None => self.0.update(|codes| {
-                let room = codes.contains_key(code) || codes.len() < MAX_CODES;
+                let known = codes.contains_key(code) || code == UNKNOWN;
+                let room = known || codes.len() < MAX_CODES;
                 let code = if room { code } else { OTHER };
                 let mut codes = codes.clone();
                 let counter = Arc::clone(codes.entry(code.into()).or_default());

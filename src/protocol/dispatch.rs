@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,7 +97,20 @@ impl Kinds {
 struct Named {
     name: Arc<str>,
     kinds: Kinds,
-    handler: Arc<dyn Handler>,
+    handler: Arc<Shielded>,
+}
+
+/// A handler of the host's whose `Drop` may panic: it is dropped wherever the last message that it was
+/// at ends, which may be another user's.
+struct Shielded(Option<Box<dyn Handler>>);
+
+impl Drop for Shielded {
+    fn drop(&mut self) {
+        let handler = self.0.take();
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(handler)));
+        // What it panicked with may panic again when it is dropped.
+        dropped.unwrap_or_else(std::mem::forget);
+    }
 }
 
 /// What a message goes through: replaced as a whole, so one load shows all of it.
@@ -186,7 +200,7 @@ impl MessageRouter {
         let added = Named {
             name: name.into(),
             kinds: Kinds::of(handler.kinds()),
-            handler: Arc::new(handler),
+            handler: Arc::new(Shielded(Some(Box::new(handler)))),
         };
         self.chain.update(|chain| {
             if chain.handlers.iter().any(|other| other.name == added.name) {
@@ -330,7 +344,10 @@ impl MessageRouter {
     fn dispatch(&self, handlers: &[Named], sender: &Sender<'_>, message: &Message) -> Outcome {
         let bit = Kinds::bit(&message.kind);
         for candidate in handlers.iter().filter(|h| h.kinds.0 & bit != 0) {
-            match contained(|| candidate.handler.handle(sender, message)) {
+            let Some(handler) = &candidate.handler.0 else {
+                continue;
+            };
+            match contained(|| handler.handle(sender, message)) {
                 Ok(Handled::Done) => return Outcome::Handled(Some(Arc::clone(&candidate.name))),
                 Ok(Handled::Declined) => {}
                 Err(Trouble::Error(error) | Trouble::Panic(error)) => {

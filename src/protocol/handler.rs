@@ -207,7 +207,11 @@ pub(super) fn rpc_error(request: &Message, code: i64, text: &str) -> Message {
 }
 
 fn rpc_answer(request: &Message) -> Message {
-    let id = request.fields.get("id").cloned().unwrap_or(Value::Null);
+    // Anything else is no id, and could name somebody.
+    let id = match request.fields.get("id") {
+        Some(id @ (Value::String(_) | Value::Number(_))) => id.clone(),
+        _ => Value::Null,
+    };
     Message::new(MessageKind::JsonRpcResponse)
         .with("jsonrpc", "2.0")
         .with("id", id)

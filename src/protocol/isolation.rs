@@ -29,8 +29,9 @@ pub enum Contamination {
     Reject,
 }
 
-/// A routing field that named somebody else. What it is shown as says nothing of them.
-#[derive(Clone, Debug, PartialEq)]
+/// A routing field that named somebody else. What it is shown as says nothing of them, `Debug`
+/// included: the facts are in its fields.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ForeignField {
     /// One of [`ROUTING_FIELDS`].
@@ -39,6 +40,14 @@ pub struct ForeignField {
     pub path: String,
     /// What it said. For the audit, not for users.
     pub found: Value,
+}
+
+impl fmt::Debug for ForeignField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ForeignField")
+            .field("field", &self.field)
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Display for ForeignField {
