@@ -1,5 +1,5 @@
 //! Runs of agents, and what they show: a test a requirement, cited by its number.
-#![cfg(not(any(laneway_loom, laneway_shuttle)))]
+#![cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 
 use std::collections::HashSet;
 use std::sync::Arc;

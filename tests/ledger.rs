@@ -1,5 +1,5 @@
 //! Confirmations, runs, sequences: a test a requirement, cited by its number.
-#![cfg(not(any(laneway_loom, laneway_shuttle)))]
+#![cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 
 use std::slice::from_ref;
 use std::sync::atomic::{AtomicUsize, Ordering};

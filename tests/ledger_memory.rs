@@ -1,6 +1,6 @@
 //! Memory of the ledgers of confirmations and runs. Alone in its process: what one thread takes
 //! another may free.
-#![cfg(not(any(laneway_loom, laneway_shuttle)))]
+#![cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// What devices get: a message as JSON, written once and shared by all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packet(Arc<(MessageKind, String)>);
+pub struct Packet(Arc<(MessageKind, Box<str>)>);
 
 impl Packet {
     /// What it is.
@@ -294,7 +294,7 @@ impl Broadcaster {
         let (message, rewritten) = isolated.map_err(BroadcastError::Contaminated)?;
         let fields = rewritten.iter().map(ToString::to_string);
         broadcast.errors.extend(fields);
-        let packet = Packet(Arc::new((message.kind.clone(), message.to_json())));
+        let packet = Packet(Arc::new((message.kind.clone(), message.to_json().into())));
         let to: Addressed<'_, Packet> = match audience {
             Audience::Everybody => scope.to_all(),
             Audience::Connection(id) => scope.to_connection(id),

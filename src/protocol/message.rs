@@ -163,7 +163,9 @@ impl Message {
     #[must_use]
     #[allow(clippy::missing_panics_doc)] // Names are texts, and values are JSON already.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(&Outbound(self)).expect("fields are JSON")
+        let mut json = Vec::with_capacity(ROOM);
+        serde_json::to_writer(&mut json, &Outbound(self)).expect("fields are JSON");
+        String::from_utf8(json).expect("JSON is UTF-8")
     }
 
     /// A field of the payload, else of the message itself.
@@ -196,6 +198,9 @@ fn json_rpc(fields: &Map<String, Value>) -> Option<MessageKind> {
         _ => None,
     }
 }
+
+/// Bytes that most messages find enough, so that few are written to a place that has to grow.
+const ROOM: usize = 512;
 
 /// A message with its type in front.
 struct Outbound<'a>(&'a Message);
