@@ -148,6 +148,10 @@
 //! closed with [`CloseReason::Exhausted`], the event comes back as `NoConnections`, and the next
 //! connect gets a fresh lane.
 //!
+//! The user table never shrinks: entries go with their users, the nodes that were split for them stay
+//! until the router goes. That grows with the number of different users there ever were, ever more
+//! slowly: some 650 kB for 300 000 users who came and went with 500 online.
+//!
 //! # Critical events
 //!
 //! An event published with [`UserScope::publish_critical`] is not overwritten unread by anything

@@ -7,14 +7,16 @@ use laneway::ThreadId;
 use laneway::UserScope;
 use laneway::protocol::{
     AgentRun, Broadcaster, Handled, HandlerError, MemoryQuality, Message, MessageKind, Packet,
-    RunError, RunId, RunRecord, RunRegistry, Sender, UserContext,
+    Quality, RunError, RunId, RunRecord, RunRegistry, Sender, UserContext,
 };
-use serde_json::json;
+use serde_json::{Map, json};
 use tokio::time::sleep;
 
 use crate::Clock;
 
 const TEXT_CHARS: usize = 4000;
+/// An answer that takes longer is told to those who asked for alerts.
+const SLOW: Duration = Duration::from_secs(3);
 /// Agent runs at a time of one user in one thread.
 const RUNS: usize = 32;
 /// The thread of those who name none.
@@ -24,6 +26,7 @@ const THREAD: &str = "main";
 pub(crate) struct Chat {
     pub(crate) broadcaster: Arc<Broadcaster>,
     pub(crate) quality: Arc<MemoryQuality>,
+    pub(crate) alerts: Quality,
     pub(crate) runs: Arc<RunRegistry>,
     pub(crate) clock: Clock,
     pub(crate) pace: Duration,
@@ -72,6 +75,7 @@ impl laneway::protocol::Handler for Chat {
         let answer = Answer {
             broadcaster: Arc::clone(&self.broadcaster),
             quality: Arc::clone(&self.quality),
+            alerts: self.alerts.clone(),
             runs: Arc::clone(&self.runs),
             scope: sender.scope().clone(),
             context,
@@ -88,6 +92,7 @@ impl laneway::protocol::Handler for Chat {
 struct Answer {
     broadcaster: Arc<Broadcaster>,
     quality: Arc<MemoryQuality>,
+    alerts: Quality,
     runs: Arc<RunRegistry>,
     scope: UserScope<Packet>,
     context: UserContext,
@@ -138,6 +143,15 @@ impl Answer {
             at: now(),
         };
         self.quality.record(self.context.user(), record);
+        if took > SLOW {
+            // To whoever subscribed, so it says nothing of whose answer it was.
+            let alert = Map::from_iter([
+                ("severity".to_owned(), json!("warning")),
+                ("message".to_owned(), json!("an answer took long")),
+                ("duration_ms".to_owned(), json!(took.as_millis() as u64)),
+            ]);
+            let _ = self.alerts.alert(alert, now());
+        }
         let _ = run.complete("completed", &answer, took, now());
         Ok(())
     }

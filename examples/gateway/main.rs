@@ -167,6 +167,7 @@ fn gateway(router: &Router<Packet>, pace: Duration) -> Result<Gateway, String> {
     let chat = Chat {
         broadcaster: Arc::clone(&broadcaster),
         quality: figures,
+        alerts: quality.clone(),
         runs: Arc::new(RunRegistry::default()),
         clock,
         pace,
