@@ -106,7 +106,7 @@ impl Host {
         let broadcaster = Arc::new(Broadcaster::default());
         let provider = Provider::default();
         let router = MessageRouter::new(Arc::clone(&broadcaster), Duration::ZERO);
-        let quality = Quality::new(broadcaster, provider.clone());
+        let quality = Quality::new(broadcaster, Arc::new(provider.clone()));
         quality.register(&router).unwrap();
         Self {
             phone: ann.connect().unwrap(),

@@ -162,7 +162,7 @@ fn gateway(router: &Router<Packet>, pace: Duration) -> Result<Gateway, String> {
         ..MessageLimits::default()
     };
     let messages = MessageRouter::new(Arc::clone(&broadcaster), clock.now()).limits(limits);
-    let quality = Quality::new(Arc::clone(&broadcaster), Arc::clone(&figures));
+    let quality = Quality::new(Arc::clone(&broadcaster), figures.clone());
     quality.register(&messages).map_err(|e| e.to_string())?;
     let chat = Chat {
         broadcaster: Arc::clone(&broadcaster),

@@ -103,41 +103,6 @@ pub trait QualityProvider: Send + Sync {
     }
 }
 
-/// A provider that the host goes on using.
-impl<P: QualityProvider + ?Sized> QualityProvider for Arc<P> {
-    fn metrics(&self, of: &QualityRequest<'_>, period_hours: u64) -> Result<Value, HandlerError> {
-        (**self).metrics(of, period_hours)
-    }
-
-    fn validate(
-        &self,
-        of: &QualityRequest<'_>,
-        content: &str,
-        content_type: &'static str,
-        strict: bool,
-    ) -> Result<Value, HandlerError> {
-        (**self).validate(of, content, content_type, strict)
-    }
-
-    fn report(
-        &self,
-        of: &QualityRequest<'_>,
-        report_type: &'static str,
-        period_hours: u64,
-    ) -> Result<Value, HandlerError> {
-        (**self).report(of, report_type, period_hours)
-    }
-
-    fn start_agent(
-        &self,
-        of: &QualityRequest<'_>,
-        sender: &Sender<'_>,
-        message: &Message,
-    ) -> Result<Handled, HandlerError> {
-        (**self).start_agent(of, sender, message)
-    }
-}
-
 /// Whom an update or an alert reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -163,7 +128,7 @@ pub struct Quality(Arc<Inner>);
 
 struct Inner {
     broadcaster: Arc<Broadcaster>,
-    provider: Box<dyn QualityProvider>,
+    provider: Arc<dyn QualityProvider>,
     subscribers: CopyOnWrite<Subscribers>,
 }
 
@@ -178,10 +143,10 @@ impl fmt::Debug for Quality {
 impl Quality {
     /// Asks `provider`, and sends through `broadcaster`.
     #[must_use]
-    pub fn new(broadcaster: Arc<Broadcaster>, provider: impl QualityProvider + 'static) -> Self {
+    pub fn new(broadcaster: Arc<Broadcaster>, provider: Arc<dyn QualityProvider>) -> Self {
         Self(Arc::new(Inner {
             broadcaster,
-            provider: Box::new(provider),
+            provider,
             subscribers: CopyOnWrite::new(),
         }))
     }
