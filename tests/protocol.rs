@@ -537,3 +537,10 @@ fn r010_a_body_of_a_megabyte() {
     assert_eq!(isolated.rewritten.len(), 14_000);
     assert_eq!(foreign(&isolated.body, "ann"), 0);
 }
+
+#[test]
+fn a_number_goes_out_as_it_came_in() {
+    let message = Message::parse(br#"{"type":"chat","m":18446370955744073709551615}"#).unwrap();
+    let again = Message::parse(message.to_json().as_bytes()).unwrap();
+    assert_eq!(again, message);
+}
