@@ -16,7 +16,6 @@ mod models;
 mod tests;
 
 use std::fmt;
-use std::hint::black_box;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -251,7 +250,7 @@ impl<E> Lane<E> {
                 kind,
                 audience,
             };
-            let mut evicted = None;
+            let mut evicted = [None, None];
             if self.ring.fill(&claim, entry, event, &mut evicted) {
                 if state.waiting() > 0 && terms.wake && !broken("publish-without-wake") {
                     self.wake();
@@ -305,7 +304,7 @@ impl<E> Lane<E> {
     /// Then brings what `number` needs.
     #[inline]
     pub(crate) fn fetch_slot(&self, number: u64) {
-        black_box(self.ring.is_resolved(number));
+        self.ring.fetch_slot(number);
     }
 
     /// Claims the next number, whatever it overwrites. `Ok(None)`: it could not be used.
@@ -325,7 +324,7 @@ impl<E> Lane<E> {
             self.abandon(state.seq(), late);
             return Err(Refusal::Exhausted);
         }
-        let claim = self.ring.claim(state.seq(), true);
+        let claim = self.ring.claim(state.seq(), true, !state.is_archived());
         if claim.is_none() {
             self.abandon(state.seq(), late);
         }
@@ -346,10 +345,11 @@ impl<E> Lane<E> {
         }
         let number = state.seq();
         let before = number - self.ring.capacity();
-        if before >= self.ring.capacity() {
+        let hot = !state.is_archived();
+        if before >= self.ring.capacity() && !(hot && self.ring.is_behind(before)) {
             self.resolve(before);
         }
-        let Some(claim) = self.ring.claim(number, false) else {
+        let Some(claim) = self.ring.claim(number, false, hot) else {
             let lost = self.load().seq() != number;
             if lost {
                 return Ok(None);
@@ -404,7 +404,7 @@ impl<E> Lane<E> {
         if self.voided.fetch_add(1, Ordering::AcqRel) & RETIRED != 0 {
             *late += 1;
         }
-        drop(self.ring.void(number));
+        drop(self.ring.give_up(number));
     }
 
     /// Waits a bounded time for the publisher of a claimed number, then goes on without it. No
@@ -753,8 +753,8 @@ impl<E> Lane<E> {
     pub(crate) fn count_out(&self, member: &Member, cursor: u64) {
         // A closer that has not told yet may be frozen. What stays counted is overwritten in turn.
         let Some(end) = member.left_at() else { return };
-        let oldest = self.load().seq() - self.ring.capacity();
-        for number in cursor.max(oldest.min(end))..end {
+        // What it had not read a lap before its end was overwritten then.
+        for number in cursor.max(end - self.ring.capacity())..end {
             if !broken("leave-unresolved") {
                 self.resolve(number);
             }
@@ -765,9 +765,13 @@ impl<E> Lane<E> {
     /// Empties a lane that is closed and has no connection left.
     fn vacate(&self, seq: u64) {
         let capacity = self.ring.capacity();
-        for number in (seq - capacity).max(capacity)..seq {
-            self.resolve(number);
+        for number in seq - capacity..seq {
+            if number >= capacity && !self.ring.is_behind(number) {
+                self.resolve(number);
+            }
             drop(self.ring.clear(number));
+            // Who has left may not have counted itself out of an older one.
+            drop(self.ring.clear_slot(number));
         }
     }
 

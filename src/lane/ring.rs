@@ -1,12 +1,13 @@
 //! Storage of a lane: slots, cells and payloads. Unsafe code, 3 of 3.
 //!
-//! A slot `i` stands for the numbers that are `i` modulo the capacity. Its word says which number
-//! was resolved there last and which *cell* holds that number's event: the lane's hot cell, the
-//! slot's own, or one of a few spares that step in while slow or frozen threads hold the others.
-//! Slots order events, cells guard payloads; neither is ever waited for.
+//! With readers that keep up every event passes through the *hot* cell, beside the lane's state: its
+//! word says which number comes next, and nothing else of the ring is touched or even allocated. An
+//! event that finds the hot cell taken goes into a slot.
 //!
-//! The hot cell is tried first: with readers that keep up, every event passes through the same few
-//! cache lines beside the lane's state, and the own cells are not even allocated.
+//! A slot `i` stands for the numbers that are `i` modulo the capacity. Its word says which number
+//! was resolved there last and which *cell* holds that number's event: the slot's own, or one of a few
+//! spares that step in while slow or frozen threads hold the others. Slots order events, cells
+//! guard payloads; neither is ever waited for.
 //!
 //! # Invariants
 //!
@@ -14,7 +15,10 @@
 //!    took it over from `Full` and has not moved the payload out yet.
 //! 2. Only the thread that exchanged a cell's word from `Free` or from `Full` with no active reader
 //!    to `Owned`, or that brought `remaining` to zero, owns it. The owner alone writes the payload,
-//!    moves it out, and stores the next word.
+//!    moves it out, and stores the next word. The hot cell in state `Free(n)` belongs to the
+//!    publisher of n + 1, and goes from `Free` to `Owned` only with that number, as that
+//!    publisher's still; it gets another number while it is `Free` only once that publisher has its
+//!    event elsewhere or can see that its number is barred.
 //! 3. A reader is `active` from the exchange that raised `active` until the subtraction that
 //!    lowers it; meanwhile nobody owns the cell. `active <= remaining` at all times.
 //! 4. A slot's number only grows, so no stale slot word is ever exchanged.
@@ -28,21 +32,23 @@ use super::Audience;
 use super::segments::{Initial, Place, Segments};
 use super::word::{Cell, CellState, Kind, Slot};
 use crate::id::ConnectionId;
-use crate::sync::{AtomicU64, Ordering, TRIES, UnsafeCell, broken, pause};
+use crate::sync::{
+    AtomicU64, Ordering, TRIES, UnsafeCell, broken, load_in_order, pause, raise_then_load,
+};
 
-/// The cell that is tried first.
-const HOT: u8 = 0;
 /// The slot's own cell.
-const OWN: u8 = 1;
+const OWN: u8 = 0;
 /// Cells that step in for the others, from this one on.
-const SPARE: u8 = 2;
+const SPARE: u8 = 1;
 const SPARES: u8 = 4;
 
+#[repr(C)]
 struct Payload<E> {
-    word: AtomicU64,
-    value: UnsafeCell<MaybeUninit<E>>,
-    /// Whom the payload is for, if its slot says that it is addressed; else left from before.
+    /// Whom the payload is for, if its slot or its word says that it is addressed; else left from
+    /// before.
     audience: UnsafeCell<Option<Box<Audience>>>,
+    value: UnsafeCell<MaybeUninit<E>>,
+    word: AtomicU64,
 }
 
 impl<E> Payload<E> {
@@ -121,6 +127,49 @@ impl<E> Payload<E> {
         }
     }
 
+    /// Writes the event, which is there, and its audience into a cell that the caller owns.
+    #[inline]
+    fn put(&self, entry: Filling<'_>, event: &mut Option<E>) {
+        self.write(event.take().expect("an event to publish"));
+        if let Some(audience) = entry.audience {
+            self.address(audience);
+        }
+    }
+
+    /// Gets into the cell for connection `id`, which was counted for its event `number`.
+    #[inline]
+    fn enter(
+        &self,
+        number: u64,
+        id: ConnectionId,
+        addressed: bool,
+    ) -> Result<Entered<'_, E>, Found> {
+        loop {
+            let Some((word, remaining, active)) = self.held(number) else {
+                return Err(Found::Lapped);
+            };
+            // With all that remain inside, the entry was evicted: this connection is not among them.
+            if active == remaining && !broken("join-evicted") {
+                return Err(Found::Lapped);
+            }
+            let last = remaining == 1;
+            let next = if last {
+                Cell::owned(number)
+            } else {
+                word.entered()
+            };
+            if self.exchange(word, next) {
+                let mine = !addressed || self.is_for(id);
+                return Ok(Entered {
+                    payload: self,
+                    number,
+                    mine,
+                    last,
+                });
+            }
+        }
+    }
+
     /// Names the audience of a cell that the caller owns.
     #[cold]
     fn address(&self, audience: &Audience) {
@@ -178,7 +227,7 @@ struct SlotWord(AtomicU64);
 
 impl Initial for SlotWord {
     fn initial(index: usize) -> Self {
-        Self(AtomicU64::new(Slot::void(index as u64, HOT).0))
+        Self(AtomicU64::new(Slot::void(index as u64, OWN).0))
     }
 }
 
@@ -263,15 +312,27 @@ impl<E> Drop for Entered<'_, E> {
     }
 }
 
+/// Where the event of a claimed number is to go.
+pub(crate) enum Claim<'a, E> {
+    /// Into the hot cell, which expects it.
+    Hot(u64),
+    Slot(InSlot<'a, E>),
+}
+
 /// A cell that the caller owns, for number `number`.
-pub(crate) struct Claim<'a, E> {
+pub(crate) struct InSlot<'a, E> {
     number: u64,
     slot: &'a SlotWord,
     seen: Slot,
     payload: &'a Payload<E>,
     cell: u8,
     held: Held,
+    /// The event of this number, whose place it takes, is in the hot cell.
+    lap_hot: Option<u64>,
 }
+
+/// Events that were overwritten: what the slot named, and what was in the hot cell.
+pub(crate) type Evicted<E> = [Option<E>; 2];
 
 /// What goes with an event.
 #[derive(Clone, Copy)]
@@ -282,7 +343,7 @@ pub(crate) struct Filling<'a> {
     pub(crate) audience: Option<&'a Audience>,
 }
 
-/// Where the event that is a lap older is.
+/// Where the event is that the slot names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Held {
     /// Nobody has still to read it.
@@ -296,8 +357,9 @@ enum Held {
 impl<E> Claim<'_, E> {
     /// Gives the cell back unused.
     pub(crate) fn release(self) -> Option<E> {
-        let old = (self.held == Held::Here).then(|| self.payload.read());
-        self.payload.store(Cell::free(self.number));
+        let Self::Slot(claim) = self else { return None };
+        let old = (claim.held == Held::Here).then(|| claim.payload.read());
+        claim.payload.store(Cell::free(claim.number));
         old
     }
 }
@@ -312,6 +374,8 @@ pub(crate) struct Ring<E> {
     /// The highest critical number that was overwritten before everybody had read it.
     lost: AtomicU64,
     hot: Payload<E>,
+    /// No number up to this one may come into the hot cell any more, unless it is there.
+    barred: AtomicU64,
 }
 
 impl<E> Ring<E> {
@@ -319,7 +383,8 @@ impl<E> Ring<E> {
     pub(crate) fn new(capacity: usize) -> Self {
         debug_assert!(capacity.is_power_of_two() && capacity >= 2);
         Self {
-            hot: Payload::new(0),
+            hot: Payload::new(capacity as u64 - 1),
+            barred: AtomicU64::new(0),
             slots: Segments::new(capacity),
             own: Segments::new(capacity),
             spares: Segments::new(SPARES.into()),
@@ -332,10 +397,18 @@ impl<E> Ring<E> {
         self.slots.len() as u64
     }
 
-    /// Brings the ring's own fields and the hot cell into the cache.
+    /// Brings the hot cell into the cache.
     #[inline]
     pub(crate) fn fetch(&self) {
-        black_box((self.slots.len(), self.hot.word.load(Ordering::Relaxed)));
+        black_box(self.hot.word.load(Ordering::Relaxed));
+    }
+
+    /// Brings the slot of `number` into the cache, if that is where it would go.
+    #[inline]
+    pub(crate) fn fetch_slot(&self, number: u64) {
+        if !self.expects(number) {
+            black_box(self.resolved(number));
+        }
     }
 
     /// Where the slot of `number` is among the slots, and the slot's own cell among the own cells.
@@ -352,7 +425,6 @@ impl<E> Ring<E> {
     #[inline]
     fn cell(&self, place: Place, cell: u8) -> &Payload<E> {
         match cell {
-            HOT => &self.hot,
             OWN => self.own.at(place),
             spare => self.spare(spare),
         }
@@ -369,14 +441,110 @@ impl<E> Ring<E> {
         self.spares.get((cell - SPARE).into())
     }
 
-    /// Takes a cell for `number`. The event that is a lap older is taken over if `evict`.
+    // ---- the hot cell ----
+
+    /// Whether the event of `number` goes into the hot cell: everybody has read all before it.
+    #[inline]
+    pub(crate) fn expects(&self, number: u64) -> bool {
+        let (word, barred) = load_in_order(&self.hot.word, &self.barred);
+        word == Cell::free(number - 1).0 && barred < number
+    }
+
+    /// Lets the hot cell expect `number`, of which the event a lap older is gone, if the number it
+    /// expects now cannot come into it any more.
+    fn re_arm(&self, number: u64) -> bool {
+        let word = self.hot.load();
+        let expected = word.number() + 1;
+        word.state() == CellState::Free
+            && expected < number
+            && (self.resolved(expected) || broken("re-arm-too-early"))
+            && self.hot.exchange(word, Cell::free(number - 1))
+            && self.expects(number)
+    }
+
+    /// Sees to it that no number up to this one comes into the hot cell any more. Gives the word of
+    /// the hot cell, in which one of them may be.
+    fn bar(&self, number: u64) -> Cell {
+        let mut word = self.hot.load();
+        if word.number() > number {
+            return word;
+        }
+        if !broken("bar-without-note") {
+            word = Cell(raise_then_load(&self.barred, number, &self.hot.word));
+        }
+        while word.state() == CellState::Free && word.number() < number {
+            let expected = word.number() + 1;
+            if self.resolved(expected) || broken("note-without-bar") {
+                break;
+            }
+            // In the hands of the publisher of that number as before, who sees it now.
+            if self.hot.exchange(word, Cell::owned(expected)) {
+                if self.is_in_slot(expected) {
+                    self.return_hot(expected);
+                }
+                break;
+            }
+            word = self.hot.load();
+        }
+        word
+    }
+
+    /// Gives the hot cell back that was kept for `number`, which came elsewhere or not at all.
+    #[inline]
+    fn return_hot(&self, number: u64) {
+        let owned = Cell::owned(number);
+        if self.hot.load() == owned {
+            self.hot.exchange(owned, Cell::free(number));
+        }
+    }
+
+    /// Whether all who count have passed `number`, or never had it to pass.
+    pub(crate) fn is_behind(&self, number: u64) -> bool {
+        let word = self.hot.load();
+        word.number() > number || word == Cell::free(number)
+    }
+
+    /// The number, if any, whose place `number` takes and whose event is in the hot cell. No other
+    /// comes there any more.
+    #[inline]
+    fn lap_hot(&self, number: u64, seen: Slot) -> Option<u64> {
+        let before = number - self.capacity();
+        if seen.number() >= before || broken("lap-without-bar") {
+            return None;
+        }
+        let word = self.bar(before);
+        let older = before.checked_sub(word.number())?;
+        (word.is_full() && older & (self.capacity() - 1) == 0).then(|| word.number())
+    }
+
+    /// Notes that the event of `number` is about to be overwritten in the hot cell.
+    fn lose_hot(&self, number: u64) {
+        if let Some((word, ..)) = self.hot.held(number)
+            && word.is_critical()
+            && !broken("forget-critical")
+        {
+            self.lost.fetch_max(number, Ordering::AcqRel);
+        }
+    }
+
+    // ---- claiming and filling ----
+
+    /// Takes a cell for `number`. The event that is a lap older is taken over if `evict`. The hot
+    /// cell is left alone unless `hot`.
     ///
     /// `None`: the number is resolved already, the event that is a lap older is wanted and not to
     /// be evicted, or no cell is to be had.
     #[inline]
-    pub(crate) fn claim(&self, number: u64, evict: bool) -> Option<Claim<'_, E>> {
+    pub(crate) fn claim(&self, number: u64, evict: bool, hot: bool) -> Option<Claim<'_, E>> {
+        if hot && self.expects(number) {
+            return Some(Claim::Hot(number));
+        }
+        self.claim_slot(number, evict, hot)
+    }
+
+    fn claim_slot(&self, number: u64, evict: bool, hot: bool) -> Option<Claim<'_, E>> {
         for _ in 0..TRIES {
-            match self.try_claim(number, evict) {
+            match self.try_claim(number, evict, hot) {
                 Ok(claim) => return claim,
                 Err(()) => pause(),
             }
@@ -386,21 +554,28 @@ impl<E> Ring<E> {
 
     /// One look at the cells in question. `Err`: somebody was faster everywhere.
     #[inline]
-    fn try_claim(&self, number: u64, evict: bool) -> Result<Option<Claim<'_, E>>, ()> {
+    fn try_claim(&self, number: u64, evict: bool, hot: bool) -> Result<Option<Claim<'_, E>>, ()> {
         let place = self.place(number);
         let slot = self.slots.at(place);
         let seen = slot.load();
         if seen.number() >= number {
             return Ok(None);
         }
-        let mut claim = Claim {
+        let mut claim = InSlot {
             number,
             slot,
             seen,
             payload: &self.hot,
-            cell: HOT,
+            cell: OWN,
             held: Held::Gone,
+            lap_hot: if hot { self.lap_hot(number, seen) } else { None },
         };
+        if let Some(lap) = claim.lap_hot {
+            if !evict && !broken("overwrite-when-full") {
+                return Ok(None);
+            }
+            self.lose_hot(lap);
+        }
         // A publisher whose number was voided stands before its cell in state `Full`, and the cell
         // is still that publisher's.
         if !seen.is_void() || broken("steal-from-void") {
@@ -414,20 +589,20 @@ impl<E> Ring<E> {
                     (claim.payload, claim.cell) = (payload, seen.cell());
                     claim.held = Held::Here;
                     let stolen = payload.exchange(word, Cell::owned(number));
-                    return if stolen { Ok(Some(claim)) } else { Err(()) };
+                    return if stolen { Ok(Some(Claim::Slot(claim))) } else { Err(()) };
                 }
                 claim.held = Held::Elsewhere;
             }
         }
-        if self.hot.acquire(number) {
-            return Ok(Some(claim));
+        let gone = claim.lap_hot.is_none() && claim.held == Held::Gone;
+        if hot && gone && self.re_arm(number) {
+            return Ok(Some(Claim::Hot(number)));
         }
         claim.payload = self.own.at(place);
-        claim.cell = OWN;
-        if claim.payload.acquire(number) {
-            return Ok(Some(claim));
+        if !claim.payload.acquire(number) {
+            claim = self.claim_spare(claim)?;
         }
-        self.claim_spare(claim).map(Some)
+        Ok(Some(Claim::Slot(claim)))
     }
 
     /// Notes that a critical event is about to be overwritten. Whoever finds it gone sees the note.
@@ -447,15 +622,20 @@ impl<E> Ring<E> {
     pub(crate) fn first_critical(&self, from: u64, to: u64) -> Option<u64> {
         let slots = 0..self.capacity().min(to - from);
         let word = |i: u64| self.slot(from + i).load();
-        slots
-            .map(word)
-            .filter(|seen| seen.is_critical() && (from..to).contains(&seen.number()))
-            .map(Slot::number)
-            .min()
+        let slots = slots.map(word).filter(|seen| seen.is_critical());
+        let hot = self.hot.load();
+        let hot = match hot.state() {
+            CellState::Full { remaining, active } if remaining > active && hot.is_critical() => {
+                Some(hot.number())
+            }
+            _ => None,
+        };
+        let numbers = slots.map(Slot::number).chain(hot);
+        numbers.filter(|number| (from..to).contains(number)).min()
     }
 
     #[cold]
-    fn claim_spare<'a>(&'a self, mut claim: Claim<'a, E>) -> Result<Claim<'a, E>, ()> {
+    fn claim_spare<'a>(&'a self, mut claim: InSlot<'a, E>) -> Result<InSlot<'a, E>, ()> {
         for cell in SPARE..SPARE + SPARES {
             (claim.payload, claim.cell) = (self.spare(cell), cell);
             if claim.payload.acquire(claim.number) {
@@ -474,17 +654,18 @@ impl<E> Ring<E> {
         claim: &Claim<'_, E>,
         entry: Filling<'_>,
         event: &mut Option<E>,
-        evicted: &mut Option<E>,
+        evicted: &mut Evicted<E>,
     ) -> bool {
+        let claim = match claim {
+            Claim::Hot(number) => return self.fill_hot(*number, entry, event),
+            Claim::Slot(claim) => claim,
+        };
         let (number, payload) = (claim.number, claim.payload);
         if claim.held == Held::Here {
-            *evicted = Some(payload.read());
+            evicted[0] = Some(payload.read());
         }
-        payload.write(event.take().expect("an event to publish"));
-        if let Some(audience) = entry.audience {
-            payload.address(audience);
-        }
-        payload.store(Cell::full(number, entry.readers, 0));
+        payload.put(entry, event);
+        payload.store(Cell::full(number, entry.readers));
         let next = Slot::full(number, claim.cell, entry.kind, entry.audience.is_some());
         if !claim.slot.exchange(claim.seen, next) {
             // The slot never named the cell, so it is still this thread's alone.
@@ -492,9 +673,25 @@ impl<E> Ring<E> {
             return false;
         }
         if claim.held == Held::Elsewhere {
-            *evicted = self.evict(claim.seen);
+            evicted[0] = self.evict(claim.seen);
         }
+        if let Some(lap) = claim.lap_hot {
+            evicted[1] = self.evict_from(&self.hot, lap);
+        }
+        self.return_hot(number);
         true
+    }
+
+    #[inline]
+    fn fill_hot(&self, number: u64, entry: Filling<'_>, event: &mut Option<E>) -> bool {
+        self.hot.put(entry, event);
+        let full = Cell::hot(number, entry.readers, entry.kind, entry.audience.is_some());
+        if self.hot.exchange(Cell::free(number - 1), full) {
+            return true;
+        }
+        // Barred meanwhile, and so this thread's alone.
+        *event = Some(self.hot.take(number));
+        false
     }
 
     /// Takes the event of a slot that has moved on out of its cell; readers that are in it finish.
@@ -502,34 +699,48 @@ impl<E> Ring<E> {
         if old.is_void() {
             return None;
         }
-        let number = old.number();
-        let payload = self.payload(old);
+        self.evict_from(self.payload(old), old.number())
+    }
+
+    fn evict_from(&self, payload: &Payload<E>, number: u64) -> Option<E> {
         loop {
-            let (word, _, active) = payload.held(number)?;
+            let (word, remaining, active) = payload.held(number)?;
             if active == 0 {
                 if payload.exchange(word, Cell::owned(number)) {
                     return Some(payload.take(number));
                 }
             // Nobody may join any more, and the last one in it takes the event out.
-            } else if payload.exchange(word, Cell::full(number, active, active)) {
+            } else if payload.exchange(word, word.without(remaining - active)) {
                 return None;
             }
         }
     }
 
     /// Declares `number` no event, unless it is resolved. Gives back what that overwrote.
-    pub(crate) fn void(&self, number: u64) -> Option<E> {
+    pub(crate) fn void(&self, number: u64) -> Evicted<E> {
         let slot = self.slot(number);
         loop {
             let seen = slot.load();
-            if seen.number() >= number {
-                return None;
+            if seen.number() >= number || self.bar(number).is_event(number) {
+                return [None, None];
+            }
+            let lap_hot = self.lap_hot(number, seen);
+            if let Some(lap) = lap_hot {
+                self.lose_hot(lap);
             }
             self.lose_if_unread(seen);
             if slot.exchange(seen, Slot::void(number, seen.cell())) {
-                return self.evict(seen);
+                let hot = lap_hot.and_then(|lap| self.evict_from(&self.hot, lap));
+                return [self.evict(seen), hot];
             }
         }
+    }
+
+    /// Declares `number`, which is the caller's own, no event.
+    pub(crate) fn give_up(&self, number: u64) -> Evicted<E> {
+        let evicted = self.void(number);
+        self.return_hot(number);
+        evicted
     }
 
     fn lose_if_unread(&self, seen: Slot) {
@@ -540,7 +751,23 @@ impl<E> Ring<E> {
 
     /// Whether `number` is an event, no event, or gone.
     pub(crate) fn is_resolved(&self, number: u64) -> bool {
-        self.slot(number).load().number() >= number
+        self.hot.held(number).is_some() || self.resolved(number)
+    }
+
+    /// Whether the slot of `number` has come so far.
+    fn resolved(&self, number: u64) -> bool {
+        self.seen(number).is_some_and(|seen| seen.number() >= number)
+    }
+
+    fn is_in_slot(&self, number: u64) -> bool {
+        let seen = self.seen(number);
+        seen.is_some_and(|seen| seen.number() == number && !seen.is_void())
+    }
+
+    /// The word of the slot of `number`, if there is one yet.
+    #[inline]
+    fn seen(&self, number: u64) -> Option<Slot> {
+        self.slots.peek(self.place(number)).map(SlotWord::load)
     }
 
     /// Gets into the cell of `number` for connection `id`, which was counted for it. `counted` is
@@ -552,8 +779,27 @@ impl<E> Ring<E> {
         id: ConnectionId,
         counted: impl FnOnce() -> bool,
     ) -> Result<Entered<'_, E>, Found> {
+        // First, because it is left only after the slot has gone on.
+        if let Some((word, ..)) = self.hot.held(number) {
+            if !counted() {
+                return Err(Found::Closed);
+            }
+            return self.hot.enter(number, id, word.is_addressed());
+        }
+        self.enter_slot(number, id, counted)
+    }
+
+    fn enter_slot(
+        &self,
+        number: u64,
+        id: ConnectionId,
+        counted: impl FnOnce() -> bool,
+    ) -> Result<Entered<'_, E>, Found> {
         let place = self.place(number);
-        let seen = self.slots.at(place).load();
+        let Some(slot) = self.slots.peek(place) else {
+            return Err(Found::Unresolved);
+        };
+        let seen = slot.load();
         match seen.number().cmp(&number) {
             Less => return Err(Found::Unresolved),
             Greater => return Err(Found::Lapped),
@@ -567,31 +813,8 @@ impl<E> Ring<E> {
         if !counted() {
             return Err(Found::Closed);
         }
-        let payload = self.cell(place, seen.cell());
-        loop {
-            let Some((word, remaining, active)) = payload.held(number) else {
-                return Err(Found::Lapped);
-            };
-            // With all that remain inside, the entry was evicted: this connection is not among them.
-            if active == remaining && !broken("join-evicted") {
-                return Err(Found::Lapped);
-            }
-            let last = remaining == 1;
-            let next = if last {
-                Cell::owned(number)
-            } else {
-                Cell::full(number, remaining, active + 1)
-            };
-            if payload.exchange(word, next) {
-                let mine = !seen.is_addressed() || payload.is_for(id);
-                return Ok(Entered {
-                    payload,
-                    number,
-                    mine,
-                    last,
-                });
-            }
-        }
+        self.cell(place, seen.cell())
+            .enter(number, id, seen.is_addressed())
     }
 
     /// Gets into the cell of `number`, which has to be resolved, for a connection that was not
@@ -617,8 +840,9 @@ impl<E> Ring<E> {
             if active == remaining || remaining == u8::MAX {
                 return Err(Found::Lapped);
             }
-            let counted = u8::from(!broken("replay-uncounted"));
-            if payload.exchange(word, Cell::full(number, remaining + counted, active + 1)) {
+            let counted = !broken("replay-uncounted");
+            let next = if counted { word.counted() } else { word };
+            if payload.exchange(word, next.entered()) {
                 let mine = !seen.is_addressed() || ids.iter().any(|&id| payload.is_for(id));
                 return Ok(Entered {
                     payload,
@@ -639,12 +863,7 @@ impl<E> Ring<E> {
     /// Takes one connection off those that have to read `number`. Gives the event back when it was
     /// the last. The number has to be resolved.
     pub(crate) fn count_out(&self, number: u64) -> Option<E> {
-        let slot = self.slot(number);
-        let seen = slot.load();
-        if seen.number() != number || seen.is_void() {
-            return None;
-        }
-        let payload = self.payload(seen);
+        let payload = self.find(number)?;
         loop {
             let (word, remaining, active) = payload.held(number)?;
             if active == remaining {
@@ -654,17 +873,33 @@ impl<E> Ring<E> {
                 if payload.exchange(word, Cell::owned(number)) {
                     return Some(payload.take(number));
                 }
-            } else if payload.exchange(word, Cell::full(number, remaining - 1, active)) {
+            } else if payload.exchange(word, word.without(1)) {
                 return None;
             }
         }
     }
 
-    /// What stands in the slot of `number`, for people.
+    /// The cell of `number`, if that is an event.
+    fn find(&self, number: u64) -> Option<&Payload<E>> {
+        if self.hot.held(number).is_some() {
+            return Some(&self.hot);
+        }
+        let seen = self.seen(number)?;
+        (seen.number() == number && !seen.is_void()).then(|| self.payload(seen))
+    }
+
+    /// What has become of `number`, for people.
     pub(crate) fn describe(&self, number: u64) -> String {
-        let seen = self.slot(number).load();
-        if seen.number() != number {
-            return format!("unresolved or overwritten, slot at {}", seen.number());
+        let hot = self.hot.load();
+        if hot.number() == number {
+            return format!("hot cell {:?}", hot.state());
+        }
+        let Some(seen) = self.seen(number).filter(|seen| seen.number() >= number) else {
+            let passed = hot.number() > number;
+            return if passed { "passed" } else { "unresolved" }.to_owned();
+        };
+        if seen.number() > number {
+            return "overwritten".to_owned();
         }
         if seen.is_void() {
             return "void".to_owned();
@@ -680,11 +915,12 @@ impl<E> Ring<E> {
 
     /// Takes an event out whoever has still to read it; readers that are in it finish.
     pub(crate) fn clear(&self, number: u64) -> Option<E> {
-        let slot = self.slot(number);
-        let seen = slot.load();
-        (seen.number() == number)
-            .then(|| self.evict(seen))
-            .flatten()
+        self.evict_from(self.find(number)?, number)
+    }
+
+    /// As `clear`, of whatever event has the slot of `number`.
+    pub(crate) fn clear_slot(&self, number: u64) -> Option<E> {
+        self.evict(self.seen(number)?)
     }
 }
 

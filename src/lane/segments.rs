@@ -77,6 +77,14 @@ impl<T: Initial, const PARTS: usize> Segments<T, PARTS> {
         unsafe { &*at }
     }
 
+    /// The element at a place, unless its part was never touched.
+    #[inline]
+    pub(crate) fn peek(&self, place: Place) -> Option<&T> {
+        // Acquire: the elements are initialized.
+        let base = self.bases[place.part].load(Ordering::Acquire);
+        (!base.is_null()).then(|| self.at(place))
+    }
+
     #[cold]
     fn allocate(&self, part: usize) -> *mut T {
         let (start, len) = (self.part_start(part), self.part_len(part));

@@ -94,7 +94,7 @@ impl State {
     }
 }
 
-/// What is to be done about an event that is not read, as the bits of a slot's flags.
+/// What is to be done about an event that is not read, as the bits of a word's flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
@@ -106,19 +106,24 @@ pub(crate) enum Kind {
     Unseen = 2 + 8,
 }
 
+/// In a slot, and in the hot cell, which no slot names.
+const CRITICAL: u64 = Kind::Critical as u64;
+const ADDRESSED: u64 = 4;
+
+const fn marks(kind: Kind, addressed: bool) -> u64 {
+    kind as u64 + if addressed { ADDRESSED } else { 0 }
+}
+
 /// What became of the newest number of a position, and which cell has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot(pub(crate) u64);
 
 impl Slot {
     const VOID: u64 = 1;
-    const CRITICAL: u64 = Kind::Critical as u64;
-    const ADDRESSED: u64 = 4;
     const UNSEEN: u64 = 8;
 
     pub(crate) const fn full(number: u64, cell: u8, kind: Kind, addressed: bool) -> Self {
-        let addressed = if addressed { Self::ADDRESSED } else { 0 };
-        Self(pack(number, cell, 0, kind as u64 + addressed))
+        Self(pack(number, cell, 0, marks(kind, addressed)))
     }
     pub(crate) const fn void(number: u64, cell: u8) -> Self {
         Self(pack(number, cell, 0, Self::VOID))
@@ -136,11 +141,11 @@ impl Slot {
     }
     /// The number is an event for some connections only; the cell says for which.
     pub(crate) const fn is_addressed(self) -> bool {
-        self.0 & Self::ADDRESSED != 0
+        self.0 & ADDRESSED != 0
     }
     /// The number is an event that nobody may miss and stay connected.
     pub(crate) const fn is_critical(self) -> bool {
-        self.0 & Self::CRITICAL != 0
+        self.0 & CRITICAL != 0
     }
     /// The number is a critical event that was accepted while nobody was connected.
     pub(crate) const fn is_unseen(self) -> bool {
@@ -155,7 +160,8 @@ pub(crate) struct Cell(pub(crate) u64);
 /// The three states of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CellState {
-    /// Empty; whoever exchanges the word owns it.
+    /// Empty. Whoever exchanges the word owns the cell; the hot cell belongs to the publisher of the
+    /// number behind the word's, which need not exchange it first.
     Free,
     /// In the hands of exactly one thread.
     Owned,
@@ -174,8 +180,36 @@ impl Cell {
     pub(crate) const fn owned(number: u64) -> Self {
         Self(pack(number, 0, 0, Self::HELD))
     }
-    pub(crate) const fn full(number: u64, remaining: u8, active: u8) -> Self {
-        Self(pack(number, remaining, active, Self::HELD))
+    pub(crate) const fn full(number: u64, readers: u8) -> Self {
+        Self(pack(number, readers, 0, Self::HELD))
+    }
+    /// As `full`, for an event that no slot names.
+    pub(crate) const fn hot(number: u64, readers: u8, kind: Kind, addressed: bool) -> Self {
+        Self(pack(number, readers, 0, Self::HELD + marks(kind, addressed)))
+    }
+    /// With one reader more in it.
+    pub(crate) const fn entered(self) -> Self {
+        Self(self.0 + (1 << LOW_SHIFT))
+    }
+    /// With one more who has to read it, and no reader more in it.
+    pub(crate) const fn counted(self) -> Self {
+        Self(self.0 + (1 << HIGH_SHIFT))
+    }
+    /// With so many less who have to read it.
+    pub(crate) const fn without(self, readers: u8) -> Self {
+        Self(self.0 - ((readers as u64) << HIGH_SHIFT))
+    }
+    pub(crate) const fn is_addressed(self) -> bool {
+        self.0 & ADDRESSED != 0
+    }
+    pub(crate) const fn is_critical(self) -> bool {
+        self.0 & CRITICAL != 0
+    }
+    pub(crate) const fn is_full(self) -> bool {
+        matches!(self.state(), CellState::Full { .. })
+    }
+    pub(crate) const fn is_event(self, number: u64) -> bool {
+        self.number() == number && self.is_full()
     }
     pub(crate) const fn number(self) -> u64 {
         self.0 >> NUMBER_SHIFT
