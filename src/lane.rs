@@ -442,6 +442,11 @@ impl<E> Lane<E> {
                     reader.stepped_over += 1;
                 }
                 Err(found) => {
+                    // Most looks of a host that polls.
+                    let state = self.load();
+                    if state.seq() == number && !state.is_closed() && member.is_open() {
+                        return Err(Step::Empty);
+                    }
                     if let Some(step) = self.go_on(member, reader, found) {
                         return Err(step);
                     }

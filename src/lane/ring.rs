@@ -29,7 +29,7 @@ use std::hint::black_box;
 use std::mem::MaybeUninit;
 
 use super::Audience;
-use super::segments::{Initial, Place, Segments};
+use super::segments::{Initial, Lazy, Place, Segments};
 use super::word::{Cell, CellState, Kind, Slot};
 use crate::id::ConnectionId;
 use crate::sync::{
@@ -166,6 +166,21 @@ impl<E> Payload<E> {
                     mine,
                     last,
                 });
+            }
+        }
+    }
+
+    /// Takes the event of `number` out; readers that are in it finish.
+    fn evict(&self, number: u64) -> Option<E> {
+        loop {
+            let (word, remaining, active) = self.held(number)?;
+            if active == 0 {
+                if self.exchange(word, Cell::owned(number)) {
+                    return Some(self.take(number));
+                }
+            // Nobody may join any more, and the last one in it takes the event out.
+            } else if self.exchange(word, word.without(remaining - active)) {
+                return None;
             }
         }
     }
@@ -365,26 +380,28 @@ impl<E> Claim<'_, E> {
 }
 
 /// The slots and cells of one lane.
-// What is only read comes first and what every event writes last, lines away from it.
 #[repr(C)]
 pub(crate) struct Ring<E> {
-    slots: Segments<SlotWord, 4>,
-    own: Segments<Payload<E>, 4>,
-    spares: Segments<Payload<E>, 1>,
-    /// The highest critical number that was overwritten before everybody had read it.
-    lost: AtomicU64,
+    /// A power of two.
+    capacity: u64,
+    overflow: Lazy<Overflow<E>>,
     hot: Payload<E>,
     /// No number up to this one may come into the hot cell any more, unless it is there.
     barred: AtomicU64,
 }
 
-impl<E> Ring<E> {
-    /// `capacity` is a power of two of at least 2; numbers start at `capacity`.
-    pub(crate) fn new(capacity: usize) -> Self {
-        debug_assert!(capacity.is_power_of_two() && capacity >= 2);
+/// What a lane needs once an event has not gone through the hot cell.
+struct Overflow<E> {
+    slots: Segments<SlotWord, 4>,
+    own: Segments<Payload<E>, 4>,
+    spares: Segments<Payload<E>, 1>,
+    /// The highest critical number that was overwritten before everybody had read it.
+    lost: AtomicU64,
+}
+
+impl<E> Overflow<E> {
+    fn new(capacity: usize) -> Self {
         Self {
-            hot: Payload::new(capacity as u64 - 1),
-            barred: AtomicU64::new(0),
             slots: Segments::new(capacity),
             own: Segments::new(capacity),
             spares: Segments::new(SPARES.into()),
@@ -392,34 +409,10 @@ impl<E> Ring<E> {
         }
     }
 
-    #[inline]
-    pub(crate) fn capacity(&self) -> u64 {
-        self.slots.len() as u64
-    }
-
-    /// Brings the hot cell into the cache.
-    #[inline]
-    pub(crate) fn fetch(&self) {
-        black_box(self.hot.word.load(Ordering::Relaxed));
-    }
-
-    /// Brings the slot of `number` into the cache, if that is where it would go.
-    #[inline]
-    pub(crate) fn fetch_slot(&self, number: u64) {
-        if !self.expects(number) {
-            black_box(self.resolved(number));
-        }
-    }
-
     /// Where the slot of `number` is among the slots, and the slot's own cell among the own cells.
     #[inline]
     fn place(&self, number: u64) -> Place {
-        self.slots.place((number & (self.capacity() - 1)) as usize)
-    }
-
-    #[inline]
-    fn slot(&self, number: u64) -> &SlotWord {
-        self.slots.at(self.place(number))
+        self.slots.place(number as usize & (self.slots.len() - 1))
     }
 
     #[inline]
@@ -439,6 +432,71 @@ impl<E> Ring<E> {
     #[cold]
     fn spare(&self, cell: u8) -> &Payload<E> {
         self.spares.get((cell - SPARE).into())
+    }
+
+    #[cold]
+    fn claim_spare<'a>(&'a self, mut claim: InSlot<'a, E>) -> Result<InSlot<'a, E>, ()> {
+        for cell in SPARE..SPARE + SPARES {
+            (claim.payload, claim.cell) = (self.spare(cell), cell);
+            if claim.payload.acquire(claim.number) {
+                return Ok(claim);
+            }
+        }
+        Err(())
+    }
+
+    /// Notes that a critical event is about to be overwritten. Whoever finds it gone sees the note.
+    #[inline]
+    fn lose(&self, number: u64, is_critical: bool) {
+        if is_critical && !broken("forget-critical") {
+            self.lost.fetch_max(number, Ordering::AcqRel);
+        }
+    }
+
+    /// Takes the event of a slot that has moved on out of its cell; readers that are in it finish.
+    fn evict(&self, old: Slot) -> Option<E> {
+        if old.is_void() {
+            return None;
+        }
+        self.payload(old).evict(old.number())
+    }
+}
+
+impl<E> Ring<E> {
+    /// `capacity` is a power of two of at least 2; numbers start at `capacity`.
+    pub(crate) fn new(capacity: usize) -> Self {
+        debug_assert!(capacity.is_power_of_two() && capacity >= 2);
+        Self {
+            capacity: capacity as u64,
+            overflow: Lazy::new(),
+            hot: Payload::new(capacity as u64 - 1),
+            barred: AtomicU64::new(0),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    #[inline]
+    fn overflow(&self) -> &Overflow<E> {
+        self.overflow
+            .get_or(|| Overflow::new(self.capacity as usize))
+    }
+
+    /// Brings the hot cell into the cache.
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        black_box(self.hot.word.load(Ordering::Relaxed));
+    }
+
+    /// Brings the slot of `number` into the cache, if that is where it would go.
+    #[inline]
+    pub(crate) fn fetch_slot(&self, number: u64) {
+        if !self.expects(number) {
+            black_box(self.resolved(number));
+        }
     }
 
     // ---- the hot cell ----
@@ -518,12 +576,9 @@ impl<E> Ring<E> {
     }
 
     /// Notes that the event of `number` is about to be overwritten in the hot cell.
-    fn lose_hot(&self, number: u64) {
-        if let Some((word, ..)) = self.hot.held(number)
-            && word.is_critical()
-            && !broken("forget-critical")
-        {
-            self.lost.fetch_max(number, Ordering::AcqRel);
+    fn lose_hot(&self, overflow: &Overflow<E>, number: u64) {
+        if let Some((word, ..)) = self.hot.held(number) {
+            overflow.lose(number, word.is_critical());
         }
     }
 
@@ -555,8 +610,9 @@ impl<E> Ring<E> {
     /// One look at the cells in question. `Err`: somebody was faster everywhere.
     #[inline]
     fn try_claim(&self, number: u64, evict: bool, hot: bool) -> Result<Option<Claim<'_, E>>, ()> {
-        let place = self.place(number);
-        let slot = self.slots.at(place);
+        let overflow = self.overflow();
+        let place = overflow.place(number);
+        let slot = overflow.slots.at(place);
         let seen = slot.load();
         if seen.number() >= number {
             return Ok(None);
@@ -568,28 +624,36 @@ impl<E> Ring<E> {
             payload: &self.hot,
             cell: OWN,
             held: Held::Gone,
-            lap_hot: if hot { self.lap_hot(number, seen) } else { None },
+            lap_hot: if hot {
+                self.lap_hot(number, seen)
+            } else {
+                None
+            },
         };
         if let Some(lap) = claim.lap_hot {
             if !evict && !broken("overwrite-when-full") {
                 return Ok(None);
             }
-            self.lose_hot(lap);
+            self.lose_hot(overflow, lap);
         }
         // A publisher whose number was voided stands before its cell in state `Full`, and the cell
         // is still that publisher's.
         if !seen.is_void() || broken("steal-from-void") {
-            let payload = self.cell(place, seen.cell());
+            let payload = overflow.cell(place, seen.cell());
             if let Some((word, _, active)) = payload.held(seen.number()) {
                 if !evict && !broken("overwrite-when-full") {
                     return Ok(None);
                 }
-                self.lose(seen);
+                overflow.lose(seen.number(), seen.is_critical());
                 if active == 0 || broken("steal-from-reader") {
                     (claim.payload, claim.cell) = (payload, seen.cell());
                     claim.held = Held::Here;
                     let stolen = payload.exchange(word, Cell::owned(number));
-                    return if stolen { Ok(Some(Claim::Slot(claim))) } else { Err(()) };
+                    return if stolen {
+                        Ok(Some(Claim::Slot(claim)))
+                    } else {
+                        Err(())
+                    };
                 }
                 claim.held = Held::Elsewhere;
             }
@@ -598,31 +662,24 @@ impl<E> Ring<E> {
         if hot && gone && self.re_arm(number) {
             return Ok(Some(Claim::Hot(number)));
         }
-        claim.payload = self.own.at(place);
+        claim.payload = overflow.own.at(place);
         if !claim.payload.acquire(number) {
-            claim = self.claim_spare(claim)?;
+            claim = overflow.claim_spare(claim)?;
         }
         Ok(Some(Claim::Slot(claim)))
     }
 
-    /// Notes that a critical event is about to be overwritten. Whoever finds it gone sees the note.
-    #[inline]
-    fn lose(&self, seen: Slot) {
-        if seen.is_critical() && !broken("forget-critical") {
-            self.lost.fetch_max(seen.number(), Ordering::AcqRel);
-        }
-    }
-
     /// Whether a connection that stands at `cursor` has lost a critical event.
     pub(crate) fn has_lost(&self, cursor: u64) -> bool {
-        self.lost.load(Ordering::Acquire) >= cursor
+        let overflow = self.overflow.peek();
+        overflow.is_some_and(|overflow| overflow.lost.load(Ordering::Acquire) >= cursor)
     }
 
     /// The first critical event that is still there, from `from` up to below `to`.
     pub(crate) fn first_critical(&self, from: u64, to: u64) -> Option<u64> {
-        let slots = 0..self.capacity().min(to - from);
-        let word = |i: u64| self.slot(from + i).load();
-        let slots = slots.map(word).filter(|seen| seen.is_critical());
+        let last = to.min(from + self.capacity());
+        let slots = (from..last).filter_map(|number| self.seen(number));
+        let slots = slots.filter(|seen| seen.is_critical());
         let hot = self.hot.load();
         let hot = match hot.state() {
             CellState::Full { remaining, active } if remaining > active && hot.is_critical() => {
@@ -632,17 +689,6 @@ impl<E> Ring<E> {
         };
         let numbers = slots.map(Slot::number).chain(hot);
         numbers.filter(|number| (from..to).contains(number)).min()
-    }
-
-    #[cold]
-    fn claim_spare<'a>(&'a self, mut claim: InSlot<'a, E>) -> Result<InSlot<'a, E>, ()> {
-        for cell in SPARE..SPARE + SPARES {
-            (claim.payload, claim.cell) = (self.spare(cell), cell);
-            if claim.payload.acquire(claim.number) {
-                return Ok(claim);
-            }
-        }
-        Err(())
     }
 
     /// Publishes `event`, which is there, under the claimed number. `false`: the number was voided
@@ -673,10 +719,10 @@ impl<E> Ring<E> {
             return false;
         }
         if claim.held == Held::Elsewhere {
-            evicted[0] = self.evict(claim.seen);
+            evicted[0] = self.overflow().evict(claim.seen);
         }
         if let Some(lap) = claim.lap_hot {
-            evicted[1] = self.evict_from(&self.hot, lap);
+            evicted[1] = self.hot.evict(lap);
         }
         self.return_hot(number);
         true
@@ -694,31 +740,10 @@ impl<E> Ring<E> {
         false
     }
 
-    /// Takes the event of a slot that has moved on out of its cell; readers that are in it finish.
-    fn evict(&self, old: Slot) -> Option<E> {
-        if old.is_void() {
-            return None;
-        }
-        self.evict_from(self.payload(old), old.number())
-    }
-
-    fn evict_from(&self, payload: &Payload<E>, number: u64) -> Option<E> {
-        loop {
-            let (word, remaining, active) = payload.held(number)?;
-            if active == 0 {
-                if payload.exchange(word, Cell::owned(number)) {
-                    return Some(payload.take(number));
-                }
-            // Nobody may join any more, and the last one in it takes the event out.
-            } else if payload.exchange(word, word.without(remaining - active)) {
-                return None;
-            }
-        }
-    }
-
     /// Declares `number` no event, unless it is resolved. Gives back what that overwrote.
     pub(crate) fn void(&self, number: u64) -> Evicted<E> {
-        let slot = self.slot(number);
+        let overflow = self.overflow();
+        let slot = overflow.slots.at(overflow.place(number));
         loop {
             let seen = slot.load();
             if seen.number() >= number || self.bar(number).is_event(number) {
@@ -726,12 +751,14 @@ impl<E> Ring<E> {
             }
             let lap_hot = self.lap_hot(number, seen);
             if let Some(lap) = lap_hot {
-                self.lose_hot(lap);
+                self.lose_hot(overflow, lap);
             }
-            self.lose_if_unread(seen);
+            if seen.is_critical() && overflow.payload(seen).held(seen.number()).is_some() {
+                overflow.lose(seen.number(), true);
+            }
             if slot.exchange(seen, Slot::void(number, seen.cell())) {
-                let hot = lap_hot.and_then(|lap| self.evict_from(&self.hot, lap));
-                return [self.evict(seen), hot];
+                let hot = lap_hot.and_then(|lap| self.hot.evict(lap));
+                return [overflow.evict(seen), hot];
             }
         }
     }
@@ -743,12 +770,6 @@ impl<E> Ring<E> {
         evicted
     }
 
-    fn lose_if_unread(&self, seen: Slot) {
-        if seen.is_critical() && self.payload(seen).held(seen.number()).is_some() {
-            self.lose(seen);
-        }
-    }
-
     /// Whether `number` is an event, no event, or gone.
     pub(crate) fn is_resolved(&self, number: u64) -> bool {
         self.hot.held(number).is_some() || self.resolved(number)
@@ -756,7 +777,8 @@ impl<E> Ring<E> {
 
     /// Whether the slot of `number` has come so far.
     fn resolved(&self, number: u64) -> bool {
-        self.seen(number).is_some_and(|seen| seen.number() >= number)
+        self.seen(number)
+            .is_some_and(|seen| seen.number() >= number)
     }
 
     fn is_in_slot(&self, number: u64) -> bool {
@@ -767,7 +789,9 @@ impl<E> Ring<E> {
     /// The word of the slot of `number`, if there is one yet.
     #[inline]
     fn seen(&self, number: u64) -> Option<Slot> {
-        self.slots.peek(self.place(number)).map(SlotWord::load)
+        let overflow = self.overflow.peek()?;
+        let slot = overflow.slots.peek(overflow.place(number));
+        slot.map(SlotWord::load)
     }
 
     /// Gets into the cell of `number` for connection `id`, which was counted for it. `counted` is
@@ -795,8 +819,11 @@ impl<E> Ring<E> {
         id: ConnectionId,
         counted: impl FnOnce() -> bool,
     ) -> Result<Entered<'_, E>, Found> {
-        let place = self.place(number);
-        let Some(slot) = self.slots.peek(place) else {
+        let Some(overflow) = self.overflow.peek() else {
+            return Err(Found::Unresolved);
+        };
+        let place = overflow.place(number);
+        let Some(slot) = overflow.slots.peek(place) else {
             return Err(Found::Unresolved);
         };
         let seen = slot.load();
@@ -813,7 +840,8 @@ impl<E> Ring<E> {
         if !counted() {
             return Err(Found::Closed);
         }
-        self.cell(place, seen.cell())
+        overflow
+            .cell(place, seen.cell())
             .enter(number, id, seen.is_addressed())
     }
 
@@ -826,14 +854,14 @@ impl<E> Ring<E> {
         number: u64,
         ids: &[ConnectionId],
     ) -> Result<Entered<'_, E>, Found> {
-        let seen = self.slot(number).load();
+        let seen = self.seen(number).ok_or(Found::Unresolved)?;
         match seen.number().cmp(&number) {
             Less => return Err(Found::Unresolved),
             Greater => return Err(Found::Lapped),
             Equal if seen.is_void() => return Err(Found::Void),
             Equal => {}
         }
-        let payload = self.payload(seen);
+        let payload = self.overflow().payload(seen);
         loop {
             let (word, remaining, active) = payload.held(number).ok_or(Found::Lapped)?;
             // Evicted, or as many are in it as the word can count.
@@ -856,8 +884,8 @@ impl<E> Ring<E> {
 
     /// Whether `number` is a critical event that was accepted while nobody was connected.
     pub(crate) fn is_unseen(&self, number: u64) -> bool {
-        let seen = self.slot(number).load();
-        seen.number() == number && seen.is_unseen()
+        let seen = self.seen(number);
+        seen.is_some_and(|seen| seen.number() == number && seen.is_unseen())
     }
 
     /// Takes one connection off those that have to read `number`. Gives the event back when it was
@@ -885,7 +913,8 @@ impl<E> Ring<E> {
             return Some(&self.hot);
         }
         let seen = self.seen(number)?;
-        (seen.number() == number && !seen.is_void()).then(|| self.payload(seen))
+        let is_there = seen.number() == number && !seen.is_void();
+        is_there.then(|| self.overflow().payload(seen))
     }
 
     /// What has become of `number`, for people.
@@ -904,7 +933,7 @@ impl<E> Ring<E> {
         if seen.is_void() {
             return "void".to_owned();
         }
-        let word = self.payload(seen).load();
+        let word = self.overflow().payload(seen).load();
         let critical = if seen.is_critical() { ", critical" } else { "" };
         if word.number() == number {
             format!("cell {} {:?}{critical}", seen.cell(), word.state())
@@ -915,12 +944,12 @@ impl<E> Ring<E> {
 
     /// Takes an event out whoever has still to read it; readers that are in it finish.
     pub(crate) fn clear(&self, number: u64) -> Option<E> {
-        self.evict_from(self.find(number)?, number)
+        self.find(number)?.evict(number)
     }
 
     /// As `clear`, of whatever event has the slot of `number`.
     pub(crate) fn clear_slot(&self, number: u64) -> Option<E> {
-        self.evict(self.seen(number)?)
+        self.overflow().evict(self.seen(number)?)
     }
 }
 

@@ -1,4 +1,5 @@
-//! An array that is allocated in parts, each when it is first touched. Unsafe code, 2 of 3.
+//! A value that is allocated when it is first touched, and an array that is allocated in parts.
+//! Unsafe code, 2 of 3.
 //!
 //! The parts hold 1/8, 1/8, 1/4 and 1/2 of the elements, so that a lane that has carried few events
 //! holds little memory. Below 8 elements there is one part, and one is all they need.
@@ -7,13 +8,75 @@
 //!
 //! 1. A base is null, or points to a boxed slice of the part's length, initialized before the base
 //!    was published. It is published once and freed with the array.
-//! 2. A place is inside its part. Where it is depends on the length of the array alone, so arrays of
+//! 2. A `Lazy` is null, or points to a boxed value, under the same rules.
+//! 3. A place is inside its part. Where it is depends on the length of the array alone, so arrays of
 //!    one length share places; the only ones that do are a ring's slots and own cells.
 #![allow(unsafe_code)] // Arrays that appear under shared references, without a lock.
 
 use std::ptr;
 
 use crate::sync::{AtomicPtr, Ordering};
+
+/// A value that appears when it is first asked for.
+pub(crate) struct Lazy<T>(AtomicPtr<T>);
+
+// SAFETY: an owned value like a `Box<T>`; allocation may happen on any thread, hence `Send`.
+unsafe impl<T: Send> Send for Lazy<T> {}
+// SAFETY: shares `&T` and creates a `T` that another thread drops.
+unsafe impl<T: Send + Sync> Sync for Lazy<T> {}
+
+impl<T> Lazy<T> {
+    pub(crate) fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// The value, if it was ever asked for.
+    #[inline]
+    pub(crate) fn peek(&self) -> Option<&T> {
+        // Acquire: the value is initialized.
+        let at = self.0.load(Ordering::Acquire);
+        // SAFETY: invariant 2: null, or initialized and never borrowed mutably before the drop.
+        unsafe { at.as_ref() }
+    }
+
+    /// The value, made now if need be; of several that are made at once one stays.
+    #[inline]
+    pub(crate) fn get_or(&self, make: impl FnOnce() -> T) -> &T {
+        match self.peek() {
+            Some(value) => value,
+            None => self.allocate(make()),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn allocate(&self, value: T) -> &T {
+        let fresh = Box::into_raw(Box::new(value));
+        let null = ptr::null_mut();
+        let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);
+        let at = match self.0.compare_exchange(null, fresh, ok, err) {
+            Ok(_) => fresh,
+            Err(first) => {
+                // SAFETY: from a box, and nobody has seen it.
+                drop(unsafe { Box::from_raw(fresh) });
+                first
+            }
+        };
+        // SAFETY: invariant 2.
+        unsafe { &*at }
+    }
+}
+
+impl<T> Drop for Lazy<T> {
+    fn drop(&mut self) {
+        // Acquire: whoever dropped last may not be who allocated.
+        let at = self.0.load(Ordering::Acquire);
+        if !at.is_null() {
+            // SAFETY: invariant 2, and nobody else can reach it any more.
+            drop(unsafe { Box::from_raw(at) });
+        }
+    }
+}
 
 /// The element that a fresh array has at `index`.
 pub(crate) trait Initial {
@@ -71,7 +134,7 @@ impl<T: Initial, const PARTS: usize> Segments<T, PARTS> {
         if base.is_null() {
             base = self.allocate(place.part);
         }
-        // SAFETY: invariants 1 and 2.
+        // SAFETY: invariants 1 and 3.
         let at = unsafe { base.add(place.offset) };
         // SAFETY: invariant 1: initialized, and never borrowed mutably before the array is dropped.
         unsafe { &*at }

@@ -322,7 +322,10 @@ fn a_claim_that_is_given_back_gives_back_what_it_took() {
         .claim(later, true, true)
         .expect("takes the event's cell");
     assert_eq!(claim.release(), Some(7));
-    let claim = lane.ring.claim(later, true, true).expect("the cell is free");
+    let claim = lane
+        .ring
+        .claim(later, true, true)
+        .expect("the cell is free");
     assert_eq!(claim.release(), None);
 }
 

@@ -185,7 +185,12 @@ impl Cell {
     }
     /// As `full`, for an event that no slot names.
     pub(crate) const fn hot(number: u64, readers: u8, kind: Kind, addressed: bool) -> Self {
-        Self(pack(number, readers, 0, Self::HELD + marks(kind, addressed)))
+        Self(pack(
+            number,
+            readers,
+            0,
+            Self::HELD + marks(kind, addressed),
+        ))
     }
     /// With one reader more in it.
     pub(crate) const fn entered(self) -> Self {
