@@ -13,6 +13,7 @@ use crate::error::CloseReason;
 use crate::id::ConnectionId;
 use crate::sync::model;
 
+mod hot;
 mod retained;
 
 type Event = loom::sync::Arc<u64>;
@@ -33,9 +34,20 @@ struct Reader {
 impl Reader {
     /// A new lane and its first connection.
     fn first() -> (Model, Self) {
-        let (lane, cursor) = Lane::new(2);
+        Self::first_of(2)
+    }
+
+    fn first_of(capacity: usize) -> (Model, Self) {
+        let (lane, cursor) = Lane::new(capacity);
         let lane = Model::new(lane);
         let reader = Self::at(&lane, 1, cursor);
+        (lane, reader)
+    }
+
+    /// As `first`, of a lane in which no event goes through the hot cell.
+    fn first_by_slots() -> (Model, Self) {
+        let (lane, reader) = Self::first();
+        lane.ring.lose_hot_cell();
         (lane, reader)
     }
 
@@ -104,7 +116,7 @@ fn spawn<T: 'static>(f: impl FnOnce() -> T + 'static) -> loom::thread::JoinHandl
 }
 
 fn two_publishers() {
-    let (lane, mut reader) = Reader::first();
+    let (lane, mut reader) = Reader::first_by_slots();
     let other = Arc::clone(&lane);
     let t = spawn(move || publish(&other, 1));
     publish(&lane, 2);
@@ -119,7 +131,7 @@ fn two_publishers() {
 }
 
 fn eviction_and_readers() {
-    let (lane, mut ann) = Reader::first();
+    let (lane, mut ann) = Reader::first_by_slots();
     let mut ben = Reader::join(&lane, 2);
     publish(&lane, 0);
     publish(&lane, 1);
@@ -138,7 +150,7 @@ fn eviction_and_readers() {
 }
 
 fn readers_count_down_while_lapped() {
-    let (lane, mut ann) = Reader::first();
+    let (lane, mut ann) = Reader::first_by_slots();
     let mut ben = Reader::join(&lane, 2);
     publish(&lane, 0);
     publish(&lane, 1);
@@ -158,7 +170,7 @@ fn readers_count_down_while_lapped() {
 }
 
 fn leave_while_publishing() {
-    let (lane, ann) = Reader::first();
+    let (lane, ann) = Reader::first_by_slots();
     let mut ben = Reader::join(&lane, 2);
     let sent = event(7);
     let (other, copy) = (Arc::clone(&lane), sent.clone());
@@ -278,7 +290,7 @@ fn frozen_waker() {
 
 /// A publisher that never comes back must not keep a reader from what is behind it.
 fn frozen_publisher() {
-    let (lane, mut reader) = Reader::first();
+    let (lane, mut reader) = Reader::first_by_slots();
     // What a publisher does first, and then nothing more.
     lane.state
         .fetch_add(super::State::ONE_NUMBER, crate::sync::Ordering::AcqRel);
@@ -297,7 +309,7 @@ fn frozen_publisher() {
 
 /// A publisher that comes late finds its number voided and keeps its event.
 fn slow_publisher_is_lapped() {
-    let (lane, mut reader) = Reader::first();
+    let (lane, mut reader) = Reader::first_by_slots();
     let other = Arc::clone(&lane);
     let t = spawn(move || append(&other, 1, true));
     publish(&lane, 2);
@@ -345,7 +357,7 @@ fn join_while_publishing() {
 
 /// A reader that stands still inside an event while its lane is lapped keeps that event.
 fn lapped_while_inside() {
-    let (lane, mut ann) = Reader::first();
+    let (lane, mut ann) = Reader::first_by_slots();
     let ben = Reader::join(&lane, 2);
     publish(&lane, 0);
     let other = Arc::clone(&lane);
@@ -364,7 +376,7 @@ fn lapped_while_inside() {
 
 /// A reader gets the critical event or is closed; two publishers overwrite whatever it has not read.
 fn critical_and_slow_reader() {
-    let (lane, mut reader) = Reader::first();
+    let (lane, mut reader) = Reader::first_by_slots();
     publish(&lane, 0);
     append_event(&lane, event(1), Terms::CRITICAL).expect("accepted");
     let other = Arc::clone(&lane);
@@ -416,7 +428,7 @@ fn audiences() {
 }
 
 fn try_publish_overwrites_nothing() {
-    let (lane, mut reader) = Reader::first();
+    let (lane, mut reader) = Reader::first_by_slots();
     publish(&lane, 0);
     let other = Arc::clone(&lane);
     let t = spawn(move || {
@@ -432,7 +444,7 @@ fn try_publish_overwrites_nothing() {
 
 /// What a connection that has joined has to read is not overwritten, listed or not.
 fn try_publish_and_join() {
-    let (lane, mut ann) = Reader::first();
+    let (lane, mut ann) = Reader::first_by_slots();
     let other = Arc::clone(&lane);
     let t = spawn(move || Reader::join(&other, 2));
     publish(&lane, 0);
@@ -448,7 +460,7 @@ fn try_publish_and_join() {
 
 /// Who is counted for an event has not lost what that event takes the place of.
 fn try_publish_and_leave() {
-    let (lane, ann) = Reader::first();
+    let (lane, ann) = Reader::first_by_slots();
     let mut ben = Reader::join(&lane, 2);
     publish(&lane, 0);
     publish(&lane, 1);

@@ -174,7 +174,7 @@ impl<E> Payload<E> {
     fn evict(&self, number: u64) -> Option<E> {
         loop {
             let (word, remaining, active) = self.held(number)?;
-            if active == 0 {
+            if active == 0 || broken("steal-from-reader") {
                 if self.exchange(word, Cell::owned(number)) {
                     return Some(self.take(number));
                 }
@@ -580,6 +580,12 @@ impl<E> Ring<E> {
         if let Some((word, ..)) = self.hot.held(number) {
             overflow.lose(number, word.is_critical());
         }
+    }
+
+    /// Leaves the hot cell with a publisher that never comes back.
+    #[cfg(all(test, laneway_loom))]
+    pub(crate) fn lose_hot_cell(&self) {
+        self.hot.store(Cell::owned(self.capacity - 1));
     }
 
     // ---- claiming and filling ----

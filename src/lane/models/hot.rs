@@ -1,0 +1,259 @@
+//! Models of the hot cell: events that no slot names.
+
+use std::sync::Arc;
+
+use super::{Event, Model, Reader, append, append_event, event, publish, spawn};
+use crate::error::CloseReason;
+use crate::lane::Terms;
+use crate::lane::ring::Filling;
+use crate::lane::word::Kind;
+use crate::sync::model;
+
+/// Two publishers and a reader in between: each event comes once, whichever way it takes.
+fn two_publishers_and_a_reader() {
+    let (lane, mut reader) = Reader::first();
+    let other = Arc::clone(&lane);
+    let t = spawn(move || publish(&other, 1));
+    publish(&lane, 2);
+    reader.read();
+    t.join().unwrap();
+    reader.read_all();
+    reader.got.sort_unstable();
+    assert_eq!(
+        (reader.got.as_slice(), reader.missed),
+        ([1, 2].as_slice(), 0)
+    );
+    publish(&lane, 3);
+    reader.read_all();
+    assert_eq!(reader.got, [1, 2, 3]);
+    reader.leave();
+}
+
+/// A slow publisher's number is given up by the reader that has to pass it: by all or by nobody.
+fn slow_publisher_is_passed() {
+    let (lane, mut reader) = Reader::first();
+    let other = Arc::clone(&lane);
+    let t = spawn(move || append(&other, 1, true).expect("accepted").number);
+    let behind = append(&lane, 2, true).expect("accepted").number;
+    reader.read_all();
+    let slow = t.join().unwrap();
+    reader.read_all();
+    let order = if slow < behind { [1, 2] } else { [2, 1] };
+    assert_eq!(
+        (reader.got.as_slice(), reader.missed),
+        (&order[..], 0),
+        "each once, in order"
+    );
+    reader.leave();
+}
+
+/// A number that somebody has passed stays passed when the hot cell becomes free for it only then.
+fn number_is_passed_before_the_cell_is_free() {
+    let (lane, mut ann) = Reader::first_of(4);
+    let mut ben = Reader::join(&lane, 2);
+    publish(&lane, 0);
+    ann.read();
+    let other = Arc::clone(&lane);
+    let t = spawn(move || publish(&other, 1));
+    // What ann does if something behind it has come.
+    drop(lane.ring.void(ann.at.cursor));
+    ann.read();
+    ben.read();
+    t.join().unwrap();
+    for reader in [&mut ann, &mut ben] {
+        reader.read_all();
+        assert_eq!(reader.got, [0, 1], "each once, in order");
+    }
+    ann.leave();
+    ben.leave();
+}
+
+/// A publisher that is a lap behind does not bring its event under a number that was told as missed.
+fn slow_publisher_is_lapped() {
+    let (lane, mut reader) = Reader::first();
+    let other = Arc::clone(&lane);
+    let sent: Event = event(1);
+    let copy = sent.clone();
+    let t = spawn(move || append_event(&other, copy, Terms::OVERWRITE).is_ok());
+    // What the publisher of a number a lap above the slow one's does.
+    let claim = lane.ring.claim(reader.at.cursor + 2, true, true);
+    let entry = Filling {
+        readers: 1,
+        kind: Kind::Ordinary,
+        audience: None,
+    };
+    let claim = claim.expect("a cell");
+    let above = &mut Some(event(2));
+    lane.ring.fill(&claim, entry, above, &mut [None, None]);
+    reader.read();
+    t.join().unwrap();
+    reader.read_all();
+    let left = loom::sync::Arc::strong_count(&sent);
+    assert_eq!(left, 1, "what was read or missed is gone");
+    reader.leave();
+}
+
+/// After a burst the hot cell is in use again, and belongs to one publisher.
+fn hot_cell_after_a_burst() {
+    let (lane, mut reader) = Reader::first();
+    publish(&lane, 0);
+    let other = Arc::clone(&lane);
+    let t = spawn(move || publish(&other, 1));
+    reader.read();
+    publish(&lane, 2);
+    t.join().unwrap();
+    reader.read_all();
+    assert_eq!(reader.missed, 0);
+    reader.got.sort_unstable();
+    assert_eq!(reader.got, [0, 1, 2]);
+    reader.leave();
+}
+
+/// Readers that count down an event in the hot cell while it is overwritten free the cell once.
+fn readers_count_down_while_lapped() {
+    let (lane, mut ann) = Reader::first();
+    let mut ben = Reader::join(&lane, 2);
+    publish(&lane, 0);
+    publish(&lane, 1);
+    let t = spawn(move || {
+        ann.read();
+        ann
+    });
+    publish(&lane, 2);
+    ben.read();
+    let mut ann = t.join().unwrap();
+    for reader in [&mut ann, &mut ben] {
+        reader.read_all();
+        let told = reader.got.len() as u64 + reader.missed;
+        assert_eq!(told, 3, "every event is delivered or told as missed");
+    }
+    ann.leave();
+    ben.leave();
+}
+
+/// An event in the hot cell that is overwritten while it is read is read whole or missed.
+fn eviction_and_readers() {
+    let (lane, mut ann) = Reader::first();
+    let mut ben = Reader::join(&lane, 2);
+    publish(&lane, 0);
+    publish(&lane, 1);
+    let other = Arc::clone(&lane);
+    let t = spawn(move || publish(&other, 2));
+    ann.read();
+    ben.read();
+    t.join().unwrap();
+    for mut reader in [ann, ben] {
+        reader.read_all();
+        assert!(reader.got.is_sorted(), "events come in order");
+        let told = reader.got.len() as u64 + reader.missed;
+        assert_eq!(told, 3, "every event is delivered or told as missed");
+        reader.leave();
+    }
+}
+
+/// A reader gets the critical event in the hot cell or is closed.
+fn critical_and_slow_reader() {
+    let (lane, mut reader) = Reader::first();
+    append_event(&lane, event(1), Terms::CRITICAL).expect("accepted");
+    publish(&lane, 0);
+    let other = Arc::clone(&lane);
+    let t = spawn(move || {
+        // Refused once the reader is closed.
+        let _ = append(&other, 2, true);
+    });
+    reader.read();
+    t.join().unwrap();
+    reader.read_all();
+    assert!(
+        reader.got.contains(&1) || reader.member.closed() == Some(CloseReason::Overrun),
+        "the critical event is delivered, or the connection is closed"
+    );
+    reader.leave();
+    lane.shut();
+}
+
+/// Of two that do not overwrite, each is read or refused.
+fn try_publish_twice() {
+    let (lane, mut reader) = Reader::first();
+    let other: Model = Arc::clone(&lane);
+    let t = spawn(move || append(&other, 1, false).is_ok());
+    let here = append(&lane, 2, false).is_ok();
+    let there = t.join().unwrap();
+    reader.read_all();
+    let accepted = usize::from(here) + usize::from(there);
+    assert_eq!((reader.got.len(), reader.missed), (accepted, 0));
+    reader.leave();
+}
+
+/// The event of which a leaver was counted is given back.
+fn leave_while_publishing() {
+    let (lane, ann) = Reader::first();
+    let mut ben = Reader::join(&lane, 2);
+    let sent: Event = event(7);
+    let (other, copy) = (Arc::clone(&lane), sent.clone());
+    let t = spawn(move || assert!(append_event(&other, copy, Terms::OVERWRITE).is_ok()));
+    ann.leave();
+    t.join().unwrap();
+    ben.read_all();
+    assert_eq!(ben.got, [7]);
+    let holders = loom::sync::Arc::strong_count(&sent);
+    assert_eq!(holders, 1, "read by all who count: given back");
+    ben.leave();
+}
+
+#[test]
+fn hot_publish_and_publish() {
+    model::sound(
+        "hot: publish, publish, receive",
+        2,
+        two_publishers_and_a_reader,
+    );
+}
+#[test]
+fn hot_passing_a_slow_publisher() {
+    model::sound("hot: slow publisher", 3, slow_publisher_is_passed);
+    model::twin("note-without-bar", "each once, in order");
+}
+#[test]
+fn hot_passing_before_the_cell_is_free() {
+    model::sound(
+        "hot: slow publisher, slow reader",
+        2,
+        number_is_passed_before_the_cell_is_free,
+    );
+    model::twin("bar-without-note", "each once, in order");
+}
+#[test]
+fn hot_lapping_a_slow_publisher() {
+    model::sound("hot: lap a slow publisher", 2, slow_publisher_is_lapped);
+    model::twin("lap-without-bar", "what was read or missed is gone");
+}
+#[test]
+fn hot_again_after_a_burst() {
+    model::sound("hot: after a burst", 2, hot_cell_after_a_burst);
+    model::twin("re-arm-too-early", "Concurrent write accesses");
+}
+#[test]
+fn hot_eviction_against_receive() {
+    model::sound("hot: evict, receive", 2, eviction_and_readers);
+    model::twin("steal-from-reader", "Concurrent read and write");
+}
+#[test]
+fn hot_two_readers_against_a_lap() {
+    model::sound("hot: two readers, lap", 3, readers_count_down_while_lapped);
+    model::twin("join-evicted", "panicked");
+}
+#[test]
+fn hot_critical_against_a_slow_reader() {
+    model::sound("hot: critical, slow reader", 2, critical_and_slow_reader);
+    model::twin("forget-critical", "the critical event is delivered, or");
+}
+#[test]
+fn hot_try_publish_against_try_publish() {
+    model::sound("hot: try_publish, try_publish", 3, try_publish_twice);
+}
+#[test]
+fn hot_leave_against_publish() {
+    model::sound("hot: leave, publish", 3, leave_while_publishing);
+    model::twin("leave-unresolved", "read by all who count");
+}
