@@ -361,6 +361,17 @@ fn the_oldest_critical_events_for_nobody_go_first_and_that_is_told() {
 }
 
 #[test]
+fn a_critical_event_for_nobody_that_any_publish_took_the_place_of_is_told() {
+    let (_router, ann) = eight();
+    ann.publish_critical(0).unwrap();
+    for n in 1..9 {
+        ann.try_publish(n).unwrap();
+    }
+    let done = ann.connect().unwrap().recover();
+    assert_eq!((done.events, done.complete), (0, false));
+}
+
+#[test]
 fn what_is_resumed_and_recovered_comes_once() {
     let (_router, ann) = eight();
     let phone = ann.connect().unwrap();
@@ -516,6 +527,10 @@ fn a_closed_connection_gives_nothing_of_its_replay() {
     let reason = CloseReason::Disconnected { code: 7 };
     assert!(matches!(tab.try_recv(), Err(TryRecvError::Closed(c)) if c.reason == reason));
     assert_eq!(tab.stats().replayed, 0);
+    // It is after the connection's position.
+    let (mut again, resumed) = ann.resume(&tab.position()).unwrap();
+    assert!(is_complete(resumed, (0, 1)));
+    assert_eq!(all(&mut again), (replayed(&[0]), 0));
 }
 
 #[test]
