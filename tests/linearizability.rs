@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
-use common::model::{End, Got, How, Model, Refused, Settings, To};
+use common::model::{End, Got, How, Model, Origin, Refused, Settings, To};
 use common::random::Random;
 use laneway::{
     CloseReason, Connection, PublishError, Received, Router, TryRecvError, UserId, UserScope,
@@ -124,6 +124,7 @@ impl Actor<'_> {
                     Ok(Received::Event(d)) => Got::Event {
                         number: d.number,
                         value: d.event,
+                        origin: Origin::Live,
                     },
                     Ok(Received::Gap { missed, .. }) => Got::Gap(missed),
                     Err(TryRecvError::Empty) => Got::Empty,
@@ -214,6 +215,7 @@ impl State {
             evict_oldest: false,
             max_users: usize::MAX,
             idle_timeout_ms: None,
+            retention: None,
         };
         Self {
             model: Model::new(settings),
@@ -441,7 +443,13 @@ fn published(number: u64) -> Answer {
 fn a_history_without_an_order_is_found() {
     let record = |began, call, answer| record(began, began + 1, call, answer);
     let publish = |value| Call::Publish(How::Overwriting, value);
-    let got = |number, value| Answer::Received(Got::Event { number, value });
+    let got = |number, value| {
+        Answer::Received(Got::Event {
+            number,
+            value,
+            origin: Origin::Live,
+        })
+    };
     let good = [
         record(0, Call::Connect(1), Answer::Connected(true)),
         record(2, publish(10), published(0)),
@@ -503,6 +511,7 @@ fn a_gap_ends_at_a_critical_event_that_is_still_there() {
     let critical = Got::Event {
         number: 1,
         value: 201,
+        origin: Origin::Live,
     };
     let overrun = Got::Closed(End::Overrun);
     assert!(history(&[Got::Gap(1), critical]));

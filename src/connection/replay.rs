@@ -23,7 +23,8 @@ pub(super) struct Replayed<E> {
 impl<E> Replayed<E> {
     /// The number of what comes next, or would if it had not been cut off.
     fn next(&self) -> Option<u64> {
-        self.events.front().map(|next| next.number).or(self.cut_off)
+        let next = self.events.front().map(|next| next.number);
+        next.into_iter().chain(self.cut_off).min()
     }
 }
 
