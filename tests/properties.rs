@@ -104,7 +104,7 @@ fn keeping_call() -> impl Strategy<Value = Call> {
         5 => (user, how(), at.prop_map(For::Thread))
             .prop_map(|(user, how, to)| Call::Publish(user, how, to)),
         5 => (user, 0..8_u8).prop_map(|(user, events)| Call::Batch(user, events)),
-        3 => (50..200_i16).prop_map(Call::Sweep),
+        4 => (1..4_i16).prop_map(|n| Call::Sweep(50 * n)),
         4 => at.prop_map(Call::Remember),
         10 => at.prop_map(Call::Part),
         14 => (position, any::<u8>()).prop_map(|(at, thread)| Call::Resume(at, thread)),

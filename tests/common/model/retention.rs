@@ -219,6 +219,17 @@ impl<V: Copy> Model<V> {
         position: &Position,
         thread: Option<u8>,
     ) -> Result<Resumed, NoResume> {
+        self.resume_amid(user, position, thread, 0)
+    }
+
+    /// When so many publishes that come later have begun to take the places of the oldest events.
+    pub(crate) fn resume_amid(
+        &mut self,
+        user: u8,
+        position: &Position,
+        thread: Option<u8>,
+        later: u64,
+    ) -> Result<Resumed, NoResume> {
         if position.user != user {
             self.absence.foreign += 1;
             return Err(NoResume::Foreign);
@@ -233,7 +244,7 @@ impl<V: Copy> Model<V> {
             return Ok(Resumed::Reset);
         }
         let (from, to) = (position.number, lane.end());
-        let first = from.max(lane.oldest());
+        let first = from.max((to + later).saturating_sub(lane.capacity).min(to));
         let mut oldest = first;
         let mut replay = Vec::new();
         for number in first..to {
@@ -267,6 +278,18 @@ impl<V: Copy> Model<V> {
     /// How many events the connection gets, and whether these are all there were. Where that is not
     /// told exactly, `said` is taken: `true` is always right, `false` sometimes of other events.
     pub(crate) fn recover(&mut self, id: u64, said: bool) -> (usize, bool) {
+        self.recover_amid(id, said, 0, &[])
+    }
+
+    /// When so many publishes that come later have begun to take the places of the oldest events,
+    /// and those in `taken` are gone already.
+    pub(crate) fn recover_amid(
+        &mut self,
+        id: u64,
+        said: bool,
+        later: u64,
+        taken: &[u64],
+    ) -> (usize, bool) {
         let connection = &self.connections[&id];
         let (at, to) = (connection.lane, connection.joined_at);
         let Some(archive) = &self.lanes[at].archive else {
@@ -280,10 +303,11 @@ impl<V: Copy> Model<V> {
         };
         let (there, gone): (Vec<u64>, Vec<u64>) = (from..to)
             .filter(unseen)
-            .partition(|n| self.is_there(at, *n));
+            .partition(|n| self.is_there(at, *n) && !taken.contains(n));
         let value = |n| Some((n, (self.value(at, n)?, Origin::Recovered)));
         let recovered: Vec<_> = there.iter().filter_map(|&n| value(n)).collect();
-        let mut overwritten = from..lane.oldest();
+        let passed = (lane.end() + later).saturating_sub(lane.capacity);
+        let mut overwritten = from..passed.min(lane.end());
         let of_others = overwritten.any(|n| lane.log[n as usize].critical)
             || (floor > from || !self.is_open(at)) && from < to;
         let connection = self.connections.get_mut(&id).unwrap();
@@ -296,6 +320,15 @@ impl<V: Copy> Model<V> {
 
     fn value(&self, lane: usize, number: u64) -> Option<V> {
         self.lanes[lane].log[number as usize].value
+    }
+
+    /// The numbers that a connection could recover, if so many publishes that come later have begun,
+    /// and of which each may be gone.
+    pub(crate) fn in_doubt(&self, id: u64, later: u64) -> Vec<u64> {
+        let connection = &self.connections[&id];
+        let lane = &self.lanes[connection.lane];
+        let passed = (lane.end() + later).saturating_sub(lane.capacity);
+        (lane.oldest()..passed.min(connection.joined_at)).collect()
     }
 
     /// The user's lane, if there is one.
