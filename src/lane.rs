@@ -376,7 +376,7 @@ impl<E> Lane<E> {
         }
     }
 
-    /// Clears an entry that only connections already closed have not read.
+    /// Clears an entry that only connections already closed, or an archive, have not read.
     fn forgotten(&self, number: u64) -> bool {
         // First: whoever is counted for the entry and not on its way into the list is in the list.
         // Acquire pairs with the Release of `list`; the claim of the entry's number comes after
@@ -392,7 +392,7 @@ impl<E> Lane<E> {
             wanted |= is_there && m.cursor.load(Ordering::Acquire) <= number;
         });
         if !wanted {
-            drop(self.ring.clear(number));
+            drop(self.ring.discard(number));
         }
         !wanted
     }

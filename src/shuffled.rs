@@ -12,6 +12,8 @@ use crate::{
     Connection, LimitPolicy, Received, Router, TryRecvError, UserId, UserScope, conserved,
 };
 
+mod retention;
+
 const USERS: usize = 4;
 const PUBLISHERS: usize = 4;
 const READERS: usize = 4;
@@ -142,9 +144,13 @@ fn schedule() {
     assert_eq!(router.user_count(), 0, "nobody is left behind");
 }
 
+fn schedules() -> usize {
+    std::env::var("LANEWAY_SCHEDULES").map_or(20_000, |n| n.parse().unwrap())
+}
+
 #[test]
 fn r016_random_schedules_of_eight_threads() {
-    let schedules = std::env::var("LANEWAY_SCHEDULES").map_or(20_000, |n| n.parse().unwrap());
+    let schedules = schedules();
     shuttle::check_random(schedule, schedules);
     println!(
         "{schedules} schedules of {} threads",

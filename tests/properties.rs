@@ -1,11 +1,12 @@
-//! Random scripts over the whole public interface, against the sequential model.
+//! Random scripts over the whole public interface, against the sequential model. `LANEWAY_SCRIPTS`
+//! asks for more of them.
 #![cfg(not(any(laneway_loom, laneway_shuttle)))]
 
 mod common;
 
 use std::cell::RefCell;
 
-use common::model::{How, Settings};
+use common::model::{How, Keeping, Settings};
 use common::script::{Call, For, Seen, run};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -21,8 +22,38 @@ fn settings() -> impl Strategy<Value = Settings> {
             evict_oldest,
             max_users,
             idle_timeout_ms,
+            retention: None,
         },
     )
+}
+
+/// Little of everything, so that its bounds are met.
+fn keeping() -> impl Strategy<Value = Keeping> {
+    let bounds = prop_oneof![
+        2 => Just((None, None)),
+        2 => (16..200_u64).prop_map(|bytes| (Some(bytes), None)),
+        2 => Just((None, Some(96))),
+    ];
+    let grace_ms = prop_oneof![Just(0), Just(200), Just(2000)];
+    let max_absent_users = prop_oneof![1 => 0..3_usize, 1 => Just(10_000)];
+    (1..5_u64, bounds, grace_ms, max_absent_users).prop_map(
+        |(events, (bytes, age_ms), grace_ms, max_absent_users)| Keeping {
+            events,
+            bytes,
+            age_ms,
+            grace_ms,
+            max_absent_users,
+        },
+    )
+}
+
+/// Most of them with retention.
+fn keeping_settings() -> impl Strategy<Value = Settings> {
+    let keeping = prop_oneof![1 => Just(None), 15 => keeping().prop_map(Some)];
+    (settings(), keeping).prop_map(|(settings, retention)| Settings {
+        retention,
+        ..settings
+    })
 }
 
 fn how() -> impl Strategy<Value = How> {
@@ -62,31 +93,70 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-#[test]
-fn r001_to_r024_any_script_does_what_the_model_does() {
-    const CASES: u32 = 1500;
-    let tally = RefCell::new(Vec::<Seen>::new());
+/// Users who come and go.
+fn keeping_call() -> impl Strategy<Value = Call> {
+    let (user, at) = (any::<u8>(), any::<u8>());
+    // The last position is the one that is used most.
+    let position = prop_oneof![0..3_u8, any::<u8>()];
+    prop_oneof![
+        70 => call(),
+        20 => (user, how(), to()).prop_map(|(user, how, to)| Call::Publish(user, how, to)),
+        5 => (user, how(), at.prop_map(For::Thread))
+            .prop_map(|(user, how, to)| Call::Publish(user, how, to)),
+        5 => (user, 0..8_u8).prop_map(|(user, events)| Call::Batch(user, events)),
+        4 => (1..4_i16).prop_map(|n| Call::Sweep(50 * n)),
+        4 => at.prop_map(Call::Remember),
+        10 => at.prop_map(Call::Part),
+        14 => (position, any::<u8>()).prop_map(|(at, thread)| Call::Resume(at, thread)),
+        3 => (user, at).prop_map(|(user, at)| Call::ResumeAs(user, at)),
+        6 => at.prop_map(Call::Recover),
+    ]
+}
+
+/// Runs scripts, and tells which of the first so many outcomes they had; each has to be in one of
+/// twenty.
+fn check(
+    scripts: u32,
+    failures: &'static str,
+    settings: impl Strategy<Value = Settings>,
+    calls: impl Strategy<Value = Vec<Call>>,
+    outcomes: usize,
+) {
+    let tally = RefCell::new(Vec::<Vec<usize>>::new());
     let mut runner = TestRunner::new(Config {
-        cases: CASES,
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
-            "tests/properties.regressions",
-        ))),
+        cases: std::env::var("LANEWAY_SCRIPTS").map_or(scripts, |n| n.parse().expect("a number")),
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(failures))),
         ..Config::default()
     });
     runner
-        .run(&(settings(), vec(call(), 1..120)), |(settings, calls)| {
-            tally.borrow_mut().push(run(settings, &calls));
+        .run(&(settings, calls), |(settings, calls)| {
+            tally.borrow_mut().push(run(settings, &calls).counts());
             Ok(())
         })
         .unwrap_or_else(|failure| panic!("{failure}"));
     let tally = tally.into_inner();
-    for (outcome, name) in Seen::NAMES.iter().enumerate() {
-        let cases = tally
-            .iter()
-            .filter(|seen| seen.counts()[outcome] > 0)
-            .count();
+    let mut rare = Vec::new();
+    for (outcome, name) in Seen::NAMES.iter().enumerate().take(outcomes) {
+        let cases = tally.iter().filter(|seen| seen[outcome] > 0).count();
         let percent = 100 * cases / tally.len();
         println!("{name}: in {percent} % of {} cases", tally.len());
-        assert!(percent >= 5, "{name} is too rare: {percent} %");
+        if percent < 5 {
+            rare.push(name);
+        }
     }
+    assert!(rare.is_empty(), "too rare: {rare:?}");
+}
+
+#[test]
+fn r001_to_r024_any_script_does_what_the_model_does() {
+    let failures = "tests/properties.regressions";
+    let (calls, outcomes) = (vec(call(), 1..120), Seen::WITHOUT_RETENTION);
+    check(1200, failures, settings(), calls, outcomes);
+}
+
+#[test]
+fn r014_r053_any_script_with_retention_does_what_the_model_does() {
+    let failures = "tests/properties.retention.regressions";
+    let (calls, outcomes) = (vec(keeping_call(), 1..160), Seen::NAMES.len());
+    check(800, failures, keeping_settings(), calls, outcomes);
 }

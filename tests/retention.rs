@@ -361,6 +361,33 @@ fn the_oldest_critical_events_for_nobody_go_first_and_that_is_told() {
 }
 
 #[test]
+fn a_critical_event_for_nobody_that_any_publish_took_the_place_of_is_told() {
+    let (_router, ann) = eight();
+    ann.publish_critical(0).unwrap();
+    for n in 1..9 {
+        ann.try_publish(n).unwrap();
+    }
+    let done = ann.connect().unwrap().recover();
+    assert_eq!((done.events, done.complete), (0, false));
+}
+
+#[test]
+fn what_was_for_nobody_and_ended_with_its_lane_is_told() {
+    let router = keeping(Retention::events(8).max_absent_users(1));
+    let ann = router.scope(user("ann"));
+    ann.publish_critical(0).unwrap();
+    ann.publish(1).unwrap();
+    let mut phone = ann.connect().unwrap();
+    router.scope(user("bob")).publish_critical(0).unwrap();
+    assert_eq!(ann.disconnect_all(7), 1);
+    for n in 2..11 {
+        assert!(ann.publish(n).unwrap_err().is_no_connections());
+    }
+    let done = phone.recover();
+    assert_eq!((done.events, done.complete), (0, false));
+}
+
+#[test]
 fn what_is_resumed_and_recovered_comes_once() {
     let (_router, ann) = eight();
     let phone = ann.connect().unwrap();
@@ -516,6 +543,19 @@ fn a_closed_connection_gives_nothing_of_its_replay() {
     let reason = CloseReason::Disconnected { code: 7 };
     assert!(matches!(tab.try_recv(), Err(TryRecvError::Closed(c)) if c.reason == reason));
     assert_eq!(tab.stats().replayed, 0);
+    // It is after the connection's position.
+    assert_eq!(phone.position(), position);
+    drop(phone);
+    ann.publish_critical(1).unwrap();
+    let (mut again, resumed) = ann.resume(&tab.position()).unwrap();
+    assert!(is_complete(resumed, (0, 2)));
+    assert!(ann.disconnect(again.id(), 7));
+    assert!(again.try_recv().is_err());
+    // What it recovers now does not push the rest away.
+    assert_eq!(again.recover().events, 1);
+    let (mut again, resumed) = ann.resume(&again.position()).unwrap();
+    assert!(is_complete(resumed, (0, 2)));
+    assert_eq!(all(&mut again), (replayed(&[0, 1]), 0));
 }
 
 #[test]

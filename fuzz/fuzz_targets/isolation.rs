@@ -6,7 +6,7 @@
 mod common;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use common::model::{How, Settings};
+use common::model::{How, Keeping, Settings};
 use common::script::{Call, For, run};
 use libfuzzer_sys::fuzz_target;
 
@@ -18,17 +18,34 @@ struct Script {
 
 impl<'a> Arbitrary<'a> for Script {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        let (capacity, max_connections) = (1 << u.int_in_range(1..=4)?, u.int_in_range(1..=3)?);
+        let (evict_oldest, max_users) = (u.arbitrary()?, u.int_in_range(2..=3)?);
+        // An input from before there was retention means what it meant, unless it has a bit set that
+        // meant nothing.
+        let bits: u8 = u.arbitrary()?;
         let settings = Settings {
-            capacity: 1 << u.int_in_range(1..=4)?,
-            max_connections: u.int_in_range(1..=3)?,
-            evict_oldest: u.arbitrary()?,
-            max_users: u.int_in_range(2..=3)?,
-            idle_timeout_ms: u.arbitrary::<bool>()?.then_some(100),
+            capacity,
+            max_connections,
+            evict_oldest,
+            max_users,
+            idle_timeout_ms: (bits & 1 != 0).then_some(100),
+            retention: (bits & 2 != 0).then(|| keeping(bits >> 2)),
         };
         let mut calls = Vec::new();
         while !u.is_empty() && calls.len() < 200 {
             let who = u.arbitrary()?;
-            calls.push(match u.int_in_range(0..=40)? {
+            let call: u8 = u.arbitrary()?;
+            if settings.retention.is_some() && call >= 4 * 41 {
+                calls.push(match call % 8 {
+                    0 => Call::Remember(who),
+                    1 | 2 => Call::Part(who),
+                    3..=5 => Call::Resume(who, u.arbitrary()?),
+                    6 => Call::ResumeAs(who, u.arbitrary()?),
+                    _ => Call::Recover(who),
+                });
+                continue;
+            }
+            calls.push(match call % 41 {
                 0..=3 => Call::Connect(who),
                 4 | 5 => Call::ConnectWith(who, u.arbitrary()?),
                 6..=18 => Call::Publish(who, how(u)?, to(u)?),
@@ -46,6 +63,23 @@ impl<'a> Arbitrary<'a> for Script {
             });
         }
         Ok(Self { settings, calls })
+    }
+}
+
+/// Six bits of settings.
+fn keeping(bits: u8) -> Keeping {
+    let (bytes, age_ms) = [
+        (None, None),
+        (Some(64), None),
+        (Some(160), None),
+        (None, Some(96)),
+    ][usize::from(bits & 3)];
+    Keeping {
+        events: 1 + u64::from(bits % 5),
+        bytes,
+        age_ms,
+        grace_ms: [0, 100, 400, 2000][usize::from(bits >> 2 & 3)],
+        max_absent_users: [0, 1, 2, 10_000][usize::from(bits >> 4 & 3)],
     }
 }
 

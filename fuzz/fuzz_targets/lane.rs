@@ -19,6 +19,7 @@ fuzz_target!(|input: &[u8]| {
         evict_oldest: first & 8 != 0,
         max_users: 1,
         idle_timeout_ms: None,
+        retention: None,
     };
     let call = |byte: &u8| {
         let at = byte >> 4;

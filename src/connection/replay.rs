@@ -15,7 +15,17 @@ pub(super) struct Replayed<E> {
     of: u64,
     /// The position itself counted those of several.
     of_several: bool,
+    /// The number at which a closed connection was cut off.
+    cut_off: Option<u64>,
     pub(super) received: u64,
+}
+
+impl<E> Replayed<E> {
+    /// The number of what comes next, or would if it had not been cut off.
+    fn next(&self) -> Option<u64> {
+        let next = self.events.front().map(|next| next.number);
+        next.into_iter().chain(self.cut_off).min()
+    }
 }
 
 impl<E: Send + Sync + 'static> Connection<E> {
@@ -27,14 +37,11 @@ impl<E: Send + Sync + 'static> Connection<E> {
     #[must_use]
     pub fn position(&self) -> Position {
         let lane = &self.user.lane;
-        let waiting = self.replay.as_deref().filter(|r| !r.events.is_empty());
-        let number = waiting
-            .and_then(|replay| replay.events.front())
-            .map_or_else(|| lane.position(self.reader.cursor), |next| next.number);
-        let before = match waiting {
-            None => 0,
-            Some(replay) if replay.of_several => SEVERAL,
-            Some(replay) => replay.of,
+        let waiting = self.replay.as_deref();
+        let (number, before) = match waiting.and_then(|r| Some((r.next()?, r))) {
+            None => (lane.position(self.reader.cursor), 0),
+            Some((next, replay)) if replay.of_several => (next, SEVERAL),
+            Some((next, replay)) => (next, replay.of),
         };
         self.core.position(&self.user, number, self.id(), before)
     }
@@ -42,7 +49,8 @@ impl<E: Send + Sync + 'static> Connection<E> {
     pub(super) fn next_replayed(&mut self) -> Option<Delivered<E>> {
         let replay = self.replay.as_deref_mut()?;
         if !self.member.is_open() {
-            // What a closed connection has not received is cut off.
+            // What a closed connection has not received is cut off, and comes after its position.
+            replay.cut_off = replay.next();
             replay.events = VecDeque::new();
             return None;
         }
@@ -62,6 +70,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
                 events: VecDeque::new(),
                 of: 0,
                 of_several: false,
+                cut_off: None,
                 received: 0,
             })
         })

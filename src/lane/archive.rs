@@ -223,8 +223,8 @@ impl<E> Lane<E> {
             }
         }
         // Last: what was gone before it was looked at has left its mark.
-        let released = archive.floor.load(Ordering::Acquire) > from && from < to;
-        complete && !released && !self.ring.has_lost(from)
+        let released = archive.floor.load(Ordering::Acquire) > from || self.is_over();
+        complete && !(released && from < to) && !self.ring.has_lost(from)
     }
 
     /// Counts the archive out of everything below `to`: what nobody else has still to read is

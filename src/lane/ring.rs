@@ -948,6 +948,16 @@ impl<E> Ring<E> {
         }
     }
 
+    /// As `clear`, to make room for another event: if it was critical, that is noted before.
+    #[cold]
+    pub(crate) fn discard(&self, number: u64) -> Option<E> {
+        let seen = self.slot(number).load();
+        if seen.number() == number {
+            self.lose_if_unread(seen);
+        }
+        self.clear(number)
+    }
+
     /// Takes an event out whoever has still to read it; readers that are in it finish.
     pub(crate) fn clear(&self, number: u64) -> Option<E> {
         self.find(number)?.evict(number)

@@ -5,6 +5,10 @@
 
 use std::collections::BTreeMap;
 
+mod retention;
+use retention::Archive;
+pub(crate) use retention::{Figures, Keeping, NoResume, Position, Resumed};
+
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -57,9 +61,21 @@ pub(crate) enum NoConnect {
     Closed,
 }
 
+/// Why an event is received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Live,
+    Replayed,
+    Recovered,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Got<V> {
-    Event { number: u64, value: V },
+    Event {
+        number: u64,
+        value: V,
+        origin: Origin,
+    },
     Gap(u64),
     Empty,
     Closed(End),
@@ -72,17 +88,25 @@ pub(crate) struct Settings {
     pub(crate) evict_oldest: bool,
     pub(crate) max_users: usize,
     pub(crate) idle_timeout_ms: Option<u64>,
+    pub(crate) retention: Option<Keeping>,
 }
 
 #[derive(Clone, Debug)]
-struct Connection {
+struct Connection<V> {
     user: u8,
+    /// Which of all lanes there were.
+    lane: usize,
     thread: Option<u8>,
     joined_at: u64,
     cursor: u64,
     delivered: u64,
     stepped_over: u64,
     missed: u64,
+    /// Events from before its time that it has not received.
+    waiting: BTreeMap<u64, (V, Origin)>,
+    replayed: u64,
+    /// Whose audiences the position counted from which it resumed.
+    resumed_as: Vec<u64>,
     /// The first number that is not its own any more, once it has ended.
     left_at: Option<u64>,
     end: Option<End>,
@@ -90,7 +114,7 @@ struct Connection {
     active_at: u64,
 }
 
-/// A user who is online.
+/// Of a user who is online, or absent.
 #[derive(Clone, Debug)]
 struct Lane<V> {
     capacity: u64,
@@ -98,6 +122,8 @@ struct Lane<V> {
     live: Vec<u64>,
     /// Critical numbers that were overwritten before everybody had read them.
     lost: Vec<u64>,
+    /// If it keeps what was read.
+    archive: Option<Archive>,
 }
 
 #[derive(Clone, Debug)]
@@ -106,34 +132,88 @@ struct Item<V> {
     value: Option<V>,
     critical: bool,
     audience: Vec<u64>,
+    /// Not for everybody.
+    addressed: bool,
+    /// The model's time at which it was accepted.
+    at_ms: u64,
+}
+
+impl<V> Lane<V> {
+    fn end(&self) -> u64 {
+        self.log.len() as u64
+    }
+    /// What is older was overwritten.
+    fn oldest(&self) -> u64 {
+        self.end().saturating_sub(self.capacity)
+    }
 }
 
 /// The whole router.
 #[derive(Clone, Debug)]
 pub(crate) struct Model<V> {
     settings: Settings,
-    lanes: BTreeMap<u8, Lane<V>>,
-    connections: BTreeMap<u64, Connection>,
+    weigh: fn(V) -> u64,
+    /// All there were.
+    lanes: Vec<Lane<V>>,
+    /// Those that are open, by user.
+    current: BTreeMap<u8, usize>,
+    connections: BTreeMap<u64, Connection<V>>,
     next: u64,
     shut: bool,
+    /// The clock of the last sweep, and how far it has gone forward in all.
+    clock_ms: Option<u64>,
+    elapsed_ms: u64,
     pub(crate) accepted: u64,
     /// Publishes that overwrote what a live connection had not read.
     pub(crate) overwrote: usize,
     pub(crate) told: Vec<(u8, Told)>,
+    pub(crate) absence: Figures,
 }
 
 impl<V: Copy> Model<V> {
     pub(crate) fn new(settings: Settings) -> Self {
+        Self::weighing(settings, |_| 0)
+    }
+
+    /// `weigh` says how many bytes an event takes.
+    pub(crate) fn weighing(settings: Settings, weigh: fn(V) -> u64) -> Self {
         Self {
             settings,
-            lanes: BTreeMap::new(),
+            weigh,
+            lanes: Vec::new(),
+            current: BTreeMap::new(),
             connections: BTreeMap::new(),
             next: 0,
             shut: false,
+            clock_ms: None,
+            elapsed_ms: 0,
             accepted: 0,
             overwrote: 0,
             told: Vec::new(),
+            absence: Figures::default(),
         }
+    }
+
+    fn lane(&self, user: u8) -> Option<&Lane<V>> {
+        Some(&self.lanes[*self.current.get(&user)?])
+    }
+
+    fn lane_mut(&mut self, user: u8) -> Option<&mut Lane<V>> {
+        Some(&mut self.lanes[*self.current.get(&user)?])
+    }
+
+    /// A lane for a user who has none.
+    fn begin(&mut self, user: u8, capacity: Option<u64>) {
+        let keeping = self.settings.retention;
+        let least = keeping.map_or(0, |k| k.events.next_power_of_two());
+        self.current.insert(user, self.lanes.len());
+        self.lanes.push(Lane {
+            capacity: capacity.unwrap_or(self.settings.capacity).max(least),
+            log: Vec::new(),
+            live: Vec::new(),
+            lost: Vec::new(),
+            archive: keeping.map(|_| Archive::default()),
+        });
     }
 
     pub(crate) fn connect(
@@ -145,39 +225,44 @@ impl<V: Copy> Model<V> {
         if self.shut {
             return Err(NoConnect::Closed);
         }
-        if !self.lanes.contains_key(&user) && self.lanes.len() >= self.settings.max_users {
+        let live = self.live(user);
+        if live.is_empty() && self.users() >= self.settings.max_users {
             return Err(NoConnect::TooManyUsers);
         }
-        let lane = self.lanes.get(&user);
-        if lane.is_some_and(|lane| lane.live.len() >= self.settings.max_connections) {
+        if live.len() >= self.settings.max_connections {
             if !self.settings.evict_oldest {
                 return Err(NoConnect::TooManyConnections);
             }
-            let oldest = lane.unwrap().live[0];
-            self.end(oldest, Some(End::Evicted));
+            self.end(live[0], Some(End::Evicted));
         }
-        let lane = self.lanes.entry(user).or_insert_with(|| Lane {
-            capacity: capacity.unwrap_or(self.settings.capacity),
-            log: Vec::new(),
-            live: Vec::new(),
-            lost: Vec::new(),
-        });
-        if lane.live.is_empty() {
-            self.told.push((user, Told::Online));
+        if !self.current.contains_key(&user) {
+            self.begin(user, capacity);
         }
         let id = self.next;
         self.next += 1;
+        let at = self.current[&user];
+        let lane = &mut self.lanes[at];
+        if lane.live.is_empty() {
+            self.told.push((user, Told::Online));
+        }
         lane.live.push(id);
+        if let Some(archive) = &mut lane.archive {
+            archive.deserted_at = None;
+        }
         self.told.push((user, Told::Connected(id)));
-        let joined_at = lane.log.len() as u64;
+        let joined_at = lane.end();
         let connection = Connection {
             user,
+            lane: at,
             thread,
             joined_at,
             cursor: joined_at,
             delivered: 0,
             stepped_over: 0,
             missed: 0,
+            waiting: BTreeMap::new(),
+            replayed: 0,
+            resumed_as: Vec::new(),
             left_at: None,
             end: None,
             moved: true,
@@ -197,7 +282,15 @@ impl<V: Copy> Model<V> {
         if self.shut {
             return Err(Refused::Closed);
         }
-        let lane = self.lanes.get_mut(&user).ok_or(Refused::NoConnections)?;
+        let for_all = to == To::Everybody;
+        if !self.current.contains_key(&user) {
+            // Only what must not be missed waits for somebody who is not known.
+            if how != How::Critical || !for_all || !self.has_room_for_absent() {
+                return Err(Refused::NoConnections);
+            }
+            self.begin(user, None);
+        }
+        let lane = &mut self.lanes[self.current[&user]];
         let connections = &self.connections;
         let wanted = |id: &u64| match to {
             To::Everybody => true,
@@ -206,10 +299,10 @@ impl<V: Copy> Model<V> {
             To::Others(other) => *id != other,
         };
         let audience: Vec<_> = lane.live.iter().copied().filter(wanted).collect();
-        if audience.is_empty() {
+        if audience.is_empty() && !(for_all && lane.archive.is_some()) {
             return Err(Refused::NoConnections);
         }
-        let number = lane.log.len() as u64;
+        let number = lane.end();
         let old = number.checked_sub(lane.capacity);
         // A number that was given up holds nothing.
         let held = old.filter(|&old| lane.log[old as usize].value.is_some());
@@ -229,15 +322,19 @@ impl<V: Copy> Model<V> {
             value: Some(value),
             critical: how == How::Critical,
             audience,
+            addressed: !for_all,
+            at_ms: self.elapsed_ms,
         });
+        self.weigh(user);
         Ok((number, reached))
     }
 
     /// The next number is no event: its publisher was slow and took another one.
     pub(crate) fn give_up(&mut self, user: u8) {
-        let Some(lane) = self.lanes.get_mut(&user) else {
+        let Some(&at) = self.current.get(&user) else {
             return;
         };
+        let lane = &mut self.lanes[at];
         let old = (lane.log.len() as u64).checked_sub(lane.capacity);
         let unread = |old: &u64| {
             let behind = |id| self.connections[id].cursor <= *old;
@@ -248,18 +345,20 @@ impl<V: Copy> Model<V> {
             value: None,
             critical: false,
             audience: Vec::new(),
+            addressed: false,
+            at_ms: self.elapsed_ms,
         });
     }
 
     /// Whether the next number takes the place of an older one.
     pub(crate) fn has_wrapped(&self, user: u8) -> bool {
-        let lane = self.lanes.get(&user);
+        let lane = self.lane(user);
         lane.is_some_and(|lane| lane.log.len() as u64 >= lane.capacity)
     }
 
     /// Whether there would be no room if so many more numbers were given out already.
     pub(crate) fn is_full_with(&self, user: u8, more: u64) -> bool {
-        self.lanes.get(&user).is_some_and(|lane| {
+        self.lane(user).is_some_and(|lane| {
             let end = (lane.log.len() as u64 + more + 1).saturating_sub(lane.capacity);
             let held = |n: &u64| lane.log.get(*n as usize).is_some_and(|i| i.value.is_some());
             let behind = |n| lane.live.iter().any(|id| self.connections[id].cursor <= n);
@@ -278,7 +377,7 @@ impl<V: Copy> Model<V> {
         if connection.end.is_some() {
             return Vec::new();
         }
-        let lane = &self.lanes[&connection.user];
+        let lane = &self.lanes[connection.lane];
         let over = lane
             .log
             .iter()
@@ -296,8 +395,17 @@ impl<V: Copy> Model<V> {
             if let Some(end) = connection.end {
                 return Got::Closed(end);
             }
-            let lane = &self.lanes[&connection.user];
-            let oldest = (lane.log.len() as u64).saturating_sub(lane.capacity);
+            if let Some((number, (value, origin))) = connection.waiting.pop_first() {
+                connection.replayed += 1;
+                connection.moved = true;
+                return Got::Event {
+                    number,
+                    value,
+                    origin,
+                };
+            }
+            let lane = &self.lanes[connection.lane];
+            let oldest = lane.oldest();
             if connection.cursor < oldest && !kept.contains(&connection.cursor) {
                 let unread = |n: &u64| *n >= connection.cursor && !kept.contains(n);
                 if lane.lost.iter().any(unread) {
@@ -324,7 +432,11 @@ impl<V: Copy> Model<V> {
             connection.moved = true;
             if let Some(value) = item.value.filter(|_| item.audience.contains(&id)) {
                 connection.delivered += 1;
-                return Got::Event { number, value };
+                return Got::Event {
+                    number,
+                    value,
+                    origin: Origin::Live,
+                };
             }
             connection.stepped_over += 1;
         }
@@ -336,7 +448,7 @@ impl<V: Copy> Model<V> {
         let user = connection.user;
         let was_open = connection.end.is_none();
         if was_open {
-            connection.left_at = Some(self.lanes[&user].log.len() as u64);
+            connection.left_at = Some(self.lanes[connection.lane].end());
             let told = end.map_or(Told::Left(id), |end| Told::Disconnected(id, end));
             self.told.push((user, told));
         }
@@ -346,11 +458,11 @@ impl<V: Copy> Model<V> {
             None => drop(self.connections.remove(&id)),
         }
         if was_open {
-            let lane = self.lanes.get_mut(&user).unwrap();
+            let lane = self.lane_mut(user).unwrap();
             lane.live.retain(|&live| live != id);
             if lane.live.is_empty() {
                 self.told.push((user, Told::Offline));
-                self.lanes.remove(&user);
+                self.desert(user);
             }
         }
         was_open
@@ -373,21 +485,23 @@ impl<V: Copy> Model<V> {
         self.connections.get_mut(&id).unwrap().moved = true;
     }
 
-    pub(crate) fn sweep(&mut self, now_ms: u64) -> usize {
+    /// Comes to the users one after the other.
+    pub(crate) fn sweep(&mut self, now_ms: u64, order: &[u8]) -> usize {
+        self.pass_time(now_ms);
+        order.iter().map(|&user| self.sweep_one(user, now_ms)).sum()
+    }
+
+    fn sweep_one(&mut self, user: u8, now_ms: u64) -> usize {
+        self.tend(user, now_ms);
         let mut closed = Vec::new();
-        for (&id, connection) in &mut self.connections {
-            if connection.end.is_some() {
-                continue;
-            }
+        for id in self.live(user) {
+            let connection = self.connections.get_mut(&id).unwrap();
             if std::mem::take(&mut connection.moved) {
                 connection.active_at = now_ms;
             }
             let idle_ms = now_ms.saturating_sub(connection.active_at);
-            if self.lanes[&connection.user]
-                .lost
-                .iter()
-                .any(|n| *n >= connection.cursor)
-            {
+            let lost = &self.lanes[connection.lane].lost;
+            if lost.iter().any(|n| *n >= connection.cursor) {
                 closed.push((id, End::Overrun));
             } else if self.settings.idle_timeout_ms.is_some_and(|t| idle_ms > t) {
                 closed.push((id, End::Idle));
@@ -400,19 +514,21 @@ impl<V: Copy> Model<V> {
     }
 
     pub(crate) fn shutdown(&mut self) -> usize {
-        let closed = if self.shut { 0 } else { self.lanes.len() };
+        let closed = if self.shut { 0 } else { self.current.len() };
         self.shut = true;
+        let lanes = &self.lanes;
+        self.current.retain(|_, at| !lanes[*at].live.is_empty());
         closed
     }
 
     // ---- figures ----
 
     pub(crate) fn users(&self) -> usize {
-        self.lanes.len()
+        self.current.len() - self.absent()
     }
 
     pub(crate) fn live(&self, user: u8) -> Vec<u64> {
-        self.lanes.get(&user).map_or(Vec::new(), |l| l.live.clone())
+        self.lane(user).map_or(Vec::new(), |l| l.live.clone())
     }
 
     pub(crate) fn unread(&self, id: u64) -> u64 {
@@ -424,8 +540,8 @@ impl<V: Copy> Model<V> {
         self.connections[&id].missed
     }
 
-    /// Numbers, delivered, stepped over, missed, unread.
-    pub(crate) fn stats(&self, id: u64) -> [u64; 5] {
+    /// Numbers, delivered, stepped over, missed, unread, replayed.
+    pub(crate) fn stats(&self, id: u64) -> [u64; 6] {
         let c = &self.connections[&id];
         let numbers = self.end_of(c) - c.joined_at;
         [
@@ -434,11 +550,12 @@ impl<V: Copy> Model<V> {
             c.stepped_over,
             c.missed,
             self.unread(id),
+            c.replayed,
         ]
     }
 
-    fn end_of(&self, connection: &Connection) -> u64 {
-        let now = || self.lanes[&connection.user].log.len() as u64;
+    fn end_of(&self, connection: &Connection<V>) -> u64 {
+        let now = || self.lanes[connection.lane].end();
         connection.left_at.unwrap_or_else(now)
     }
 }

@@ -5,12 +5,17 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 use std::time::Duration;
 
 use laneway::{
-    Change, CloseReason, ConnectError, ConnectOptions, Connection, ConnectionId, Lifecycle,
+    CloseReason, ConnectError, ConnectOptions, Connection, ConnectionId, Delivery, Lifecycle,
     LimitPolicy, PublishError, Received, Router, ThreadId, TryRecvError, UserId, UserScope,
-    conserved,
 };
 
-use super::model::{End, Got, How, Model, NoConnect, Refused, Settings, To, Told};
+use super::model::{End, Got, How, Keeping, Model, NoConnect, Origin, Refused, Settings, To};
+
+mod compare;
+mod retention;
+mod seen;
+use retention::Remembered;
+pub(crate) use seen::Seen;
 
 /// One call. Connections are named by the order in which they were opened, modulo how many there
 /// are; users modulo [`USERS`].
@@ -33,6 +38,15 @@ pub(crate) enum Call {
     Touch(u8),
     /// So many milliseconds later; negative: the clock jumps back.
     Sweep(i16),
+    /// Remembers how far a connection has come.
+    Remember(u8),
+    /// The same, and then it is dropped.
+    Part(u8),
+    /// At a position that was remembered, with or without a thread.
+    Resume(u8, u8),
+    /// A user names a position, perhaps not one of theirs.
+    ResumeAs(u8, u8),
+    Recover(u8),
     Shutdown,
 }
 
@@ -49,45 +63,6 @@ pub(crate) enum For {
 pub(crate) const USERS: u8 = 3;
 const THREADS: u8 = 2;
 const CODE: u16 = 4000;
-
-/// How often the rare things happened.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Seen {
-    pub(crate) gap: usize,
-    pub(crate) overwrite: usize,
-    pub(crate) full: usize,
-    pub(crate) close: usize,
-    pub(crate) refused_connect: usize,
-    pub(crate) idle: usize,
-    pub(crate) overrun: usize,
-    pub(crate) stepped_over: usize,
-}
-
-impl Seen {
-    pub(crate) const NAMES: [&str; 8] = [
-        "gap",
-        "evict",
-        "full",
-        "close",
-        "refused connect",
-        "swept",
-        "overrun",
-        "stepped over",
-    ];
-
-    pub(crate) fn counts(&self) -> [usize; 8] {
-        [
-            self.gap,
-            self.overwrite,
-            self.full,
-            self.close,
-            self.refused_connect,
-            self.idle,
-            self.overrun,
-            self.stepped_over,
-        ]
-    }
-}
 
 /// A payload that knows whose it is, and counts itself.
 #[derive(Debug)]
@@ -107,6 +82,15 @@ impl Tainted {
             alive,
         }
     }
+
+    fn weight(&self) -> usize {
+        weight((self.user, self.serial)) as usize
+    }
+}
+
+/// What events weigh, so that any few in a row weigh differently.
+fn weight((_, serial): Value) -> u64 {
+    [0, 1, 16, 30, 90][serial as usize % 5]
 }
 
 impl Clone for Tainted {
@@ -133,8 +117,10 @@ struct Run {
     router: Router<Tainted>,
     scopes: Vec<UserScope<Tainted>>,
     model: Model<Value>,
+    keeps: Option<Keeping>,
     handles: Vec<Handle>,
     ids: Vec<(u64, ConnectionId)>,
+    remembered: Vec<Remembered>,
     lifecycle: Lifecycle,
     offered: u64,
     alive: Arc<AtomicIsize>,
@@ -158,7 +144,8 @@ pub(crate) fn run(settings: Settings, calls: &[Call]) -> Seen {
         .limit_policy(policy)
         .max_users(settings.max_users)
         .idle_timeout(settings.idle_timeout_ms.map(Duration::from_millis))
-        .build()
+        .retention(settings.retention.map(retention::of))
+        .build_weighing(Tainted::weight)
         .expect("valid settings");
     let scope = |u| router.scope(UserId::new(format!("user {u}")).expect("valid"));
     let mut run = Run {
@@ -166,9 +153,11 @@ pub(crate) fn run(settings: Settings, calls: &[Call]) -> Seen {
         lifecycle: router.lifecycle(100_000),
         offered: 0,
         router,
-        model: Model::new(settings),
+        model: Model::weighing(settings, weight),
+        keeps: settings.retention,
         handles: Vec::new(),
         ids: Vec::new(),
+        remembered: Vec::new(),
         alive: Arc::default(),
         serial: 0,
         now_ms: 1000,
@@ -214,8 +203,7 @@ impl Run {
             }
             Call::Drop(at) => {
                 if let Some(at) = self.handle(at) {
-                    let handle = self.handles.remove(at);
-                    self.model.end(handle.id, None);
+                    self.let_go(at);
                 }
             }
             Call::Forget(at) => {
@@ -243,11 +231,24 @@ impl Run {
                     self.model.touch(self.handles[at].id);
                 }
             }
-            Call::Sweep(later) => {
-                self.now_ms = self.now_ms.saturating_add_signed(later.into());
-                let closed = self.router.sweep(Duration::from_millis(self.now_ms));
-                assert_eq!(closed, self.model.sweep(self.now_ms));
-                self.seen.idle += closed;
+            Call::Sweep(later) => self.sweep(later),
+            Call::Remember(at) => {
+                if let Some(at) = self.handle(at) {
+                    self.remember(at);
+                }
+            }
+            Call::Part(at) => {
+                if let Some(at) = self.handle(at) {
+                    self.remember(at);
+                    self.let_go(at);
+                }
+            }
+            Call::Resume(at, thread) => self.resume(None, at, thread),
+            Call::ResumeAs(user, at) => self.resume(Some(user % USERS), at, 0),
+            Call::Recover(at) => {
+                if let Some(at) = self.handle(at) {
+                    self.recover(at);
+                }
             }
             Call::Shutdown => assert_eq!(self.router.shutdown(), self.model.shutdown()),
         }
@@ -262,23 +263,28 @@ impl Run {
         match self.scopes[user as usize].connect_with(options) {
             Ok(connection) => {
                 let id = expected.expect("laneway let one in that the model refused");
-                self.ids.push((id, connection.id()));
-                self.handles.push(Handle {
-                    id,
-                    user,
-                    connection,
-                });
+                self.hold(id, user, connection);
             }
             Err(e) => {
-                let refused = match e {
-                    ConnectError::TooManyConnections { .. } => NoConnect::TooManyConnections,
-                    ConnectError::TooManyUsers { .. } => NoConnect::TooManyUsers,
-                    _ => NoConnect::Closed,
-                };
-                assert_eq!(expected, Err(refused));
+                assert_eq!(expected, Err(no_connect(&e)));
                 self.seen.refused_connect += 1;
             }
         }
+    }
+
+    fn hold(&mut self, id: u64, user: u8, connection: Connection<Tainted>) {
+        self.ids.push((id, connection.id()));
+        self.handles.push(Handle {
+            id,
+            user,
+            connection,
+        });
+    }
+
+    fn let_go(&mut self, at: usize) {
+        let handle = self.handles.remove(at);
+        self.seen.stepped_over += handle.connection.stats().stepped_over as usize;
+        self.model.end(handle.id, None);
     }
 
     fn event(&mut self, user: u8) -> Tainted {
@@ -321,13 +327,19 @@ impl Run {
             (Some(some), How::Refusing) => some.try_publish(event),
             (Some(some), How::Critical) => some.publish_critical(event),
         };
-        let done = done.map(|d| (d.number, d.connections)).map_err(|e| {
+        let done = done.map(|d| self.delivered(d)).map_err(|e| {
             let refused = refused(&e);
             assert_eq!(e.into_inner().serial, self.serial, "the event comes back");
             refused
         });
         self.seen.full += usize::from(done == Err(Refused::Full));
         assert_eq!(done, self.model.publish(user, (user, self.serial), how, to));
+    }
+
+    fn delivered(&mut self, delivery: Delivery) -> (u64, usize) {
+        assert_eq!(delivery.kept, self.keeps.is_some());
+        self.seen.kept_for_nobody += usize::from(delivery.connections == 0);
+        (delivery.number, delivery.connections)
     }
 
     fn batch(&mut self, user: u8, events: u8) {
@@ -354,7 +366,7 @@ impl Run {
             expected = done;
         }
         assert_eq!((taken, error), (events.into(), None));
-        let last = last.map_or((0, 0), |d| (d.number, d.connections));
+        let last = last.map_or((0, 0), |d| self.delivered(d));
         assert_eq!(Ok(last), expected);
     }
 
@@ -366,7 +378,10 @@ impl Run {
     fn check(&mut self, at: usize, got: Got<Value>) -> bool {
         let Handle { id, user, .. } = self.handles[at];
         match got {
-            Got::Event { value, .. } => assert_eq!(value.0, user, "a foreign event"),
+            Got::Event { value, origin, .. } => {
+                assert_eq!(value.0, user, "a foreign event");
+                self.seen.replayed += usize::from(origin == Origin::Replayed);
+            }
             Got::Gap(_) => self.seen.gap += 1,
             Got::Closed(end) => {
                 self.seen.close += 1;
@@ -401,101 +416,41 @@ impl Run {
     fn visit(&mut self, at: usize, max: usize) {
         let mut seen = Vec::new();
         let visited = self.handles[at].connection.visit(max, |number, event| {
-            let value = (event.user, event.serial);
-            seen.push(Got::Event { number, value });
+            seen.push((number, (event.user, event.serial)));
         });
+        if let Ok(visited) = visited {
+            assert_eq!(visited.events, seen.len());
+        }
+        for (number, value) in seen {
+            // A visit does not tell it.
+            let origin = self.model.next_origin(self.handles[at].id);
+            self.check(
+                at,
+                Got::Event {
+                    number,
+                    value,
+                    origin,
+                },
+            );
+        }
         match visited {
-            Ok(visited) => {
-                assert_eq!(visited.events, seen.len());
-                if visited.missed > 0 {
-                    seen.push(Got::Gap(visited.missed));
-                }
+            Ok(visited) if visited.missed > 0 => {
+                self.check(at, Got::Gap(visited.missed));
             }
-            Err(closed) => seen.push(Got::Closed(end(closed.reason))),
-        }
-        let all = visited.is_ok_and(|v| v.events < max && v.missed == 0);
-        for got in seen {
-            self.check(at, got);
-        }
-        if all {
-            let got = self.receive(at);
-            assert!(!self.check(at, got), "visit stopped before the end");
-        }
-    }
-
-    /// Everything that can be looked at without changing it.
-    fn compare(&self) {
-        let stats = self.router.stats();
-        assert_eq!(stats.users, self.model.users());
-        assert_eq!(self.router.user_count(), self.model.users());
-        assert_eq!(stats.accepted, self.model.accepted);
-        let mut connections = 0;
-        for (user, scope) in (0..USERS).zip(&self.scopes) {
-            let live = self.model.live(user);
-            assert_eq!(scope.connection_count(), live.len());
-            let mut listed = scope.connections();
-            listed.sort_by_key(|info| info.id);
-            let figures: Vec<_> = listed.iter().map(|i| (i.unread, i.missed)).collect();
-            let expected: Vec<_> = live
-                .iter()
-                .map(|&id| (self.model.unread(id), self.model.missed(id)))
-                .collect();
-            assert_eq!(figures, expected);
-            connections += live.len();
-        }
-        assert_eq!(stats.connections, connections);
-        let each = self.handles.iter().map(|handle| {
-            let s = handle.connection.stats();
-            let figures = [s.numbers, s.delivered, s.stepped_over, s.missed, s.unread];
-            assert_eq!(figures, self.model.stats(handle.id));
-            s
-        });
-        conserved(self.offered, &stats, each).expect("nothing vanishes");
-    }
-
-    /// What the subscriber was told of each user is what happened, in numbers without holes.
-    fn compare_notices(&self) {
-        assert_eq!(self.lifecycle.lost(), 0);
-        let mut told = Vec::new();
-        let mut last = [(0, 0); USERS as usize];
-        let id_of = |theirs| self.ids.iter().find(|(_, id)| *id == theirs).unwrap().0;
-        while let Some(notice) = self.lifecycle.try_next() {
-            let user = (0..USERS).find(|u| self.scopes[*u as usize].user() == &notice.user);
-            let user = user.expect("a user of the script");
-            let (session, number) = &mut last[user as usize];
-            if notice.change == Change::Online {
-                assert!(notice.session > *session && notice.number == 0);
-                (*session, *number) = (notice.session, 0);
-            } else {
-                *number += 1;
-                assert_eq!((notice.session, notice.number), (*session, *number));
+            Ok(visited) if visited.events < max => {
+                let got = self.receive(at);
+                assert!(!self.check(at, got), "visit stopped before the end");
             }
-            let change = match notice.change {
-                Change::Online => Told::Online,
-                Change::Offline => Told::Offline,
-                Change::Connected { connection, .. } => Told::Connected(id_of(connection)),
-                Change::Disconnected {
-                    connection,
-                    reason: CloseReason::Dropped,
-                    ..
-                } => Told::Left(id_of(connection)),
-                Change::Disconnected {
-                    connection, reason, ..
-                } => Told::Disconnected(id_of(connection), end(reason)),
-                other => panic!("no such notice: {other:?}"),
-            };
-            told.push((user, change));
-        }
-        for user in 0..USERS {
-            let of = |all: &[(u8, Told)]| -> Vec<_> {
-                all.iter().filter(|(u, _)| *u == user).copied().collect()
-            };
-            assert_eq!(of(&told), of(&self.model.told));
+            Ok(_) => {}
+            Err(closed) => {
+                self.check(at, Got::Closed(end(closed.reason)));
+            }
         }
     }
 
     fn finish(mut self) -> Seen {
         self.seen.overwrite = self.model.overwrote;
+        self.seen.add(&self.model.absence);
         for at in 0..self.handles.len() {
             loop {
                 let got = self.receive(at);
@@ -525,6 +480,14 @@ fn thread_id(thread: u8) -> ThreadId {
     ThreadId::new(format!("thread {thread}")).expect("valid")
 }
 
+fn no_connect(error: &ConnectError) -> NoConnect {
+    match error {
+        ConnectError::TooManyConnections { .. } => NoConnect::TooManyConnections,
+        ConnectError::TooManyUsers { .. } => NoConnect::TooManyUsers,
+        _ => NoConnect::Closed,
+    }
+}
+
 fn refused<E>(error: &PublishError<E>) -> Refused {
     match error {
         PublishError::NoConnections(_) => Refused::NoConnections,
@@ -549,6 +512,7 @@ fn got(received: Result<Received<Tainted>, TryRecvError>) -> Got<Value> {
         Ok(Received::Event(d)) => Got::Event {
             number: d.number,
             value: (d.event.user, d.event.serial),
+            origin: retention::origin(d.origin),
         },
         Ok(Received::Gap { missed, .. }) => Got::Gap(missed),
         Err(TryRecvError::Closed(closed)) => Got::Closed(end(closed.reason)),

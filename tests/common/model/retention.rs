@@ -1,0 +1,355 @@
+//! Lanes that keep what was read, and the positions from which it is read again.
+
+use std::ops::RangeInclusive;
+
+use super::{Item, Model, NoConnect, Origin};
+
+/// The settings of a retention.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keeping {
+    pub(crate) events: u64,
+    pub(crate) bytes: Option<u64>,
+    /// Only where sweeps are at most an eighth of it apart; and not together with `bytes`, because
+    /// how far an event's age has come is not told exactly.
+    pub(crate) age_ms: Option<u64>,
+    pub(crate) grace_ms: u64,
+    pub(crate) max_absent_users: usize,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Debug)]
+pub(crate) struct Position {
+    user: u8,
+    lane: usize,
+    number: u64,
+    /// The connections whose events count: this one, and the one whose replay it was reading.
+    of: Vec<u64>,
+    /// There were more than have room.
+    of_more: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resumed {
+    Complete { from: u64, to: u64 },
+    Gap { missed: u64, oldest: u64 },
+    Reset,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoResume {
+    Foreign,
+    Connect(NoConnect),
+}
+
+/// What a lane knows of the events it keeps.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Archive {
+    /// Below it nothing is kept but for connections that have still to read it.
+    floor: u64,
+    /// Below it nothing is to be recovered any more.
+    recovered: u64,
+    /// The clock of the first sweep that saw nobody connected.
+    pub(super) deserted_at: Option<u64>,
+    /// The clock has gone back in its time.
+    jumped: bool,
+}
+
+/// What happened, for the tally and the statistics.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) foreign: u64,
+    pub(crate) stale: u64,
+    /// Lanes that ended because their users were away for too long.
+    pub(crate) expired: usize,
+    /// Lanes that ended, or did not begin, because too many users were away.
+    pub(crate) crowded_out: usize,
+    pub(crate) too_heavy: usize,
+    pub(crate) too_old: usize,
+}
+
+impl<V: Copy> Model<V> {
+    /// Users without connections whose lanes are kept.
+    pub(crate) fn absent(&self) -> usize {
+        let is_absent = |at: &&usize| self.lanes[**at].live.is_empty();
+        self.current.values().filter(is_absent).count()
+    }
+
+    /// Users with lanes.
+    pub(crate) fn known(&self) -> Vec<u8> {
+        self.current.keys().copied().collect()
+    }
+
+    /// Whether one more user may be absent.
+    pub(super) fn has_room_for_absent(&mut self) -> bool {
+        let Some(keeping) = self.settings.retention else {
+            return false;
+        };
+        let has_room = self.absent() < keeping.max_absent_users;
+        self.absence.crowded_out += usize::from(!has_room);
+        has_room
+    }
+
+    /// A user's last connection has gone.
+    pub(super) fn desert(&mut self, user: u8) {
+        let at = self.current.remove(&user).unwrap();
+        if !self.shut && self.has_room_for_absent() {
+            self.current.insert(user, at);
+        }
+    }
+
+    /// Sees to what is kept for a user: what is too old, and a lane that nobody came back to.
+    pub(super) fn tend(&mut self, user: u8, now_ms: u64) {
+        let (Some(keeping), Some(&at)) = (self.settings.retention, self.current.get(&user)) else {
+            return;
+        };
+        let floor = *self.floors(at).start();
+        self.let_go(at, floor);
+        let lane = &mut self.lanes[at];
+        let Some(archive) = lane.archive.as_mut().filter(|_| lane.live.is_empty()) else {
+            return;
+        };
+        let since = *archive.deserted_at.get_or_insert(now_ms);
+        if now_ms.saturating_sub(since) >= keeping.grace_ms {
+            self.current.remove(&user);
+            self.absence.expired += 1;
+        }
+    }
+
+    /// A sweep tells the time.
+    pub(super) fn pass_time(&mut self, now_ms: u64) {
+        let before = self.clock_ms.replace(now_ms).unwrap_or(now_ms);
+        self.elapsed_ms += now_ms.saturating_sub(before);
+        for at in self.current.values() {
+            if let Some(archive) = &mut self.lanes[*at].archive {
+                archive.jumped |= now_ms < before;
+            }
+        }
+    }
+
+    /// The numbers up to which a lane may have let go of its events. An event is dropped for its age
+    /// by a sweep, when it is older than the limit, and before half as much again has passed and the
+    /// next sweep comes; when exactly is not told. A clock that goes back ages nothing.
+    pub(crate) fn floors(&self, lane: usize) -> RangeInclusive<u64> {
+        let lane = &self.lanes[lane];
+        let floor = lane.archive.as_ref().map_or(0, |a| a.floor);
+        let Some(age_ms) = self.settings.retention.and_then(|k| k.age_ms) else {
+            return floor..=floor;
+        };
+        let older = |ms| {
+            let is_older = |item: &&Item<V>| self.elapsed_ms - item.at_ms > ms;
+            lane.log.iter().take_while(is_older).count() as u64
+        };
+        let jumped = lane.archive.as_ref().is_some_and(|a| a.jumped);
+        let surely = if jumped { 0 } else { older(age_ms * 13 / 8) };
+        floor.max(surely)..=floor.max(older(age_ms))
+    }
+
+    /// A lane keeps nothing below `floor` any more.
+    pub(crate) fn let_go(&mut self, lane: usize, floor: u64) {
+        if let Some(archive) = &mut self.lanes[lane].archive {
+            self.absence.too_old += usize::from(archive.floor < floor);
+            archive.floor = floor;
+        }
+    }
+
+    /// Lets go of the oldest events while all that a lane keeps weigh too much.
+    pub(super) fn weigh(&mut self, user: u8) {
+        let Some(limit) = self.settings.retention.and_then(|k| k.bytes) else {
+            return;
+        };
+        let weigh = self.weigh;
+        let lane = self.lane_mut(user).unwrap();
+        let (oldest, end) = (lane.oldest(), lane.end());
+        let archive = lane.archive.as_mut().unwrap();
+        // In steps of 16.
+        let step = |item: &Item<V>| item.value.map_or(0, weigh).div_ceil(16);
+        let mut heavy = false;
+        for from in archive.floor.max(oldest)..=end {
+            archive.floor = archive.floor.max(from);
+            let kept = &lane.log[archive.floor as usize..];
+            if kept.iter().map(step).sum::<u64>() <= limit / 16 {
+                break;
+            }
+            heavy = true;
+        }
+        self.absence.too_heavy += usize::from(heavy);
+    }
+
+    /// Whether an event can still be read: it is kept, or some connection has still to read it. One
+    /// that was closed counts until its handle is gone.
+    fn is_there(&self, at: usize, number: u64) -> bool {
+        let lane = &self.lanes[at];
+        let is_kept = lane.archive.as_ref().is_some_and(|a| number >= a.floor);
+        let is_unread = || {
+            self.connections.values().any(|c| {
+                let counted = c.joined_at <= number && c.left_at.is_none_or(|end| number < end);
+                c.lane == at && counted && c.cursor <= number
+            })
+        };
+        self.is_open(at) && number >= lane.oldest() && (is_kept || is_unread())
+    }
+
+    fn is_open(&self, lane: usize) -> bool {
+        self.current.values().any(|open| *open == lane)
+    }
+
+    pub(crate) fn position(&self, id: u64) -> Position {
+        let c = &self.connections[&id];
+        let next = c.waiting.keys().next();
+        let before = if next.is_some() {
+            &c.resumed_as[..]
+        } else {
+            &[]
+        };
+        let of_more = before.len() > 1;
+        Position {
+            user: c.user,
+            lane: c.lane,
+            number: next.copied().unwrap_or(c.cursor),
+            of: std::iter::once(id)
+                .chain(before.iter().copied().filter(|_| !of_more))
+                .collect(),
+            of_more,
+        }
+    }
+
+    pub(crate) fn resume(
+        &mut self,
+        user: u8,
+        position: &Position,
+        thread: Option<u8>,
+    ) -> Result<Resumed, NoResume> {
+        self.resume_amid(user, position, thread, 0)
+    }
+
+    /// When so many publishes that come later have begun to take the places of the oldest events.
+    pub(crate) fn resume_amid(
+        &mut self,
+        user: u8,
+        position: &Position,
+        thread: Option<u8>,
+        later: u64,
+    ) -> Result<Resumed, NoResume> {
+        if position.user != user {
+            self.absence.foreign += 1;
+            return Err(NoResume::Foreign);
+        }
+        let id = self
+            .connect(user, thread, None)
+            .map_err(NoResume::Connect)?;
+        let at = self.connections[&id].lane;
+        let lane = &self.lanes[at];
+        if at != position.lane || lane.archive.is_none() {
+            self.absence.stale += 1;
+            return Ok(Resumed::Reset);
+        }
+        let (from, to) = (position.number, lane.end());
+        let first = from.max((to + later).saturating_sub(lane.capacity).min(to));
+        let mut oldest = first;
+        let mut replay = Vec::new();
+        for number in first..to {
+            let item = &lane.log[number as usize];
+            let Some(value) = item.value else { continue };
+            let for_it = !item.addressed || position.of.iter().any(|id| item.audience.contains(id));
+            if !self.is_there(at, number) || (!for_it && position.of_more) {
+                replay.clear();
+                oldest = number + 1;
+            } else if for_it {
+                replay.push((number, (value, Origin::Replayed)));
+            }
+        }
+        let connection = self.connections.get_mut(&id).unwrap();
+        if !replay.is_empty() {
+            connection.resumed_as.clone_from(&position.of);
+            // Any second one stands for those that had no room.
+            connection.resumed_as.extend(position.of_more.then_some(id));
+        }
+        connection.waiting.extend(replay);
+        Ok(if oldest == from {
+            Resumed::Complete { from, to }
+        } else {
+            Resumed::Gap {
+                missed: oldest - from,
+                oldest,
+            }
+        })
+    }
+
+    /// How many events the connection gets, and whether these are all there were. Where that is not
+    /// told exactly, `said` is taken: `true` is always right, `false` sometimes of other events.
+    pub(crate) fn recover(&mut self, id: u64, said: bool) -> (usize, bool) {
+        self.recover_amid(id, said, 0, &[])
+    }
+
+    /// When so many publishes that come later have begun to take the places of the oldest events,
+    /// and those in `taken` are gone already.
+    pub(crate) fn recover_amid(
+        &mut self,
+        id: u64,
+        said: bool,
+        later: u64,
+        taken: &[u64],
+    ) -> (usize, bool) {
+        let connection = &self.connections[&id];
+        let (at, to) = (connection.lane, connection.joined_at);
+        let Some(archive) = &self.lanes[at].archive else {
+            return (0, true);
+        };
+        let (from, floor) = (archive.recovered, archive.floor);
+        let lane = &self.lanes[at];
+        let unseen = |n: &u64| {
+            let item = &lane.log[*n as usize];
+            item.critical && !item.addressed && item.audience.is_empty()
+        };
+        let (there, gone): (Vec<u64>, Vec<u64>) = (from..to)
+            .filter(unseen)
+            .partition(|n| self.is_there(at, *n) && !taken.contains(n));
+        let value = |n| Some((n, (self.value(at, n)?, Origin::Recovered)));
+        let recovered: Vec<_> = there.iter().filter_map(|&n| value(n)).collect();
+        let passed = (lane.end() + later).saturating_sub(lane.capacity);
+        let mut overwritten = from..passed.min(lane.end());
+        let of_others = overwritten.any(|n| lane.log[n as usize].critical)
+            || (floor > from || !self.is_open(at)) && from < to;
+        let connection = self.connections.get_mut(&id).unwrap();
+        connection.waiting.extend(recovered);
+        let archive = self.lanes[at].archive.as_mut().unwrap();
+        archive.recovered = archive.recovered.max(to);
+        let complete = gone.is_empty() && (said || !of_others);
+        (there.len(), complete)
+    }
+
+    fn value(&self, lane: usize, number: u64) -> Option<V> {
+        self.lanes[lane].log[number as usize].value
+    }
+
+    /// The numbers that a connection could recover, if so many publishes that come later have begun,
+    /// and of which each may be gone.
+    pub(crate) fn in_doubt(&self, id: u64, later: u64) -> Vec<u64> {
+        let connection = &self.connections[&id];
+        let lane = &self.lanes[connection.lane];
+        let passed = (lane.end() + later).saturating_sub(lane.capacity);
+        (lane.oldest()..passed.min(connection.joined_at)).collect()
+    }
+
+    /// The user's lane, if there is one.
+    pub(crate) fn lane_of(&self, user: u8) -> Option<usize> {
+        self.current.get(&user).copied()
+    }
+
+    /// The lane of a connection.
+    pub(crate) fn lane_of_connection(&self, id: u64) -> usize {
+        self.connections[&id].lane
+    }
+
+    /// The connection that was made last.
+    pub(crate) fn newest(&self) -> u64 {
+        self.next - 1
+    }
+
+    /// Why a connection gets what it gets next, if that is an event.
+    pub(crate) fn next_origin(&self, id: u64) -> Origin {
+        let waiting = self.connections.get(&id).map(|c| &c.waiting);
+        let first = waiting.and_then(|w| w.values().next());
+        first.map_or(Origin::Live, |(_, origin)| *origin)
+    }
+}

@@ -1,0 +1,84 @@
+//! Compares all that can be looked at without a call that changes something.
+
+use laneway::{Change, CloseReason, conserved};
+
+use super::{Run, USERS, end};
+use crate::common::model::Told;
+
+impl Run {
+    /// Everything that can be looked at without changing it.
+    pub(super) fn compare(&self) {
+        let stats = self.router.stats();
+        assert_eq!(stats.users, self.model.users());
+        assert_eq!(self.router.user_count(), self.model.users());
+        assert_eq!(stats.accepted, self.model.accepted);
+        assert_eq!(stats.absent_users, self.model.absent());
+        let (foreign, stale) = (self.model.absence.foreign, self.model.absence.stale);
+        assert_eq!(stats.foreign_positions, foreign);
+        assert_eq!(stats.stale_positions, stale);
+        let mut connections = 0;
+        for (user, scope) in (0..USERS).zip(&self.scopes) {
+            let live = self.model.live(user);
+            assert_eq!(scope.connection_count(), live.len());
+            let mut listed = scope.connections();
+            listed.sort_by_key(|info| info.id);
+            let figures: Vec<_> = listed.iter().map(|i| (i.unread, i.missed)).collect();
+            let expected: Vec<_> = live
+                .iter()
+                .map(|&id| (self.model.unread(id), self.model.missed(id)))
+                .collect();
+            assert_eq!(figures, expected);
+            connections += live.len();
+        }
+        assert_eq!(stats.connections, connections);
+        let each = self.handles.iter().map(|handle| {
+            let s = handle.connection.stats();
+            let lived = [s.numbers, s.delivered, s.stepped_over, s.missed, s.unread];
+            let figures = [lived.as_slice(), &[s.replayed]].concat();
+            assert_eq!(figures, self.model.stats(handle.id));
+            s
+        });
+        conserved(self.offered, &stats, each).expect("nothing vanishes");
+    }
+
+    /// What the subscriber was told of each user is what happened, in numbers without holes.
+    pub(super) fn compare_notices(&self) {
+        assert_eq!(self.lifecycle.lost(), 0);
+        let mut told = Vec::new();
+        let mut last = [(0, 0); USERS as usize];
+        let id_of = |theirs| self.ids.iter().find(|(_, id)| *id == theirs).unwrap().0;
+        while let Some(notice) = self.lifecycle.try_next() {
+            let user = (0..USERS).find(|u| self.scopes[*u as usize].user() == &notice.user);
+            let user = user.expect("a user of the script");
+            let (session, number) = &mut last[user as usize];
+            if notice.change == Change::Online {
+                assert!(notice.session > *session && notice.number == 0);
+                (*session, *number) = (notice.session, 0);
+            } else {
+                *number += 1;
+                assert_eq!((notice.session, notice.number), (*session, *number));
+            }
+            let change = match notice.change {
+                Change::Online => Told::Online,
+                Change::Offline => Told::Offline,
+                Change::Connected { connection, .. } => Told::Connected(id_of(connection)),
+                Change::Disconnected {
+                    connection,
+                    reason: CloseReason::Dropped,
+                    ..
+                } => Told::Left(id_of(connection)),
+                Change::Disconnected {
+                    connection, reason, ..
+                } => Told::Disconnected(id_of(connection), end(reason)),
+                other => panic!("no such notice: {other:?}"),
+            };
+            told.push((user, change));
+        }
+        for user in 0..USERS {
+            let of = |all: &[(u8, Told)]| -> Vec<_> {
+                all.iter().filter(|(u, _)| *u == user).copied().collect()
+            };
+            assert_eq!(of(&told), of(&self.model.told));
+        }
+    }
+}

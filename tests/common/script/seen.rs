@@ -1,0 +1,60 @@
+//! How often the rare things happened.
+
+use crate::common::model::Figures;
+
+macro_rules! outcomes {
+    ($($outcome:ident: $name:literal,)*) => {
+        /// How often the rare things happened.
+        #[derive(Clone, Copy, Debug, Default)]
+        pub(crate) struct Seen {
+            $(pub(crate) $outcome: usize,)*
+        }
+
+        impl Seen {
+            pub(crate) const NAMES: &[&str] = &[$($name),*];
+
+            pub(crate) fn counts(&self) -> Vec<usize> {
+                vec![$(self.$outcome),*]
+            }
+        }
+    };
+}
+
+outcomes! {
+    gap: "gap",
+    overwrite: "evict",
+    full: "full",
+    close: "close",
+    refused_connect: "refused connect",
+    idle: "swept",
+    overrun: "overrun",
+    stepped_over: "stepped over",
+    // From here on with retention only.
+    kept_for_nobody: "kept for nobody",
+    whole: "resumed whole",
+    resumed_with_gap: "resumed with gap",
+    reset: "reset",
+    foreign: "foreign",
+    replayed: "replayed",
+    in_replay: "position in a replay",
+    recovered: "recovered",
+    recovered_in_part: "recovered in part",
+    expired: "expired",
+    crowded_out: "crowded out",
+    too_heavy: "too heavy",
+    too_old: "too old",
+}
+
+impl Seen {
+    /// The outcomes that need no retention come first.
+    pub(crate) const WITHOUT_RETENTION: usize = 8;
+
+    pub(crate) fn add(&mut self, figures: &Figures) {
+        self.foreign = figures.foreign as usize;
+        self.reset = figures.stale as usize;
+        self.expired = figures.expired;
+        self.crowded_out = figures.crowded_out;
+        self.too_heavy = figures.too_heavy;
+        self.too_old = figures.too_old;
+    }
+}

@@ -1,0 +1,267 @@
+//! The search for an order of calls in which the model gives the same answers.
+
+use std::collections::HashSet;
+
+use super::history::{Answer, CAPACITY, Call, FIRST, Kind, Record};
+use crate::common::model::{How, Keeping, Model, Position, Refused, Settings, To};
+
+/// Numbers that publishers may give up in one history; fewer are tried first.
+const GIVEN_UP: [u32; 4] = [0, 1, 3, 6];
+const USER: u8 = 0;
+
+/// The model, and the names of its connections.
+#[derive(Clone, Debug)]
+struct State {
+    model: Model<u32>,
+    names: Vec<(usize, u64)>,
+    /// Where connections left, by name.
+    left: Vec<(usize, Position)>,
+}
+
+impl State {
+    fn new(kind: Kind) -> Self {
+        let keeping = Keeping {
+            events: CAPACITY,
+            bytes: None,
+            age_ms: None,
+            grace_ms: 0,
+            max_absent_users: usize::MAX,
+        };
+        let settings = Settings {
+            capacity: CAPACITY,
+            max_connections: 2,
+            evict_oldest: false,
+            max_users: usize::MAX,
+            idle_timeout_ms: None,
+            retention: (kind != Kind::Plain).then_some(keeping),
+        };
+        let mut model = Model::new(settings);
+        let first = model.connect(USER, None, None).expect("room");
+        let left = vec![(FIRST, model.position(first))];
+        model.end(first, None);
+        Self {
+            model,
+            names: Vec::new(),
+            left,
+        }
+    }
+
+    fn id(&self, name: usize) -> Option<u64> {
+        let named = self.names.iter().find(|(n, _)| *n == name);
+        named.map(|(_, id)| *id)
+    }
+
+    /// The models after a call that give the same answer.
+    ///
+    /// `try_publish` may refuse for the sake of other calls that are under way: of publishes whose
+    /// events no reader sees yet, and of connections that come or go, as long as nobody can tell
+    /// whether they have still to read what it would overwrite.
+    ///
+    /// An event is in its place until whoever got the number a lap later overwrites it, and that
+    /// call may still be under way when a receive looks, or not have been given that number at all.
+    ///
+    /// So far as publishes that are under way have taken the places of the oldest events, these are
+    /// no part of a replay, and are not recovered.
+    fn after(&self, record: &Record, under_way: &UnderWay, done: u64, given_up: u32) -> Vec<Self> {
+        // Publishes that come after this call and may have their numbers.
+        let ahead = u64::from((under_way.publishes & !done).count_ones());
+        let later = if ahead > 0 {
+            ahead + u64::from(given_up)
+        } else {
+            0
+        };
+        let mut next = self.clone();
+        let model = &mut next.model;
+        let answer = match record.call {
+            Call::Publish(How::Refusing, _)
+                if record.answer == Answer::Published(Err(Refused::Full))
+                    && ((0..=ahead).any(|more| model.is_full_with(USER, more))
+                        || under_way.comes_or_goes && model.has_wrapped(USER)) =>
+            {
+                record.answer
+            }
+            Call::Publish(how, value) => {
+                Answer::Published(model.publish(USER, value, how, To::Everybody))
+            }
+            Call::Connect(name) => {
+                let connected = model.connect(USER, None, None);
+                next.names.extend(connected.ok().map(|id| (name, id)));
+                Answer::Connected(connected.is_ok())
+            }
+            Call::Receive(name) => {
+                return self.id(name).map_or(Vec::new(), |id| {
+                    self.after_receive(id, record.answer, &under_way.published)
+                });
+            }
+            Call::Leave(name) => {
+                let Some(id) = self.id(name) else {
+                    return Vec::new();
+                };
+                next.left.push((name, model.position(id)));
+                model.end(id, None);
+                Answer::Left
+            }
+            Call::Resume(name, from) => return self.after_resume(name, from, record.answer, later),
+            Call::Recover(name) => {
+                return self.id(name).map_or(Vec::new(), |id| {
+                    self.after_recover(id, record.answer, later)
+                });
+            }
+            Call::Sweep => Answer::Swept(model.sweep(0, &[USER])),
+            Call::Disconnect(name) => {
+                let Some(id) = self.id(name) else {
+                    return Vec::new();
+                };
+                Answer::Closed(model.disconnect(USER, id, 7))
+            }
+            Call::Count => Answer::Counted(model.live(USER).len()),
+        };
+        Vec::from_iter((answer == record.answer).then_some(next))
+    }
+
+    /// The models in which a connection resumes so, however far the places of the oldest events are
+    /// taken.
+    fn after_resume(&self, name: usize, from: usize, answer: Answer, later: u64) -> Vec<Self> {
+        let Some((_, position)) = self.left.iter().find(|(left, _)| *left == from) else {
+            return Vec::new();
+        };
+        let each = (0..=later).filter_map(|later| {
+            let mut next = self.clone();
+            let resumed = next.model.resume_amid(USER, position, None, later).ok();
+            if resumed.is_some() {
+                next.names.push((name, next.model.newest()));
+            }
+            (Answer::Resumed(resumed) == answer).then_some(next)
+        });
+        // All that give this answer are the same.
+        each.take(1).collect()
+    }
+
+    /// The models in which a connection recovers so much, whichever places are taken.
+    fn after_recover(&self, id: u64, answer: Answer, later: u64) -> Vec<Self> {
+        let Answer::Recovered(_, said) = answer else {
+            return Vec::new();
+        };
+        subsets(&self.model.in_doubt(id, later))
+            .filter_map(|taken| {
+                let mut next = self.clone();
+                let (events, complete) = next.model.recover_amid(id, said, later, &taken);
+                (Answer::Recovered(events, complete) == answer).then_some(next)
+            })
+            .collect()
+    }
+
+    /// The models in which a connection receives this, whichever overwriters are late.
+    fn after_receive(&self, id: u64, answer: Answer, published: &[u32]) -> Vec<Self> {
+        // Whose a number was that was given up is not told.
+        let is_late = |by: Option<u32>| match by {
+            Some(value) => published.contains(&value),
+            None => !published.is_empty(),
+        };
+        let overwritten = self.model.overwritten(id).into_iter();
+        let late = overwritten.filter(|(_, by)| is_late(*by)).map(|(n, _)| n);
+        subsets(&late.collect::<Vec<_>>())
+            .filter_map(|kept| {
+                let mut next = self.clone();
+                let got = next.model.receive_with(id, &kept);
+                (Answer::Received(got) == answer).then_some(next)
+            })
+            .collect()
+    }
+}
+
+/// Every choice of some of `all`.
+fn subsets(all: &[u64]) -> impl Iterator<Item = Vec<u64>> {
+    (0..1_u32 << all.len()).map(|choice| {
+        let chosen = all.iter().enumerate().filter(|(i, _)| choice >> i & 1 != 0);
+        chosen.map(|(_, n)| *n).collect()
+    })
+}
+
+/// What else goes on during a call, whether it comes before or after in the order.
+#[derive(Default)]
+struct UnderWay {
+    /// What other calls publish.
+    published: Vec<u32>,
+    /// Which those calls are, a bit each.
+    publishes: u64,
+    /// Connections come or go.
+    comes_or_goes: bool,
+}
+
+impl UnderWay {
+    fn during(call: &Record, records: &[Record]) -> Self {
+        let mut under_way = Self::default();
+        for (i, other) in records.iter().enumerate() {
+            let is_it = std::ptr::eq(other, call);
+            if is_it || other.began > call.ended || other.ended < call.began {
+                continue;
+            }
+            match other.call {
+                Call::Publish(_, value) => {
+                    under_way.published.push(value);
+                    under_way.publishes |= 1 << i;
+                }
+                Call::Connect(_) | Call::Resume(..) | Call::Leave(_) | Call::Disconnect(_) => {
+                    under_way.comes_or_goes = true;
+                }
+                Call::Receive(_) | Call::Recover(_) | Call::Sweep | Call::Count => {}
+            }
+        }
+        under_way
+    }
+}
+
+struct Search<'a> {
+    records: &'a [Record],
+    /// Of each record.
+    under_way: &'a [UnderWay],
+    seen: HashSet<(u64, u32, String)>,
+}
+
+impl Search<'_> {
+    /// Whether the calls that are not in `done` can follow, with at most so many numbers given up
+    /// in between.
+    fn finds(&mut self, done: u64, given_up: u32, state: &State) -> bool {
+        let all = 0..self.records.len();
+        let open: Vec<_> = all.filter(|i| done >> i & 1 == 0).collect();
+        let Some(first_end) = open.iter().map(|&i| self.records[i].ended).min() else {
+            return true;
+        };
+        if !self.seen.insert((done, given_up, format!("{state:?}"))) {
+            return false;
+        }
+        if given_up > 0 {
+            let mut later = state.clone();
+            later.model.give_up(USER);
+            if self.finds(done, given_up - 1, &later) {
+                return true;
+            }
+        }
+        let (records, under_way) = (self.records, self.under_way);
+        open.iter().any(|&i| {
+            let (call, under_way) = (&records[i], &under_way[i]);
+            // What began after another had ended comes after it.
+            call.began < first_end
+                && state
+                    .after(call, under_way, done, given_up)
+                    .iter()
+                    .any(|next| self.finds(done | 1 << i, given_up, next))
+        })
+    }
+}
+
+pub(crate) fn has_an_order(kind: Kind, records: &[Record]) -> bool {
+    let during = |call| UnderWay::during(call, records);
+    let under_way: Vec<_> = records.iter().map(during).collect();
+    // Hardly any history has numbers that were given up.
+    GIVEN_UP.into_iter().any(|given_up| {
+        let seen = HashSet::new();
+        let mut search = Search {
+            records,
+            under_way: &under_way,
+            seen,
+        };
+        search.finds(0, given_up, &State::new(kind))
+    })
+}
