@@ -453,6 +453,12 @@ impl<E> Overflow<E> {
         }
     }
 
+    fn lose_if_unread(&self, seen: Slot) {
+        if seen.is_critical() && self.payload(seen).held(seen.number()).is_some() {
+            self.lose(seen.number(), true);
+        }
+    }
+
     /// Takes the event of a slot that has moved on out of its cell; readers that are in it finish.
     fn evict(&self, old: Slot) -> Option<E> {
         if old.is_void() {
@@ -510,11 +516,16 @@ impl<E> Ring<E> {
 
     /// Lets the hot cell expect `number`, of which the event a lap older is gone, if the number it
     /// expects now cannot come into it any more.
+    #[inline]
     fn re_arm(&self, number: u64) -> bool {
         let word = self.hot.load();
+        word.state() == CellState::Free && self.re_arm_from(word, number)
+    }
+
+    #[cold]
+    fn re_arm_from(&self, word: Cell, number: u64) -> bool {
         let expected = word.number() + 1;
-        word.state() == CellState::Free
-            && expected < number
+        expected < number
             && (self.resolved(expected) || broken("re-arm-too-early"))
             && self.hot.exchange(word, Cell::free(number - 1))
             && self.expects(number)
@@ -570,6 +581,11 @@ impl<E> Ring<E> {
         if seen.number() >= before || broken("lap-without-bar") {
             return None;
         }
+        self.find_lap_hot(before)
+    }
+
+    #[cold]
+    fn find_lap_hot(&self, before: u64) -> Option<u64> {
         let word = self.bar(before);
         let older = before.checked_sub(word.number())?;
         (word.is_full() && older & (self.capacity() - 1) == 0).then(|| word.number())
@@ -603,6 +619,7 @@ impl<E> Ring<E> {
         self.claim_slot(number, evict, hot)
     }
 
+    #[inline]
     fn claim_slot(&self, number: u64, evict: bool, hot: bool) -> Option<Claim<'_, E>> {
         for _ in 0..TRIES {
             match self.try_claim(number, evict, hot) {
@@ -759,9 +776,7 @@ impl<E> Ring<E> {
             if let Some(lap) = lap_hot {
                 self.lose_hot(overflow, lap);
             }
-            if seen.is_critical() && overflow.payload(seen).held(seen.number()).is_some() {
-                overflow.lose(seen.number(), true);
-            }
+            overflow.lose_if_unread(seen);
             if slot.exchange(seen, Slot::void(number, seen.cell())) {
                 let hot = lap_hot.and_then(|lap| self.hot.evict(lap));
                 return [overflow.evict(seen), hot];
@@ -951,9 +966,10 @@ impl<E> Ring<E> {
     /// As `clear`, to make room for another event: if it was critical, that is noted before.
     #[cold]
     pub(crate) fn discard(&self, number: u64) -> Option<E> {
-        let seen = self.slot(number).load();
-        if seen.number() == number {
-            self.lose_if_unread(seen);
+        if let Some(seen) = self.seen(number)
+            && seen.number() == number
+        {
+            self.overflow().lose_if_unread(seen);
         }
         self.clear(number)
     }
