@@ -480,7 +480,6 @@ fn try_publish_and_leave() {
 #[test]
 fn publish_and_publish() {
     model::sound("publish, publish", 2, two_publishers);
-    model::twin("acquire-in-two-steps", "Concurrent write accesses");
 }
 #[test]
 fn eviction_against_receive() {
@@ -527,6 +526,7 @@ fn passing_a_frozen_publisher() {
 fn lapping_a_slow_publisher() {
     model::sound("slow publisher", 3, slow_publisher_is_lapped);
     model::twin("steal-from-void", "Concurrent write accesses");
+    model::twin("acquire-in-two-steps", "Concurrent write accesses");
 }
 #[test]
 fn try_publish_against_try_publish() {

@@ -208,6 +208,7 @@ fn hot_publish_and_publish() {
         2,
         two_publishers_and_a_reader,
     );
+    model::twin("expect-anybody", "Concurrent write accesses");
 }
 #[test]
 fn hot_passing_a_slow_publisher() {
