@@ -2,6 +2,8 @@
 #![cfg(not(any(laneway_loom, laneway_shuttle)))]
 #![allow(clippy::disallowed_methods)] // Gives a sleeper time to fall asleep.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
@@ -354,6 +356,49 @@ fn a_burst_wakes_a_task_once() {
     }
     ann.publish(0).unwrap();
     assert_eq!(calls.0.load(Ordering::Relaxed), 3, "nobody waits");
+}
+
+#[test]
+fn a_wait_is_taken_back_once() {
+    let router: Router<u8> = small();
+    let ann = router.scope(user("ann"));
+    let (mut phone, mut laptop) = (ann.connect().unwrap(), ann.connect().unwrap());
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(laptop.poll_recv(&mut cx).is_pending());
+    assert!(pin!(phone.next()).poll(&mut cx).is_pending());
+    assert_eq!(waiting(&ann), "1", "the phone's wait was cancelled");
+    drop(phone.next());
+    assert_eq!(waiting(&ann), "1");
+    drop(phone);
+    assert_eq!(waiting(&ann), "1");
+    let mut tab = ann.connect().unwrap();
+    assert!(tab.poll_recv(&mut cx).is_pending());
+    assert_eq!(waiting(&ann), "2");
+    drop(laptop);
+    assert_eq!(waiting(&ann), "1", "who leaves does not wait any more");
+    assert_eq!(ann.connection_count(), 1);
+}
+
+#[test]
+fn overrun_connections_are_counted() {
+    let router = small();
+    let ann = router.scope(user("ann"));
+    let mut devices: Vec<_> = (0..3).map(|_| ann.connect().unwrap()).collect();
+    ann.publish_critical(0).unwrap();
+    assert_eq!(all(&mut devices[0]), (vec![0], 0));
+    assert_eq!(ann.overrun_count(), 0);
+    for n in 1..5 {
+        ann.publish(n).unwrap();
+    }
+    assert_eq!(ann.overrun_count(), 2);
+    let closed = devices[1].try_recv();
+    assert_eq!(
+        closed,
+        Err(TryRecvError::Closed(Closed {
+            reason: CloseReason::Overrun
+        }))
+    );
+    assert_eq!(ann.overrun_count(), 1);
 }
 
 /// The part of a report that says how many sleepers a lane counts.

@@ -580,6 +580,14 @@ fn sessions_are_told_from_online_to_offline_though_the_lane_stays() {
         );
         sessions.push(told[0].0);
     }
+    // The lane ends; the next one's sessions are later ones.
+    router.sweep(Duration::ZERO);
+    router.sweep(Duration::from_secs(1_000_000));
+    drop(ann.connect().unwrap());
+    let notices = std::iter::from_fn(|| lifecycle.try_next());
+    let next: Vec<_> = notices.map(|notice| notice.session).collect();
+    assert!(next.iter().all(|&session| session == next[0]));
+    sessions.push(next[0]);
     assert!(sessions.is_sorted_by(|a, b| a < b));
     let mut seen = 0;
     router.for_each_user(|_, _| seen += 1);
