@@ -38,7 +38,22 @@ fn ann(devices: usize) -> (Router<Event>, UserScope<Event>, Vec<Connection<Event
 }
 
 /// Name and work of each figure; the work does what it measures `CALLS` times.
-const FIGURES: [(&str, fn()); 11] = [
+const FIGURES: [(&str, fn()); 13] = [
+    ("publish and receive in turn", || {
+        let (_router, scope, mut tabs) = ann(1);
+        warm(&scope, &mut tabs);
+        laneway_measured(&mut || {
+            for _ in 0..CALLS {
+                let _ = black_box(scope.publish([1; 8]));
+                let _ = black_box(tabs[0].try_recv());
+            }
+        });
+    }),
+    ("receive nothing", || {
+        let (_router, scope, mut tabs) = ann(1);
+        warm(&scope, &mut tabs);
+        laneway_measured(&mut || receive(&mut tabs[0]));
+    }),
     ("publish", || {
         let (_router, scope, mut tabs) = ann(1);
         warm(&scope, &mut tabs);
