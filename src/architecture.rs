@@ -20,8 +20,9 @@
 //! guards one payload with a word of its own. The hot cell's says which number is expected next:
 //! `Free(n)` belongs to the publisher of n + 1, which writes its event and exchanges the word for
 //! `Full(n + 1)`; the last reader leaves `Free(n + 1)`. So a publish is two read-modify-writes and a
-//! receive one, on one or two cache lines, and the rest of the lane is not even allocated. That it is
-//! free for n + 1 says also that whoever was counted for n has passed n and all before it.
+//! receive one (two, for those that share the event), on one or two cache lines, and the rest of the
+//! lane is not even allocated. Left by its readers, it says also that whoever was counted for n has
+//! passed n and all before it, so that the publisher of n + 1 need not look for what is a lap older.
 //!
 //! An event that does not find the hot cell expecting it goes into a *slot*, which stands for the
 //! numbers that are equal modulo the capacity. Its word says which number was resolved there last,
@@ -60,12 +61,13 @@
 //! Three rules keep the hot cell and the slots of one mind about a number n:
 //!
 //! * *Bar.* Whoever moves a slot on to n or past it, while the publisher of n may still come to the hot
-//!   cell, first raises the lane's `barred` word to n, and then, if the hot cell expects a number up to
-//!   n, exchanges `Free` for `Owned`, as that number's publisher's still. A publisher looks at the hot
-//!   cell, then at `barred`, and exchanges the hot cell's word last. Note and looks are sequentially
-//!   consistent: either the publisher sees the note, or who bars sees that the cell expects it. The
-//!   publisher that finds its cell `Owned` has its event back, and gives the cell back when it has
-//!   put the event elsewhere.
+//!   cell, first raises the lane's `barred` word to n + 1, and then, if the hot cell expects a number up
+//!   to n that is not resolved, exchanges `Free` for `Owned`, as that number's publisher's still. A
+//!   publisher looks at the hot cell, then at `barred`, and exchanges the hot cell's word last: either it
+//!   sees the note, or who bars sees that the cell expects it. A publisher that finds its cell `Owned`
+//!   has its event back. One that has put its event elsewhere, or given its number up, gives the cell
+//!   back, or takes on the number of a cell that is about to be kept for it. The number after a barred
+//!   one is barred too, because a cell that was given back says nothing of what is a lap older.
 //! * *Lap.* The event that is a lap older and in the hot cell is evicted after the slot has moved on, so
 //!   that a reader finds it here, or is lapped there.
 //! * *Re-arm.* After a burst the hot cell expects a number that went into a slot. A publisher of t
@@ -76,8 +78,9 @@
 //!
 //! A slot word says whether its event is critical. Whoever is about to overwrite or void such a slot
 //! while somebody has still to read it first raises the lane's `lost` word to its number: one step,
-//! whatever the number of connections. A reader that finds its number gone looks whether a critical
-//! event from its cursor on is still in its slot, and goes on there; then it looks at `lost`, and is
+//! whatever the number of connections. So it is with the hot cell. A reader that finds its number gone voids what is not
+//! filled before the number it would go on at, looks whether a critical
+//! event from its cursor on is still in its place, and goes on there; then it looks at `lost`, and is
 //! overrun if that is not below its cursor. The slot moves on after `lost` was raised, so one of the
 //! two shows. Only connections that are a whole lane behind can be hit, whomever the event was for.
 //!
@@ -173,10 +176,12 @@
 //!
 //! # Orderings
 //!
-//! The hot cell's word and `barred` are loaded in one sequentially consistent order by publishers and
-//! by who bars. The claim is `AcqRel`: a reader that finds its entry gone must see that `seq` has moved on, and a
-//! publisher's number carries the marks of all closes before it. Slot and cell exchanges are `AcqRel`,
-//! the store that gives a cell away is Release. `shutdown` and `connect` order the closed flag and
+//! The claim is `AcqRel`: a reader that finds its entry gone must see that `seq` has moved on, and a
+//! publisher's number carries the marks of all closes before it. The store that gives a cell away is
+//! Release. Slot and cell exchanges, `barred`, and the loads that a publisher and who bars its number
+//! decide by are sequentially consistent: a publisher looks at the hot cell and then at `barred`, and,
+//! when it has filled a slot, whether the hot cell is kept for it; who bars raises `barred` and then looks
+//! at the hot cell, and, when it keeps the cell, looks at the slot. `shutdown` and `connect` order the closed flag and
 //! the table by a sequentially consistent fence on either side.
 //!
 //! # Why not otherwise

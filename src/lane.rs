@@ -523,6 +523,12 @@ impl<E> Lane<E> {
         let capacity = self.ring.capacity();
         // A lap was claimed before the entry could be overwritten, so this is above `from`.
         let mut to = (self.load().seq() - capacity).max(from + 1);
+        // Who has not come by now gets another number: no critical event comes behind this reader.
+        if !broken("jump-over-the-unresolved") {
+            for number in from.max(to.saturating_sub(capacity))..to {
+                self.resolve(number);
+            }
+        }
         if !broken("skip-critical") {
             to = self.ring.first_critical(from + 1, to).unwrap_or(to);
         }
@@ -729,21 +735,26 @@ impl<E> Lane<E> {
             return Departure::Before;
         }
         let left = self.depart();
-        member.set_left_at(left.seq());
+        let owner_is_gone = member.set_left_at(left.seq());
         if !broken("close-without-wake") {
             member.wake.wake();
         }
-        if left.live() == 0 {
-            return Departure::Last {
+        let departure = if left.live() == 0 {
+            Departure::Last {
                 accepted: self.end(left.seq()),
-            };
-        }
-        self.relist(None, Some(member.id));
-        if left.connections() == 0 {
-            Departure::Deserted
+            }
         } else {
-            Departure::OneOfSeveral
+            self.relist(None, Some(member.id));
+            if left.connections() == 0 {
+                Departure::Deserted
+            } else {
+                Departure::OneOfSeveral
+            }
+        };
+        if owner_is_gone && !broken("leave-it-to-the-owner") {
+            self.count_out_of(member.cursor.load(Ordering::Acquire), left.seq());
         }
+        departure
     }
 
     /// Empties a lane in which nobody is counted any more, and takes its figures.
@@ -754,11 +765,16 @@ impl<E> Lane<E> {
         self.public(seq) - voided
     }
 
-    /// Counts a closed connection, which stands at `cursor`, out of what it has not read.
+    /// Counts a closed connection, whose owner has read up to `cursor` and goes, out of what it has
+    /// not read. If the closer has not told yet where it ends, the closer does it.
     pub(crate) fn count_out(&self, member: &Member, cursor: u64) {
-        // A closer that has not told yet may be frozen. What stays counted is overwritten in turn.
-        let Some(end) = member.left_at() else { return };
-        // What it had not read a lap before its end was overwritten then.
+        if let Some(end) = member.go() {
+            self.count_out_of(cursor, end);
+        }
+    }
+
+    fn count_out_of(&self, cursor: u64, end: u64) {
+        // Numbers a lap before the end that it had not read were overwritten then.
         for number in cursor.max(end - self.ring.capacity())..end {
             if !broken("leave-unresolved") {
                 self.resolve(number);
@@ -771,7 +787,8 @@ impl<E> Lane<E> {
     fn vacate(&self, seq: u64) {
         let capacity = self.ring.capacity();
         for number in seq - capacity..seq {
-            if number >= capacity && !self.ring.is_behind(number) {
+            // Others count themselves out of what comes yet; an archive does not.
+            if number >= capacity && self.archive.is_some() {
                 self.resolve(number);
             }
             drop(self.ring.clear(number));

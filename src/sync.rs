@@ -257,23 +257,20 @@ mod imp {
 
 pub(crate) use imp::*;
 
-/// Loads `first`, then `second`, both in the one order of all sequentially consistent accesses. loom
-/// knows that order from fences alone.
+/// Keeps the sequentially consistent accesses before and after it in their one order. They are so
+/// already, but loom knows that order from fences alone.
+#[inline]
+pub(crate) fn in_order() {
+    #[cfg(laneway_loom)]
+    fence(Ordering::SeqCst);
+}
+
+/// Loads `first`, then `second`, in the one order of all sequentially consistent accesses.
 #[inline]
 pub(crate) fn load_in_order(first: &AtomicU64, second: &AtomicU64) -> (u64, u64) {
     let first = first.load(Ordering::SeqCst);
-    #[cfg(laneway_loom)]
-    fence(Ordering::SeqCst);
+    in_order();
     (first, second.load(Ordering::SeqCst))
-}
-
-/// Raises `first` to `to`, then loads `second`, in the same order.
-#[inline]
-pub(crate) fn raise_then_load(first: &AtomicU64, to: u64, second: &AtomicU64) -> u64 {
-    first.fetch_max(to, Ordering::SeqCst);
-    #[cfg(laneway_loom)]
-    fence(Ordering::SeqCst);
-    second.load(Ordering::SeqCst)
 }
 
 /// Looks at the cells for a claimed number before it is given up.

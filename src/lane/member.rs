@@ -9,6 +9,8 @@ use crate::wake::WakeCell;
 const OPEN: u64 = 0;
 /// `left_at` while it is not known yet.
 const UNKNOWN: u64 = u64::MAX;
+/// `left_at` while it is not known yet, and the owner has gone.
+const GONE: u64 = u64::MAX - 1;
 /// `seen_cursor` of a connection that counts as active at the next sweep; no cursor comes so far.
 const TOUCHED: u64 = u64::MAX;
 
@@ -77,11 +79,22 @@ impl Member {
     /// The first number that does not count this connection, once the closer has told.
     pub(crate) fn left_at(&self) -> Option<u64> {
         // Acquire: pairs with `set_left_at`.
-        Some(self.left_at.load(Ordering::Acquire)).filter(|&n| n != UNKNOWN)
+        Some(self.left_at.load(Ordering::Acquire)).filter(|&n| n < GONE)
     }
 
-    pub(crate) fn set_left_at(&self, number: u64) {
-        self.left_at.store(number, Ordering::Release);
+    /// The closer's: tells. `true` if the owner has gone before.
+    pub(crate) fn set_left_at(&self, number: u64) -> bool {
+        // Acquire: the owner's cursor.
+        self.left_at.swap(number, Ordering::AcqRel) == GONE
+    }
+
+    /// The owner's: goes. Gives the first number that does not count it, or else the closer learns
+    /// that it has gone.
+    pub(crate) fn go(&self) -> Option<u64> {
+        let told =
+            self.left_at
+                .compare_exchange(UNKNOWN, GONE, Ordering::AcqRel, Ordering::Acquire);
+        told.err()
     }
 
     /// Counts as activity at the next sweep.

@@ -397,6 +397,56 @@ fn critical_and_slow_reader() {
     lane.shut();
 }
 
+/// A critical event whose publisher is slow does not come where its reader has passed with a gap.
+fn critical_and_lapped_reader() {
+    let (lane, mut reader) = Reader::first_by_slots();
+    publish(&lane, 0);
+    let other = Arc::clone(&lane);
+    let t = spawn(move || append_event(&other, event(7), Terms::CRITICAL).is_ok());
+    publish(&lane, 1);
+    // One that never comes, but takes the reader further.
+    lane.state
+        .fetch_add(super::State::ONE_NUMBER, crate::sync::Ordering::AcqRel);
+    reader.read();
+    let accepted = t.join().unwrap();
+    reader.read_all();
+    assert!(
+        !accepted
+            || reader.got.contains(&7)
+            || reader.member.closed() == Some(CloseReason::Overrun),
+        "the critical event is delivered, or the connection is closed"
+    );
+    reader.leave();
+    lane.shut();
+}
+
+/// Whoever goes while somebody else closes it is counted out of what it has not read.
+fn leave_while_closed() {
+    let (lane, mut ann) = Reader::first();
+    let mut ben = Reader::join(&lane, 2);
+    publish(&lane, 0);
+    let sent = event(1);
+    append_event(&lane, sent.clone(), Terms::OVERWRITE).expect("accepted");
+    ann.read();
+    ben.read_all();
+    let (other, member) = (Arc::clone(&lane), Arc::clone(&ann.member));
+    let t = spawn(move || {
+        other.close(&member, CloseReason::Evicted);
+        publish(&other, 2);
+    });
+    ann.leave();
+    ben.read_all();
+    t.join().unwrap();
+    ben.read_all();
+    assert_eq!(ben.got, [0, 1, 2]);
+    assert_eq!(
+        loom::sync::Arc::strong_count(&sent),
+        1,
+        "nothing is kept for who has left"
+    );
+    ben.leave();
+}
+
 /// Each connection reads what is for it and steps over the rest.
 fn audiences() {
     let (lane, mut ann) = Reader::first();
@@ -552,6 +602,19 @@ fn critical_publish_against_a_slow_reader() {
     model::sound("critical, slow reader", 3, critical_and_slow_reader);
     model::twin("forget-critical", "the critical event is delivered, or");
     model::twin("skip-critical", "the critical event is delivered, or");
+}
+#[test]
+fn critical_publish_against_a_lapped_reader() {
+    model::sound("critical, lapped reader", 2, critical_and_lapped_reader);
+    model::twin(
+        "jump-over-the-unresolved",
+        "the critical event is delivered, or",
+    );
+}
+#[test]
+fn leave_against_close() {
+    model::sound("leave, close", 3, leave_while_closed);
+    model::twin("leave-it-to-the-owner", "nothing is kept for who has left");
 }
 #[test]
 fn audience_against_readers() {

@@ -32,9 +32,7 @@ use super::Audience;
 use super::segments::{Initial, Lazy, Place, Segments};
 use super::word::{Cell, CellState, Kind, Slot};
 use crate::id::ConnectionId;
-use crate::sync::{
-    AtomicU64, Ordering, TRIES, UnsafeCell, broken, load_in_order, pause, raise_then_load,
-};
+use crate::sync::{AtomicU64, Ordering, TRIES, UnsafeCell, broken, in_order, load_in_order, pause};
 
 /// The slot's own cell.
 const OWN: u8 = 0;
@@ -64,11 +62,17 @@ impl<E> Payload<E> {
         Cell(self.word.load(Ordering::Acquire))
     }
 
+    /// As `load`, after and before other accesses of the one order.
+    fn load_in_order(&self) -> Cell {
+        Cell(self.word.load(Ordering::SeqCst))
+    }
+
     /// Acquire: pairs with the Release of whoever gave the cell back. Release: a reader that meets
-    /// the new word has to see the number that the new owner claimed.
+    /// the new word has to see the number that the new owner claimed. In the one order for the hot
+    /// cell's sake: who bars a number looks at its slot next.
     fn exchange(&self, from: Cell, to: Cell) -> bool {
         self.word
-            .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed)
+            .compare_exchange(from.0, to.0, Ordering::SeqCst, Ordering::Relaxed)
             .is_ok()
     }
 
@@ -248,12 +252,14 @@ impl Initial for SlotWord {
 
 impl SlotWord {
     fn load(&self) -> Slot {
-        Slot(self.0.load(Ordering::Acquire))
+        // Acquire, and in the one order for the hot cell's sake.
+        Slot(self.0.load(Ordering::SeqCst))
     }
-    /// Release: publishes the payload to readers. Acquire on both sides keeps the order of laps.
+    /// Release: publishes the payload to readers. Acquire on both sides keeps the order of laps. In
+    /// the one order: who fills a slot looks next whether the hot cell was kept for it.
     fn exchange(&self, from: Slot, to: Slot) -> bool {
         self.0
-            .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed)
+            .compare_exchange(from.0, to.0, Ordering::SeqCst, Ordering::Relaxed)
             .is_ok()
     }
 }
@@ -507,7 +513,7 @@ impl<E> Ring<E> {
 
     // ---- the hot cell ----
 
-    /// Whether the event of `number` goes into the hot cell: everybody has read all before it.
+    /// Whether the event of `number` goes into the hot cell. Nothing a lap older is unread then.
     #[inline]
     pub(crate) fn expects(&self, number: u64) -> bool {
         let (word, barred) = load_in_order(&self.hot.word, &self.barred);
@@ -541,7 +547,12 @@ impl<E> Ring<E> {
             return word;
         }
         if !broken("bar-without-note") {
-            word = Cell(raise_then_load(&self.barred, number, &self.hot.word));
+            // And not the next one: that a cell which is given back is free for it says nothing of
+            // what is a lap older.
+            let next = number + u64::from(!broken("bar-but-the-next"));
+            self.barred.fetch_max(next, Ordering::SeqCst);
+            in_order();
+            word = self.hot.load_in_order();
         }
         while word.state() == CellState::Free && word.number() < number {
             let expected = word.number() + 1;
@@ -550,26 +561,35 @@ impl<E> Ring<E> {
             }
             // In the hands of the publisher of that number as before, who sees it now.
             if self.hot.exchange(word, Cell::owned(expected)) {
+                in_order();
                 if self.is_in_slot(expected) {
                     self.return_hot(expected);
                 }
                 break;
             }
-            word = self.hot.load();
+            word = self.hot.load_in_order();
         }
         word
     }
 
-    /// Gives the hot cell back that was kept for `number`, which came elsewhere or not at all.
+    /// Gives the hot cell back that was kept for `number`, which came elsewhere or not at all, or
+    /// that would be kept for it by who is about to bar it.
     #[inline]
     fn return_hot(&self, number: u64) {
-        let owned = Cell::owned(number);
-        if self.hot.load() == owned {
-            self.hot.exchange(owned, Cell::free(number));
+        in_order();
+        loop {
+            let (word, barred) = load_in_order(&self.hot.word, &self.barred);
+            let word = Cell(word);
+            let is_kept = word == Cell::owned(number);
+            let may_be = barred > number && word == Cell::free(number - 1);
+            let is_mine = is_kept || (may_be && !broken("return-what-is-kept-only"));
+            if !is_mine || self.hot.exchange(word, Cell::free(number)) {
+                return;
+            }
         }
     }
 
-    /// Whether all who count have passed `number`, or never had it to pass.
+    /// Whether the hot cell has gone past `number`.
     pub(crate) fn is_behind(&self, number: u64) -> bool {
         let word = self.hot.load();
         word.number() > number || word == Cell::free(number)
@@ -598,6 +618,12 @@ impl<E> Ring<E> {
         if let Some((word, ..)) = self.hot.held(number) {
             overflow.lose(number, word.is_critical());
         }
+    }
+
+    /// Whether the hot cell is with the publisher of `number`.
+    #[cfg(all(test, laneway_loom))]
+    pub(crate) fn has_kept_hot(&self, number: u64) -> bool {
+        self.hot.load() == Cell::owned(number)
     }
 
     /// Leaves the hot cell with a publisher that never comes back.
@@ -642,38 +668,37 @@ impl<E> Ring<E> {
         if seen.number() >= number {
             return Ok(None);
         }
-        let mut claim = InSlot {
-            number,
-            slot,
-            seen,
-            payload: &self.hot,
-            cell: OWN,
-            held: Held::Gone,
-            lap_hot: if hot {
-                self.lap_hot(number, seen)
-            } else {
-                None
-            },
+        let lap_hot = if hot {
+            self.lap_hot(number, seen)
+        } else {
+            None
         };
-        if let Some(lap) = claim.lap_hot {
+        if let Some(lap) = lap_hot {
             if !evict && !broken("overwrite-when-full") {
                 return Ok(None);
             }
             self.lose_hot(overflow, lap);
         }
+        let mut claim = InSlot {
+            number,
+            slot,
+            seen,
+            payload: overflow.cell(place, seen.cell()),
+            cell: seen.cell(),
+            held: Held::Gone,
+            lap_hot,
+        };
         // A publisher whose number was voided stands before its cell in state `Full`, and the cell
         // is still that publisher's.
         if !seen.is_void() || broken("steal-from-void") {
-            let payload = overflow.cell(place, seen.cell());
-            if let Some((word, _, active)) = payload.held(seen.number()) {
+            if let Some((word, _, active)) = claim.payload.held(seen.number()) {
                 if !evict && !broken("overwrite-when-full") {
                     return Ok(None);
                 }
                 overflow.lose(seen.number(), seen.is_critical());
                 if active == 0 || broken("steal-from-reader") {
-                    (claim.payload, claim.cell) = (payload, seen.cell());
                     claim.held = Held::Here;
-                    let stolen = payload.exchange(word, Cell::owned(number));
+                    let stolen = claim.payload.exchange(word, Cell::owned(number));
                     return if stolen {
                         Ok(Some(Claim::Slot(claim)))
                     } else {
@@ -683,11 +708,11 @@ impl<E> Ring<E> {
                 claim.held = Held::Elsewhere;
             }
         }
-        let gone = claim.lap_hot.is_none() && claim.held == Held::Gone;
+        let gone = lap_hot.is_none() && claim.held == Held::Gone;
         if hot && gone && self.re_arm(number) {
             return Ok(Some(Claim::Hot(number)));
         }
-        claim.payload = overflow.own.at(place);
+        (claim.payload, claim.cell) = (overflow.own.at(place), OWN);
         if !claim.payload.acquire(number) {
             claim = overflow.claim_spare(claim)?;
         }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::{Event, Model, Reader, append, append_event, event, publish, spawn};
 use crate::error::CloseReason;
-use crate::lane::Terms;
 use crate::lane::ring::Filling;
 use crate::lane::word::Kind;
-use crate::sync::model;
+use crate::lane::{State, Terms};
+use crate::sync::{Ordering, model};
 
 /// Two publishers and a reader in between: each event comes once, whichever way it takes.
 fn two_publishers_and_a_reader() {
@@ -201,6 +201,65 @@ fn leave_while_publishing() {
     ben.leave();
 }
 
+/// What is a lap older than the number after one that was barred is not overlooked.
+fn barred_and_full() {
+    let (lane, mut ann) = Reader::first();
+    let mut ben = Reader::join(&lane, 2);
+    publish(&lane, 0);
+    publish(&lane, 1);
+    ann.read();
+    ben.read_all();
+    let other = Arc::clone(&lane);
+    let t = spawn(move || publish(&other, 2));
+    pass_claimed(&lane, ben.at.cursor);
+    t.join().unwrap();
+    for n in 3..6 {
+        let _ = append(&lane, n, false);
+    }
+    ann.read_all();
+    assert!(
+        ann.got.len() <= 3,
+        "no more is unread than there is room for"
+    );
+    ann.leave();
+    ben.leave();
+}
+
+/// What a reader does that has to pass the next number.
+fn pass_claimed(lane: &Model, number: u64) {
+    if lane.load().seq() > number {
+        drop(lane.ring.void(number));
+    }
+}
+
+/// A publisher that has its event in a slot does not leave the hot cell with who bars it late.
+fn barred_after_all() {
+    let (lane, mut reader) = Reader::first();
+    let first = reader.at.cursor;
+    let other = Arc::clone(&lane);
+    let t = spawn(move || {
+        publish(&other, 1);
+        // One that never comes, and one a lap above the first.
+        other.state.fetch_add(State::ONE_NUMBER, Ordering::AcqRel);
+        publish(&other, 2);
+    });
+    pass_claimed(&lane, first);
+    t.join().unwrap();
+    reader.read_all();
+    assert!(!lane.ring.has_kept_hot(first), "the hot cell is given back");
+    reader.leave();
+}
+
+#[test]
+fn hot_bar_against_try_publish() {
+    model::sound("hot: bar, try_publish", 3, barred_and_full);
+    model::twin("bar-but-the-next", "no more is unread");
+}
+#[test]
+fn hot_bar_against_a_lap() {
+    model::sound("hot: bar, lap", 3, barred_after_all);
+    model::twin("return-what-is-kept-only", "the hot cell is given back");
+}
 #[test]
 fn hot_publish_and_publish() {
     model::sound(
