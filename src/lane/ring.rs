@@ -442,7 +442,7 @@ impl<E> Overflow<E> {
 
     #[cold]
     fn claim_spare<'a>(&'a self, mut claim: InSlot<'a, E>) -> Result<InSlot<'a, E>, ()> {
-        for cell in SPARE..SPARE + SPARES {
+        for cell in (0..SPARES).map(|spare| SPARE + spare) {
             (claim.payload, claim.cell) = (self.spare(cell), cell);
             if claim.payload.acquire(claim.number) {
                 return Ok(claim);
@@ -690,23 +690,23 @@ impl<E> Ring<E> {
         };
         // A publisher whose number was voided stands before its cell in state `Full`, and the cell
         // is still that publisher's.
-        if !seen.is_void() || broken("steal-from-void") {
-            if let Some((word, _, active)) = claim.payload.held(seen.number()) {
-                if !evict && !broken("overwrite-when-full") {
-                    return Ok(None);
-                }
-                overflow.lose(seen.number(), seen.is_critical());
-                if active == 0 || broken("steal-from-reader") {
-                    claim.held = Held::Here;
-                    let stolen = claim.payload.exchange(word, Cell::owned(number));
-                    return if stolen {
-                        Ok(Some(Claim::Slot(claim)))
-                    } else {
-                        Err(())
-                    };
-                }
-                claim.held = Held::Elsewhere;
+        if (!seen.is_void() || broken("steal-from-void"))
+            && let Some((word, _, active)) = claim.payload.held(seen.number())
+        {
+            if !evict && !broken("overwrite-when-full") {
+                return Ok(None);
             }
+            overflow.lose(seen.number(), seen.is_critical());
+            if active == 0 || broken("steal-from-reader") {
+                claim.held = Held::Here;
+                let stolen = claim.payload.exchange(word, Cell::owned(number));
+                return if stolen {
+                    Ok(Some(Claim::Slot(claim)))
+                } else {
+                    Err(())
+                };
+            }
+            claim.held = Held::Elsewhere;
         }
         let gone = lap_hot.is_none() && claim.held == Held::Gone;
         if hot && gone && self.re_arm(number) {
