@@ -210,7 +210,9 @@ impl<E> Lane<E> {
             archive.recovered.fetch_max(to, Ordering::AcqRel)
         };
         let from = from.max(self.ring.capacity());
-        let oldest = self.load().seq() - self.ring.capacity();
+        // What is a lap below `to` is gone, and noted, once all from there on is resolved. Not a lap
+        // below what is claimed now: who claimed it may not have noted yet what it takes the place of.
+        let oldest = to - self.ring.capacity();
         let mut complete = true;
         for number in from.max(oldest)..to {
             self.resolve(number);

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::task::Waker;
 
+use super::archive::Archive;
 use super::member::Member;
 use super::{Accepted, Departure, Filling, JoinError, Lane, Reader, Refusal, State, Step, Terms};
 use crate::error::CloseReason;
@@ -346,4 +347,22 @@ fn one_place_has_its_own_cell_and_four_spares() {
 #[test]
 fn numbers_are_for_years() {
     const { assert!(State::LAST_NUMBER > 1 << 43 && State::LAST_NUMBER < 1 << 44) };
+}
+
+#[test]
+fn what_is_about_to_be_overwritten_is_recovered() {
+    let archive = Archive::new(1, CAPACITY, None);
+    let (lane, _) = Lane::retained(CAPACITY, archive, false);
+    append(&lane, 7, Terms::CRITICAL).expect("it is kept");
+    let to = lane.join(255).expect("open");
+    // The last of them has claimed the place of what is to be recovered.
+    for _ in 0..CAPACITY {
+        freeze_a_publisher(&lane);
+    }
+    let mut recovered = Vec::new();
+    let complete = lane.recover(to, |number, event| recovered.push((number, event)));
+    assert_eq!(
+        (recovered.as_slice(), complete),
+        ([(0, 7)].as_slice(), true)
+    );
 }
