@@ -620,6 +620,12 @@ impl<E> Ring<E> {
         }
     }
 
+    /// Whether no event has needed a slot yet.
+    #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
+    pub(crate) fn has_no_slots(&self) -> bool {
+        self.overflow.peek().is_none()
+    }
+
     /// Whether the hot cell is with the publisher of `number`.
     #[cfg(all(test, laneway_loom))]
     pub(crate) fn has_kept_hot(&self, number: u64) -> bool {

@@ -366,3 +366,40 @@ fn what_is_about_to_be_overwritten_is_recovered() {
         ([(0, 7)].as_slice(), true)
     );
 }
+
+#[test]
+fn after_a_burst_events_go_through_the_hot_cell_again() {
+    for burst in 2..3 * CAPACITY as u64 {
+        let (lane, mut device) = Device::first();
+        let mut number = device.reader.cursor;
+        let mut publish = |device: &mut Device, events: u64| {
+            for n in 0..events {
+                append(&lane, n, Terms::OVERWRITE).expect("accepted");
+            }
+            number += events;
+            let place = lane.ring.describe(number - 1);
+            while device.next(&lane) != Err(Step::Empty) {}
+            place
+        };
+        assert!(publish(&mut device, 1).starts_with("hot cell"));
+        assert!(!publish(&mut device, burst).starts_with("hot cell"));
+        for _ in 0..3 {
+            let place = publish(&mut device, 1);
+            assert!(place.starts_with("hot cell"), "after {burst}: {place}");
+        }
+    }
+}
+
+#[test]
+fn a_lane_that_is_kept_up_with_has_a_hot_cell_only() {
+    let (lane, mut device) = Device::first();
+    for n in 0..3 * CAPACITY as u64 {
+        append(&lane, n, Terms::REFUSE).expect("accepted");
+        assert_eq!(device.next(&lane), Ok(n));
+        assert_eq!(device.next(&lane), Err(Step::Empty));
+    }
+    assert!(lane.ring.has_no_slots());
+    append(&lane, 1, Terms::REFUSE).expect("accepted");
+    append(&lane, 2, Terms::REFUSE).expect("accepted");
+    assert!(!lane.ring.has_no_slots());
+}
