@@ -72,7 +72,8 @@
 //!   that a reader finds it here, or is lapped there.
 //! * *Re-arm.* After a burst the hot cell expects a number that went into a slot. A publisher of t
 //!   that goes to a slot, finds nothing unread there, and sees that the expected number is resolved
-//!   in its slot (whoever did that has barred it) exchanges the word so that it expects t.
+//!   in its slot (whoever did that has barred it) exchanges the word so that it expects t. First it
+//!   voids the number a lap below t, if that may still come into the slot.
 //!
 //! # Critical events
 //!

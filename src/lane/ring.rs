@@ -522,21 +522,17 @@ impl<E> Ring<E> {
         (is_next || (broken("expect-anybody") && is_free())) && barred < number
     }
 
-    /// Lets the hot cell expect `number`, of which the event a lap older is gone, if the number it
-    /// expects now cannot come into it any more.
+    /// The hot cell's word, if it expects a number below this one that cannot come into it any more.
     #[inline]
-    fn re_arm(&self, number: u64) -> bool {
+    fn idle_hot(&self, number: u64) -> Option<Cell> {
         let word = self.hot.load();
-        word.state() == CellState::Free && self.re_arm_from(word, number)
+        (word.state() == CellState::Free && self.is_idle(word, number)).then_some(word)
     }
 
     #[cold]
-    fn re_arm_from(&self, word: Cell, number: u64) -> bool {
+    fn is_idle(&self, word: Cell, number: u64) -> bool {
         let expected = word.number() + 1;
-        expected < number
-            && (self.resolved(expected) || broken("re-arm-too-early"))
-            && self.hot.exchange(word, Cell::free(number - 1))
-            && self.expects(number)
+        expected < number && (self.resolved(expected) || broken("re-arm-too-early"))
     }
 
     /// Sees to it that no number up to this one comes into the hot cell any more. Gives the word of
@@ -715,8 +711,21 @@ impl<E> Ring<E> {
             claim.held = Held::Elsewhere;
         }
         let gone = lap_hot.is_none() && claim.held == Held::Gone;
-        if hot && gone && self.re_arm(number) {
-            return Ok(Some(Claim::Hot(number)));
+        if hot
+            && gone
+            && let Some(word) = self.idle_hot(number)
+        {
+            let before = number - self.capacity();
+            if seen.number() < before && !broken("re-arm-over-the-unresolved") {
+                // It may have a publisher that is slow, and must not come to be unread beside this.
+                claim.seen = Slot::void(before, seen.cell());
+                if !slot.exchange(seen, claim.seen) {
+                    return Err(());
+                }
+            }
+            if self.hot.exchange(word, Cell::free(number - 1)) && self.expects(number) {
+                return Ok(Some(Claim::Hot(number)));
+            }
         }
         (claim.payload, claim.cell) = (overflow.own.at(place), OWN);
         if !claim.payload.acquire(number) {

@@ -68,6 +68,19 @@ fn number_is_passed_before_the_cell_is_free() {
     ben.leave();
 }
 
+/// What a publisher does that has claimed `number`, once; its event may come back.
+fn fill(lane: &Model, number: u64, n: u64, kind: Kind) {
+    let entry = Filling {
+        readers: 1,
+        kind,
+        audience: None,
+    };
+    if let Some(claim) = lane.ring.claim(number, true, true) {
+        lane.ring
+            .fill(&claim, entry, &mut Some(event(n)), &mut [None, None]);
+    }
+}
+
 /// A publisher that is a lap behind does not bring its event under a number that was told as missed.
 fn slow_publisher_is_lapped() {
     let (lane, mut reader) = Reader::first();
@@ -75,16 +88,7 @@ fn slow_publisher_is_lapped() {
     let sent: Event = event(1);
     let copy = sent.clone();
     let t = spawn(move || append_event(&other, copy, Terms::OVERWRITE).is_ok());
-    // What the publisher of a number a lap above the slow one's does.
-    let claim = lane.ring.claim(reader.at.cursor + 2, true, true);
-    let entry = Filling {
-        readers: 1,
-        kind: Kind::Ordinary,
-        audience: None,
-    };
-    let claim = claim.expect("a cell");
-    let above = &mut Some(event(2));
-    lane.ring.fill(&claim, entry, above, &mut [None, None]);
+    fill(&lane, reader.at.cursor + 2, 2, Kind::Ordinary);
     reader.read();
     t.join().unwrap();
     reader.read_all();
@@ -225,6 +229,25 @@ fn barred_and_full() {
     ben.leave();
 }
 
+/// An event with a slow publisher does not come to be unread beside all that a lane has room for.
+fn slow_publisher_behind_a_burst() {
+    let (lane, mut reader) = Reader::first();
+    publish(&lane, 0);
+    let slow = lane.load().seq();
+    lane.state.fetch_add(State::ONE_NUMBER, Ordering::AcqRel);
+    let other = Arc::clone(&lane);
+    let t = spawn(move || fill(&other, slow, 1, Kind::Critical));
+    publish(&lane, 2);
+    publish(&lane, 3);
+    t.join().unwrap();
+    reader.read_all();
+    assert!(
+        reader.got.len() <= 2,
+        "no more is unread than there is room for"
+    );
+    reader.leave();
+}
+
 /// What a reader does that has to pass the next number.
 fn pass_claimed(lane: &Model, number: u64) {
     if lane.load().seq() > number {
@@ -254,6 +277,15 @@ fn barred_after_all() {
 fn hot_bar_against_try_publish() {
     model::sound("hot: bar, try_publish", 3, barred_and_full);
     model::twin("bar-but-the-next", "no more is unread");
+}
+#[test]
+fn hot_again_with_a_slow_publisher() {
+    model::sound(
+        "hot: after a burst, slow publisher",
+        2,
+        slow_publisher_behind_a_burst,
+    );
+    model::twin("re-arm-over-the-unresolved", "no more is unread");
 }
 #[test]
 fn hot_bar_against_a_lap() {
