@@ -125,7 +125,7 @@
 //! | `Connection::id`, `user`, `thread`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
 //! | `Router::lifecycle`, and connects and disconnects while somebody is subscribed | a short lock in the channel |
 //!
-//! Exceptions, which are the host's: the allocator (on connect, and on a lane's first lap), the
+//! Exceptions, which are the host's: the allocator (on connect, and on the first lap of a lane that is not kept up with), the
 //! payload's own `Clone` and `Drop`, and wakers. A bounded spin stands before a number whose
 //! publisher does not come is given up; no thread ever waits for another without bound.
 //!
