@@ -401,6 +401,31 @@ fn overrun_connections_are_counted() {
     assert_eq!(ann.overrun_count(), 1);
 }
 
+#[test]
+fn what_only_closed_connections_have_not_read_is_in_nobodys_way() {
+    for left in 0..4 {
+        let router = small();
+        let ann = router.scope(user("ann"));
+        let (mut phone, mut laptop) = (ann.connect().unwrap(), ann.connect().unwrap());
+        for n in 0..4 {
+            ann.publish(n).unwrap();
+        }
+        assert_eq!(all(&mut phone).0.len(), 4);
+        assert!(matches!(laptop.try_recv(), Ok(Received::Event(_))));
+        // It is closed, and its owner does not look.
+        assert!(ann.disconnect(laptop.id(), 1));
+        for n in 0..8 + left {
+            ann.publish(n).unwrap();
+            assert_eq!(all(&mut phone), (vec![n], 0));
+        }
+        for n in 0..4 {
+            ann.try_publish(n).expect("there is room");
+        }
+        assert!(ann.try_publish(4).is_err());
+        assert_eq!(all(&mut phone), (vec![0, 1, 2, 3], 0));
+    }
+}
+
 /// The part of a report that says how many sleepers a lane counts.
 fn waiting(ann: &UserScope<u8>) -> String {
     let mut dump = String::new();

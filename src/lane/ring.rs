@@ -1005,15 +1005,21 @@ impl<E> Ring<E> {
         }
     }
 
-    /// As `clear`, to make room for another event: if it was critical, that is noted before.
+    /// Takes out what is in the way of the number a lap above, up to `number`, which nobody wants any
+    /// more: if it was critical, that is noted before.
     #[cold]
-    pub(crate) fn discard(&self, number: u64) -> Option<E> {
-        if let Some(seen) = self.seen(number)
-            && seen.number() == number
-        {
+    pub(crate) fn discard(&self, number: u64) -> Evicted<E> {
+        let old = self.seen(number).filter(|seen| seen.number() <= number);
+        let in_slot = old.and_then(|seen| {
             self.overflow().lose_if_unread(seen);
-        }
-        self.clear(number)
+            self.overflow().evict(seen)
+        });
+        let word = self.hot.load();
+        let is_old = word.is_full() && word.number() <= number;
+        [
+            in_slot,
+            is_old.then(|| self.hot.evict(word.number())).flatten(),
+        ]
     }
 
     /// Takes an event out whoever has still to read it; readers that are in it finish.
