@@ -169,8 +169,7 @@ fn readers_count_down_while_lapped() {
     ben.leave();
 }
 
-fn leave_while_publishing() {
-    let (lane, ann) = Reader::first_by_slots();
+fn leave_while_publishing((lane, ann): (Model, Reader)) {
     let mut ben = Reader::join(&lane, 2);
     let sent = event(7);
     let (other, copy) = (Arc::clone(&lane), sent.clone());
@@ -543,7 +542,9 @@ fn two_readers_against_a_lap() {
 }
 #[test]
 fn leave_against_publish() {
-    model::sound("leave, publish", 2, leave_while_publishing);
+    model::sound("leave, publish", 2, || {
+        leave_while_publishing(Reader::first_by_slots());
+    });
     model::twin("leave-unresolved", "read by all who count");
 }
 #[test]

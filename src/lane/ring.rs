@@ -558,7 +558,7 @@ impl<E> Ring<E> {
             // In the hands of the publisher of that number as before, who sees it now.
             if self.hot.exchange(word, Cell::owned(expected)) {
                 in_order();
-                if self.is_in_slot(expected) {
+                if self.event(expected).is_some() {
                     self.return_hot(expected);
                 }
                 break;
@@ -844,9 +844,10 @@ impl<E> Ring<E> {
             .is_some_and(|seen| seen.number() >= number)
     }
 
-    fn is_in_slot(&self, number: u64) -> bool {
+    /// The word of the slot of `number`, if it says that the number is an event.
+    fn event(&self, number: u64) -> Option<Slot> {
         let seen = self.seen(number);
-        seen.is_some_and(|seen| seen.number() == number && !seen.is_void())
+        seen.filter(|seen| seen.number() == number && !seen.is_void())
     }
 
     /// The word of the slot of `number`, if there is one yet.
@@ -975,9 +976,8 @@ impl<E> Ring<E> {
         if self.hot.held(number).is_some() {
             return Some(&self.hot);
         }
-        let seen = self.seen(number)?;
-        let is_there = seen.number() == number && !seen.is_void();
-        is_there.then(|| self.overflow().payload(seen))
+        let seen = self.event(number)?;
+        Some(self.overflow().payload(seen))
     }
 
     /// What has become of `number`, for people.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Event, Model, Reader, append, append_event, event, publish, spawn};
+use super::{
+    Event, Model, Reader, append, append_event, event, leave_while_publishing, publish, spawn,
+};
 use crate::error::CloseReason;
 use crate::lane::ring::Filling;
 use crate::lane::word::Kind;
@@ -189,22 +191,6 @@ fn try_publish_twice() {
     reader.leave();
 }
 
-/// The event of which a leaver was counted is given back.
-fn leave_while_publishing() {
-    let (lane, ann) = Reader::first();
-    let mut ben = Reader::join(&lane, 2);
-    let sent: Event = event(7);
-    let (other, copy) = (Arc::clone(&lane), sent.clone());
-    let t = spawn(move || assert!(append_event(&other, copy, Terms::OVERWRITE).is_ok()));
-    ann.leave();
-    t.join().unwrap();
-    ben.read_all();
-    assert_eq!(ben.got, [7]);
-    let holders = loom::sync::Arc::strong_count(&sent);
-    assert_eq!(holders, 1, "read by all who count: given back");
-    ben.leave();
-}
-
 /// What is a lap older than the number after one that was barred is not overlooked.
 fn barred_and_full() {
     let (lane, mut ann) = Reader::first();
@@ -346,6 +332,8 @@ fn hot_try_publish_against_try_publish() {
 }
 #[test]
 fn hot_leave_against_publish() {
-    model::sound("hot: leave, publish", 3, leave_while_publishing);
+    model::sound("hot: leave, publish", 3, || {
+        leave_while_publishing(Reader::first());
+    });
     model::twin("leave-unresolved", "read by all who count");
 }
