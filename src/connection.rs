@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::error::{CloseReason, Closed, RecvTimeoutError, TryRecvError};
 use crate::id::{ConnectionId, ThreadId, UserId};
 use crate::lane::member::Member;
-use crate::lane::{Entered, Reader, Step};
+use crate::lane::{Entered, Reader, Seat, Step};
 use crate::retention::Origin;
 use crate::router::{Core, User};
 use crate::stats::ConnectionStats;
@@ -51,7 +51,7 @@ pub struct Delivered<E> {
 pub struct Connection<E: Send + Sync + 'static> {
     core: Arc<Core<E>>,
     user: Arc<User<E>>,
-    member: Arc<Member>,
+    seat: Seat,
     reader: Reader,
     /// What is to be done before the next look at the lane: a set of the bits below. One word, so
     /// that a receive looks once.
@@ -75,16 +75,11 @@ impl Wake for Unpark {
 }
 
 impl<E: Send + Sync + 'static> Connection<E> {
-    pub(crate) fn new(
-        core: Arc<Core<E>>,
-        user: Arc<User<E>>,
-        member: Arc<Member>,
-        cursor: u64,
-    ) -> Self {
+    pub(crate) fn new(core: Arc<Core<E>>, user: Arc<User<E>>, seat: Seat, cursor: u64) -> Self {
         Self {
             core,
             user,
-            member,
+            seat,
             reader: Reader::new(cursor),
             aside: 0,
             replay: None,
@@ -92,10 +87,15 @@ impl<E: Send + Sync + 'static> Connection<E> {
         }
     }
 
+    #[inline]
+    fn member(&self) -> &Member {
+        self.user.lane.member(&self.seat)
+    }
+
     /// Its id.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
-        self.member.id
+        self.member().id
     }
     /// Whose connection this is.
     #[must_use]
@@ -105,7 +105,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// The thread it is attached to.
     #[must_use]
     pub fn thread(&self) -> Option<&ThreadId> {
-        self.member.thread.as_deref()
+        self.member().thread.as_deref()
     }
     /// Numbers not read yet. Wait-free.
     #[must_use]
@@ -115,19 +115,19 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// Numbers it was told it missed. Wait-free.
     #[must_use]
     pub fn missed(&self) -> u64 {
-        self.member.missed.load(Ordering::Relaxed)
+        self.member().missed.load(Ordering::Relaxed)
     }
     /// Where its numbers went. Wait-free.
     #[must_use]
     pub fn stats(&self) -> ConnectionStats {
         ConnectionStats {
             replayed: self.replay.as_ref().map_or(0, |replay| replay.received),
-            ..self.user.lane.stats(&self.member, &self.reader)
+            ..self.user.lane.stats(self.member(), &self.reader)
         }
     }
     /// Counts as activity at the next sweep. Wait-free.
     pub fn touch(&self) {
-        self.member.touch();
+        self.member().touch();
     }
     /// Disconnects, as dropping does. Lock-free; takes at most `lane_capacity` steps.
     pub fn disconnect(self) {}
@@ -135,9 +135,10 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// The next event's number and the event, held in place.
     #[inline]
     fn next_entry(&mut self) -> Result<(u64, Entered<'_, E>), Step> {
-        match self.user.lane.read(&self.member, &mut self.reader) {
+        let member = self.user.lane.member(&self.seat);
+        match self.user.lane.read(member, &mut self.reader) {
             Ok(entered) => Ok(entered),
-            Err(step) => Err(Self::tidy(&self.core, &self.user, &self.member, step)),
+            Err(step) => Err(Self::tidy(&self.core, &self.user, member, step)),
         }
     }
 
@@ -170,7 +171,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
     fn unpark(&mut self) {
         if self.aside & PARKED != 0 {
             self.aside &= !PARKED;
-            self.user.lane.unpark(&self.member);
+            self.user.lane.unpark(self.member());
         }
     }
 
@@ -337,7 +338,10 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     }
 
     fn park(&mut self, waker: &Waker) -> bool {
-        let parked = self.user.lane.park(&self.member, self.reader.cursor, waker);
+        let parked = self
+            .user
+            .lane
+            .park(self.member(), self.reader.cursor, waker);
         self.aside |= if parked { PARKED } else { 0 };
         parked
     }
@@ -386,8 +390,8 @@ impl<E: Send + Sync + 'static> Drop for Connection<E> {
             self.unpark();
         }
         self.core
-            .close(&self.user, &self.member, CloseReason::Dropped);
-        self.user.lane.count_out(&self.member, self.reader.cursor);
+            .close(&self.user, self.member(), CloseReason::Dropped);
+        self.user.lane.count_out(self.member(), self.reader.cursor);
     }
 }
 

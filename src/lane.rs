@@ -21,7 +21,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::error::CloseReason;
-use crate::id::ConnectionId;
+use crate::id::{ConnectionId, ThreadId};
 use crate::stats::ConnectionStats;
 use crate::sync::{AtomicU64, Ordering, SPINS, broken, pause, pin};
 use crate::table::storage::{Link, Owned, View};
@@ -151,51 +151,64 @@ impl Reader {
     }
 }
 
+/// A connection's member, unless that is the lane's own.
+pub(crate) type Seat = Option<Arc<Member>>;
+
+/// Who a lane is made for.
+pub(crate) type Newcomer = (ConnectionId, Option<ThreadId>);
+
 /// One user's bounded, sequenced log.
-// In the order of the ring's own fields, so that the state stands beside the hot cell, which the
-// same threads write, and away from what readers only read.
+// The end of the ring, the state and the beginning of the first member are what an event of a user
+// with one connection touches: 64 bytes.
 #[repr(C)]
 pub(crate) struct Lane<E> {
     /// Of a lane that keeps what is read.
     archive: Option<Box<Archive>>,
-    /// One, or several.
-    members: Link<Member, Members>,
+    /// All but the first: one, or several.
+    others: Link<Member, Members>,
     /// Connections that have joined, or are about to, and are not listed yet.
     joining: AtomicU64,
     /// Numbers given up by their owners, and whether the lane's figures were taken over.
     voided: AtomicU64,
     ring: Ring<E>,
     state: AtomicU64,
+    /// Of the connection that the lane was made for. Most users have no other.
+    first: Member,
 }
 
 /// Set in `voided` once the figures of a lane were taken over.
 const RETIRED: u64 = 1 << 63;
 
 impl<E> Lane<E> {
-    /// A lane with its first connection counted already, so that no lane is ever open and empty:
-    /// numbers that nobody counts or reads do not exist. Gives that connection's first number too.
-    pub(crate) fn new(capacity: usize) -> (Self, u64) {
-        let first = capacity as u64;
-        let lane = Self {
-            archive: None,
-            state: AtomicU64::new(State::new(first).0 + State::ONE_LIVE),
-            ring: Ring::new(capacity),
-            members: Link::empty(),
-            joining: AtomicU64::new(1),
+    /// A lane with whom it is made for counted already, so that none is ever open and empty: numbers
+    /// that nobody counts or reads do not exist. With an archive it keeps what is read, and may be
+    /// made for nobody.
+    pub(crate) fn new(capacity: usize, first: Option<Newcomer>, archive: Option<Archive>) -> Self {
+        let number = capacity as u64;
+        let mut state = State::new(number).0;
+        if first.is_some() {
+            state += State::ONE_LIVE;
+        }
+        if archive.is_some() {
+            state += State::ONE_LIVE + State::ARCHIVED;
+        }
+        let joining = first.is_some().into();
+        let (id, thread) = first.unwrap_or((ConnectionId(0), None));
+        Self {
+            archive: archive.map(Box::new),
+            others: Link::empty(),
+            joining: AtomicU64::new(joining),
             voided: AtomicU64::new(0),
-        };
-        (lane, first)
+            ring: Ring::new(capacity),
+            state: AtomicU64::new(state),
+            first: Member::coming(id, thread, number),
+        }
     }
 
-    /// A lane that keeps what is read, with its archive counted, and its first connection if it is
-    /// born for one.
-    pub(crate) fn retained(capacity: usize, archive: Archive, connected: bool) -> (Self, u64) {
-        let (mut lane, first) = Self::new(capacity);
-        lane.archive = Some(Box::new(archive));
-        let live = State::ONE_LIVE * (1 + u64::from(connected)) + State::ARCHIVED;
-        lane.state = AtomicU64::new(State::new(first).0 + live);
-        lane.joining = AtomicU64::new(connected.into());
-        (lane, first)
+    /// The member of a connection that has this seat.
+    #[inline]
+    pub(crate) fn member<'a>(&'a self, seat: &'a Seat) -> &'a Member {
+        seat.as_deref().unwrap_or(&self.first)
     }
 
     fn load(&self) -> State {
@@ -663,9 +676,12 @@ impl<E> Lane<E> {
         }
     }
 
-    /// Adds a connection that has joined to the list that is walked to wake and to close.
-    pub(crate) fn list(&self, member: &Arc<Member>) {
-        self.relist(Some(member), None);
+    /// Adds a connection that has joined to those that are found to be woken and closed.
+    pub(crate) fn list(&self, seat: &Seat) {
+        match seat {
+            None => self.first.list(),
+            Some(member) => self.relist(Some(member), None),
+        }
         self.joining.fetch_sub(1, Ordering::AcqRel);
     }
 
@@ -673,7 +689,7 @@ impl<E> Lane<E> {
     fn relist(&self, added: Option<&Arc<Member>>, removed: Option<ConnectionId>) {
         let guard = pin();
         loop {
-            let view = self.members.load(&guard);
+            let view = self.others.load(&guard);
             let only;
             let listed = match &view {
                 View::Empty => &[][..],
@@ -693,7 +709,7 @@ impl<E> Lane<E> {
                 1 => Owned::Leaf(members.remove(0)),
                 _ => Owned::Node(Box::new(members)),
             };
-            if self.members.compare_exchange(view, new, &guard).is_ok() {
+            if self.others.compare_exchange(view, new, &guard).is_ok() {
                 return;
             }
         }
@@ -701,8 +717,14 @@ impl<E> Lane<E> {
 
     /// Calls `f` for every listed connection.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&Member)) {
+        if self.first.is_listed() {
+            f(&self.first);
+        }
+        if self.others.is_empty() {
+            return;
+        }
         let guard = pin();
-        match self.members.load(&guard) {
+        match self.others.load(&guard) {
             View::Empty => {}
             View::Leaf(only) => f(&only),
             View::Node(several) => several.iter().for_each(|member| f(member)),
@@ -744,7 +766,9 @@ impl<E> Lane<E> {
                 accepted: self.end(left.seq()),
             }
         } else {
-            self.relist(None, Some(member.id));
+            if !std::ptr::eq(member, &raw const self.first) {
+                self.relist(None, Some(member.id));
+            }
             if left.connections() == 0 {
                 Departure::Deserted
             } else {

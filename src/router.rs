@@ -13,7 +13,7 @@ use crate::error::{CloseReason, ConnectError, PublishError};
 use crate::id::{ConnectionId, ThreadId, UserId};
 use crate::lane::archive::Archive;
 use crate::lane::member::Member;
-use crate::lane::{Accepted, Departure, JoinError, Lane, Refusal, Terms};
+use crate::lane::{Accepted, Departure, JoinError, Lane, Newcomer, Refusal, Terms};
 use crate::lifecycle::{Change, Lifecycle, Notice, Session, Subscriber};
 use crate::scope::{Addressed, ConnectOptions, UserScope};
 use crate::stats::RouterStats;
@@ -113,8 +113,8 @@ impl Target<'_> {
     }
 }
 
-/// An entry, and the first number of the connection that brought it.
-type Found<E> = (Arc<User<E>>, Option<u64>);
+/// An entry, and whether it was made for who asked.
+type Found<E> = (Arc<User<E>>, bool);
 
 /// What every handle of one router shares.
 pub(crate) struct Core<E> {
@@ -554,31 +554,34 @@ impl<E: Send + Sync + 'static> Core<E> {
         if !is_lane_capacity(capacity) {
             return Err(ConnectError::LaneCapacity(capacity));
         }
+        let connection = ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed));
         // One for all the steps, each of which then takes its own for little.
         let _guard = pin();
         loop {
             if self.is_closed() {
                 return Err(ConnectError::Closed);
             }
-            let (user, first) = self.find_or_insert(id, capacity)?;
+            let (user, is_new) = self.find_or_insert(id, capacity, connection, &options)?;
             user.session.begin(&self.sessions);
             let lasting = user.lane.archive().is_some();
-            let joined = match first {
-                Some(cursor) => Ok(cursor),
-                None if lasting => self.rejoin(&user, limit as u8)?,
-                None => user.lane.join(limit as u8),
+            let joined = if is_new {
+                Ok(user.lane.member(&None).joined_at)
+            } else if lasting {
+                self.rejoin(&user, limit as u8)?
+            } else {
+                user.lane.join(limit as u8)
             };
             match joined {
                 Ok(cursor) => {
-                    let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
                     let turn = lasting.then(|| user.session.return_to());
                     let mut change = 0;
                     if !lasting {
                         change = user.session.connect();
                     }
-                    let member = Member::new(ConnectionId(number), options.thread, cursor);
-                    let member = Arc::new(member);
-                    user.lane.list(&member);
+                    let seat = (!is_new)
+                        .then(|| Arc::new(Member::new(connection, options.thread, cursor)));
+                    user.lane.list(&seat);
+                    let member = user.lane.member(&seat);
                     if broken("number-after-listing") {
                         change = user.session.disconnect();
                     }
@@ -589,7 +592,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                     if let Some(turn) = turn {
                         self.returned(&user, &turn, connected);
                     } else {
-                        if first.is_some() {
+                        if is_new {
                             self.tell(&user, 0, || Change::Online);
                         }
                         self.tell(&user, change, connected);
@@ -598,11 +601,11 @@ impl<E: Send + Sync + 'static> Core<E> {
                     // flag before; the fences order flag and table on both sides.
                     fence(Ordering::SeqCst);
                     if self.closed.load(Ordering::Relaxed) && !broken("connect-without-looking") {
-                        self.close(&user, &member, CloseReason::Shutdown);
+                        self.close(&user, member, CloseReason::Shutdown);
                         self.shut(&user);
                         return Err(ConnectError::Closed);
                     }
-                    return Ok(Connection::new(Arc::clone(self), user, member, cursor));
+                    return Ok(Connection::new(Arc::clone(self), user, seat, cursor));
                 }
                 Err(JoinError::Closed | JoinError::Deserted) => self.forget(&user),
                 Err(JoinError::Limit) => {
@@ -634,12 +637,18 @@ impl<E: Send + Sync + 'static> Core<E> {
         oldest.is_some()
     }
 
-    /// The user's entry; with a connection's first number if it is new, and that connection counted.
-    fn find_or_insert(&self, id: &UserId, capacity: usize) -> Result<Found<E>, ConnectError> {
+    /// The user's entry; if it is new, with the connection counted.
+    fn find_or_insert(
+        &self,
+        id: &UserId,
+        capacity: usize,
+        connection: ConnectionId,
+        options: &ConnectOptions,
+    ) -> Result<Found<E>, ConnectError> {
         let hash = self.hash(id);
         let guard = pin();
         if let Some(user) = self.table.get(hash, id, &guard) {
-            return Ok((user.arc(), None));
+            return Ok((user.arc(), false));
         }
         let limit = self.config.max_users;
         // Counted before it is in, so that there are never more than `limit`.
@@ -647,12 +656,13 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.users.fetch_sub(1, Ordering::AcqRel);
             return Err(ConnectError::TooManyUsers { limit });
         }
-        let (user, cursor) = self.make(id, hash, capacity, true);
+        let newcomer = (connection, options.thread.clone());
+        let user = self.make(id, hash, capacity, Some(newcomer));
         match self.table.insert(&user, &guard) {
-            Ok(()) => Ok((user, Some(cursor))),
+            Ok(()) => Ok((user, true)),
             Err(first) => {
                 self.users.fetch_sub(1, Ordering::AcqRel);
-                Ok((first, None))
+                Ok((first, false))
             }
         }
     }
@@ -662,24 +672,21 @@ impl<E: Send + Sync + 'static> Core<E> {
         id: &UserId,
         hash: u64,
         capacity: usize,
-        connected: bool,
-    ) -> (Arc<User<E>>, u64) {
-        let (lane, cursor) = match &self.config.retention {
-            None => Lane::new(capacity),
-            Some(retention) => {
-                let capacity = capacity.max(retention.events.next_power_of_two());
-                let incarnation = self.absence.lanes.fetch_add(1, Ordering::Relaxed) + 1;
-                let archive = Archive::new(incarnation, capacity, retention.bytes);
-                Lane::retained(capacity, archive, connected)
-            }
-        };
+        first: Option<Newcomer>,
+    ) -> Arc<User<E>> {
+        let (mut capacity, mut archive) = (capacity, None);
+        if let Some(retention) = &self.config.retention {
+            capacity = capacity.max(retention.events.next_power_of_two());
+            let incarnation = self.absence.lanes.fetch_add(1, Ordering::Relaxed) + 1;
+            archive = Some(Archive::new(incarnation, capacity, retention.bytes));
+        }
         let user = User {
             id: id.clone(),
             hash,
-            lane,
+            lane: Lane::new(capacity, first, archive),
             session: Session::default(),
         };
-        (Arc::new(user), cursor)
+        Arc::new(user)
     }
 
     /// Closes one connection; `false` if somebody else did before.

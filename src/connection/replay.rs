@@ -47,8 +47,9 @@ impl<E: Send + Sync + 'static> Connection<E> {
     }
 
     pub(super) fn next_replayed(&mut self) -> Option<Delivered<E>> {
+        let member = self.user.lane.member(&self.seat);
         let replay = self.replay.as_deref_mut()?;
-        if !self.member.is_open() {
+        if !member.is_open() {
             // What a closed connection has not received is cut off, and comes after its position.
             replay.cut_off = replay.next();
             replay.events = VecDeque::new();
@@ -59,7 +60,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
             return None;
         };
         replay.received += 1;
-        self.member.touch();
+        member.touch();
         Some(next)
     }
 
@@ -82,7 +83,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     pub(crate) fn replay_from(&mut self, position: &Position) -> Resumed {
         let user = std::sync::Arc::clone(&self.user);
         let lane = &user.lane;
-        let to = self.member.joined_at;
+        let to = self.member().joined_at;
         let from = lane.internal(position.number);
         let same = lane.archive().is_some_and(|a| a.is(position.lane));
         if !same || from > to {
@@ -139,7 +140,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     /// If the event's `Clone` does; the events are not recovered again then.
     pub fn recover(&mut self) -> Recovered {
         let user = std::sync::Arc::clone(&self.user);
-        let to = self.member.joined_at;
+        let to = self.member().joined_at;
         let mut found = Vec::new();
         let complete = user.lane.recover(to, |number, event| {
             found.push(Delivered {

@@ -7,6 +7,8 @@ use crate::wake::WakeCell;
 
 /// `closed` of a connection that is open.
 const OPEN: u64 = 0;
+/// `left_at` of a lane's own member before it is listed.
+const COMING: u64 = u64::MAX - 2;
 /// `left_at` while it is not known yet.
 const UNKNOWN: u64 = u64::MAX;
 /// `left_at` while it is not known yet, and the owner has gone.
@@ -79,7 +81,25 @@ impl Member {
     /// The first number that does not count this connection, once the closer has told.
     pub(crate) fn left_at(&self) -> Option<u64> {
         // Acquire: pairs with `set_left_at`.
-        Some(self.left_at.load(Ordering::Acquire)).filter(|&n| n < GONE)
+        Some(self.left_at.load(Ordering::Acquire)).filter(|&n| n < COMING)
+    }
+
+    /// As `new`, but nobody is to meet it before it is listed.
+    pub(crate) fn coming(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
+        Self {
+            left_at: AtomicU64::new(COMING),
+            ..Self::new(id, thread, cursor)
+        }
+    }
+
+    pub(crate) fn list(&self) {
+        // Release: pairs with `is_listed`.
+        self.left_at.store(UNKNOWN, Ordering::Release);
+    }
+
+    /// Whether it was listed and its closer has not told yet.
+    pub(crate) fn is_listed(&self) -> bool {
+        matches!(self.left_at.load(Ordering::Acquire), UNKNOWN | GONE)
     }
 
     /// The closer's: tells. `true` if the owner has gone before.

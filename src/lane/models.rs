@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Wake, Waker};
 
 use super::member::Member;
-use super::{Departure, Lane, Refusal, Step, Terms};
+use super::{Departure, Lane, Refusal, Seat, Step, Terms};
 use crate::error::CloseReason;
 use crate::id::ConnectionId;
 use crate::sync::model;
@@ -25,7 +25,7 @@ fn event(n: u64) -> Event {
 
 struct Reader {
     lane: Model,
-    member: Arc<Member>,
+    seat: Seat,
     at: super::Reader,
     got: Vec<u64>,
     missed: u64,
@@ -38,9 +38,13 @@ impl Reader {
     }
 
     fn first_of(capacity: usize) -> (Model, Self) {
-        let (lane, cursor) = Lane::new(capacity);
-        let lane = Model::new(lane);
-        let reader = Self::at(&lane, 1, cursor);
+        Self::first_in(Lane::new(capacity, Some((ConnectionId(1), None)), None))
+    }
+
+    /// A lane and the connection that it was made for.
+    fn first_in(lane: Lane<Event>) -> (Model, Self) {
+        let (cursor, lane) = (lane.load().seq(), Model::new(lane));
+        let reader = Self::sit(&lane, None, cursor);
         (lane, reader)
     }
 
@@ -57,23 +61,31 @@ impl Reader {
 
     fn at(lane: &Model, id: u64, cursor: u64) -> Self {
         let member = Arc::new(Member::new(ConnectionId(id), None, cursor));
-        lane.list(&member);
+        Self::sit(lane, Some(member), cursor)
+    }
+
+    fn sit(lane: &Model, seat: Seat, cursor: u64) -> Self {
+        lane.list(&seat);
         Self {
             lane: Arc::clone(lane),
-            member,
+            seat,
             at: super::Reader::new(cursor),
             got: Vec::new(),
             missed: 0,
         }
     }
 
+    fn member(&self) -> &Member {
+        self.lane.member(&self.seat)
+    }
+
     /// One read; `false` when there is nothing more for now.
     fn read(&mut self) -> bool {
-        match self.lane.read(&self.member, &mut self.at) {
+        match self.lane.read(self.lane.member(&self.seat), &mut self.at) {
             Ok((_, entered)) => self.got.push(*entered.into_event()),
             Err(Step::Gap(missed)) => self.missed += missed,
             Err(Step::Overrun) => {
-                self.lane.close(&self.member, CloseReason::Overrun);
+                self.lane.close(self.member(), CloseReason::Overrun);
                 return false;
             }
             Err(Step::Empty | Step::Closed(_)) => return false,
@@ -86,8 +98,8 @@ impl Reader {
     }
 
     fn leave(self) {
-        self.lane.close(&self.member, CloseReason::Dropped);
-        self.lane.count_out(&self.member, self.at.cursor);
+        self.lane.close(self.member(), CloseReason::Dropped);
+        self.lane.count_out(self.member(), self.at.cursor);
     }
 }
 
@@ -200,9 +212,9 @@ fn last_leave_and_join() {
             assert!(other.is_closed());
         }
     });
-    let departure = lane.close(&ann.member, CloseReason::Dropped);
+    let departure = lane.close(ann.member(), CloseReason::Dropped);
     let last = matches!(departure, Departure::Last { .. });
-    lane.count_out(&ann.member, ann.at.cursor);
+    lane.count_out(ann.member(), ann.at.cursor);
     assert!(
         !last || lane.join(255).is_err(),
         "a lane left by its last connection stays closed"
@@ -213,9 +225,9 @@ fn last_leave_and_join() {
 fn close_while_reading() {
     let (lane, mut ann) = Reader::first();
     let mut ben = Reader::join(&lane, 2);
-    let (other, member) = (Arc::clone(&lane), Arc::clone(&ann.member));
+    let (other, seat) = (Arc::clone(&lane), ann.seat.clone());
     let t = spawn(move || {
-        other.close(&member, CloseReason::Evicted);
+        other.close(other.member(&seat), CloseReason::Evicted);
         publish(&other, 1);
     });
     ann.read();
@@ -246,20 +258,20 @@ fn wait_and(close: bool) {
     let (lane, reader) = Reader::first();
     let _other_device = Reader::join(&lane, 2);
     let calls = Arc::new(Calls::default());
-    let (other, member) = (Arc::clone(&lane), Arc::clone(&reader.member));
+    let (other, seat) = (Arc::clone(&lane), reader.seat.clone());
     let t = spawn(move || {
         if close {
-            other.close(&member, CloseReason::Idle);
+            other.close(other.member(&seat), CloseReason::Idle);
         } else {
             publish(&other, 1);
         }
     });
     let waker = Waker::from(Arc::clone(&calls));
-    let parked = lane.park(&reader.member, reader.at.cursor, &waker);
+    let parked = lane.park(reader.member(), reader.at.cursor, &waker);
     t.join().unwrap();
     if parked {
         assert_eq!(calls.0.load(Relaxed), 1, "a sleeper is woken, once");
-        lane.unpark(&reader.member);
+        lane.unpark(reader.member());
     }
     lane.shut();
 }
@@ -276,14 +288,14 @@ fn frozen_waker() {
     let (lane, reader) = Reader::first();
     let calls = Arc::new(Calls::default());
     let waker = Waker::from(Arc::clone(&calls));
-    assert!(lane.park(&reader.member, reader.at.cursor, &waker));
-    reader.member.wake.wake_and_freeze();
+    assert!(lane.park(reader.member(), reader.at.cursor, &waker));
+    reader.member().wake.wake_and_freeze();
     let other = Arc::clone(&lane);
     let t = spawn(move || publish(&other, 1));
     publish(&lane, 2);
     t.join().unwrap();
     assert!(calls.0.load(Relaxed) > 0, "a sleeper is woken");
-    lane.unpark(&reader.member);
+    lane.unpark(reader.member());
     lane.shut();
 }
 
@@ -361,7 +373,7 @@ fn lapped_while_inside() {
     publish(&lane, 0);
     let other = Arc::clone(&lane);
     let t = spawn(move || publish(&other, 1));
-    let Ok((_, entered)) = lane.read(&ann.member, &mut ann.at) else {
+    let Ok((_, entered)) = lane.read(lane.member(&ann.seat), &mut ann.at) else {
         panic!("there is an event");
     };
     publish(&lane, 2);
@@ -389,7 +401,7 @@ fn critical_and_slow_reader() {
     t.join().unwrap();
     reader.read_all();
     assert!(
-        reader.got.contains(&1) || reader.member.closed() == Some(CloseReason::Overrun),
+        reader.got.contains(&1) || reader.member().closed() == Some(CloseReason::Overrun),
         "the critical event is delivered, or the connection is closed"
     );
     reader.leave();
@@ -412,7 +424,7 @@ fn critical_and_lapped_reader() {
     assert!(
         !accepted
             || reader.got.contains(&7)
-            || reader.member.closed() == Some(CloseReason::Overrun),
+            || reader.member().closed() == Some(CloseReason::Overrun),
         "the critical event is delivered, or the connection is closed"
     );
     reader.leave();
@@ -428,9 +440,9 @@ fn leave_while_closed() {
     append_event(&lane, sent.clone(), Terms::OVERWRITE).expect("accepted");
     ann.read();
     ben.read_all();
-    let (other, member) = (Arc::clone(&lane), Arc::clone(&ann.member));
+    let (other, seat) = (Arc::clone(&lane), ann.seat.clone());
     let t = spawn(move || {
-        other.close(&member, CloseReason::Evicted);
+        other.close(other.member(&seat), CloseReason::Evicted);
         publish(&other, 2);
     });
     ann.leave();

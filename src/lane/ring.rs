@@ -386,14 +386,15 @@ impl<E> Claim<'_, E> {
 }
 
 /// The slots and cells of one lane.
+// What every event touches stands together, behind the payload.
 #[repr(C)]
 pub(crate) struct Ring<E> {
-    /// A power of two.
-    capacity: u64,
-    overflow: Lazy<Overflow<E>>,
     hot: Payload<E>,
     /// No number up to this one may come into the hot cell any more, unless it is there.
     barred: AtomicU64,
+    /// A power of two.
+    capacity: u64,
+    overflow: Lazy<Overflow<E>>,
 }
 
 /// What a lane needs once an event has not gone through the hot cell.

@@ -6,45 +6,51 @@ use std::task::Waker;
 
 use super::archive::Archive;
 use super::member::Member;
-use super::{Accepted, Departure, Filling, JoinError, Lane, Reader, Refusal, State, Step, Terms};
+use super::{
+    Accepted, Departure, Filling, JoinError, Lane, Newcomer, Reader, Refusal, Seat, State, Step,
+    Terms,
+};
 use crate::error::CloseReason;
 use crate::id::ConnectionId;
 use crate::sync::Ordering;
 
 const CAPACITY: usize = 4;
+const NEWCOMER: Newcomer = (ConnectionId(1), None);
 
 struct Device {
-    member: Arc<Member>,
+    seat: Seat,
     reader: Reader,
 }
 
 impl Device {
     fn first() -> (Lane<u64>, Self) {
-        let (lane, cursor) = Lane::new(CAPACITY);
-        let device = Self::at(cursor);
-        lane.list(&device.member);
+        let lane = Lane::new(CAPACITY, Some(NEWCOMER), None);
+        let device = Self::at(lane.load().seq(), None);
+        lane.list(&device.seat);
         (lane, device)
     }
 
     /// Counted by the lane, and not listed.
     fn joining(lane: &Lane<u64>) -> Self {
-        Self::at(lane.join(255).expect("open"))
+        let cursor = lane.join(255).expect("open");
+        let member = Member::new(ConnectionId(cursor), None, cursor);
+        Self::at(cursor, Some(Arc::new(member)))
     }
 
-    fn at(cursor: u64) -> Self {
+    fn at(cursor: u64, seat: Seat) -> Self {
         Self {
-            member: Arc::new(Member::new(ConnectionId(cursor), None, cursor)),
+            seat,
             reader: Reader::new(cursor),
         }
     }
 
     fn next(&mut self, lane: &Lane<u64>) -> Result<u64, Step> {
-        lane.read(&self.member, &mut self.reader)
+        lane.read(lane.member(&self.seat), &mut self.reader)
             .map(|(_, entered)| entered.into_event())
     }
 
     fn parks(&self, lane: &Lane<u64>) -> bool {
-        lane.park(&self.member, self.reader.cursor, Waker::noop())
+        lane.park(lane.member(&self.seat), self.reader.cursor, Waker::noop())
     }
 }
 
@@ -86,7 +92,7 @@ fn a_sleeper_does_not_wait_for_a_frozen_publisher() {
     assert_eq!(device.reader.stepped_over, 1);
     assert!(device.parks(&lane));
     assert_eq!(lane.load().waiting(), 1);
-    lane.unpark(&device.member);
+    lane.unpark(lane.member(&device.seat));
     assert_eq!(lane.load().waiting(), 0);
 }
 
@@ -94,8 +100,8 @@ fn a_sleeper_does_not_wait_for_a_frozen_publisher() {
 fn nobody_sleeps_on_what_has_ended() {
     let (lane, device) = Device::first();
     let other = Device::joining(&lane);
-    lane.list(&other.member);
-    lane.close(&other.member, CloseReason::Idle);
+    lane.list(&other.seat);
+    lane.close(lane.member(&other.seat), CloseReason::Idle);
     assert!(!other.parks(&lane), "the connection is closed");
     assert!(lane.shut());
     assert!(!device.parks(&lane), "the lane is closed");
@@ -134,7 +140,7 @@ fn an_event_whose_overwriter_froze_is_not_waited_for() {
 fn a_lane_that_was_shut_stays_so_when_its_last_connection_leaves() {
     let (lane, device) = Device::first();
     lane.shut();
-    let departure = lane.close(&device.member, CloseReason::Dropped);
+    let departure = lane.close(lane.member(&device.seat), CloseReason::Dropped);
     assert_eq!(departure, Departure::Last { accepted: 0 });
     assert_eq!(lane.join(255), Err(JoinError::Closed));
 }
@@ -148,7 +154,7 @@ fn what_somebody_on_the_way_in_has_to_read_is_not_overwritten() {
         assert_eq!(ann.next(&lane), Ok(n));
     }
     assert_eq!(append(&lane, 9, Terms::REFUSE), Err(Refusal::Full));
-    lane.list(&ben.member);
+    lane.list(&ben.seat);
     assert_eq!(append(&lane, 9, Terms::REFUSE), Err(Refusal::Full));
     for n in 0..CAPACITY as u64 {
         assert_eq!(ben.next(&lane), Ok(n));
@@ -160,19 +166,19 @@ fn what_somebody_on_the_way_in_has_to_read_is_not_overwritten() {
 fn somebody_on_the_way_out_holds_an_event_until_not_counted_any_more() {
     let (lane, ann) = Device::first();
     let mut ben = Device::joining(&lane);
-    lane.list(&ben.member);
+    lane.list(&ben.seat);
     for n in 0..CAPACITY as u64 {
         append(&lane, n, Terms::OVERWRITE).expect("accepted");
         assert_eq!(ben.next(&lane), Ok(n));
     }
     // What `close` does, one step at a time.
-    assert!(ann.member.mark(CloseReason::Dropped));
+    assert!(lane.member(&ann.seat).mark(CloseReason::Dropped));
     assert_eq!(append(&lane, 9, Terms::REFUSE), Err(Refusal::Full));
     let left = lane.depart();
     let (seq, last) = (left.seq(), left.live() == 0);
     assert!(!last);
     assert_eq!(append(&lane, 9, Terms::REFUSE), Err(Refusal::Full));
-    ann.member.set_left_at(seq);
+    lane.member(&ann.seat).set_left_at(seq);
     let accepted = append(&lane, 9, Terms::REFUSE).expect("nobody wants it any more");
     assert_eq!(accepted.connections, 1);
     assert_eq!(ben.next(&lane), Ok(9));
@@ -182,7 +188,7 @@ fn somebody_on_the_way_out_holds_an_event_until_not_counted_any_more() {
 fn the_last_to_leave_closes_the_lane() {
     let (lane, device) = Device::first();
     append(&lane, 1, Terms::OVERWRITE).expect("accepted");
-    let departure = lane.close(&device.member, CloseReason::Dropped);
+    let departure = lane.close(lane.member(&device.seat), CloseReason::Dropped);
     assert_eq!(departure, Departure::Last { accepted: 1 });
     assert_eq!(lane.join(255), Err(JoinError::Closed));
 }
@@ -217,11 +223,11 @@ fn a_critical_event_that_is_about_to_be_overwritten_is_read() {
 fn who_leaves_gives_up_numbers_that_are_not_published_yet() {
     let (lane, ann) = Device::first();
     let mut ben = Device::joining(&lane);
-    lane.list(&ben.member);
+    lane.list(&ben.seat);
     let claimed = lane.claim_next(&mut 0).expect("open");
     let (state, claim) = claimed.expect("a cell");
-    lane.close(&ann.member, CloseReason::Dropped);
-    lane.count_out(&ann.member, ann.reader.cursor);
+    lane.close(lane.member(&ann.seat), CloseReason::Dropped);
+    lane.count_out(lane.member(&ann.seat), ann.reader.cursor);
     let entry = Filling {
         readers: state.live(),
         kind: super::word::Kind::Ordinary,
@@ -243,7 +249,7 @@ fn a_number_given_up_is_told_once_the_figures_are_taken_over() {
     let mut told = 0;
     lane.abandon(ann.reader.cursor + 1, &mut told);
     assert_eq!((told, lane.accepted()), (0, 2));
-    let departure = lane.close(&ann.member, CloseReason::Dropped);
+    let departure = lane.close(lane.member(&ann.seat), CloseReason::Dropped);
     assert_eq!(departure, Departure::Last { accepted: 2 });
     assert_eq!(lane.accepted(), 0, "the figures were taken over");
     lane.abandon(ann.reader.cursor + 2, &mut told);
@@ -255,7 +261,7 @@ fn a_number_given_up_is_told_once_the_figures_are_taken_over() {
 fn a_critical_event_that_a_voided_number_takes_the_place_of_is_lost() {
     let (lane, mut ann) = Device::first();
     let mut ben = Device::joining(&lane);
-    lane.list(&ben.member);
+    lane.list(&ben.seat);
     append(&lane, 0, Terms::CRITICAL).expect("accepted");
     for n in 1..CAPACITY as u64 {
         append(&lane, n, Terms::OVERWRITE).expect("accepted");
@@ -265,9 +271,12 @@ fn a_critical_event_that_a_voided_number_takes_the_place_of_is_lost() {
     }
     freeze_a_publisher(&lane);
     append(&lane, 9, Terms::OVERWRITE).expect("accepted");
-    assert!(!lane.is_overrun(&ann.member), "it is there still");
+    assert!(
+        !lane.is_overrun(lane.member(&ann.seat)),
+        "it is there still"
+    );
     assert_eq!(ben.next(&lane), Ok(9));
-    assert!(lane.is_overrun(&ann.member) && !lane.is_overrun(&ben.member));
+    assert!(lane.is_overrun(lane.member(&ann.seat)) && !lane.is_overrun(lane.member(&ben.seat)));
     assert_eq!(ann.next(&lane), Err(Step::Overrun));
 }
 
@@ -275,8 +284,8 @@ fn a_critical_event_that_a_voided_number_takes_the_place_of_is_lost() {
 fn a_closed_connection_steps_over_nothing() {
     let (lane, mut ann) = Device::first();
     let ben = Device::joining(&lane);
-    lane.list(&ben.member);
-    lane.close(&ann.member, CloseReason::Idle);
+    lane.list(&ben.seat);
+    lane.close(lane.member(&ann.seat), CloseReason::Idle);
     freeze_a_publisher(&lane);
     lane.resolve(ann.reader.cursor);
     let closed = Step::Closed(CloseReason::Idle);
@@ -289,17 +298,17 @@ fn a_critical_event_that_is_just_being_read_is_not_lost() {
     let (lane, ann) = Device::first();
     append(&lane, 0, Terms::CRITICAL).expect("accepted");
     let number = ann.reader.cursor;
-    let entered = lane.ring.enter(number, ann.member.id, || true);
+    let entered = lane.ring.enter(number, lane.member(&ann.seat).id, || true);
     let entered = entered.expect("the event is there");
     lane.resolve(number + CAPACITY as u64);
-    assert!(!lane.is_overrun(&ann.member));
+    assert!(!lane.is_overrun(lane.member(&ann.seat)));
     assert_eq!(*entered.get(), 0);
 }
 
 #[test]
 fn a_lane_drops_what_nobody_has_read() {
-    let (lane, cursor) = Lane::new(CAPACITY);
-    lane.list(&Device::at(cursor).member);
+    let lane = Lane::new(CAPACITY, Some(NEWCOMER), None);
+    lane.list(&None);
     let event = Arc::new(());
     for _ in 0..CAPACITY {
         let event = &mut Some(Arc::clone(&event));
@@ -352,7 +361,7 @@ fn numbers_are_for_years() {
 #[test]
 fn what_is_about_to_be_overwritten_is_recovered() {
     let archive = Archive::new(1, CAPACITY, None);
-    let (lane, _) = Lane::retained(CAPACITY, archive, false);
+    let lane = Lane::new(CAPACITY, None, Some(archive));
     append(&lane, 7, Terms::CRITICAL).expect("it is kept");
     let to = lane.join(255).expect("open");
     // The last of them has claimed the place of what is to be recovered.

@@ -168,7 +168,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.absence.users.fetch_sub(1, Ordering::AcqRel);
             return Err(Refusal::Vacant);
         }
-        let (user, _) = self.make(id, hash, self.config.lane_capacity, false);
+        let user = self.make(id, hash, self.config.lane_capacity, None);
         if let Err(first) = self.table.insert(&user, &guard) {
             self.absence.users.fetch_sub(1, Ordering::AcqRel);
             return Ok(first);

@@ -171,7 +171,7 @@ fn critical_and_slow_reader() {
     t.join().unwrap();
     reader.read_all();
     assert!(
-        reader.got.contains(&1) || reader.member.closed() == Some(CloseReason::Overrun),
+        reader.got.contains(&1) || reader.member().closed() == Some(CloseReason::Overrun),
         "the critical event is delivered, or the connection is closed"
     );
     reader.leave();

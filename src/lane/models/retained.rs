@@ -8,16 +8,13 @@ use crate::lane::archive::{Archive, Asker, Replay};
 
 /// A lane that keeps two events, and its first connection.
 fn kept() -> (Model, Reader) {
-    let (lane, cursor) = Lane::retained(2, Archive::new(1, 2, None), true);
-    let lane = Model::new(lane);
-    let reader = Reader::at(&lane, 1, cursor);
-    (lane, reader)
+    let archive = Archive::new(1, 2, None);
+    Reader::first_in(Lane::new(2, Some((ConnectionId(1), None)), Some(archive)))
 }
 
 /// The same without a connection.
 fn deserted() -> Model {
-    let (lane, _) = Lane::retained(2, Archive::new(1, 2, None), false);
-    Model::new(lane)
+    Model::new(Lane::new(2, None, Some(Archive::new(1, 2, None))))
 }
 
 impl Reader {
@@ -27,7 +24,7 @@ impl Reader {
             ids: [ConnectionId(1), ConnectionId(0)],
             is_exact: true,
         };
-        let to = self.member.joined_at;
+        let to = self.member().joined_at;
         let mut got = Vec::new();
         let first = self.lane.replay(&asker, from, to, |step| match step {
             Replay::Event(_, event) => got.push(*event),
@@ -38,7 +35,7 @@ impl Reader {
     }
 
     fn recover(&mut self) {
-        let to = self.member.joined_at;
+        let to = self.member().joined_at;
         let got = &mut self.got;
         self.lane.recover(to, |_, event| got.push(*event));
     }
@@ -73,9 +70,9 @@ fn expiry_and_resume() {
     let (lane, ann) = kept();
     let from = ann.at.cursor;
     publish(&lane, 0);
-    let departure = lane.close(&ann.member, CloseReason::Dropped);
+    let departure = lane.close(ann.member(), CloseReason::Dropped);
     assert_eq!(departure, Departure::Deserted);
-    lane.count_out(&ann.member, from);
+    lane.count_out(ann.member(), from);
     let other = Arc::clone(&lane);
     let t = spawn(move || other.expire().is_some());
     let joined = lane.join(255);
