@@ -56,8 +56,14 @@ pub struct Connection<E: Send + Sync + 'static> {
     /// What is to be done before the next look at the lane: a set of the bits below. One word, so
     /// that a receive looks once.
     aside: u8,
-    replay: Option<Box<Replayed<E>>>,
-    blocking: Option<Box<(OsThreadId, Waker)>>,
+    rare: Option<Box<Rare<E>>>,
+}
+
+/// What few connections have.
+struct Rare<E> {
+    replayed: Replayed<E>,
+    /// The waker of the thread that slept in `recv` last.
+    blocking: Option<(OsThreadId, Waker)>,
 }
 
 /// A registration in the lane is to be taken back.
@@ -82,8 +88,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
             seat,
             reader: Reader::new(cursor),
             aside: 0,
-            replay: None,
-            blocking: None,
+            rare: None,
         }
     }
 
@@ -121,7 +126,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
     #[must_use]
     pub fn stats(&self) -> ConnectionStats {
         ConnectionStats {
-            replayed: self.replay.as_ref().map_or(0, |replay| replay.received),
+            replayed: self.rare.as_ref().map_or(0, |rare| rare.replayed.received),
             ..self.user.lane.stats(self.member(), &self.reader)
         }
     }
@@ -131,6 +136,15 @@ impl<E: Send + Sync + 'static> Connection<E> {
     }
     /// Disconnects, as dropping does. Lock-free; takes at most `lane_capacity` steps.
     pub fn disconnect(self) {}
+
+    fn rare(&mut self) -> &mut Rare<E> {
+        self.rare.get_or_insert_with(|| {
+            Box::new(Rare {
+                replayed: Replayed::default(),
+                blocking: None,
+            })
+        })
+    }
 
     /// The next event's number and the event, held in place.
     #[inline]
@@ -326,15 +340,16 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     /// This thread's waker, made once a thread.
     fn blocking_waker(&mut self) -> Waker {
         let thread = thread::current();
-        match self.blocking.as_deref() {
-            Some((id, waker)) if *id == thread.id() => waker.clone(),
-            _ => {
-                let id = thread.id();
-                let waker = Waker::from(Arc::new(Unpark(thread)));
-                self.blocking = Some(Box::new((id, waker.clone())));
-                waker
-            }
+        let id = thread.id();
+        let blocking = &mut self.rare().blocking;
+        if let Some((of, waker)) = blocking
+            && *of == id
+        {
+            return waker.clone();
         }
+        let waker = Waker::from(Arc::new(Unpark(thread)));
+        *blocking = Some((id, waker.clone()));
+        waker
     }
 
     fn park(&mut self, waker: &Waker) -> bool {

@@ -29,7 +29,7 @@ use archive::Archive;
 use member::Member;
 pub(crate) use ring::Entered;
 use ring::{Claim, Filling, Found, Ring};
-use word::{Kind, State};
+use word::{Kind, State, Tally};
 
 /// Numbers one `publish` may lose to others before it hands its event back.
 const ATTEMPTS: usize = 16;
@@ -166,18 +166,12 @@ pub(crate) struct Lane<E> {
     archive: Option<Box<Archive>>,
     /// All but the first: one, or several.
     others: Link<Member, Members>,
-    /// Connections that have joined, or are about to, and are not listed yet.
-    joining: AtomicU64,
-    /// Numbers given up by their owners, and whether the lane's figures were taken over.
-    voided: AtomicU64,
+    tally: AtomicU64,
     ring: Ring<E>,
     state: AtomicU64,
     /// Of the connection that the lane was made for. Most users have no other.
     first: Member,
 }
-
-/// Set in `voided` once the figures of a lane were taken over.
-const RETIRED: u64 = 1 << 63;
 
 impl<E> Lane<E> {
     /// A lane with whom it is made for counted already, so that none is ever open and empty: numbers
@@ -192,13 +186,12 @@ impl<E> Lane<E> {
         if archive.is_some() {
             state += State::ONE_LIVE + State::ARCHIVED;
         }
-        let joining = first.is_some().into();
+        let tally = Tally::new(first.is_some());
         let (id, thread) = first.unwrap_or((ConnectionId(0), None));
         Self {
             archive: archive.map(Box::new),
             others: Link::empty(),
-            joining: AtomicU64::new(joining),
-            voided: AtomicU64::new(0),
+            tally: AtomicU64::new(tally.0),
             ring: Ring::new(capacity),
             state: AtomicU64::new(state),
             first: Member::coming(id, thread, number),
@@ -213,6 +206,10 @@ impl<E> Lane<E> {
 
     fn load(&self) -> State {
         State(self.state.load(Ordering::Acquire))
+    }
+
+    fn tally(&self) -> Tally {
+        Tally(self.tally.load(Ordering::Acquire))
     }
 
     /// The public form of a number: the first event of a lane is number 0.
@@ -394,7 +391,7 @@ impl<E> Lane<E> {
         // First: whoever is counted for the entry and not on its way into the list is in the list.
         // Acquire pairs with the Release of `list`; the claim of the entry's number comes after
         // the raise by whoever it counts, and this thread has seen that number.
-        if self.joining.load(Ordering::Acquire) > 0 && !broken("overlook-joining") {
+        if self.tally().joining() > 0 && !broken("overlook-joining") {
             return false;
         }
         let mut wanted = false;
@@ -414,7 +411,8 @@ impl<E> Lane<E> {
     /// whoever resolves it: a later lap may have passed over it without a word.
     #[cold]
     fn abandon(&self, number: u64, late: &mut u64) {
-        if self.voided.fetch_add(1, Ordering::AcqRel) & RETIRED != 0 {
+        let before = Tally(self.tally.fetch_add(Tally::ONE_VOIDED, Ordering::AcqRel));
+        if before.is_retired() {
             *late += 1;
         }
         drop(self.ring.give_up(number));
@@ -637,10 +635,10 @@ impl<E> Lane<E> {
     /// As `join`, but nobody becomes the only connection of a lane unless `as_first`. Tells whether
     /// this one did.
     pub(crate) fn join_as(&self, limit: u8, as_first: bool) -> Result<(u64, bool), JoinError> {
-        self.joining.fetch_add(1, Ordering::AcqRel);
+        self.tally.fetch_add(Tally::ONE_JOINING, Ordering::AcqRel);
         let joined = self.count_in(limit, as_first);
         if joined.is_err() {
-            self.joining.fetch_sub(1, Ordering::AcqRel);
+            self.tally.fetch_sub(Tally::ONE_JOINING, Ordering::AcqRel);
         }
         joined
     }
@@ -682,7 +680,7 @@ impl<E> Lane<E> {
             None => self.first.list(),
             Some(member) => self.relist(Some(member), None),
         }
-        self.joining.fetch_sub(1, Ordering::AcqRel);
+        self.tally.fetch_sub(Tally::ONE_JOINING, Ordering::AcqRel);
     }
 
     /// Exchanges the list for one with `added` and without `removed`.
@@ -785,8 +783,8 @@ impl<E> Lane<E> {
     #[inline]
     fn end(&self, seq: u64) -> u64 {
         self.vacate(seq);
-        let voided = self.voided.swap(RETIRED, Ordering::AcqRel);
-        self.public(seq) - voided
+        let before = Tally(self.tally.fetch_or(Tally::RETIRED, Ordering::AcqRel));
+        self.public(seq) - before.voided()
     }
 
     /// Counts a closed connection, whose owner has read up to `cursor` and goes, out of what it has
@@ -841,7 +839,7 @@ impl<E> Lane<E> {
             state.is_archived(),
             state.waiting(),
             state.is_closed(),
-            self.voided.load(Ordering::Relaxed) & !RETIRED,
+            self.tally().voided(),
         )?;
         let mut done = Ok(());
         self.for_each(|m| {
@@ -895,10 +893,11 @@ impl<E> Lane<E> {
 
     /// Events accepted so far, unless the figures were taken over.
     pub(crate) fn accepted(&self) -> u64 {
-        let voided = self.voided.load(Ordering::Acquire);
-        if voided & RETIRED != 0 {
+        let tally = self.tally();
+        if tally.is_retired() {
             return 0;
         }
-        self.public(self.load().seq()).saturating_sub(voided)
+        self.public(self.load().seq())
+            .saturating_sub(tally.voided())
     }
 }

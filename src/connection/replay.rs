@@ -20,6 +20,18 @@ pub(super) struct Replayed<E> {
     pub(super) received: u64,
 }
 
+impl<E> Default for Replayed<E> {
+    fn default() -> Self {
+        Self {
+            events: VecDeque::new(),
+            of: 0,
+            of_several: false,
+            cut_off: None,
+            received: 0,
+        }
+    }
+}
+
 impl<E> Replayed<E> {
     /// The number of what comes next, or would if it had not been cut off.
     fn next(&self) -> Option<u64> {
@@ -37,7 +49,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
     #[must_use]
     pub fn position(&self) -> Position {
         let lane = &self.user.lane;
-        let waiting = self.replay.as_deref();
+        let waiting = self.rare.as_deref().map(|rare| &rare.replayed);
         let (number, before) = match waiting.and_then(|r| Some((r.next()?, r))) {
             None => (lane.position(self.reader.cursor), 0),
             Some((next, replay)) if replay.of_several => (next, SEVERAL),
@@ -48,7 +60,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
 
     pub(super) fn next_replayed(&mut self) -> Option<Delivered<E>> {
         let member = self.user.lane.member(&self.seat);
-        let replay = self.replay.as_deref_mut()?;
+        let replay = &mut self.rare.as_deref_mut()?.replayed;
         if !member.is_open() {
             // What a closed connection has not received is cut off, and comes after its position.
             replay.cut_off = replay.next();
@@ -66,15 +78,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
 
     fn replayed(&mut self) -> &mut Replayed<E> {
         self.aside |= REPLAY;
-        self.replay.get_or_insert_with(|| {
-            Box::new(Replayed {
-                events: VecDeque::new(),
-                of: 0,
-                of_several: false,
-                cut_off: None,
-                received: 0,
-            })
-        })
+        &mut self.rare().replayed
     }
 }
 

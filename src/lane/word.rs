@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! State  [ seq    : 44 | live      : 8 | waiting : 8 | flags : 4 ]   one a lane
+//! Tally  [ retired : 1 | voided : 44 | joining : 19 ]            one a lane
 //! Slot   [ number : 44 | cell      : 8 | -       : 8 | flags : 4 ]   one a position
 //! Cell   [ number : 44 | remaining : 8 | active  : 8 | flags : 4 ]   one a payload
 //! ```
@@ -91,6 +92,34 @@ impl State {
     /// Closed, and the archive, which is alone, counted out.
     pub(crate) const fn without_archive(self) -> Self {
         Self((self.0 - Self::ONE_LIVE - Self::ARCHIVED) | Self::CLOSED)
+    }
+}
+
+/// What a lane keeps count of beside its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tally(pub(crate) u64);
+
+impl Tally {
+    /// Adds one to `joining`.
+    pub(crate) const ONE_JOINING: u64 = 1;
+    /// Adds one to `voided`.
+    pub(crate) const ONE_VOIDED: u64 = 1 << 19;
+    /// The lane's figures were taken over.
+    pub(crate) const RETIRED: u64 = 1 << 63;
+
+    pub(crate) const fn new(joining: bool) -> Self {
+        Self(joining as u64)
+    }
+    /// Connections that have joined, or are about to, and are not listed yet.
+    pub(crate) const fn joining(self) -> u64 {
+        self.0 % Self::ONE_VOIDED
+    }
+    /// Numbers given up by their owners.
+    pub(crate) const fn voided(self) -> u64 {
+        (self.0 & !Self::RETIRED) / Self::ONE_VOIDED
+    }
+    pub(crate) const fn is_retired(self) -> bool {
+        self.0 & Self::RETIRED != 0
     }
 }
 
