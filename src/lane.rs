@@ -751,7 +751,7 @@ impl<E> Lane<E> {
 
     /// Closes one connection from anywhere.
     pub(crate) fn close(&self, member: &Member, reason: CloseReason) -> Departure {
-        if !member.mark(reason) {
+        if !member.close(reason) {
             return Departure::Before;
         }
         let left = self.depart();

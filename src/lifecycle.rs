@@ -16,7 +16,8 @@ use crate::sync::{AtomicU64, Ordering};
 /// a session the changes are numbered from 0 without holes: `Online` is 0, a connection's
 /// `Disconnected` comes after its `Connected`, and `Offline` is the last. Notices may arrive in
 /// another order than their numbers when several threads connect and disconnect at once; a number
-/// that never arrives was lost because the channel was full.
+/// that never arrives was lost because the channel was full. After four billion changes in one session
+/// the numbers begin again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Notice {
@@ -140,9 +141,11 @@ pub(crate) struct Turn {
 pub(crate) struct Session {
     /// 0 while nobody has been there.
     number: AtomicU64,
-    connects: AtomicU64,
+    /// `[changes : 32 | connects : 32]`.
     changes: AtomicU64,
 }
+
+const ONE_CHANGE: u64 = 1 << 32;
 
 impl Session {
     /// Whoever connects sees to it that the session has a number before it is listed, and no session
@@ -163,12 +166,15 @@ impl Session {
 
     /// Before the connection is listed, so that nobody can close it under a lower number.
     pub(crate) fn connect(&self) -> u64 {
-        self.connects.fetch_add(1, Ordering::AcqRel);
-        self.changes.fetch_add(1, Ordering::AcqRel) + 1
+        self.change(ONE_CHANGE + 1)
     }
 
     pub(crate) fn disconnect(&self) -> u64 {
-        self.changes.fetch_add(1, Ordering::AcqRel) + 1
+        self.change(ONE_CHANGE)
+    }
+
+    fn change(&self, one: u64) -> u64 {
+        (self.changes.fetch_add(one, Ordering::AcqRel) >> 32) + 1
     }
 
     /// As `connect`, in a lane that outlives its connections and sees several sessions. `changes` is
@@ -210,6 +216,6 @@ impl Session {
 
     /// After the last connection has left: each one had two numbers.
     pub(crate) fn end(&self) -> u64 {
-        2 * self.connects.load(Ordering::Acquire) + 1
+        2 * (self.changes.load(Ordering::Acquire) % ONE_CHANGE) + 1
     }
 }

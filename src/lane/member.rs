@@ -5,14 +5,8 @@ use crate::id::{ConnectionId, ThreadId};
 use crate::sync::{AtomicU64, Ordering};
 use crate::wake::WakeCell;
 
-/// `closed` of a connection that is open.
-const OPEN: u64 = 0;
-/// `left_at` of a lane's own member before it is listed.
-const COMING: u64 = u64::MAX - 2;
-/// `left_at` while it is not known yet.
-const UNKNOWN: u64 = u64::MAX;
-/// `left_at` while it is not known yet, and the owner has gone.
-const GONE: u64 = u64::MAX - 1;
+use super::word::Mark;
+
 /// `seen_cursor` of a connection that counts as active at the next sweep; no cursor comes so far.
 const TOUCHED: u64 = u64::MAX;
 
@@ -20,7 +14,7 @@ const TOUCHED: u64 = u64::MAX;
 // What every read touches comes first, on one cache line.
 #[repr(C)]
 pub(crate) struct Member {
-    closed: AtomicU64,
+    mark: AtomicU64,
     /// Copies of the owner's figures, for statistics and the sweep.
     pub(crate) cursor: AtomicU64,
     pub(crate) missed: AtomicU64,
@@ -30,7 +24,6 @@ pub(crate) struct Member {
     pub(crate) thread: Option<Box<ThreadId>>,
     /// Its first number.
     pub(crate) joined_at: u64,
-    left_at: AtomicU64,
     seen_cursor: AtomicU64,
     active_at: AtomicU64,
 }
@@ -41,8 +34,7 @@ impl Member {
             id,
             thread: thread.map(Box::new),
             joined_at: cursor,
-            closed: AtomicU64::new(OPEN),
-            left_at: AtomicU64::new(UNKNOWN),
+            mark: AtomicU64::new(Mark::OPEN.0),
             wake: WakeCell::new(),
             cursor: AtomicU64::new(cursor),
             missed: AtomicU64::new(0),
@@ -51,10 +43,35 @@ impl Member {
         }
     }
 
+    /// As `new`, but nobody is to meet it before it is listed.
+    pub(crate) fn coming(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
+        Self {
+            mark: AtomicU64::new(Mark::COMING.0),
+            ..Self::new(id, thread, cursor)
+        }
+    }
+
+    #[inline]
+    fn load(&self) -> Mark {
+        // Acquire for the owner's tidying; that a connection is closed is made visible by the lane's
+        // words.
+        Mark(self.mark.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn list(&self) {
+        // Release: pairs with `is_listed`. Nobody else touches the mark before.
+        self.mark.store(Mark::OPEN.0, Ordering::Release);
+    }
+
+    /// Whether it was listed and its closer has not told yet.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.load().is_listed()
+    }
+
     /// Why the connection was closed, if it was.
     pub(crate) fn closed(&self) -> Option<CloseReason> {
-        match self.closed.load(Ordering::Acquire) {
-            OPEN => None,
+        match self.load().reason() {
+            0 => None,
             code => Some(CloseReason::from_code(code)),
         }
     }
@@ -67,54 +84,34 @@ impl Member {
 
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
-        // Acquire for the owner's tidying; the mark itself is made visible by the lane's words.
-        self.closed.load(Ordering::Acquire) == OPEN
+        self.load().reason() == 0
     }
 
     /// Marks the connection closed; `true` for the one caller that did it.
-    pub(crate) fn mark(&self, reason: CloseReason) -> bool {
-        self.closed
-            .compare_exchange(OPEN, reason.code(), Ordering::AcqRel, Ordering::Acquire)
+    pub(crate) fn close(&self, reason: CloseReason) -> bool {
+        let closed = Mark::closed(reason.code());
+        self.mark
+            .compare_exchange(Mark::OPEN.0, closed.0, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
     }
 
     /// The first number that does not count this connection, once the closer has told.
     pub(crate) fn left_at(&self) -> Option<u64> {
         // Acquire: pairs with `set_left_at`.
-        Some(self.left_at.load(Ordering::Acquire)).filter(|&n| n < COMING)
-    }
-
-    /// As `new`, but nobody is to meet it before it is listed.
-    pub(crate) fn coming(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
-        Self {
-            left_at: AtomicU64::new(COMING),
-            ..Self::new(id, thread, cursor)
-        }
-    }
-
-    pub(crate) fn list(&self) {
-        // Release: pairs with `is_listed`.
-        self.left_at.store(UNKNOWN, Ordering::Release);
-    }
-
-    /// Whether it was listed and its closer has not told yet.
-    pub(crate) fn is_listed(&self) -> bool {
-        matches!(self.left_at.load(Ordering::Acquire), UNKNOWN | GONE)
+        self.load().left_at()
     }
 
     /// The closer's: tells. `true` if the owner has gone before.
     pub(crate) fn set_left_at(&self, number: u64) -> bool {
         // Acquire: the owner's cursor.
-        self.left_at.swap(number, Ordering::AcqRel) == GONE
+        let end = Mark::ends_at(number);
+        Mark(self.mark.fetch_add(end, Ordering::AcqRel)).is_gone()
     }
 
     /// The owner's: goes. Gives the first number that does not count it, or else the closer learns
     /// that it has gone.
     pub(crate) fn go(&self) -> Option<u64> {
-        let told =
-            self.left_at
-                .compare_exchange(UNKNOWN, GONE, Ordering::AcqRel, Ordering::Acquire);
-        told.err()
+        Mark(self.mark.fetch_or(Mark::GONE, Ordering::AcqRel)).left_at()
     }
 
     /// Counts as activity at the next sweep.

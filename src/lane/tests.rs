@@ -172,7 +172,7 @@ fn somebody_on_the_way_out_holds_an_event_until_not_counted_any_more() {
         assert_eq!(ben.next(&lane), Ok(n));
     }
     // What `close` does, one step at a time.
-    assert!(lane.member(&ann.seat).mark(CloseReason::Dropped));
+    assert!(lane.member(&ann.seat).close(CloseReason::Dropped));
     assert_eq!(append(&lane, 9, Terms::REFUSE), Err(Refusal::Full));
     let left = lane.depart();
     let (seq, last) = (left.seq(), left.live() == 0);

@@ -3,6 +3,7 @@
 //! ```text
 //! State  [ seq    : 44 | live      : 8 | waiting : 8 | flags : 4 ]   one a lane
 //! Tally  [ retired : 1 | voided : 44 | joining : 19 ]            one a lane
+//! Mark   [ left at : 44 | reason : 17 | - : 1 | flags : 2 ]      one a connection
 //! Slot   [ number : 44 | cell      : 8 | -       : 8 | flags : 4 ]   one a position
 //! Cell   [ number : 44 | remaining : 8 | active  : 8 | flags : 4 ]   one a payload
 //! ```
@@ -120,6 +121,48 @@ impl Tally {
     }
     pub(crate) const fn is_retired(self) -> bool {
         self.0 & Self::RETIRED != 0
+    }
+}
+
+/// Whether and how a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark(pub(crate) u64);
+
+impl Mark {
+    pub(crate) const OPEN: Self = Self(0);
+    /// Of a lane's own member before it is listed.
+    pub(crate) const COMING: Self = Self(2);
+    /// Its owner has gone.
+    pub(crate) const GONE: u64 = 1;
+    const REASON_SHIFT: u32 = 3;
+    const REASON: u64 = (1 << 17) - 1;
+
+    /// Closed for the reason with this code, by who has not told yet where it ends.
+    pub(crate) const fn closed(reason: u64) -> Self {
+        Self(reason << Self::REASON_SHIFT)
+    }
+    /// What to add when the first number is known that does not count it.
+    pub(crate) const fn ends_at(number: u64) -> u64 {
+        number << NUMBER_SHIFT
+    }
+    /// The code of the reason for which it was closed; 0 if it was not.
+    pub(crate) const fn reason(self) -> u64 {
+        self.0 >> Self::REASON_SHIFT & Self::REASON
+    }
+    /// The first number that does not count it, once the closer has told.
+    pub(crate) const fn left_at(self) -> Option<u64> {
+        match self.0 >> NUMBER_SHIFT {
+            // No lane has this number.
+            0 => None,
+            number => Some(number),
+        }
+    }
+    pub(crate) const fn is_gone(self) -> bool {
+        self.0 & Self::GONE != 0
+    }
+    /// Whether it was listed and its closer has not told yet.
+    pub(crate) const fn is_listed(self) -> bool {
+        self.left_at().is_none() && self.0 != Self::COMING.0
     }
 }
 
