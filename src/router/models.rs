@@ -118,7 +118,7 @@ fn disconnect_all_against_connect() {
         2,
         disconnect_all_while_connecting,
     );
-    model::twin("join-closed", "each is closed or live");
+    model::twin("join-closed", "a session is told from Online");
     model::twin("number-after-listing", "a session is told from Online");
 }
 #[test]
