@@ -463,6 +463,45 @@ fn heavy_events_are_dropped_oldest_first() {
 }
 
 #[test]
+fn an_event_that_weighs_more_than_can_be_counted_makes_room_when_it_goes() {
+    let retention = Retention::events(8).bytes(1 << 25);
+    let builder = Router::builder().retention(Some(retention));
+    let router: Router<usize> = builder.build_weighing(|weight| *weight).unwrap();
+    let ann = router.scope(user("ann"));
+    let mut phone = ann.connect().unwrap();
+    let position = phone.position();
+    // Each counts as 16 MiB, less one step.
+    ann.publish(usize::MAX).unwrap();
+    ann.publish(usize::MAX).unwrap();
+    let resume = || ann.resume(&position).unwrap().1;
+    assert_eq!(all(&mut phone).0.len(), 2);
+    assert!(is_complete(resume(), (0, 2)), "{:?}", resume());
+    for n in 1..8 {
+        ann.publish(48).unwrap();
+        assert_eq!(all(&mut phone).0.len(), 1);
+        assert!(is_gap(resume(), (1, 1)), "after {n}: {:?}", resume());
+    }
+}
+
+#[test]
+fn nothing_goes_before_its_age() {
+    for age in 1..20 {
+        let retention = Retention::events(8).age(Duration::from_millis(age));
+        let router = keeping(retention.grace(Duration::MAX));
+        let ann = router.scope(user("ann"));
+        let position = ann.connect().unwrap().position();
+        ann.publish(0).unwrap();
+        for now in 0.. {
+            router.sweep(Duration::from_millis(now));
+            if !is_complete(ann.resume(&position).unwrap().1, (0, 1)) {
+                assert!(now > age && now <= age * 3 / 2 + 6, "{now} of {age}");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
 fn old_events_are_dropped_by_the_sweep() {
     let age = Duration::from_secs(4);
     let router = keeping(Retention::events(8).age(age).grace(Duration::MAX));

@@ -86,7 +86,8 @@ impl Archive {
     /// Notes that the lane is at `seq`, and gives the number below which everything is older than
     /// `age_ms`.
     fn aged(&self, seq: u64, now_ms: u64, age_ms: u64) -> u64 {
-        let tick = (now_ms / (age_ms / TICKS).max(1)) % WRAP;
+        // Rounded up, so that nothing goes too early.
+        let tick = (now_ms / age_ms.div_ceil(TICKS)) % WRAP;
         let mut below = 0;
         for mark in &self.marks {
             let mark = mark.load(Ordering::Acquire);
@@ -96,13 +97,8 @@ impl Archive {
                 below = below.max(mark / WRAP);
             }
         }
-        let mark = &self.marks[tick as usize % MARKS];
-        let seen = mark.load(Ordering::Acquire);
-        if seen % WRAP != tick || seen == 0 {
-            // Of several sweeps at the same time one notes it.
-            let _ =
-                mark.compare_exchange(seen, seq * WRAP + tick, Ordering::AcqRel, Ordering::Acquire);
-        }
+        // True whoever else sweeps: the lane was there at that time.
+        self.marks[tick as usize % MARKS].store(seq * WRAP + tick, Ordering::Release);
         below
     }
 }

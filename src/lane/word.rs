@@ -13,8 +13,8 @@ const HIGH_SHIFT: u32 = 12;
 const LOW_SHIFT: u32 = 4;
 const BYTE: u64 = 0xff;
 
-const fn pack(number: u64, high: u8, low: u8, flags: u64) -> u64 {
-    (number << NUMBER_SHIFT) + ((high as u64) << HIGH_SHIFT) + ((low as u64) << LOW_SHIFT) + flags
+const fn pack(number: u64, high: u8, flags: u64) -> u64 {
+    (number << NUMBER_SHIFT) + ((high as u64) << HIGH_SHIFT) + flags
 }
 
 /// The single source of truth of a lane.
@@ -37,7 +37,7 @@ impl State {
     pub(crate) const LAST_NUMBER: u64 = (1 << 44) - (1 << 20);
 
     pub(crate) const fn new(seq: u64) -> Self {
-        Self(pack(seq, 0, 0, 0))
+        Self(pack(seq, 0, 0))
     }
     /// The number of the next event.
     pub(crate) const fn seq(self) -> u64 {
@@ -195,10 +195,10 @@ impl Slot {
     const UNSEEN: u64 = 8;
 
     pub(crate) const fn full(number: u64, cell: u8, kind: Kind, addressed: bool) -> Self {
-        Self(pack(number, cell, 0, marks(kind, addressed)))
+        Self(pack(number, cell, marks(kind, addressed)))
     }
     pub(crate) const fn void(number: u64, cell: u8) -> Self {
-        Self(pack(number, cell, 0, Self::VOID))
+        Self(pack(number, cell, Self::VOID))
     }
     pub(crate) const fn number(self) -> u64 {
         self.0 >> NUMBER_SHIFT
@@ -247,22 +247,17 @@ impl Cell {
     pub(crate) const ONE_READER: u64 = (1 << HIGH_SHIFT) + (1 << LOW_SHIFT);
 
     pub(crate) const fn free(number: u64) -> Self {
-        Self(pack(number, 0, 0, 0))
+        Self(pack(number, 0, 0))
     }
     pub(crate) const fn owned(number: u64) -> Self {
-        Self(pack(number, 0, 0, Self::HELD))
+        Self(pack(number, 0, Self::HELD))
     }
     pub(crate) const fn full(number: u64, readers: u8) -> Self {
-        Self(pack(number, readers, 0, Self::HELD))
+        Self(pack(number, readers, Self::HELD))
     }
     /// As `full`, for an event that no slot names.
     pub(crate) const fn hot(number: u64, readers: u8, kind: Kind, addressed: bool) -> Self {
-        Self(pack(
-            number,
-            readers,
-            0,
-            Self::HELD + marks(kind, addressed),
-        ))
+        Self(pack(number, readers, Self::HELD + marks(kind, addressed)))
     }
     /// With one reader more in it.
     pub(crate) const fn entered(self) -> Self {
