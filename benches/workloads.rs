@@ -567,6 +567,13 @@ fn latency<H: Hub<E>, E: Event>(sleeping: bool) -> Round {
     })
 }
 
+/// The figures of W8 with a stalled device.
+pub(crate) const STALLED: [&str; 3] = [
+    "ns/event beside a stalled device",
+    "p50 ns beside a stalled device",
+    "events missed by its user's other device",
+];
+
 /// W8: what a device that never reads costs the others.
 fn stalled<H: Hub<E>, E: Event>() -> Round {
     const USERS: usize = 100;
@@ -583,7 +590,7 @@ fn stalled<H: Hub<E>, E: Event>() -> Round {
     Box::new(move || {
         let mut sample = Sample::default();
         for (hub, names, tabs, other, stalls) in &mut hubs {
-            let (mut random, mut spent) = (Random::new(), 0);
+            let (mut random, mut spent, mut turns) = (Random::new(), 0, histogram());
             let mut missed = 0;
             for _ in 0..EVENTS / 50 {
                 // The user in question, between the others' events.
@@ -604,17 +611,17 @@ fn stalled<H: Hub<E>, E: Event>() -> Round {
                         None => sample.lost += 1,
                     }
                 }
-                spent += ns(start);
+                let turn = ns(start);
+                spent += turn;
+                turns.saturating_record(turn);
             }
             let each = spent as f64 / EVENTS as f64;
-            sample.figures.push(if *stalls {
-                ("ns/event beside a stalled device", each)
-            } else {
-                ("ns/event", each)
-            });
+            let median = turns.value_at_quantile(0.5) as f64 / 50.0;
             if *stalls {
-                let name = "events missed by its user's other device";
-                sample.figures.push((name, f64::from(missed)));
+                let figures = STALLED.into_iter().zip([each, median, f64::from(missed)]);
+                sample.figures.extend(figures);
+            } else {
+                sample.figures = vec![("ns/event", each), ("p50 ns", median)];
             }
         }
         sample
