@@ -377,6 +377,15 @@ fn what_is_about_to_be_overwritten_is_recovered() {
 }
 
 #[test]
+fn a_lane_that_was_shut_stays_shut_when_its_archive_goes() {
+    let lane = Lane::<u64>::new(CAPACITY, None, Some(Archive::new(1, CAPACITY, None)));
+    let seq = lane.load().seq();
+    assert!(lane.shut() && lane.expire().is_some());
+    assert_eq!(lane.load(), State(State::new(seq).0 | State::CLOSED));
+    assert_eq!(lane.join(255), Err(JoinError::Closed));
+}
+
+#[test]
 fn after_a_burst_events_go_through_the_hot_cell_again() {
     for burst in 2..3 * CAPACITY as u64 {
         let (lane, mut device) = Device::first();
