@@ -7,8 +7,8 @@ use std::task::Waker;
 use super::archive::Archive;
 use super::member::Member;
 use super::{
-    Accepted, Departure, Filling, JoinError, Lane, Newcomer, Reader, Refusal, Seat, State, Step,
-    Terms,
+    Accepted, Departure, Filling, JoinError, Kind, Lane, Newcomer, Reader, Refusal, Seat, State,
+    Step, Terms,
 };
 use crate::error::CloseReason;
 use crate::id::ConnectionId;
@@ -230,7 +230,7 @@ fn who_leaves_gives_up_numbers_that_are_not_published_yet() {
     lane.count_out(lane.member(&ann.seat), ann.reader.cursor);
     let entry = Filling {
         readers: state.live(),
-        kind: super::word::Kind::Ordinary,
+        kind: Kind::Ordinary,
         audience: None,
     };
     let (mut event, mut evicted) = (Some(1), [None, None]);
@@ -337,6 +337,26 @@ fn a_claim_that_is_given_back_gives_back_what_it_took() {
         .claim(later, true, true)
         .expect("the cell is free");
     assert_eq!(claim.release(), None);
+}
+
+#[test]
+fn a_hot_cell_that_was_given_back_does_not_expect_what_may_be_one_too_many() {
+    let (lane, _device) = Device::first();
+    let slow = lane.load().seq();
+    freeze_a_publisher(&lane);
+    let (_, claim) = lane.claim_next(&mut 0).expect("open").expect("a cell");
+    lane.ring.void(slow);
+    // It comes late, gives the hot cell back, and the publisher behind it comes later still.
+    lane.ring.give_up(slow);
+    let entry = Filling {
+        readers: 1,
+        kind: Kind::Ordinary,
+        audience: None,
+    };
+    let filled = lane
+        .ring
+        .fill(&claim, entry, &mut Some(1), &mut [None, None]);
+    assert!(filled && !lane.ring.expects(slow + 2));
 }
 
 #[test]
