@@ -360,6 +360,24 @@ fn a_hot_cell_that_was_given_back_does_not_expect_what_may_be_one_too_many() {
 }
 
 #[test]
+fn an_event_in_the_hot_cell_is_overwritten_also_two_laps_later() {
+    let (lane, mut device) = Device::first();
+    for n in 0..4 {
+        append(&lane, n, Terms::OVERWRITE).expect("accepted");
+    }
+    // Who would have overwritten it a lap later never comes.
+    freeze_a_publisher(&lane);
+    for n in 5..9 {
+        append(&lane, n, Terms::OVERWRITE).expect("accepted");
+    }
+    assert_eq!(device.next(&lane), Err(Step::Gap(5)));
+    for n in 5..9 {
+        assert_eq!(device.next(&lane), Ok(n));
+    }
+    assert_eq!(device.next(&lane), Err(Step::Empty));
+}
+
+#[test]
 fn one_place_has_its_own_cell_and_four_spares() {
     let (lane, _device) = Device::first();
     let numbers = (1..).map(|lap| lane.load().seq() + lap * CAPACITY as u64);
