@@ -2,7 +2,7 @@
 
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, broken};
 use crate::wake::WakeCell;
 
 use super::word::Mark;
@@ -45,8 +45,13 @@ impl Member {
 
     /// As `new`, but nobody is to meet it before it is listed.
     pub(crate) fn coming(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
+        let mark = if broken("born-listed") {
+            Mark::OPEN
+        } else {
+            Mark::COMING
+        };
         Self {
-            mark: AtomicU64::new(Mark::COMING.0),
+            mark: AtomicU64::new(mark.0),
             ..Self::new(id, thread, cursor)
         }
     }

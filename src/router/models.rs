@@ -16,18 +16,19 @@ fn small() -> (Router<u8>, UserScope<u8>) {
 }
 
 /// Whoever was connected before is cut, whoever connects after is not, and nobody is in between.
-fn disconnect_all_while_connecting() {
+fn disconnect_all_while_connecting(online: bool) {
     let (router, ann) = small();
     let lifecycle = router.lifecycle(16);
-    let mut first = ann.connect().expect("room");
+    let mut first = online.then(|| ann.connect().expect("room"));
     let other = ann.clone();
     let t = loom::thread::spawn(move || other.connect().expect("room"));
     let closed = ann.disconnect_all(7);
     let mut second = t.join().unwrap();
     let live = |connection: &mut Connection<u8>| connection.try_recv() == EMPTY;
-    assert!(!live(&mut first));
+    assert!(!first.as_mut().is_some_and(live));
     let left = usize::from(live(&mut second));
-    assert_eq!(closed + left, 2, "each is closed or live");
+    let all = usize::from(online) + 1;
+    assert_eq!(closed + left, all, "each is closed or live");
     assert_eq!(
         router.user_count(),
         left,
@@ -113,13 +114,18 @@ fn sweep_against_coming_back() {
 }
 #[test]
 fn disconnect_all_against_connect() {
-    model::sound(
-        "disconnect all, connect",
-        2,
-        disconnect_all_while_connecting,
-    );
+    model::sound("disconnect all, connect", 2, || {
+        disconnect_all_while_connecting(true)
+    });
     model::twin("join-closed", "a session is told from Online");
     model::twin("number-after-listing", "a session is told from Online");
+}
+#[test]
+fn disconnect_all_against_first_connect() {
+    model::sound("disconnect all, first connect", 3, || {
+        disconnect_all_while_connecting(false)
+    });
+    model::twin("born-listed", "a session is told from Online");
 }
 #[test]
 fn shutdown_against_connect() {
