@@ -7,8 +7,8 @@ use std::task::Waker;
 use super::archive::Archive;
 use super::member::Member;
 use super::{
-    Accepted, Departure, Filling, JoinError, Kind, Lane, Newcomer, Reader, Refusal, Seat, State,
-    Step, Terms,
+    Accepted, Claim, Departure, Filling, JoinError, Kind, Lane, Newcomer, Reader, Refusal, Seat,
+    State, Step, Terms,
 };
 use crate::error::CloseReason;
 use crate::id::ConnectionId;
@@ -375,6 +375,47 @@ fn an_event_in_the_hot_cell_is_overwritten_also_two_laps_later() {
         assert_eq!(device.next(&lane), Ok(n));
     }
     assert_eq!(device.next(&lane), Err(Step::Empty));
+}
+
+#[test]
+fn a_hot_cell_in_use_again_leaves_no_place_to_a_slow_publisher_a_lap_older() {
+    let (lane, mut device) = Device::first();
+    append(&lane, 0, Terms::OVERWRITE).expect("accepted");
+    append(&lane, 1, Terms::OVERWRITE).expect("accepted");
+    assert_eq!(device.next(&lane), Ok(0));
+    let slow = lane.load().seq();
+    for _ in 0..CAPACITY {
+        freeze_a_publisher(&lane);
+    }
+    assert!(!lane.ring.is_resolved(slow));
+    let (_, claim) = lane.claim_next(&mut 0).expect("open").expect("a cell");
+    assert!(matches!(claim, Claim::Hot(_)) && lane.ring.is_resolved(slow));
+}
+
+#[test]
+fn an_event_that_somebody_is_in_is_overwritten_by_none_that_goes_through_the_hot_cell() {
+    let (lane, _ann) = Device::first();
+    let mut ben = Device::joining(&lane);
+    lane.list(&ben.seat);
+    let first = lane.load().seq();
+    let enter = |number: u64| {
+        let counted = lane.ring.enter(first + number, ConnectionId(9), || true);
+        counted.ok().expect("an event")
+    };
+    append(&lane, 0, Terms::OVERWRITE).expect("accepted");
+    append(&lane, 1, Terms::OVERWRITE).expect("accepted");
+    drop((enter(0), enter(0)));
+    let inside = enter(1);
+    for n in 2..5 {
+        append(&lane, n, Terms::OVERWRITE).expect("accepted");
+    }
+    drop((enter(2), enter(2)));
+    // The hot cell is to be had again; the event a lap older has one reader inside, one to come.
+    append(&lane, 5, Terms::OVERWRITE).expect("accepted");
+    assert_eq!(*inside.get(), 1);
+    drop(inside);
+    ben.reader.cursor = first + 1;
+    assert_eq!(ben.next(&lane), Err(Step::Gap(1)));
 }
 
 #[test]
