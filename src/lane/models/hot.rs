@@ -71,16 +71,17 @@ fn number_is_passed_before_the_cell_is_free() {
 }
 
 /// What a publisher does that has claimed `number`, once; its event may come back.
-fn fill(lane: &Model, number: u64, n: u64, kind: Kind) {
+fn fill(lane: &Model, number: u64, n: u64, kind: Kind) -> bool {
     let entry = Filling {
         readers: 1,
         kind,
         audience: None,
     };
-    if let Some(claim) = lane.ring.claim(number, true, true) {
+    let claim = lane.ring.claim(number, true, true);
+    claim.is_some_and(|claim| {
         lane.ring
-            .fill(&claim, entry, &mut Some(event(n)), &mut [None, None]);
-    }
+            .fill(&claim, entry, &mut Some(event(n)), &mut [None, None])
+    })
 }
 
 /// A publisher that is a lap behind does not bring its event under a number that was told as missed.
@@ -234,6 +235,27 @@ fn slow_publisher_behind_a_burst() {
     reader.leave();
 }
 
+/// A publisher that brings the hot cell into use again, for a number that somebody passes meanwhile.
+fn passed_while_coming_into_use() {
+    let (lane, mut reader) = Reader::first();
+    publish(&lane, 0);
+    publish(&lane, 1);
+    reader.read_all();
+    let slow = lane.load().seq();
+    lane.state.fetch_add(State::ONE_NUMBER, Ordering::AcqRel);
+    let other = Arc::clone(&lane);
+    let t = spawn(move || fill(&other, slow, 2, Kind::Ordinary));
+    drop(lane.ring.void(slow));
+    reader.read_all();
+    let is_filled = t.join().unwrap();
+    assert_eq!(
+        is_filled,
+        reader.got.contains(&2),
+        "an event for all or for nobody"
+    );
+    reader.leave();
+}
+
 /// What a reader does that has to pass the next number.
 fn pass_claimed(lane: &Model, number: u64) {
     if lane.load().seq() > number {
@@ -272,6 +294,15 @@ fn hot_again_with_a_slow_publisher() {
         slow_publisher_behind_a_burst,
     );
     model::twin("re-arm-over-the-unresolved", "no more is unread");
+}
+#[test]
+fn hot_again_and_passed() {
+    model::sound(
+        "hot: after a burst, passed",
+        3,
+        passed_while_coming_into_use,
+    );
+    model::twin("re-arm-without-looking", "an event for all or for nobody");
 }
 #[test]
 fn hot_bar_against_a_lap() {
