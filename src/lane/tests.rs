@@ -23,7 +23,7 @@ struct Device {
 }
 
 impl Device {
-    fn first() -> (Lane<u64>, Self) {
+    fn first<E>() -> (Lane<E>, Self) {
         let lane = Lane::new(CAPACITY, Some(NEWCOMER), None);
         let device = Self::at(lane.load().seq(), None);
         lane.list(&device.seat);
@@ -31,7 +31,7 @@ impl Device {
     }
 
     /// Counted by the lane, and not listed.
-    fn joining(lane: &Lane<u64>) -> Self {
+    fn joining<E>(lane: &Lane<E>) -> Self {
         let cursor = lane.join(255).expect("open");
         let member = Member::new(ConnectionId(cursor), None, cursor);
         Self::at(cursor, Some(Arc::new(member)))
@@ -44,7 +44,7 @@ impl Device {
         }
     }
 
-    fn next(&mut self, lane: &Lane<u64>) -> Result<u64, Step> {
+    fn next<E: Clone>(&mut self, lane: &Lane<E>) -> Result<E, Step> {
         lane.read(lane.member(&self.seat), &mut self.reader)
             .map(|(_, entered)| entered.into_event())
     }
@@ -54,12 +54,12 @@ impl Device {
     }
 }
 
-fn append(lane: &Lane<u64>, event: u64, terms: Terms) -> Result<Accepted, Refusal> {
+fn append<E>(lane: &Lane<E>, event: E, terms: Terms) -> Result<Accepted, Refusal> {
     lane.append(&mut Some(event), None, terms, &mut 0)
 }
 
 /// A publisher takes a number and is never seen again.
-fn freeze_a_publisher(lane: &Lane<u64>) {
+fn freeze_a_publisher<E>(lane: &Lane<E>) {
     lane.state.fetch_add(State::ONE_NUMBER, Ordering::AcqRel);
 }
 
@@ -138,7 +138,7 @@ fn an_event_whose_overwriter_froze_is_not_waited_for() {
 
 #[test]
 fn a_lane_that_was_shut_stays_so_when_its_last_connection_leaves() {
-    let (lane, device) = Device::first();
+    let (lane, device) = Device::first::<u64>();
     lane.shut();
     let departure = lane.close(lane.member(&device.seat), CloseReason::Dropped);
     assert_eq!(departure, Departure::Last { accepted: 0 });
@@ -282,7 +282,7 @@ fn a_critical_event_that_a_voided_number_takes_the_place_of_is_lost() {
 
 #[test]
 fn a_closed_connection_steps_over_nothing() {
-    let (lane, mut ann) = Device::first();
+    let (lane, mut ann) = Device::first::<u64>();
     let ben = Device::joining(&lane);
     lane.list(&ben.seat);
     lane.close(lane.member(&ann.seat), CloseReason::Idle);
@@ -419,8 +419,75 @@ fn an_event_that_somebody_is_in_is_overwritten_by_none_that_goes_through_the_hot
 }
 
 #[test]
+fn a_lapped_reader_goes_on_at_a_critical_event_in_the_hot_cell_and_at_no_other() {
+    for (terms, missed, next) in [(Terms::OVERWRITE, 3, 4), (Terms::CRITICAL, 1, 2)] {
+        let (lane, mut device) = Device::first();
+        append(&lane, 0, Terms::OVERWRITE).expect("accepted");
+        append(&lane, 1, Terms::OVERWRITE).expect("accepted");
+        assert_eq!(device.next(&lane), Ok(0));
+        // In the hot cell again, before an event that is unread in its slot.
+        append(&lane, 2, terms).expect("accepted");
+        for n in 3..6 {
+            append(&lane, n, Terms::OVERWRITE).expect("accepted");
+        }
+        // Who would have overwritten it never comes.
+        freeze_a_publisher(&lane);
+        append(&lane, 7, Terms::OVERWRITE).expect("accepted");
+        assert_eq!(device.next(&lane), Err(Step::Gap(missed)));
+        assert_eq!(device.next(&lane), Ok(next));
+    }
+}
+
+#[test]
+fn what_nobody_has_read_is_dropped_when_the_last_connection_is_closed() {
+    let (lane, mut ann) = Device::first();
+    let mut ben = Device::joining(&lane);
+    lane.list(&ben.seat);
+    let event = Arc::new(());
+    let publish = || {
+        append(&lane, Arc::clone(&event), Terms::OVERWRITE).expect("accepted");
+    };
+    publish();
+    publish();
+    assert!(ann.next(&lane).is_ok() && ann.next(&lane).is_ok() && ben.next(&lane).is_ok());
+    // Its owner does not come back to count it out of the second, which stays in its slot while
+    // later events go through the hot cell.
+    lane.close(lane.member(&ben.seat), CloseReason::Idle);
+    for _ in 0..CAPACITY {
+        publish();
+        assert!(ann.next(&lane).is_ok());
+    }
+    assert_eq!(Arc::strong_count(&event), 2);
+    publish();
+    publish();
+    assert_eq!(Arc::strong_count(&event), 4);
+    let left = lane.close(lane.member(&ann.seat), CloseReason::Idle);
+    assert!(matches!(left, Departure::Last { .. }));
+    assert_eq!(Arc::strong_count(&event), 1);
+}
+
+#[test]
+fn one_replay_more_than_can_be_counted_finds_its_event_gone() {
+    for (readers, is_there) in [(u8::MAX - 1, true), (u8::MAX, false)] {
+        let (lane, _device) = Device::first();
+        let number = lane.load().seq();
+        let claim = lane.ring.claim(number, true, false).expect("a cell");
+        let entry = Filling {
+            readers,
+            kind: Kind::Ordinary,
+            audience: None,
+        };
+        let filled = lane
+            .ring
+            .fill(&claim, entry, &mut Some(1), &mut [None, None]);
+        assert!(filled);
+        assert_eq!(lane.ring.revisit(number, &[]).is_ok(), is_there);
+    }
+}
+
+#[test]
 fn one_place_has_its_own_cell_and_four_spares() {
-    let (lane, _device) = Device::first();
+    let (lane, _device) = Device::first::<u64>();
     let numbers = (1..).map(|lap| lane.load().seq() + lap * CAPACITY as u64);
     let claims: Vec<_> = numbers
         .map_while(|number| lane.ring.claim(number, true, true))
