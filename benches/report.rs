@@ -66,7 +66,13 @@ impl Data {
         for (key, mut all) in values {
             let cell = data.medians.entry((key.workload, key.payload)).or_default();
             let figures = cell.entry(key.peer).or_default();
-            figures.push((key.figure, median(&mut all)));
+            // The worst time of a round tells of the machine as much as of the hub: that of the best round.
+            let of = if key.figure.ends_with("max ns") {
+                all.iter().copied().fold(f64::INFINITY, f64::min)
+            } else {
+                median(&mut all)
+            };
+            figures.push((key.figure, of));
         }
         data
     }
@@ -289,7 +295,8 @@ pub(crate) fn write() {
     }
     write!(
         out,
-        "\nA child process a peer, rounds interleaved, disturbed rounds repeated, medians. Payload V is 64 bytes by value, H an `Arc` \
+        "\nA child process a peer, rounds interleaved, disturbed rounds repeated, medians; a maximum is that of the best \
+         round. Payload V is 64 bytes by value, H an `Arc` \
          made once. Figures in `/us` are better when higher, all others when lower. Events misrouted in all rounds of all \
          peers: {}. Events of laneway unaccounted for: {}.\n\n",
         data.misrouted, data.lost
