@@ -442,7 +442,18 @@ impl<E> Lane<E> {
         loop {
             let number = reader.cursor;
             let counted = || member.is_open() || broken("read-after-close");
-            match self.ring.enter(number, member.id, counted) {
+            let hot = self.ring.enter_hot(number, member.id, counted);
+            let entered = if let Some(hot) = hot {
+                hot
+            } else {
+                // Most looks of a host that polls end here.
+                let state = self.load();
+                if state.seq() == number && !state.is_closed() && member.is_open() {
+                    return Err(Step::Empty);
+                }
+                self.ring.enter_slot(number, member.id, counted)
+            };
+            match entered {
                 Ok(entered) => {
                     // The cursor moves first, so that a panic in the host's code passes the event.
                     Self::advance(member, reader, number + 1);
@@ -453,11 +464,6 @@ impl<E> Lane<E> {
                     reader.stepped_over += 1;
                 }
                 Err(found) => {
-                    // Most looks of a host that polls.
-                    let state = self.load();
-                    if state.seq() == number && !state.is_closed() && member.is_open() {
-                        return Err(Step::Empty);
-                    }
                     if let Some(step) = self.go_on(member, reader, found) {
                         return Err(step);
                     }

@@ -860,26 +860,27 @@ impl<E> Ring<E> {
         slot.map(SlotWord::load)
     }
 
-    /// Gets into the cell of `number` for connection `id`, which was counted for it. `counted` is
-    /// asked once the event is known to be there.
+    /// Gets into the hot cell, if `number` is in it, for connection `id`, which was counted for it.
+    /// `counted` is asked once the event is known to be there.
+    ///
+    /// To be asked before `enter_slot`, because the hot cell is left only after the slot has gone on.
     #[inline]
-    pub(crate) fn enter(
+    pub(crate) fn enter_hot(
         &self,
         number: u64,
         id: ConnectionId,
         counted: impl FnOnce() -> bool,
-    ) -> Result<Entered<'_, E>, Found> {
-        // First, because it is left only after the slot has gone on.
-        if let Some((word, ..)) = self.hot.held(number) {
-            if !counted() {
-                return Err(Found::Closed);
-            }
-            return self.hot.enter(number, id, word.is_addressed());
-        }
-        self.enter_slot(number, id, counted)
+    ) -> Option<Result<Entered<'_, E>, Found>> {
+        let (word, ..) = self.hot.held(number)?;
+        Some(if counted() {
+            self.hot.enter(number, id, word.is_addressed())
+        } else {
+            Err(Found::Closed)
+        })
     }
 
-    fn enter_slot(
+    /// As `enter_hot`, for an event in a slot.
+    pub(crate) fn enter_slot(
         &self,
         number: u64,
         id: ConnectionId,
