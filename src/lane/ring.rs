@@ -29,7 +29,7 @@ use std::hint::black_box;
 use std::mem::MaybeUninit;
 
 use super::Audience;
-use super::segments::{Initial, Lazy, Place, Segments};
+use super::segments::{Initial, Lazy, Segments};
 use super::word::{Cell, CellState, Kind, Slot};
 use crate::id::ConnectionId;
 use crate::sync::{AtomicU64, Ordering, TRIES, UnsafeCell, broken, in_order, load_in_order, pause};
@@ -241,24 +241,31 @@ impl<E> Initial for Payload<E> {
     }
 }
 
-/// Which number a slot is at.
-struct SlotWord(AtomicU64);
+/// A slot's word and the slot's own cell.
+#[repr(C)]
+struct Position<E> {
+    word: AtomicU64,
+    own: Payload<E>,
+}
 
-impl Initial for SlotWord {
+impl<E> Initial for Position<E> {
     fn initial(index: usize) -> Self {
-        Self(AtomicU64::new(Slot::void(index as u64, OWN).0))
+        Self {
+            word: AtomicU64::new(Slot::void(index as u64, OWN).0),
+            own: Payload::initial(index),
+        }
     }
 }
 
-impl SlotWord {
+impl<E> Position<E> {
     fn load(&self) -> Slot {
         // Acquire, and in the one order for the hot cell's sake.
-        Slot(self.0.load(Ordering::SeqCst))
+        Slot(self.word.load(Ordering::SeqCst))
     }
     /// Release: publishes the payload to readers. Acquire on both sides keeps the order of laps. In
     /// the one order: who fills a slot looks next whether the hot cell was kept for it.
     fn exchange(&self, from: Slot, to: Slot) -> bool {
-        self.0
+        self.word
             .compare_exchange(from.0, to.0, Ordering::SeqCst, Ordering::Relaxed)
             .is_ok()
     }
@@ -343,7 +350,7 @@ pub(crate) enum Claim<'a, E> {
 /// A cell that the caller owns, for number `number`.
 pub(crate) struct InSlot<'a, E> {
     number: u64,
-    slot: &'a SlotWord,
+    slot: &'a Position<E>,
     seen: Slot,
     payload: &'a Payload<E>,
     cell: u8,
@@ -399,8 +406,7 @@ pub(crate) struct Ring<E> {
 
 /// What a lane needs once an event has not gone through the hot cell.
 struct Overflow<E> {
-    slots: Segments<SlotWord, 4>,
-    own: Segments<Payload<E>, 4>,
+    slots: Segments<Position<E>, 4>,
     spares: Segments<Payload<E>, 1>,
     /// The highest critical number that was overwritten before everybody had read it.
     lost: AtomicU64,
@@ -410,22 +416,33 @@ impl<E> Overflow<E> {
     fn new(capacity: usize) -> Self {
         Self {
             slots: Segments::new(capacity),
-            own: Segments::new(capacity),
             spares: Segments::new(SPARES.into()),
             lost: AtomicU64::new(0),
         }
     }
 
-    /// Where the slot of `number` is among the slots, and the slot's own cell among the own cells.
+    /// Where the slot of `number` is.
     #[inline]
-    fn place(&self, number: u64) -> Place {
-        self.slots.place(number as usize & (self.slots.len() - 1))
+    fn index(&self, number: u64) -> usize {
+        number as usize & (self.slots.len() - 1)
     }
 
     #[inline]
-    fn cell(&self, place: Place, cell: u8) -> &Payload<E> {
+    fn slot(&self, number: u64) -> &Position<E> {
+        self.slots.get(self.index(number))
+    }
+
+    /// The slot of `number`, if there is one yet.
+    #[inline]
+    fn peek(&self, number: u64) -> Option<&Position<E>> {
+        self.slots.peek(self.index(number))
+    }
+
+    /// The cell of a slot, by the ring's numbering.
+    #[inline]
+    fn cell<'a>(&'a self, slot: &'a Position<E>, cell: u8) -> &'a Payload<E> {
         match cell {
-            OWN => self.own.at(place),
+            OWN => &slot.own,
             spare => self.spare(spare),
         }
     }
@@ -433,7 +450,7 @@ impl<E> Overflow<E> {
     /// The cell that a slot's word names.
     #[inline]
     fn payload(&self, seen: Slot) -> &Payload<E> {
-        self.cell(self.place(seen.number()), seen.cell())
+        self.cell(self.slot(seen.number()), seen.cell())
     }
 
     #[cold]
@@ -665,8 +682,7 @@ impl<E> Ring<E> {
     #[inline]
     fn try_claim(&self, number: u64, evict: bool, hot: bool) -> Result<Option<Claim<'_, E>>, ()> {
         let overflow = self.overflow();
-        let place = overflow.place(number);
-        let slot = overflow.slots.at(place);
+        let slot = overflow.slot(number);
         let seen = slot.load();
         if seen.number() >= number {
             return Ok(None);
@@ -686,7 +702,7 @@ impl<E> Ring<E> {
             number,
             slot,
             seen,
-            payload: overflow.cell(place, seen.cell()),
+            payload: overflow.cell(slot, seen.cell()),
             cell: seen.cell(),
             held: Held::Gone,
             lap_hot,
@@ -729,7 +745,7 @@ impl<E> Ring<E> {
                 return Ok(Some(Claim::Hot(number)));
             }
         }
-        (claim.payload, claim.cell) = (overflow.own.at(place), OWN);
+        (claim.payload, claim.cell) = (&slot.own, OWN);
         if !claim.payload.acquire(number) {
             claim = overflow.claim_spare(claim)?;
         }
@@ -810,7 +826,7 @@ impl<E> Ring<E> {
     /// Declares `number` no event, unless it is resolved. Gives back what that overwrote.
     pub(crate) fn void(&self, number: u64) -> Evicted<E> {
         let overflow = self.overflow();
-        let slot = overflow.slots.at(overflow.place(number));
+        let slot = overflow.slot(number);
         loop {
             let seen = slot.load();
             if seen.number() >= number || self.bar(number).is_event(number) {
@@ -856,8 +872,7 @@ impl<E> Ring<E> {
     #[inline]
     fn seen(&self, number: u64) -> Option<Slot> {
         let overflow = self.overflow.peek()?;
-        let slot = overflow.slots.peek(overflow.place(number));
-        slot.map(SlotWord::load)
+        overflow.peek(number).map(Position::load)
     }
 
     /// Gets into the hot cell, if `number` is in it, for connection `id`, which was counted for it.
@@ -889,8 +904,7 @@ impl<E> Ring<E> {
         let Some(overflow) = self.overflow.peek() else {
             return Err(Found::Unresolved);
         };
-        let place = overflow.place(number);
-        let Some(slot) = overflow.slots.peek(place) else {
+        let Some(slot) = overflow.peek(number) else {
             return Err(Found::Unresolved);
         };
         let seen = slot.load();
@@ -908,7 +922,7 @@ impl<E> Ring<E> {
             return Err(Found::Closed);
         }
         overflow
-            .cell(place, seen.cell())
+            .cell(slot, seen.cell())
             .enter(number, id, seen.is_addressed())
     }
 

@@ -9,8 +9,7 @@
 //! 1. A base is null, or points to a boxed slice of the part's length, initialized before the base
 //!    was published. It is published once and freed with the array.
 //! 2. A `Lazy` is null, or points to a boxed value, under the same rules.
-//! 3. A place is inside its part. Where it is depends on the length of the array alone, so arrays of
-//!    one length share places; the only ones that do are a ring's slots and own cells.
+//! 3. A place is inside its part.
 #![allow(unsafe_code)] // Arrays that appear under shared references, without a lock.
 
 use std::ptr;
@@ -85,7 +84,7 @@ pub(crate) trait Initial {
 
 /// Where an element is.
 #[derive(Clone, Copy)]
-pub(crate) struct Place {
+struct Place {
     part: usize,
     offset: usize,
 }
@@ -125,9 +124,8 @@ impl<T: Initial, const PARTS: usize> Segments<T, PARTS> {
         self.at(self.place(index))
     }
 
-    /// The element at a place that was found in an array of the same length.
     #[inline]
-    pub(crate) fn at(&self, place: Place) -> &T {
+    fn at(&self, place: Place) -> &T {
         debug_assert!(place.offset < self.part_len(place.part));
         // Acquire: the elements are initialized.
         let mut base = self.bases[place.part].load(Ordering::Acquire);
@@ -140,9 +138,10 @@ impl<T: Initial, const PARTS: usize> Segments<T, PARTS> {
         unsafe { &*at }
     }
 
-    /// The element at a place, unless its part was never touched.
+    /// The element at `index`, which is less than the length, unless its part was never touched.
     #[inline]
-    pub(crate) fn peek(&self, place: Place) -> Option<&T> {
+    pub(crate) fn peek(&self, index: usize) -> Option<&T> {
+        let place = self.place(index);
         // Acquire: the elements are initialized.
         let base = self.bases[place.part].load(Ordering::Acquire);
         (!base.is_null()).then(|| self.at(place))
@@ -171,7 +170,7 @@ impl<T: Initial, const PARTS: usize> Segments<T, PARTS> {
 impl<T, const PARTS: usize> Segments<T, PARTS> {
     /// Where `index`, which is less than the length, is.
     #[inline]
-    pub(crate) fn place(&self, index: usize) -> Place {
+    fn place(&self, index: usize) -> Place {
         debug_assert!(index < self.len as usize);
         if PARTS == 1 || index < self.first as usize {
             return Place {
