@@ -151,6 +151,32 @@ impl Reader {
     }
 }
 
+/// A list with `added` and without `removed`.
+fn relisted(
+    view: View<'_, Member, Members>,
+    added: Option<&Arc<Member>>,
+    removed: Option<ConnectionId>,
+) -> Owned<Member, Members> {
+    let only;
+    let listed = match &view {
+        View::Empty => &[][..],
+        View::Leaf(leaf) => {
+            only = [leaf.arc()];
+            &only[..]
+        }
+        View::Node(several) => &several[..],
+    };
+    let stay = listed.iter().filter(|m| Some(m.id) != removed);
+    let grown = listed.len() + usize::from(added.is_some());
+    let mut members = Members::with_capacity(grown.saturating_sub(removed.into_iter().count()));
+    members.extend(stay.chain(added).cloned());
+    match members.len() {
+        0 => Owned::Empty,
+        1 => Owned::Leaf(members.remove(0)),
+        _ => Owned::Node(Box::new(members)),
+    }
+}
+
 /// A connection's member, unless that is the lane's own.
 pub(crate) type Seat = Option<Arc<Member>>;
 
@@ -694,24 +720,10 @@ impl<E> Lane<E> {
         let guard = pin();
         loop {
             let view = self.others.load(&guard);
-            let only;
-            let listed = match &view {
-                View::Empty => &[][..],
-                View::Leaf(leaf) => {
-                    only = [leaf.arc()];
-                    &only[..]
-                }
-                View::Node(several) => &several[..],
-            };
-            let stay = listed.iter().filter(|m| Some(m.id) != removed);
-            let grown = listed.len() + usize::from(added.is_some());
-            let mut members =
-                Members::with_capacity(grown.saturating_sub(removed.into_iter().count()));
-            members.extend(stay.chain(added).cloned());
-            let new = match members.len() {
-                0 => Owned::Empty,
-                1 => Owned::Leaf(members.remove(0)),
-                _ => Owned::Node(Box::new(members)),
+            let new = match (view, added) {
+                (View::Empty, Some(member)) => Owned::Leaf(Arc::clone(member)),
+                (View::Leaf(only), None) if Some(only.id) == removed => Owned::Empty,
+                (view, added) => relisted(view, added, removed),
             };
             if self.others.compare_exchange(view, new, &guard).is_ok() {
                 return;

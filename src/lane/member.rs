@@ -116,6 +116,11 @@ impl Member {
     /// The owner's: goes. Gives the first number that does not count it, or else the closer learns
     /// that it has gone.
     pub(crate) fn go(&self) -> Option<u64> {
+        // Mostly the owner was the closer.
+        let told = self.left_at();
+        if told.is_some() {
+            return told;
+        }
         Mark(self.mark.fetch_or(Mark::GONE, Ordering::AcqRel)).left_at()
     }
 
