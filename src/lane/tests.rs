@@ -66,6 +66,17 @@ fn enter<E>(lane: &Lane<E>, number: u64) -> Entered<'_, E> {
     entered.unwrap_or_else(|found| panic!("{found:?}"))
 }
 
+/// Publishes what has been claimed, for so many readers.
+fn fill<E>(lane: &Lane<E>, claim: &Claim<'_, E>, readers: u8, event: &mut Option<E>) -> bool {
+    let entry = Filling {
+        readers,
+        kind: Kind::Ordinary,
+        audience: None,
+    };
+    let mut evicted = [None, None];
+    lane.ring.fill(claim, entry, event, &mut evicted)
+}
+
 /// A publisher takes a number and is never seen again.
 fn freeze_a_publisher<E>(lane: &Lane<E>) {
     lane.state.fetch_add(State::ONE_NUMBER, Ordering::AcqRel);
@@ -236,14 +247,9 @@ fn who_leaves_gives_up_numbers_that_are_not_published_yet() {
     let (state, claim) = claimed.expect("a cell");
     lane.close(lane.member(&ann.seat), CloseReason::Dropped);
     lane.count_out(lane.member(&ann.seat), ann.reader.cursor);
-    let entry = Filling {
-        readers: state.live(),
-        kind: Kind::Ordinary,
-        audience: None,
-    };
-    let (mut event, mut evicted) = (Some(1), [None, None]);
-    assert!(!lane.ring.fill(&claim, entry, &mut event, &mut evicted));
-    assert_eq!((event, evicted), (Some(1), [None, None]), "it comes back");
+    let mut event = Some(1);
+    assert!(!fill(&lane, &claim, state.live(), &mut event));
+    assert_eq!(event, Some(1), "it comes back");
     append(&lane, 2, Terms::OVERWRITE).expect("accepted");
     assert_eq!(ben.next(&lane), Ok(2));
 }
@@ -355,15 +361,8 @@ fn a_hot_cell_that_was_given_back_does_not_expect_what_may_be_one_too_many() {
     lane.ring.void(slow);
     // It comes late, gives the hot cell back, and the publisher behind it comes later still.
     lane.ring.give_up(slow);
-    let entry = Filling {
-        readers: 1,
-        kind: Kind::Ordinary,
-        audience: None,
-    };
-    let filled = lane
-        .ring
-        .fill(&claim, entry, &mut Some(1), &mut [None, None]);
-    assert!(filled && !lane.ring.expects(slow + 2));
+    assert!(fill(&lane, &claim, 1, &mut Some(1)));
+    assert!(!lane.ring.expects(slow + 2));
 }
 
 #[test]
@@ -476,15 +475,7 @@ fn one_replay_more_than_can_be_counted_finds_its_event_gone() {
         let (lane, _device) = Device::first();
         let number = lane.load().seq();
         let claim = lane.ring.claim(number, true, false).expect("a cell");
-        let entry = Filling {
-            readers,
-            kind: Kind::Ordinary,
-            audience: None,
-        };
-        let filled = lane
-            .ring
-            .fill(&claim, entry, &mut Some(1), &mut [None, None]);
-        assert!(filled);
+        assert!(fill(&lane, &claim, readers, &mut Some(1)));
         assert_eq!(lane.ring.revisit(number, &[]).is_ok(), is_there);
     }
 }
@@ -533,6 +524,21 @@ fn a_lane_that_was_shut_stays_shut_when_its_archive_goes() {
     assert!(lane.shut() && lane.expire().is_some());
     assert_eq!(lane.load(), State(State::new(seq).0 | State::CLOSED));
     assert_eq!(lane.join(255), Err(JoinError::Closed));
+}
+
+#[test]
+fn who_is_too_late_for_a_lane_that_only_its_archive_was_in_has_its_event_back() {
+    let lane = Lane::new(CAPACITY, None, Some(Archive::new(1, CAPACITY, None)));
+    let (_, claim) = lane.claim_next(&mut 0).expect("open").expect("a cell");
+    assert_eq!(lane.expire(), Some(1));
+    let entry = Filling {
+        readers: 1,
+        kind: Kind::Ordinary,
+        audience: None,
+    };
+    let mut event = Some(1);
+    assert!(!lane.ring.fill(&claim, entry, &mut event, &mut [None, None]));
+    assert_eq!(event, Some(1));
 }
 
 #[test]
