@@ -677,7 +677,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         let (mut capacity, mut archive) = (capacity, None);
         if let Some(retention) = &self.config.retention {
             capacity = capacity.max(retention.events.next_power_of_two());
-            let incarnation = self.absence.lanes.fetch_add(1, Ordering::Relaxed) + 1;
+            let incarnation = self.absence.lanes.fetch_add(1, Ordering::Relaxed);
             archive = Some(Archive::new(incarnation, capacity, retention.bytes));
         }
         let user = User {

@@ -138,9 +138,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         event: &mut Option<E>,
         terms: Terms,
     ) -> Result<Accepted, Refusal> {
-        let is_kept = self.config.retention.is_some()
-            && terms.critical
-            && matches!(target, Target::Everybody);
+        let is_kept = self.config.retention.is_some() && matches!(target, Target::Everybody);
         if !is_kept {
             return Err(Refusal::Vacant);
         }
