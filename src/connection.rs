@@ -404,9 +404,10 @@ impl<E: Send + Sync + 'static> Drop for Connection<E> {
         if self.aside != 0 {
             self.unpark();
         }
-        self.core
-            .close(&self.user, self.member(), CloseReason::Dropped);
-        self.user.lane.count_out(self.member(), self.reader.cursor);
+        let member = self.member();
+        self.core.close(&self.user, member, CloseReason::Dropped);
+        self.user.lane.count_out(member, self.reader.cursor);
+        member.wake.clear();
     }
 }
 

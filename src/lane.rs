@@ -151,7 +151,7 @@ impl Reader {
     }
 }
 
-/// A list with `added` and without `removed`.
+/// A list of several, or what is left of one, with `added` and without `removed`.
 fn relisted(
     view: View<'_, Member, Members>,
     added: Option<&Arc<Member>>,
@@ -159,12 +159,13 @@ fn relisted(
 ) -> Owned<Member, Members> {
     let only;
     let listed = match &view {
-        View::Empty => &[][..],
+        View::Node(several) => &several[..],
         View::Leaf(leaf) => {
             only = [leaf.arc()];
             &only[..]
         }
-        View::Node(several) => &several[..],
+        // Nobody is taken off an empty list.
+        View::Empty => &[],
     };
     let stay = listed.iter().filter(|m| Some(m.id) != removed);
     let grown = listed.len() + usize::from(added.is_some());
@@ -184,8 +185,8 @@ pub(crate) type Seat = Option<Arc<Member>>;
 pub(crate) type Newcomer = (ConnectionId, Option<ThreadId>);
 
 /// One user's bounded, sequenced log.
-// The end of the ring, the state and the beginning of the first member are what an event of a user
-// with one connection touches: 64 bytes.
+// The payload of the hot cell and the 64 bytes behind it, to the first member's id, are what an event
+// of a user with one connection touches.
 #[repr(C)]
 pub(crate) struct Lane<E> {
     /// Of a lane that keeps what is read.
@@ -204,6 +205,7 @@ impl<E> Lane<E> {
     /// that nobody counts or reads do not exist. With an archive it keeps what is read, and may be
     /// made for nobody.
     pub(crate) fn new(capacity: usize, first: Option<Newcomer>, archive: Option<Archive>) -> Self {
+        debug_assert!(first.is_some() || archive.is_some());
         let number = capacity as u64;
         let mut state = State::new(number).0;
         if first.is_some() {
@@ -414,7 +416,7 @@ impl<E> Lane<E> {
 
     /// Clears an entry that only connections already closed, or an archive, have not read.
     fn forgotten(&self, number: u64) -> bool {
-        // First: whoever is counted for the entry and not on its way into the list is in the list.
+        // First: whoever is counted for the entry and not on its way in is listed.
         // Acquire pairs with the Release of `list`; the claim of the entry's number comes after
         // the raise by whoever it counts, and this thread has seen that number.
         if self.tally().joining() > 0 && !broken("overlook-joining") {
@@ -773,10 +775,11 @@ impl<E> Lane<E> {
             return Departure::Before;
         }
         let left = self.depart();
-        let owner_is_gone = member.set_left_at(left.seq());
+        // Before it is told, because then nobody finds a lane's own member any more, to wake it.
         if !broken("close-without-wake") {
             member.wake.wake();
         }
+        let owner_is_gone = member.set_left_at(left.seq());
         let departure = if left.live() == 0 {
             Departure::Last {
                 accepted: self.end(left.seq()),

@@ -16,8 +16,8 @@ use crate::sync::{AtomicU64, Ordering};
 /// a session the changes are numbered from 0 without holes: `Online` is 0, a connection's
 /// `Disconnected` comes after its `Connected`, and `Offline` is the last. Notices may arrive in
 /// another order than their numbers when several threads connect and disconnect at once; a number
-/// that never arrives was lost because the channel was full. After four billion changes in one session
-/// the numbers begin again.
+/// that never arrives was lost because the channel was full. A session's numbers are for
+/// two billion connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Notice {

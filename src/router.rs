@@ -554,14 +554,13 @@ impl<E: Send + Sync + 'static> Core<E> {
         if !is_lane_capacity(capacity) {
             return Err(ConnectError::LaneCapacity(capacity));
         }
-        let connection = ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed));
         // One for all the steps, each of which then takes its own for little.
         let _guard = pin();
         loop {
             if self.is_closed() {
                 return Err(ConnectError::Closed);
             }
-            let (user, is_new) = self.find_or_insert(id, capacity, connection, &options)?;
+            let (user, is_new) = self.find_or_insert(id, capacity, &options)?;
             user.session.begin(&self.sessions);
             let lasting = user.lane.archive().is_some();
             let joined = if is_new {
@@ -578,8 +577,10 @@ impl<E: Send + Sync + 'static> Core<E> {
                     if !lasting {
                         change = user.session.connect();
                     }
-                    let seat = (!is_new)
-                        .then(|| Arc::new(Member::new(connection, options.thread, cursor)));
+                    let seat = (!is_new).then(|| {
+                        let number = self.next_connection();
+                        Arc::new(Member::new(number, options.thread, cursor))
+                    });
                     user.lane.list(&seat);
                     let member = user.lane.member(&seat);
                     if broken("number-after-listing") {
@@ -602,6 +603,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                     fence(Ordering::SeqCst);
                     if self.closed.load(Ordering::Relaxed) && !broken("connect-without-looking") {
                         self.close(&user, member, CloseReason::Shutdown);
+                        user.lane.count_out(member, cursor);
                         self.shut(&user);
                         return Err(ConnectError::Closed);
                     }
@@ -619,6 +621,10 @@ impl<E: Send + Sync + 'static> Core<E> {
                 }
             }
         }
+    }
+
+    fn next_connection(&self) -> ConnectionId {
+        ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Closes the connection that was opened first; `false` if there is none.
@@ -642,7 +648,6 @@ impl<E: Send + Sync + 'static> Core<E> {
         &self,
         id: &UserId,
         capacity: usize,
-        connection: ConnectionId,
         options: &ConnectOptions,
     ) -> Result<Found<E>, ConnectError> {
         let hash = self.hash(id);
@@ -656,7 +661,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.users.fetch_sub(1, Ordering::AcqRel);
             return Err(ConnectError::TooManyUsers { limit });
         }
-        let newcomer = (connection, options.thread.clone());
+        let newcomer = (self.next_connection(), options.thread.clone());
         let user = self.make(id, hash, capacity, Some(newcomer));
         match self.table.insert(&user, &guard) {
             Ok(()) => Ok((user, true)),

@@ -59,6 +59,14 @@ impl WakeCell {
         self.word.store(at(word, IDLE), Ordering::Release);
     }
 
+    /// Lets go of the waker of the last wait. Only the connection's owner calls this, last of all: what
+    /// the waker belongs to is not to stay as long as the cell.
+    pub(crate) fn clear(&self) {
+        if !self.waker.is_empty() {
+            self.waker.replace(Owned::Empty, &pin());
+        }
+    }
+
     /// What a publisher does first to wake, and then it is stopped for ever.
     #[cfg(all(test, laneway_loom))]
     pub(crate) fn wake_and_freeze(&self) {
@@ -150,5 +158,8 @@ mod tests {
             assert_eq!(word(), generation + IDLE);
             assert!(cell.wake() && woken() == 2 * wait, "the wait is over");
         }
+        assert!(!cell.waker.is_empty(), "kept for the next wait");
+        cell.clear();
+        assert!(cell.waker.is_empty());
     }
 }

@@ -189,6 +189,24 @@ fn waker(act: impl FnOnce() + Send + 'static) -> Waker {
 }
 
 #[test]
+fn the_waker_of_a_device_that_has_gone_is_let_go_of() {
+    let (_router, ann) = small::<u64>();
+    let mut phone = ann.connect().unwrap();
+    let _tab = ann.connect().unwrap();
+    let task = Arc::new(Act(Mutex::new(None)));
+    let waker = Waker::from(Arc::clone(&task));
+    let polled = phone.poll_recv(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending() && Arc::strong_count(&task) == 3);
+    drop((phone, waker));
+    // The collector does it, some connects later.
+    let gone = (0..100_000).any(|_| {
+        drop(ann.connect().unwrap());
+        Arc::strong_count(&task) == 1
+    });
+    assert!(gone);
+}
+
+#[test]
 fn a_waker_may_call_back_panic_or_drop_the_router() {
     for what in 0..3 {
         let (router, ann) = small::<u32>();

@@ -97,7 +97,7 @@ impl Archive {
                 below = below.max(mark / WRAP);
             }
         }
-        // True whoever else sweeps: the lane was there at that time.
+        // Of several sweeps in one tick the last one counts.
         self.marks[tick as usize % MARKS].store(seq * WRAP + tick, Ordering::Release);
         below
     }

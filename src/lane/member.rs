@@ -11,14 +11,14 @@ use super::word::Mark;
 const TOUCHED: u64 = u64::MAX;
 
 /// One connection as its lane knows it.
-// What every read touches comes first, on one cache line.
+// What every read touches comes first.
 #[repr(C)]
 pub(crate) struct Member {
     mark: AtomicU64,
     /// Copies of the owner's figures, for statistics and the sweep.
     pub(crate) cursor: AtomicU64,
-    pub(crate) missed: AtomicU64,
     pub(crate) id: ConnectionId,
+    pub(crate) missed: AtomicU64,
     pub(crate) wake: WakeCell,
     /// Boxed, because few have one and all pay for the room.
     pub(crate) thread: Option<Box<ThreadId>>,
@@ -68,7 +68,7 @@ impl Member {
         self.mark.store(Mark::OPEN.0, Ordering::Release);
     }
 
-    /// Whether it was listed and its closer has not told yet.
+    /// Of a lane's own member: whether it was listed and its closer has not told yet.
     pub(crate) fn is_listed(&self) -> bool {
         self.load().is_listed()
     }

@@ -121,21 +121,14 @@ impl<T: Initial, const PARTS: usize> Segments<T, PARTS> {
     /// The element at `index`, which is less than the length.
     #[inline]
     pub(crate) fn get(&self, index: usize) -> &T {
-        self.at(self.place(index))
-    }
-
-    #[inline]
-    fn at(&self, place: Place) -> &T {
-        debug_assert!(place.offset < self.part_len(place.part));
+        let place = self.place(index);
         // Acquire: the elements are initialized.
         let mut base = self.bases[place.part].load(Ordering::Acquire);
         if base.is_null() {
             base = self.allocate(place.part);
         }
-        // SAFETY: invariants 1 and 3.
-        let at = unsafe { base.add(place.offset) };
-        // SAFETY: invariant 1: initialized, and never borrowed mutably before the array is dropped.
-        unsafe { &*at }
+        // SAFETY: the base of that part.
+        unsafe { self.element(base, place) }
     }
 
     /// The element at `index`, which is less than the length, unless its part was never touched.
@@ -144,7 +137,22 @@ impl<T: Initial, const PARTS: usize> Segments<T, PARTS> {
         let place = self.place(index);
         // Acquire: the elements are initialized.
         let base = self.bases[place.part].load(Ordering::Acquire);
-        (!base.is_null()).then(|| self.at(place))
+        // SAFETY: as above.
+        (!base.is_null()).then(|| unsafe { self.element(base, place) })
+    }
+
+    /// The element at a place in the part with this base.
+    ///
+    /// # Safety
+    ///
+    /// The base is that of the place's part, and not null.
+    #[inline]
+    unsafe fn element(&self, base: *mut T, place: Place) -> &T {
+        debug_assert!(place.offset < self.part_len(place.part));
+        // SAFETY: invariants 1 and 3.
+        let at = unsafe { base.add(place.offset) };
+        // SAFETY: invariant 1: initialized, and never borrowed mutably before the array is dropped.
+        unsafe { &*at }
     }
 
     #[cold]

@@ -2,7 +2,7 @@
 //! never comes back, a connection half way in or out.
 
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Wake, Waker};
 
 use super::archive::Archive;
 use super::member::Member;
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::error::CloseReason;
 use crate::id::ConnectionId;
-use crate::sync::Ordering;
+use crate::sync::{AtomicBool, Ordering};
 
 const CAPACITY: usize = 4;
 const NEWCOMER: Newcomer = (ConnectionId(1), None);
@@ -539,6 +539,39 @@ fn who_is_too_late_for_a_lane_that_only_its_archive_was_in_has_its_event_back() 
     let mut event = Some(1);
     assert!(!lane.ring.fill(&claim, entry, &mut event, &mut [None, None]));
     assert_eq!(event, Some(1));
+}
+
+/// A waker that sees whether a closed connection is found in its lane.
+struct Looks(Lane<u64>, AtomicBool);
+
+impl Wake for Looks {
+    fn wake(self: Arc<Self>) {
+        self.0.for_each(|member| {
+            if !member.is_open() {
+                self.1.store(true, Ordering::Release);
+            }
+        });
+    }
+}
+
+#[test]
+fn who_is_closed_is_found_until_it_was_woken() {
+    for is_first in [true, false] {
+        let (lane, ann) = Device::first();
+        let ben = Device::joining(&lane);
+        lane.list(&ben.seat);
+        let looks = Arc::new(Looks(lane, AtomicBool::new(false)));
+        let lane = &looks.0;
+        let sleeper = if is_first { ann } else { ben };
+        let member = lane.member(&sleeper.seat);
+        let waker = Waker::from(Arc::clone(&looks));
+        assert!(lane.park(member, sleeper.reader.cursor, &waker));
+        // Others that come while it is closed wake it too, should the closer never get so far.
+        lane.close(member, CloseReason::Idle);
+        assert!(looks.1.load(Ordering::Acquire));
+        lane.unpark(member);
+        member.wake.clear();
+    }
 }
 
 #[test]

@@ -160,7 +160,7 @@ impl Mark {
     pub(crate) const fn is_gone(self) -> bool {
         self.0 & Self::GONE != 0
     }
-    /// Whether it was listed and its closer has not told yet.
+    /// Of a lane's own member: whether it was listed and its closer has not told yet.
     pub(crate) const fn is_listed(self) -> bool {
         self.left_at().is_none() && self.0 != Self::COMING.0
     }
