@@ -197,7 +197,7 @@ impl Session {
         loop {
             let before = word >> 32 & 0xfff;
             let (session, connections, changes) = step(word >> 44, before, word & 0xffff_ffff);
-            let next = session << 44 | connections << 32 | (changes & 0xffff_ffff);
+            let next = (session << 44) + (connections << 32) + (changes & 0xffff_ffff);
             match self
                 .changes
                 .compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire)

@@ -211,7 +211,7 @@ impl Position {
         let mut field = |len: usize| {
             let (at, after) = rest.split_at(len);
             rest = after;
-            at.iter().fold(0, |n, &byte| n << 8 | u64::from(byte))
+            at.iter().fold(0, |n, &byte| (n << 8) + u64::from(byte))
         };
         Ok(Self {
             router: field(8),
@@ -256,7 +256,7 @@ impl FromStr for Position {
             let mut bits = 0_u32;
             for character in four {
                 let digit = ALPHABET.iter().position(|c| c == character);
-                bits = bits << 6 | digit.ok_or(InvalidPosition::Character)? as u32;
+                bits = (bits << 6) + digit.ok_or(InvalidPosition::Character)? as u32;
             }
             three.copy_from_slice(&bits.to_be_bytes()[1..]);
         }

@@ -20,7 +20,7 @@ const GENERATION: u64 = 4;
 
 /// The word with another state, of the same wait.
 const fn at(word: u64, state: u64) -> u64 {
-    word & !STATE | state
+    (word & !STATE) + state
 }
 
 /// The waiting mark and waker of one connection.

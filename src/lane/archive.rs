@@ -114,7 +114,7 @@ impl Meter {
         self.total.fetch_add(units, Ordering::AcqRel);
         let size = number * WRAP + units;
         let before = self.size(number).fetch_max(size, Ordering::AcqRel);
-        let gone = if before < size { before % WRAP } else { units };
+        let gone = before.min(size) % WRAP;
         self.total.fetch_sub(gone, Ordering::AcqRel);
     }
 
@@ -282,9 +282,7 @@ impl<E> Lane<E> {
         };
         if let Some(age_ms) = age_ms {
             let below = archive.aged(self.load().seq(), now_ms, age_ms);
-            if below > archive.floor.load(Ordering::Acquire) {
-                self.release(archive, below);
-            }
+            self.release(archive, below);
         }
         self.live() == 0 && archive.is_deserted(now_ms, grace_ms)
     }

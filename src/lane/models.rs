@@ -540,11 +540,11 @@ fn try_publish_and_leave() {
 
 #[test]
 fn publish_and_publish() {
-    model::sound("publish, publish", 2, two_publishers);
+    model::sound("publish, publish", 3, two_publishers);
 }
 #[test]
 fn eviction_against_receive() {
-    model::sound("evict, receive", 2, eviction_and_readers);
+    model::sound("evict, receive", 3, eviction_and_readers);
     model::twin("steal-from-reader", "Concurrent read and write");
 }
 #[test]
@@ -554,7 +554,7 @@ fn two_readers_against_a_lap() {
 }
 #[test]
 fn leave_against_publish() {
-    model::sound("leave, publish", 2, || {
+    model::sound("leave, publish", 3, || {
         leave_while_publishing(Reader::first_by_slots());
     });
     model::twin("leave-unresolved", "read by all who count");
@@ -582,7 +582,7 @@ fn wait_against_close() {
 }
 #[test]
 fn passing_a_frozen_publisher() {
-    model::sound("frozen publisher", 2, frozen_publisher);
+    model::sound("frozen publisher", 3, frozen_publisher);
     model::twin("wait-for-the-frozen", "what comes after a frozen publisher");
 }
 #[test]
@@ -595,14 +595,14 @@ fn lapping_a_slow_publisher() {
 fn try_publish_against_try_publish() {
     model::sound(
         "try_publish, try_publish",
-        2,
+        3,
         try_publish_overwrites_nothing,
     );
     model::twin("overwrite-when-full", "nothing was overwritten");
 }
 #[test]
 fn try_publish_against_join() {
-    model::sound("try_publish, join", 2, try_publish_and_join);
+    model::sound("try_publish, join", 3, try_publish_and_join);
     model::twin("overlook-joining", "what ben has to read");
 }
 #[test]
@@ -618,7 +618,7 @@ fn critical_publish_against_a_slow_reader() {
 }
 #[test]
 fn critical_publish_against_a_lapped_reader() {
-    model::sound("critical, lapped reader", 2, critical_and_lapped_reader);
+    model::sound("critical, lapped reader", 3, critical_and_lapped_reader);
     model::twin(
         "jump-over-the-unresolved",
         "the critical event is delivered, or",
@@ -631,7 +631,7 @@ fn leave_against_close() {
 }
 #[test]
 fn audience_against_readers() {
-    model::sound("audience", 2, audiences);
+    model::sound("audience", 3, audiences);
     model::twin("read-what-is-for-others", "ann gets nothing of ben's");
 }
 #[test]
@@ -646,11 +646,11 @@ fn join_against_publish() {
 }
 #[test]
 fn lapping_a_reader_that_stands_still() {
-    model::sound("lap a standing reader", 2, lapped_while_inside);
+    model::sound("lap a standing reader", 3, lapped_while_inside);
     model::twin("steal-from-reader", "the event stays in place");
 }
 #[test]
 fn waking_behind_a_frozen_waker() {
-    model::sound("frozen waker", 2, frozen_waker);
+    model::sound("frozen waker", 3, frozen_waker);
     model::twin("trust-the-other-waker", "a sleeper is woken");
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use super::archive::Archive;
+use super::archive::{Archive, Asker, Replay};
 use super::member::Member;
 use super::{
     Accepted, Claim, Departure, Entered, Filling, JoinError, Kind, Lane, Newcomer, Reader, Refusal,
@@ -572,6 +572,26 @@ fn who_is_closed_is_found_until_it_was_woken() {
         lane.unpark(member);
         member.wake.clear();
     }
+}
+
+#[test]
+fn a_number_that_is_no_event_is_no_hole_in_a_replay() {
+    let lane = Lane::new(CAPACITY, None, Some(Archive::new(1, CAPACITY, None)));
+    let from = lane.load().seq();
+    append(&lane, 0, Terms::OVERWRITE).expect("kept");
+    freeze_a_publisher(&lane);
+    append(&lane, 2, Terms::OVERWRITE).expect("kept");
+    let to = lane.join(255).expect("open");
+    let asker = Asker {
+        ids: [ConnectionId(9), ConnectionId(0)],
+        is_exact: true,
+    };
+    let mut got = Vec::new();
+    let first = lane.replay(&asker, from, to, |step| match step {
+        Replay::Event(_, event) => got.push(event),
+        Replay::StartOver => got.clear(),
+    });
+    assert_eq!((first, got.as_slice()), (from, [0, 2].as_slice()));
 }
 
 #[test]

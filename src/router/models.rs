@@ -109,12 +109,12 @@ fn sweep_while_coming_back() {
 
 #[test]
 fn sweep_against_coming_back() {
-    model::sound("sweep, come back", 2, sweep_while_coming_back);
+    model::sound("sweep, come back", 3, sweep_while_coming_back);
     model::twin("expire-in-two-steps", "reached");
 }
 #[test]
 fn disconnect_all_against_connect() {
-    model::sound("disconnect all, connect", 2, || {
+    model::sound("disconnect all, connect", 3, || {
         disconnect_all_while_connecting(true)
     });
     model::twin("join-closed", "a session is told from Online");

@@ -122,7 +122,7 @@ impl<L, N> Owned<L, N> {
             // An `Arc`'s value stands behind two counters; for a leaf of alignment 1 the address is
             // still even, because the counters' size and alignment are.
             Self::Leaf(leaf) => Arc::into_raw(leaf).cast::<()>().cast_mut(),
-            Self::Node(node) => Box::into_raw(node).cast::<()>().map_addr(|a| a | NODE),
+            Self::Node(node) => Box::into_raw(node).cast::<()>().map_addr(|a| a + NODE),
         }
     }
 }
@@ -149,7 +149,7 @@ impl<L, N> View<'_, L, N> {
         match self {
             Self::Empty => ptr::null_mut(),
             Self::Leaf(leaf) => leaf.leaf.cast::<()>().cast_mut(),
-            Self::Node(node) => node.node.cast::<()>().cast_mut().map_addr(|a| a | NODE),
+            Self::Node(node) => node.node.cast::<()>().cast_mut().map_addr(|a| a + NODE),
         }
     }
 }

@@ -290,7 +290,7 @@ fn hot_bar_against_try_publish() {
 fn hot_again_with_a_slow_publisher() {
     model::sound(
         "hot: after a burst, slow publisher",
-        2,
+        3,
         slow_publisher_behind_a_burst,
     );
     model::twin("re-arm-over-the-unresolved", "no more is unread");
@@ -313,7 +313,7 @@ fn hot_bar_against_a_lap() {
 fn hot_publish_and_publish() {
     model::sound(
         "hot: publish, publish, receive",
-        2,
+        3,
         two_publishers_and_a_reader,
     );
     model::twin("expect-anybody", "Concurrent write accesses");
@@ -327,24 +327,24 @@ fn hot_passing_a_slow_publisher() {
 fn hot_passing_before_the_cell_is_free() {
     model::sound(
         "hot: slow publisher, slow reader",
-        2,
+        3,
         number_is_passed_before_the_cell_is_free,
     );
     model::twin("bar-without-note", "each once, in order");
 }
 #[test]
 fn hot_lapping_a_slow_publisher() {
-    model::sound("hot: lap a slow publisher", 2, slow_publisher_is_lapped);
+    model::sound("hot: lap a slow publisher", 3, slow_publisher_is_lapped);
     model::twin("lap-without-bar", "what was read or missed is gone");
 }
 #[test]
 fn hot_again_after_a_burst() {
-    model::sound("hot: after a burst", 2, hot_cell_after_a_burst);
+    model::sound("hot: after a burst", 3, hot_cell_after_a_burst);
     model::twin("re-arm-too-early", "Concurrent write accesses");
 }
 #[test]
 fn hot_eviction_against_receive() {
-    model::sound("hot: evict, receive", 2, eviction_and_readers);
+    model::sound("hot: evict, receive", 3, eviction_and_readers);
     model::twin("steal-from-reader", "Concurrent read and write");
 }
 #[test]
@@ -354,7 +354,7 @@ fn hot_two_readers_against_a_lap() {
 }
 #[test]
 fn hot_critical_against_a_slow_reader() {
-    model::sound("hot: critical, slow reader", 2, critical_and_slow_reader);
+    model::sound("hot: critical, slow reader", 3, critical_and_slow_reader);
     model::twin("forget-critical", "the critical event is delivered, or");
 }
 #[test]

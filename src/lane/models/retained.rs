@@ -173,7 +173,7 @@ fn grace_expiry_against_resume() {
 }
 #[test]
 fn replay_against_a_lap() {
-    model::sound("replay, evict", 2, replay_while_lapped);
+    model::sound("replay, evict", 3, replay_while_lapped);
     model::twin("replay-uncounted", "a replay takes nothing away");
     model::twin("steal-from-reader", "Concurrent read and write");
 }
