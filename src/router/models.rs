@@ -117,7 +117,10 @@ fn disconnect_all_against_connect() {
     model::sound("disconnect all, connect", 3, || {
         disconnect_all_while_connecting(true)
     });
-    model::twin("join-closed", "a session is told from Online");
+    model::twin(
+        "join-closed",
+        "each is closed or live | a session is told from Online",
+    );
     model::twin("number-after-listing", "a session is told from Online");
 }
 #[test]
