@@ -27,8 +27,8 @@ pub struct Retention {
     /// no limit.
     pub bytes: Option<usize>,
     /// How old an event may become: [`Router::sweep`](crate::Router::sweep) drops it after that, and
-    /// before one and a half times that and 6 ms if it comes often, give or take what a sweep takes. What live connections have still to read
-    /// stays all the same. Default: no limit.
+    /// before one and a half times that and 6 ms if it comes often, give or take what a sweep takes.
+    /// What live connections have still to read stays all the same. Default: no limit.
     pub age: Option<Duration>,
     /// How long a user without connections keeps the lane: from the first sweep that sees it so.
     /// Default: one minute.
