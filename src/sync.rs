@@ -257,6 +257,25 @@ mod imp {
 
 pub(crate) use imp::*;
 
+#[cfg(not(laneway_loom))]
+#[inline]
+pub(crate) fn with_mut<T, R>(cell: &UnsafeCell<T>, f: impl FnOnce(*mut T) -> R) -> R {
+    f(cell.get())
+}
+#[cfg(laneway_loom)]
+pub(crate) fn with_mut<T, R>(cell: &UnsafeCell<T>, f: impl FnOnce(*mut T) -> R) -> R {
+    cell.with_mut(f)
+}
+#[cfg(not(laneway_loom))]
+#[inline]
+pub(crate) fn with<T, R>(cell: &UnsafeCell<T>, f: impl FnOnce(*const T) -> R) -> R {
+    f(cell.get())
+}
+#[cfg(laneway_loom)]
+pub(crate) fn with<T, R>(cell: &UnsafeCell<T>, f: impl FnOnce(*const T) -> R) -> R {
+    cell.with(f)
+}
+
 /// Keeps the sequentially consistent accesses before and after it in their one order. They are so
 /// already, but loom knows that order from fences alone.
 #[inline]

@@ -32,7 +32,9 @@ use super::Audience;
 use super::segments::{Initial, Lazy, Segments};
 use super::word::{Cell, CellState, Kind, Slot};
 use crate::id::ConnectionId;
-use crate::sync::{AtomicU64, Ordering, TRIES, UnsafeCell, broken, in_order, load_in_order, pause};
+use crate::sync::{
+    AtomicU64, Ordering, TRIES, UnsafeCell, broken, in_order, load_in_order, pause, with, with_mut,
+};
 
 /// The slot's own cell.
 const OWN: u8 = 0;
@@ -208,23 +210,6 @@ impl<E> Payload<E> {
             audience.as_ref().is_none_or(|a| a.contains(&id)) || broken("read-what-is-for-others")
         })
     }
-}
-
-#[cfg(not(laneway_loom))]
-fn with_mut<T, R>(cell: &UnsafeCell<T>, f: impl FnOnce(*mut T) -> R) -> R {
-    f(cell.get())
-}
-#[cfg(laneway_loom)]
-fn with_mut<T, R>(cell: &UnsafeCell<T>, f: impl FnOnce(*mut T) -> R) -> R {
-    cell.with_mut(f)
-}
-#[cfg(not(laneway_loom))]
-fn with<T, R>(cell: &UnsafeCell<T>, f: impl FnOnce(*const T) -> R) -> R {
-    f(cell.get())
-}
-#[cfg(laneway_loom)]
-fn with<T, R>(cell: &UnsafeCell<T>, f: impl FnOnce(*const T) -> R) -> R {
-    cell.with(f)
 }
 
 impl<E> Drop for Payload<E> {

@@ -1,0 +1,430 @@
+//! What a lane that keeps read events has beside them, and what it does with them.
+//!
+//! The archive is a connection without an owner: it is counted in `live` from the lane's first moment
+//! to its end, is not listed, and never reads. So what connections have read stays in its slot until
+//! the archive passes it or its arena is evicted. A lane that its last connection leaves stays open
+//! until the archive leaves, by the same step that closes any lane.
+
+use std::marker::PhantomData;
+
+use crate::id::{ConnectionId, ThreadId};
+use crate::retention::BITS_40;
+use crate::sync::{AtomicU64, Ordering, broken};
+
+use super::Lane;
+use super::arena::Pin;
+use super::audience::Audience;
+use super::litter::Litter;
+use super::locate::Place;
+use super::slot::SlotRef;
+use super::words::SlotWord;
+
+/// Sweeps remember where the lane was at so many times.
+const MARKS: usize = 8;
+/// The age that is looked for is cut into so many ticks.
+const TICKS: u64 = 4;
+/// The times of marks are kept modulo this many ticks.
+const WRAP: u64 = 1 << 20;
+
+/// Sizes are counted in units of so many bytes, rounded up.
+const UNIT: u64 = 16;
+const MAX_UNITS: u64 = (1 << 20) - 1;
+
+/// What goes with the events that a lane keeps.
+pub(crate) struct Archive {
+    /// No other lane of the router has this number.
+    pub(crate) incarnation: u64,
+    /// The archive has counted itself out of everything below this number.
+    floor: AtomicU64,
+    /// Nothing below this number is to be recovered any more.
+    recovered: AtomicU64,
+    /// One more than the time of the first sweep that saw the lane without a connection; else 0.
+    deserted_at: AtomicU64,
+    /// Where the lane was at some sweeps: `[seq : 44 | time : 20]`.
+    marks: [AtomicU64; MARKS],
+    meter: Option<Meter>,
+}
+
+/// How much the kept events weigh.
+struct Meter {
+    /// In units.
+    limit: u64,
+    /// The sum of `sizes`, give or take what is just being added.
+    total: AtomicU64,
+    /// `[number : 44 | units : 20]` by position, 0 for nothing.
+    sizes: Box<[AtomicU64]>,
+}
+
+impl Archive {
+    /// `bytes` is the most that the events of a lane of so much `capacity` may weigh.
+    pub(crate) fn new(incarnation: u64, capacity: usize, bytes: Option<usize>) -> Self {
+        Self {
+            incarnation,
+            floor: AtomicU64::new(capacity as u64),
+            recovered: AtomicU64::new(0),
+            deserted_at: AtomicU64::new(0),
+            marks: std::array::from_fn(|_| AtomicU64::new(0)),
+            meter: bytes.map(|bytes| Meter {
+                limit: bytes as u64 / UNIT,
+                total: AtomicU64::new(0),
+                sizes: (0..capacity).map(|_| AtomicU64::new(0)).collect(),
+            }),
+        }
+    }
+
+    /// The archive has counted itself out of everything below this number.
+    fn floor(&self) -> u64 {
+        self.floor.load(Ordering::Acquire)
+    }
+
+    /// Whether this lane is the one that a position names.
+    pub(crate) fn is(&self, lane: u64) -> bool {
+        self.incarnation & BITS_40 == lane
+    }
+
+    /// Whether no sweep for `grace_ms` has seen a connection, as far as the caller can tell.
+    fn is_deserted(&self, now_ms: u64, grace_ms: u64) -> bool {
+        let now = now_ms.saturating_add(1);
+        match self
+            .deserted_at
+            .compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire)
+        {
+            Ok(_) => grace_ms == 0,
+            Err(since) => now.saturating_sub(since) >= grace_ms,
+        }
+    }
+
+    /// Notes that the lane is at `seq`, and gives the number below which everything is older than
+    /// `age_ms`.
+    fn aged(&self, seq: u64, now_ms: u64, age_ms: u64) -> u64 {
+        // Rounded up, so that nothing goes too early.
+        let tick = (now_ms / age_ms.div_ceil(TICKS)) % WRAP;
+        let mut below = 0;
+        for mark in &self.marks {
+            let mark = mark.load(Ordering::Acquire);
+            // A clock that jumped back shows as a very large difference.
+            let passed = tick.wrapping_sub(mark % WRAP) % WRAP;
+            if mark != 0 && passed > TICKS && passed < WRAP / 2 {
+                below = below.max(mark / WRAP);
+            }
+        }
+        // Of several sweeps in one tick the last one counts.
+        self.marks[tick as usize % MARKS].store(seq * WRAP + tick, Ordering::Release);
+        below
+    }
+}
+
+impl Meter {
+    fn size(&self, number: u64) -> &AtomicU64 {
+        &self.sizes[number as usize & (self.sizes.len() - 1)]
+    }
+
+    fn add(&self, number: u64, bytes: usize) {
+        let units = (bytes as u64).div_ceil(UNIT).min(MAX_UNITS);
+        // First, so that no thread subtracts what was not added.
+        self.total.fetch_add(units, Ordering::AcqRel);
+        let size = number * WRAP + units;
+        let before = self.size(number).fetch_max(size, Ordering::AcqRel);
+        let gone = before.min(size) % WRAP;
+        self.total.fetch_sub(gone, Ordering::AcqRel);
+    }
+
+    fn take(&self, number: u64) {
+        let at = self.size(number);
+        let size = at.load(Ordering::Acquire);
+        let old = size / WRAP <= number;
+        if old
+            && at
+                .compare_exchange(size, 0, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
+        {
+            self.total.fetch_sub(size % WRAP, Ordering::AcqRel);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.total.load(Ordering::Acquire) > self.limit
+    }
+}
+
+impl<E: 'static> Lane<E> {
+    pub(crate) fn archive(&self) -> Option<&Archive> {
+        self.archive.as_deref()
+    }
+
+    /// The number that a public form stands for.
+    pub(crate) fn internal(&self, public: u64) -> u64 {
+        public.saturating_add(self.capacity())
+    }
+
+    /// The public form of a cursor.
+    pub(crate) fn position(&self, cursor: u64) -> u64 {
+        self.public(cursor)
+    }
+
+    /// The oldest number that the lane keeps.
+    fn oldest(&self) -> u64 {
+        self.load().seq() - self.capacity()
+    }
+
+    /// Finds the event of `number` and counts itself for it. The caller has joined, and the number is
+    /// from before.
+    fn revisit<'a>(&self, archive: &Archive, number: u64, pin: &'a mut Pin<E>) -> Found<'a, E> {
+        let Place::At(slot) = self.locate(number, pin) else {
+            return Found::Gone;
+        };
+        if !broken("replay-with-holes") {
+            // Claimed before the join and not filled since: this connection does not count for it.
+            self.resolve(number, slot, pin);
+        }
+        match slot.count_in(number) {
+            Some(word) => Found::Event(Visit {
+                slot,
+                word,
+                pin: PhantomData,
+            }),
+            // The floor is read after the word. While the archive has not passed an event, the event
+            // is there; so this number is none.
+            None if archive.floor() <= number => Found::Void,
+            None => Found::Gone,
+        }
+    }
+
+    /// Returns clones of the events from `from` up to below `to` that are for `asker`, to a connection
+    /// that has joined at `to`. Returns the first number of what is whole: `from`, or a later one if
+    /// something is gone, and then `each` was told to start over.
+    pub(crate) fn replay(
+        &self,
+        asker: &Asker<'_>,
+        from: u64,
+        to: u64,
+        mut each: impl FnMut(Replay<E>),
+    ) -> u64
+    where
+        E: Clone,
+    {
+        let Some(archive) = self.archive() else {
+            return to;
+        };
+        let start = from.max(self.oldest().min(to));
+        let mut first = start;
+        let mut pin = Pin::none();
+        for number in start..to {
+            match self.revisit(archive, number, &mut pin) {
+                Found::Event(visit) if asker.gets(visit.audience()) => {
+                    each(Replay::Event(self.public(number), visit.get().clone()));
+                }
+                Found::Event(_) if asker.is_exact => {}
+                Found::Void => {}
+                Found::Gone if broken("replay-with-holes") => {}
+                Found::Event(_) | Found::Gone => {
+                    each(Replay::StartOver);
+                    first = number + 1;
+                }
+            }
+        }
+        first
+    }
+
+    /// Returns clones of the critical events below `to` that were accepted while no connection was
+    /// there and that no call of this function has returned. Says whether nothing critical can have
+    /// been dropped since the last call.
+    pub(crate) fn recover(&self, to: u64, mut each: impl FnMut(u64, E)) -> bool
+    where
+        E: Clone,
+    {
+        let Some(archive) = self.archive() else {
+            return true;
+        };
+        let from = if broken("recover-in-two-steps") {
+            let from = archive.recovered.load(Ordering::Acquire);
+            archive.recovered.store(to, Ordering::Release);
+            from
+        } else {
+            archive.recovered.fetch_max(to, Ordering::AcqRel)
+        };
+        let from = from.max(self.capacity());
+        let oldest = to - self.capacity();
+        let mut complete = true;
+        let mut pin = Pin::none();
+        let mut number = from.max(archive.floor());
+        while number < to {
+            let slot = match self.locate(number, &mut pin) {
+                Place::At(slot) => slot,
+                Place::GoneBelow(next) => {
+                    number = next;
+                    continue;
+                }
+            };
+            self.resolve(number, slot, &pin);
+            let word = slot.load();
+            if word.is_event(number) && word.is_unseen() {
+                match self.revisit(archive, number, &mut pin) {
+                    Found::Event(visit) if number >= oldest => {
+                        each(self.public(number), visit.get().clone());
+                    }
+                    _ => complete = false,
+                }
+            }
+            number += 1;
+        }
+        // Last: an event that was gone before it was looked at has left its mark.
+        let released = archive.floor() > from || self.is_over();
+        complete && !(released && from < to) && !self.has_lost(from)
+    }
+
+    /// Counts the archive out of all numbers below `to`: the events that no reader wants are returned.
+    /// Each number is counted out once, by the call that raises the floor over it.
+    fn release(&self, archive: &Archive, to: u64) -> Litter<E> {
+        let from = if broken("release-in-two-steps") {
+            let from = archive.floor();
+            archive.floor.store(to, Ordering::Release);
+            from
+        } else {
+            archive.floor.fetch_max(to, Ordering::AcqRel)
+        };
+        let litter = self.pass_over(from, to, &mut Pin::none());
+        if let Some(meter) = &archive.meter {
+            for number in from.max(self.oldest())..to {
+                meter.take(number);
+            }
+        }
+        litter
+    }
+
+    /// The archive leaves: the lane has ended at `end`.
+    pub(super) fn release_all(&self, end: u64) {
+        if let Some(archive) = self.archive() {
+            let litter = self.release(archive, end);
+            self.end_leaving();
+            drop(litter);
+        }
+    }
+
+    /// Counts the weight of the event that was accepted under a public number, and drops the oldest
+    /// while all that are kept weigh too much.
+    pub(crate) fn weigh(&self, public: u64, bytes: usize) {
+        let Some(archive) = self.archive() else {
+            return;
+        };
+        let Some(meter) = &archive.meter else { return };
+        let number = self.internal(public);
+        meter.add(number, bytes);
+        while meter.is_over() {
+            let floor = archive.floor();
+            if floor > number {
+                break;
+            }
+            let oldest = self.oldest().min(number);
+            drop(self.release(archive, (floor + 1).max(oldest)));
+        }
+        // Another thread may have gone past it before it was weighed.
+        if archive.floor() > number {
+            meter.take(number);
+        }
+    }
+
+    /// Drops what is beyond the lane's capacity, or older than `age_ms`. Says whether no connection
+    /// has been there for `grace_ms`.
+    pub(crate) fn tend(&self, now_ms: u64, grace_ms: u64, age_ms: Option<u64>) -> bool {
+        let Some(archive) = self.archive() else {
+            return false;
+        };
+        let aged = age_ms.map_or(0, |age_ms| archive.aged(self.load().seq(), now_ms, age_ms));
+        drop(self.release(archive, aged.max(self.oldest())));
+        self.live() == 0 && archive.is_deserted(now_ms, grace_ms)
+    }
+
+    /// A connection is there: the time of grace starts anew.
+    pub(crate) fn settle(&self) {
+        if let Some(archive) = self.archive() {
+            archive.deserted_at.store(0, Ordering::Release);
+        }
+    }
+
+    /// Ends a lane without connections: the archive leaves, which closes it. Returns the events that
+    /// the lane had accepted, or `None` if a connection is there, or it is over already.
+    pub(crate) fn expire(&self) -> Option<u64> {
+        self.begin_leaving();
+        loop {
+            let state = self.load();
+            if !state.is_archived() || state.connections() > 0 {
+                self.end_leaving();
+                return None;
+            }
+            let next = state.without_archive();
+            if broken("expire-in-two-steps") {
+                let lower = state.0 - (next.0 & !super::State::CLOSED);
+                self.state.fetch_sub(lower, Ordering::AcqRel);
+                self.state.fetch_or(super::State::CLOSED, Ordering::AcqRel);
+            } else if !self.exchange(state, next) {
+                continue;
+            }
+            let accepted = self.retire(state.seq());
+            self.release_all(state.seq());
+            return Some(accepted);
+        }
+    }
+}
+
+/// What a replay finds of a number.
+enum Found<'a, E> {
+    Event(Visit<'a, E>),
+    /// The number is no event.
+    Void,
+    Gone,
+}
+
+/// An event that a replay counts for. Dropping it passes the event.
+struct Visit<'a, E> {
+    slot: SlotRef<E>,
+    word: SlotWord,
+    pin: PhantomData<&'a Pin<E>>,
+}
+
+impl<E> Visit<'_, E> {
+    fn get(&self) -> &E {
+        self.slot.event()
+    }
+
+    fn audience(&self) -> Option<&Audience> {
+        self.word.is_addressed().then(|| self.slot.audience())?
+    }
+}
+
+impl<E> Drop for Visit<'_, E> {
+    fn drop(&mut self) {
+        if !broken("replay-uncounted") {
+            drop(self.slot.pass(self.word));
+        }
+    }
+}
+
+/// For whom a replay is.
+pub(crate) struct Asker<'a> {
+    /// Connections whose events it is to get.
+    pub(crate) ids: [ConnectionId; 2],
+    /// The thread that it is attached to.
+    pub(crate) thread: Option<&'a ThreadId>,
+    /// These are all; else an event for others may be one that it is to get.
+    pub(crate) is_exact: bool,
+}
+
+impl Asker<'_> {
+    fn gets(&self, audience: Option<&Audience>) -> bool {
+        let [of, before] = self.ids;
+        audience.is_none_or(|audience| {
+            let also = before != ConnectionId(0) && audience.has(before, self.thread);
+            audience.has(of, self.thread) || also
+        })
+    }
+}
+
+/// A step of a replay.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Replay<E> {
+    /// An event and its public number.
+    Event(u64, E),
+    /// An event is gone, and so what was returned before is no part of the replay.
+    StartOver,
+}

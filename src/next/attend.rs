@@ -1,0 +1,242 @@
+//! Connections come, are found, and go.
+
+use std::sync::Arc;
+
+use super::member::Member;
+use super::read::Reader;
+use super::words::{Comings, State, Tally};
+use super::{Departure, JoinError, Lane, Members, Seat};
+use crate::error::CloseReason;
+use crate::id::ConnectionId;
+use crate::sync::{Ordering, broken, pin};
+use crate::table::storage::{Owned, View};
+
+impl<E: 'static> Lane<E> {
+    /// Counts one more connection, which is then to be listed. Returns the number of the first event
+    /// that it will get.
+    pub(crate) fn join(&self, limit: u8) -> Result<u64, JoinError> {
+        self.join_as(limit, true).map(|(number, _)| number)
+    }
+
+    /// As `join`, but a connection becomes the only one of a lane only with `as_first`. Returns whether
+    /// it did, too.
+    pub(crate) fn join_as(&self, limit: u8, as_first: bool) -> Result<(u64, bool), JoinError> {
+        self.comings
+            .fetch_add(Comings::ONE_JOINING, Ordering::AcqRel);
+        let joined = self.count_in(limit, as_first);
+        if joined.is_err() {
+            self.comings
+                .fetch_sub(Comings::ONE_JOINING, Ordering::AcqRel);
+        }
+        joined
+    }
+
+    fn count_in(&self, limit: u8, as_first: bool) -> Result<(u64, bool), JoinError> {
+        loop {
+            let state = self.load();
+            if state.is_closed() && !broken("join-closed") {
+                return Err(JoinError::Closed);
+            }
+            let limit = match state.is_archived() {
+                true => limit.min(State::MAX_ARCHIVED),
+                false => limit,
+            };
+            if state.connections() >= limit {
+                return Err(JoinError::Limit);
+            }
+            let first = state.connections() == 0;
+            if first && !as_first {
+                return Err(JoinError::Deserted);
+            }
+            if broken("join-in-two-steps") {
+                self.state.fetch_add(State::ONE_LIVE, Ordering::AcqRel);
+                return Ok((state.seq(), first));
+            }
+            if self.exchange(state, State(state.0 + State::ONE_LIVE)) {
+                let later = broken("join-then-look");
+                let seq = if later {
+                    self.load().seq()
+                } else {
+                    state.seq()
+                };
+                return Ok((seq, first));
+            }
+        }
+    }
+
+    /// Adds a connection that has joined to those that are found to be woken and closed.
+    pub(crate) fn list(&self, seat: &Seat) {
+        match seat {
+            None => self.first.list(),
+            Some(member) => self.relist(Some(member), None),
+        }
+        self.comings
+            .fetch_sub(Comings::ONE_JOINING, Ordering::AcqRel);
+    }
+
+    /// Exchanges the list for one with `added` and without `removed`.
+    fn relist(&self, added: Option<&Arc<Member>>, removed: Option<ConnectionId>) {
+        let guard = pin();
+        loop {
+            let view = self.others.load(&guard);
+            let new = match (view, added) {
+                (View::Empty, Some(member)) => Owned::Leaf(Arc::clone(member)),
+                (View::Leaf(only), None) if Some(only.id) == removed => Owned::Empty,
+                (view, added) => relisted(view, added, removed),
+            };
+            if self.others.compare_exchange(view, new, &guard).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Calls `f` for every listed connection.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&Member)) {
+        if self.first.is_listed() {
+            f(&self.first);
+        }
+        if self.others.is_empty() {
+            return;
+        }
+        let guard = pin();
+        match self.others.load(&guard) {
+            View::Empty => {}
+            View::Leaf(only) => f(&only),
+            View::Node(several) => several.iter().for_each(|member| f(member)),
+        }
+    }
+
+    /// Takes one connection off the live count; the last one closes the lane in the same step, unless
+    /// the lane keeps its events and can have more. Returns the state before and after.
+    fn depart(&self) -> (State, State) {
+        loop {
+            let state = self.load();
+            let next = if broken("vacant-but-open") {
+                State(state.0 - State::ONE_LIVE)
+            } else {
+                state.without_one()
+            };
+            if self.exchange(state, next) {
+                return (state, next);
+            }
+        }
+    }
+
+    /// Closes one connection from anywhere.
+    pub(crate) fn close(&self, member: &Member, reason: CloseReason) -> Departure {
+        if !member.close(reason) {
+            return Departure::Before;
+        }
+        // Before it is counted out: a reader that finds the lane empty after that finds a leaver.
+        if !broken("leaving-late") {
+            self.begin_leaving();
+        }
+        let (before, left) = self.depart();
+        if broken("leaving-late") {
+            self.begin_leaving();
+        }
+        if !broken("close-without-wake") {
+            // Before `set_left_at`: after it `for_each` does not find the lane's own member.
+            member.wake.wake();
+        }
+        let end = left.seq();
+        let owner_is_gone = member.set_left_at(end);
+        if before.is_archived() && !left.is_archived() {
+            // The archive has left with its last connection.
+            self.begin_leaving();
+            self.release_all(end);
+        }
+        let departure = if left.live() == 0 {
+            Departure::Last {
+                accepted: self.retire(end),
+            }
+        } else {
+            if !std::ptr::eq(member, &raw const self.first) {
+                self.relist(None, Some(member.id));
+            }
+            if left.connections() == 0 {
+                Departure::Deserted
+            } else {
+                Departure::OneOfSeveral
+            }
+        };
+        if owner_is_gone || broken("closer-passes-for-the-living") {
+            self.count_out(member.cursor(), end, &mut Reader::new());
+        }
+        departure
+    }
+
+    /// Takes over the figures of a lane in which no connection is counted any more.
+    pub(super) fn retire(&self, end: u64) -> u64 {
+        let before = Tally(self.tally.fetch_or(Tally::RETIRED, Ordering::AcqRel));
+        self.public(end) - before.voided()
+    }
+
+    pub(super) fn begin_leaving(&self) {
+        // Release: pairs with the look of `quiet`. The exchange of the state that follows orders it.
+        self.comings
+            .fetch_add(Comings::ONE_LEAVING, Ordering::AcqRel);
+    }
+
+    /// The owner of a closed connection goes. It, or the closer if that has not told yet where the
+    /// connection ends, passes what the connection has not read.
+    pub(crate) fn leave(&self, member: &Member, reader: &mut Reader<E>) {
+        // Before the closer may take over: it does not know of this pin.
+        reader.pin.leave();
+        if let Some(end) = member.go()
+            && !broken("closer-passes-for-the-living")
+        {
+            self.count_out(member.cursor(), end, reader);
+        }
+    }
+
+    fn count_out(&self, cursor: u64, end: u64, reader: &mut Reader<E>) {
+        let litter = self.pass_over(cursor, end, &mut reader.pin);
+        self.end_leaving();
+        drop(litter);
+    }
+
+    pub(super) fn end_leaving(&self) {
+        // Release: what was passed is passed.
+        let before = self
+            .comings
+            .fetch_sub(Comings::ONE_LEAVING, Ordering::AcqRel);
+        if Comings(before).leaving() == 1 && self.is_over() {
+            self.finish();
+        }
+    }
+
+    /// Refuses events and connections from now on; what was accepted can be read. `true` if new.
+    pub(crate) fn shut(&self) -> bool {
+        let before = State(self.state.fetch_or(State::CLOSED, Ordering::AcqRel));
+        self.wake();
+        !before.is_closed()
+    }
+}
+
+/// A list of several, or what is left of one, with `added` and without `removed`.
+fn relisted(
+    view: View<'_, Member, Members>,
+    added: Option<&Arc<Member>>,
+    removed: Option<ConnectionId>,
+) -> Owned<Member, Members> {
+    let only;
+    let listed = match &view {
+        View::Node(several) => &several[..],
+        View::Leaf(leaf) => {
+            only = [leaf.arc()];
+            &only[..]
+        }
+        // A list that is empty has no connection to remove.
+        View::Empty => &[],
+    };
+    let stay = listed.iter().filter(|m| Some(m.id) != removed);
+    let grown = listed.len() + usize::from(added.is_some());
+    let mut members = Members::with_capacity(grown.saturating_sub(removed.into_iter().count()));
+    members.extend(stay.chain(added).cloned());
+    match members.len() {
+        0 => Owned::Empty,
+        1 => Owned::Leaf(members.remove(0)),
+        _ => Owned::Node(Box::new(members)),
+    }
+}

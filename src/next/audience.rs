@@ -1,0 +1,37 @@
+//! Whom an event is for, as a rule that each reader applies to itself.
+
+use super::member::Member;
+use crate::id::{ConnectionId, ThreadId};
+use crate::sync::broken;
+
+/// The connections of a user that an event is for, if not all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    Connection(ConnectionId),
+    /// All but one.
+    Others(ConnectionId),
+    /// Those attached to a thread.
+    Thread(ThreadId),
+}
+
+impl Audience {
+    /// Whether the event is for a connection with this id, attached to this thread.
+    pub(crate) fn has(&self, id: ConnectionId, thread: Option<&ThreadId>) -> bool {
+        match self {
+            Self::Connection(only) => id == *only,
+            Self::Others(but) => id != *but,
+            Self::Thread(of) => thread == Some(of),
+        }
+    }
+
+    /// Whether the event is for this connection.
+    pub(crate) fn has_member(&self, member: &Member) -> bool {
+        self.has(member.id, member.thread.as_deref()) || broken("read-what-is-for-others")
+    }
+
+    /// Whether a connection that is just coming can be among them. An id is known only after its
+    /// connection is listed.
+    pub(crate) fn may_have_a_newcomer(&self) -> bool {
+        !matches!(self, Self::Connection(_))
+    }
+}

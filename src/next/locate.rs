@@ -1,0 +1,131 @@
+//! Where a number lives.
+
+use super::Lane;
+use super::arena::{Arena, Pin};
+use super::litter::Litter;
+use super::publish::void;
+use super::slot::SlotRef;
+use super::words::Status;
+use crate::sync::{SPINS, broken, pause};
+
+/// The home of a number, for a thread that counts for it.
+pub(super) enum Place<E> {
+    At(SlotRef<E>),
+    /// Its arena was evicted. So were those of all numbers below this one.
+    GoneBelow(u64),
+}
+
+impl<E: 'static> Lane<E> {
+    /// Finds the home of `number`, which is below `seq`, and pins its arena. The caller counts for the
+    /// number and has not passed it, so behind it the lane goes from hot to burst once at the most: the
+    /// way back needs every connection to have passed.
+    pub(super) fn locate(&self, number: u64, pin: &mut Pin<E>) -> Place<E> {
+        loop {
+            if !self.load().is_burst() {
+                return Place::At((&self.hot).into());
+            }
+            // After the state, and before what the run's predecessors left in the directory.
+            let run = self.run();
+            let directory = self.root.counted();
+            let start = directory.start(run);
+            if number < start {
+                return Place::At((&self.hot).into());
+            }
+            if self.holds(run.base(), number) {
+                // It fails only if the arena was evicted, and then the run has moved on.
+                if pin.enter(directory.at(run.arena()), run.base()) {
+                    return Place::of(pin, number);
+                }
+                continue;
+            }
+            if number >= run.base() {
+                continue;
+            }
+            let mut next = run.base();
+            let mut held = None;
+            for (i, arena) in directory.arenas() {
+                let word = arena.load();
+                if i == run.arena() || word.status() != Status::Live || word.base() < start {
+                    continue;
+                }
+                if self.holds(word.base(), number) {
+                    held = Some((arena, word.base()));
+                } else if word.base() > number {
+                    next = next.min(word.base());
+                }
+            }
+            let Some((arena, base)) = held else {
+                return Place::GoneBelow(next);
+            };
+            // The base may have changed between the look and the pin.
+            if pin.enter(arena, base) && arena.load().base() == base {
+                return Place::of(pin, number);
+            }
+        }
+    }
+
+    /// Waits a bounded time for the publisher of `number`, which the caller counts for, and then makes
+    /// the number void. Does nothing about a number that is resolved.
+    pub(super) fn resolve(&self, number: u64, slot: SlotRef<E>, pin: &Pin<E>) {
+        let mut seen = slot.load();
+        for _ in 0..SPINS {
+            if seen.number() >= number {
+                return;
+            }
+            pause();
+            seen = slot.load();
+        }
+        if seen.number() < number {
+            void(slot, seen, number, self.arena_of(slot, pin));
+        }
+    }
+
+    /// The arena of a slot that `locate` found.
+    fn arena_of<'a>(&self, slot: SlotRef<E>, pin: &'a Pin<E>) -> Option<Arena<'a, E>> {
+        if self.is_hot(slot) { None } else { pin.arena() }
+    }
+
+    /// Counts a connection, or the archive, out of the numbers from `from` to below `to`, which it has
+    /// not read. The caller acts for it. Returns the events that no other reader wants.
+    pub(super) fn pass_over(&self, from: u64, to: u64, pin: &mut Pin<E>) -> Litter<E> {
+        let mut litter = Litter::default();
+        let mut number = from;
+        while number < to {
+            let slot = match self.locate(number, pin) {
+                Place::GoneBelow(next) => {
+                    number = next;
+                    continue;
+                }
+                Place::At(slot) => slot,
+            };
+            if !broken("leave-unresolved") {
+                self.resolve(number, slot, pin);
+            }
+            let word = slot.load();
+            if cfg!(laneway_loom) && !self.is_hot(slot) {
+                assert!(
+                    word.number() <= number,
+                    "a leaver is sent to the wrong place"
+                );
+            }
+            if word.is_event(number)
+                && let Some(event) = slot.pass(word)
+            {
+                litter.push(event);
+            }
+            number += 1;
+        }
+        pin.leave();
+        litter
+    }
+
+    pub(super) fn is_hot(&self, slot: SlotRef<E>) -> bool {
+        std::ptr::eq(&raw const *slot, &raw const self.hot)
+    }
+}
+
+impl<E> Place<E> {
+    fn of(pin: &Pin<E>, number: u64) -> Self {
+        Self::At(pin.slot(number).expect("the arena holds the number"))
+    }
+}

@@ -1,0 +1,175 @@
+//! The part of a connection that others may touch: its mark of closing, its waker, its figures.
+
+use crate::error::CloseReason;
+use crate::id::{ConnectionId, ThreadId};
+use crate::sync::{AtomicU64, Ordering, broken};
+use crate::wake::WakeCell;
+
+use super::words::Mark;
+
+/// One connection as its lane knows it.
+// What every read touches comes first.
+#[repr(C)]
+pub(crate) struct Member {
+    mark: AtomicU64,
+    /// The next number to read. Only the owner writes it.
+    cursor: AtomicU64,
+    pub(crate) id: ConnectionId,
+    /// Numbers that the owner was told it missed. Only the owner writes it.
+    missed: AtomicU64,
+    pub(crate) wake: WakeCell,
+    /// Boxed, because few have one and all pay for the room.
+    pub(crate) thread: Option<Box<ThreadId>>,
+    /// Its first number.
+    pub(crate) joined_at: u64,
+    activity: AtomicU64,
+}
+
+/// What the last sweep saw of a connection: `[time : 42 | touched : 1 | cursor : 21]`, the time in
+/// the host's milliseconds. A cursor that moved by exactly a multiple of two million between two
+/// sweeps looks idle to that sweep.
+struct Activity;
+
+impl Activity {
+    const TOUCHED: u64 = 1 << 21;
+    const CURSOR: u64 = Self::TOUCHED - 1;
+    const TIME_SHIFT: u32 = 22;
+    const MAX_TIME: u64 = (1 << 42) - 1;
+}
+
+impl Member {
+    pub(crate) fn new(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
+        Self {
+            id,
+            thread: thread.map(Box::new),
+            joined_at: cursor,
+            mark: AtomicU64::new(Mark::OPEN.0),
+            wake: WakeCell::new(),
+            cursor: AtomicU64::new(cursor),
+            missed: AtomicU64::new(0),
+            activity: AtomicU64::new(Activity::TOUCHED),
+        }
+    }
+
+    /// As `new`, but no other thread finds it before it is listed.
+    pub(crate) fn coming(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
+        let mark = if broken("born-listed") {
+            Mark::OPEN
+        } else {
+            Mark::COMING
+        };
+        Self {
+            mark: AtomicU64::new(mark.0),
+            ..Self::new(id, thread, cursor)
+        }
+    }
+
+    #[inline]
+    fn load(&self) -> Mark {
+        // Acquire: pairs with `set_left_at` and `go`. That a connection is closed is made visible by
+        // the lane's words.
+        Mark(self.mark.load(Ordering::Acquire))
+    }
+
+    /// The next number to read. Acquire: what the owner passed before it is passed.
+    #[inline]
+    pub(crate) fn cursor(&self) -> u64 {
+        self.cursor.load(Ordering::Acquire)
+    }
+
+    /// The owner's.
+    #[inline]
+    pub(crate) fn advance(&self, to: u64) {
+        self.cursor.store(to, Ordering::Release);
+    }
+
+    /// Numbers that the owner was told it missed.
+    pub(crate) fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    /// The owner's.
+    pub(crate) fn miss(&self, numbers: u64) {
+        self.missed.fetch_add(numbers, Ordering::Relaxed);
+    }
+
+    pub(crate) fn list(&self) {
+        // Release: pairs with `is_listed`. No other thread touches the mark before.
+        self.mark.store(Mark::OPEN.0, Ordering::Release);
+    }
+
+    /// Of a lane's own member: whether it was listed and its closer has not told yet.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.load().is_listed()
+    }
+
+    /// Why the connection was closed, if it was.
+    pub(crate) fn closed(&self) -> Option<CloseReason> {
+        match self.load().reason() {
+            0 => None,
+            code => Some(CloseReason::from_code(code)),
+        }
+    }
+
+    /// As `closed`, for a connection that is known to be.
+    #[cold]
+    pub(crate) fn close_reason(&self) -> CloseReason {
+        self.closed().unwrap_or(CloseReason::Dropped)
+    }
+
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.load().reason() == 0
+    }
+
+    /// Marks the connection closed; `true` for the one caller that did it.
+    pub(crate) fn close(&self, reason: CloseReason) -> bool {
+        let closed = Mark::closed(reason.code());
+        self.mark
+            .compare_exchange(Mark::OPEN.0, closed.0, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// The first number that does not count this connection, once the closer has told.
+    pub(crate) fn left_at(&self) -> Option<u64> {
+        // Acquire: pairs with `set_left_at`.
+        self.load().left_at()
+    }
+
+    /// The closer's: tells. `true` if the owner has gone before.
+    pub(crate) fn set_left_at(&self, number: u64) -> bool {
+        // Acquire: the owner's cursor.
+        let end = Mark::ends_at(number);
+        Mark(self.mark.fetch_add(end, Ordering::AcqRel)).is_gone()
+    }
+
+    /// The owner's: goes. Returns the first number that does not count it, or else the closer learns
+    /// that the owner has gone.
+    pub(crate) fn go(&self) -> Option<u64> {
+        // Mostly the owner was the closer.
+        let told = self.left_at();
+        if told.is_some() {
+            return told;
+        }
+        Mark(self.mark.fetch_or(Mark::GONE, Ordering::AcqRel)).left_at()
+    }
+
+    /// Counts as activity at the next sweep.
+    pub(crate) fn touch(&self) {
+        self.activity.fetch_or(Activity::TOUCHED, Ordering::Relaxed);
+    }
+
+    /// How long the connection has been idle, in milliseconds, as seen by this sweep.
+    pub(crate) fn idle_ms(&self, now_ms: u64) -> u64 {
+        let now_ms = now_ms.min(Activity::MAX_TIME);
+        let cursor = self.cursor.load(Ordering::Relaxed) & Activity::CURSOR;
+        let seen = self.activity.load(Ordering::Relaxed);
+        if seen & (Activity::TOUCHED | Activity::CURSOR) == cursor {
+            return now_ms.saturating_sub(seen >> Activity::TIME_SHIFT);
+        }
+        // A touch that comes in between is overwritten, and this sweep counts it.
+        let active = (now_ms << Activity::TIME_SHIFT) + cursor;
+        self.activity.store(active, Ordering::Relaxed);
+        0
+    }
+}

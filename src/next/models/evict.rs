@@ -1,0 +1,363 @@
+//! Readers that are behind, eviction, critical events, and full lanes.
+
+use super::super::Refusal;
+use super::stand::*;
+use crate::sync::model;
+
+/// A reader that is far behind, and has pinned nothing, while its arena is evicted.
+fn behind() {
+    let (l, c) = (lane(), counts());
+    let mut r = l.join().unwrap();
+    let mut d = vec![];
+    for i in 0..5 {
+        publish(&l, c, i, &mut d);
+    } // 10 hot, 11 12 | 13 14
+    r.read(false); // skips what is too old in the hot slot: its owner's own
+    let l2 = l.clone();
+    let t = spawn(move || {
+        let mut d = vec![];
+        publish(&l2, c, 5, &mut d);
+        d
+    }); // 15: evicts 11 12
+    r.read(false);
+    r.read(false);
+    d.extend(t.join().unwrap());
+    all_read(&l, &mut r);
+    exact_r(&d, &r, 0);
+    assert!(
+        r.got.ends_with(&[(14, 4), (15, 5)]),
+        "within capacity {:?}",
+        r.got
+    );
+    drop(r.leave());
+    end(l, c, 0, 0);
+}
+
+/// The same, not having begun.
+fn behind_fresh() {
+    let (l, c) = (lane(), counts());
+    let mut r = l.join().unwrap();
+    let mut d = vec![];
+    for i in 0..5 {
+        publish(&l, c, i, &mut d);
+    }
+    let l2 = l.clone();
+    let t = spawn(move || {
+        let mut d = vec![];
+        publish(&l2, c, 5, &mut d);
+        publish(&l2, c, 6, &mut d);
+        d
+    });
+    let before = l.clock();
+    r.drain();
+    d.extend(t.join().unwrap());
+    all_read(&l, &mut r);
+    let _ = before;
+    exact_r(&d, &r, 0);
+    drop(r.leave());
+    end(l, c, 0, 0);
+}
+
+/// A reader that has pinned an arena, and another that shares; the publisher wants an arena.
+fn pinned() {
+    let (l, c) = (lane(), counts());
+    let (mut a, mut b) = (l.join().unwrap(), l.join().unwrap());
+    let mut d = vec![];
+    publish(&l, c, 0, &mut d);
+    publish(&l, c, 1, &mut d);
+    publish(&l, c, 2, &mut d);
+    a.read(false);
+    a.read(false); // pinned at 12
+    for i in 3..5 {
+        publish(&l, c, i, &mut d);
+    } // 13 14
+    let l2 = l.clone();
+    let t = spawn(move || {
+        let mut d = vec![];
+        publish(&l2, c, 5, &mut d);
+        d
+    });
+    a.read(false);
+    d.extend(t.join().unwrap());
+    b.drain();
+    a.drain();
+    all_read(&l, &mut b);
+    all_read(&l, &mut a);
+    exact_r(&d, &a, 0);
+    exact_r(&d, &b, 0);
+    drop(a.leave());
+    drop(b.leave());
+    end(l, c, 0, 0);
+}
+
+/// Two publishers at the edge of an arena, and a reader that is stopped for good somewhere.
+fn move_on() {
+    let (l, c) = (lane(), counts());
+    let mut r = l.join().unwrap();
+    let mut d = vec![];
+    for i in 0..5 {
+        publish(&l, c, i, &mut d);
+    }
+    let l2 = l.clone();
+    let t = spawn(move || {
+        let mut d = vec![];
+        publish(&l2, c, 5, &mut d);
+        d
+    });
+    publish(&l, c, 6, &mut d);
+    d.extend(t.join().unwrap());
+    assert!(l.used_arenas() <= 4, "{}", l.told());
+    all_read(&l, &mut r);
+    exact_r(&d, &r, 0);
+    assert_eq!(r.got.len(), 2);
+    drop(r.leave());
+    end(l, c, 0, 0);
+}
+
+fn critical() {
+    let (l, c) = (lane(), counts());
+    let mut r = l.join().unwrap();
+    let mut d = vec![];
+    publish(&l, c, 0, &mut d); // 10
+    let n = l.publish_as(Ev::new(1, c), true, false).unwrap(); // 11, critical
+    d.push((n, 1));
+    for i in 2..5 {
+        publish(&l, c, i, &mut d);
+    } // 12 | 13 14
+    let l2 = l.clone();
+    let t = spawn(move || {
+        let mut d = vec![];
+        publish(&l2, c, 5, &mut d);
+        d
+    });
+    let mut steps = vec![];
+    for _ in 0..3 {
+        steps.push(r.read(false));
+    }
+    d.extend(t.join().unwrap());
+    let last = r.drain();
+    let over = steps.contains(&Step::Overrun) || last == Step::Overrun;
+    assert!(
+        over || r.got.contains(&(11, 1)),
+        "a critical event was missed"
+    );
+    while r.cursor < l.clock() {
+        r.drain();
+    }
+    exact_r(&d, &r, 0);
+    drop(r.leave());
+    end(l, c, 0, 0);
+}
+
+/// The critical event comes late, while others go by and evict.
+fn late_critical() {
+    let (l, c) = (lane(), counts());
+    let mut r = l.join().unwrap();
+    let mut d = vec![];
+    publish(&l, c, 0, &mut d); // 10
+    let late = l.claim(false).unwrap(); // 11
+    for i in 2..5 {
+        publish(&l, c, i, &mut d);
+    } // 12 | 13 14
+    let l2 = l.clone();
+    let t = spawn(move || {
+        let mut d = vec![];
+        let ok = finish(&l2, late, c, 1, true, &mut d);
+        (ok, d)
+    });
+    let l3 = l.clone();
+    let u = spawn(move || {
+        let mut d = vec![];
+        publish(&l3, c, 5, &mut d);
+        d
+    });
+    let mut steps = vec![];
+    for _ in 0..2 {
+        steps.push(r.read(false));
+    }
+    let (ok, more) = t.join().unwrap();
+    d.extend(more);
+    d.extend(u.join().unwrap());
+    steps.push(r.drain());
+    let over = steps.contains(&Step::Overrun);
+    assert!(
+        !ok || over || r.got.contains(&(11, 1)),
+        "a critical event was missed"
+    );
+    while r.cursor < l.clock() {
+        r.drain();
+    }
+    exact_r(&d, &r, 1);
+    drop(r.leave());
+    end(l, c, 0, 0);
+}
+
+/// Arenas of one slot, a lane of two: what is within capacity is not evicted.
+fn small_arenas() {
+    let (l, c) = (lane_of(2, 1), counts());
+    let mut r = l.join().unwrap();
+    let mut d = vec![];
+    for i in 0..3 {
+        publish(&l, c, i, &mut d);
+    }
+    r.read(false); // skips 10
+    let l2 = l.clone();
+    let t = spawn(move || {
+        let mut d = vec![];
+        publish(&l2, c, 5, &mut d);
+        publish(&l2, c, 6, &mut d);
+        d
+    });
+    r.read(false);
+    r.read(false);
+    d.extend(t.join().unwrap());
+    all_read(&l, &mut r);
+    exact_r(&d, &r, 0);
+    assert!(
+        r.got.ends_with(&[(13, 5), (14, 6)]),
+        "within capacity {:?}",
+        r.got
+    );
+    assert!(l.used_arenas() <= 5, "{}", l.told());
+    drop(r.leave());
+    end(l, c, 0, 0);
+}
+
+/// Two publishers at the edge, and a reader that has not begun.
+fn edge_of_three() {
+    let (l, c) = (lane(), counts());
+    let mut r = l.join().unwrap();
+    let mut d = vec![];
+    for i in 0..5 {
+        publish(&l, c, i, &mut d);
+    }
+    let (l2, l3) = (l.clone(), l.clone());
+    let t = spawn(move || {
+        let mut d = vec![];
+        publish(&l2, c, 5, &mut d);
+        d
+    });
+    let u = spawn(move || {
+        let mut d = vec![];
+        publish(&l3, c, 6, &mut d);
+        d
+    });
+    r.read(false);
+    d.extend(t.join().unwrap());
+    d.extend(u.join().unwrap());
+    all_read(&l, &mut r);
+    exact_r(&d, &r, 0);
+    assert!(l.used_arenas() as u64 <= 1 + 4 / 2 as u64, "{}", l.told());
+    drop(r.leave());
+    end(l, c, 0, 0);
+}
+
+fn try_publish() {
+    let (l, c) = (lane(), counts());
+    let mut r = l.join().unwrap();
+    let l2 = l.clone();
+    let t = spawn(move || {
+        let mut d = vec![];
+        for i in 0..4 {
+            match l2.publish_as(Ev::new(i, c), false, true) {
+                Ok(n) => d.push((n, i)),
+                Err(e) => assert_eq!(e, Refusal::Full),
+            }
+        }
+        assert!(d.len() >= 2, "refused too early");
+        d
+    });
+    r.read(true);
+    r.read(true);
+    let d = t.join().unwrap();
+    all_read(&l, &mut r);
+    exact_r(&d, &r, 0);
+    assert_eq!(r.missed, 0, "a try overwrites nothing");
+    drop(r.leave());
+    end(l, c, 0, 0);
+}
+
+/// Full to the number, for one that has not begun; and not for one that is closed and asleep.
+fn try_exact() {
+    let (l, c) = (lane(), counts());
+    let (mut a, mut b) = (l.join().unwrap(), l.join().unwrap());
+    let mut d = vec![];
+    let try_ = |l: &L, i, d: &mut Done| match l.publish_as(Ev::new(i, c), false, true) {
+        Ok(n) => {
+            d.push((n, i));
+            true
+        }
+        Err(_) => false,
+    };
+    assert!(try_(&l, 0, &mut d) && try_(&l, 1, &mut d) && !try_(&l, 2, &mut d));
+    a.drain();
+    assert!(!try_(&l, 2, &mut d));
+    let (l2, m) = (l.clone(), b.member.clone());
+    let t = spawn(move || {
+        l2.close_member(&m);
+    });
+    let early = try_(&l, 3, &mut d);
+    t.join().unwrap();
+    assert!(try_(&l, 4, &mut d), "only the closed are behind");
+    let _ = early;
+    a.drain();
+    b.drain();
+    exact_r(&d, &a, 0);
+    drop(b.leave());
+    drop(a.leave());
+    end(l, c, 0, 0);
+}
+
+#[test]
+fn model_behind() {
+    model::sound("behind", 2, behind);
+    model::twin("base-unrecorded", "panicked");
+    model::twin("skip-without-passing", "panicked");
+}
+#[test]
+fn model_behind_fresh() {
+    model::sound("behind fresh", 2, behind_fresh);
+    model::twin("read-unpinned", "panicked");
+}
+#[test]
+fn model_pinned() {
+    model::sound("pinned", 2, pinned);
+    model::twin("evict-pinned", "panicked");
+}
+#[test]
+fn model_move_on() {
+    model::sound("move on", 2, move_on);
+}
+#[test]
+fn model_critical() {
+    model::sound("critical", 2, critical);
+    model::twin("pin-whatever", "panicked");
+    model::twin("take-then-note", "panicked");
+    model::twin("forget-critical", "panicked");
+    model::twin("skip-critical", "panicked");
+}
+#[test]
+fn model_late_critical() {
+    model::sound("late critical", 2, late_critical);
+    model::twin("jump-over-the-unresolved", "panicked");
+}
+#[test]
+fn model_small_arenas() {
+    model::sound("small arenas", 2, small_arenas);
+    model::twin("evict-within-capacity", "panicked");
+}
+#[test]
+fn model_edge_of_three() {
+    model::sound("edge of three", 2, edge_of_three);
+    model::twin("give-back-what-was-helped", "panicked");
+}
+#[test]
+fn model_try_publish() {
+    model::sound("try publish", 2, try_publish);
+    model::twin("overwrite-when-full", "panicked");
+}
+#[test]
+fn model_try_exact() {
+    model::sound("try exact", 2, try_exact);
+    model::twin("full-for-the-gone", "panicked");
+}

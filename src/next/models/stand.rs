@@ -1,0 +1,373 @@
+//! What the models of the lane stand on: numbered events that are counted, a lane of two events with
+//! arenas of two slots, and readers that write down what they get.
+
+use std::cell::Cell;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::super::member::Member;
+use super::super::publish::Claim;
+use super::super::{Lane, Offer, Reader as Way, Refusal, Seat, Step as LaneStep, Terms};
+use crate::error::CloseReason;
+use crate::id::ConnectionId;
+
+/// The number that a model gives to its lane's first event.
+pub(super) const FIRST: u64 = 10;
+
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) made: AtomicU64,
+    pub(super) gone: AtomicU64,
+}
+
+/// An event. Its counts tell that each is dropped once.
+pub(super) struct Ev {
+    pub(super) id: u64,
+    counts: &'static Counts,
+}
+
+impl Ev {
+    pub(super) fn new(id: u64, counts: &'static Counts) -> Self {
+        counts.made.fetch_add(1, Relaxed);
+        Self { id, counts }
+    }
+}
+impl Clone for Ev {
+    fn clone(&self) -> Self {
+        Self::new(self.id, self.counts)
+    }
+}
+impl Drop for Ev {
+    fn drop(&mut self) {
+        self.counts.gone.fetch_add(1, Relaxed);
+    }
+}
+
+pub(super) fn counts() -> &'static Counts {
+    Box::leak(Box::default())
+}
+
+/// A lane and whether its own member was given away.
+#[derive(Clone)]
+pub(super) struct L {
+    lane: Arc<Lane<Ev>>,
+    next_id: Arc<Cell<u64>>,
+}
+
+impl Deref for L {
+    type Target = Lane<Ev>;
+    fn deref(&self) -> &Lane<Ev> {
+        &self.lane
+    }
+}
+
+/// A lane of two events, with arenas of two slots.
+pub(super) fn lane() -> L {
+    lane_of(2, 2)
+}
+
+pub(super) fn lane_of(capacity: usize, arena_len: u32) -> L {
+    L {
+        lane: Arc::new(Lane::with_arenas(
+            capacity,
+            arena_len,
+            Some((ConnectionId(1), None)),
+            None,
+        )),
+        next_id: Arc::new(Cell::new(1)),
+    }
+}
+
+pub(super) type Done = Vec<(u64, u64)>;
+
+/// Any connection's member.
+#[derive(Clone)]
+pub(super) struct MemberRef(Seat);
+
+fn terms(critical: bool, refuse: bool) -> Terms {
+    Terms {
+        evict: !refuse,
+        critical,
+        wake: true,
+    }
+}
+
+impl L {
+    fn number(&self, number: u64) -> u64 {
+        self.public(number) + FIRST
+    }
+
+    /// The next number, as the model counts.
+    pub(super) fn clock(&self) -> u64 {
+        self.number(self.load().seq())
+    }
+
+    pub(super) fn is_burst(&self) -> bool {
+        self.load().is_burst()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        Arc::strong_count(&self.lane)
+    }
+
+    pub(super) fn join(&self) -> Option<Reader> {
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        let (seat, cursor): (Seat, u64) = if id == 1 {
+            (None, self.load().seq())
+        } else {
+            let cursor = self.lane.join(255).ok()?;
+            let member = Member::new(ConnectionId(id), None, cursor);
+            (Some(Arc::new(member)), cursor)
+        };
+        self.list(&seat);
+        let cursor = self.number(cursor);
+        Some(Reader {
+            way: Way::new(),
+            lane: self.clone(),
+            member: MemberRef(seat),
+            joined: cursor,
+            cursor,
+            got: Vec::new(),
+            missed: 0,
+        })
+    }
+
+    pub(super) fn close_member(&self, member: &MemberRef) {
+        self.lane
+            .close(self.lane.member(&member.0), CloseReason::Evicted);
+    }
+
+    pub(super) fn claim(&self, refuse: bool) -> Result<Claim<'static, Ev>, Refusal> {
+        let claim = self.lane.claim_only(terms(false, refuse))?;
+        Ok(forever(claim))
+    }
+
+    pub(super) fn publish_as(
+        &self,
+        event: Ev,
+        critical: bool,
+        refuse: bool,
+    ) -> Result<u64, Refusal> {
+        let offer = Offer {
+            event,
+            audience: None,
+        };
+        let done = self.lane.append(offer, terms(critical, refuse));
+        done.map(|done| done.number + FIRST).map_err(|r| r.why)
+    }
+
+    pub(super) fn told(&self) -> String {
+        let mut text = String::new();
+        self.dump(&mut text).expect("a string takes all");
+        text
+    }
+}
+
+#[derive(Debug, PartialEq, Clone, Copy)]
+pub(super) enum Step {
+    Got(u64),
+    Gap(u64),
+    Empty,
+    Overrun,
+    Closed,
+}
+
+pub(super) struct Reader {
+    way: Way<Ev>,
+    pub(super) lane: L,
+    pub(super) member: MemberRef,
+    pub(super) joined: u64,
+    pub(super) cursor: u64,
+    pub(super) got: Vec<(u64, u64)>,
+    pub(super) missed: u64,
+}
+
+impl Reader {
+    fn at(&self) -> &Member {
+        self.lane.lane.member(&self.member.0)
+    }
+
+    /// One look. Without patience a number whose publisher has not come is made void.
+    pub(super) fn read(&mut self, patient: bool) -> Step {
+        loop {
+            let lane = Arc::clone(&self.lane.lane);
+            let member = lane.member(&self.member.0);
+            let step = match lane.read(member, &mut self.way) {
+                Ok((number, entered)) => {
+                    let event = entered.into_event();
+                    self.got.push((number + FIRST, event.id));
+                    Step::Got(number + FIRST)
+                }
+                Err(LaneStep::Gap(missed)) => Step::Gap(missed),
+                Err(LaneStep::Empty) => Step::Empty,
+                Err(LaneStep::Overrun) => Step::Overrun,
+                Err(LaneStep::Closed(_)) => Step::Closed,
+            };
+            self.missed = member.missed();
+            self.cursor = self.lane.number(member.cursor());
+            let behind = step == Step::Empty && lane.load().seq() > member.cursor();
+            if patient || !behind {
+                return step;
+            }
+            let waker = std::task::Waker::noop();
+            if lane.park(member, &mut self.way, waker) {
+                lane.unpark(member);
+            }
+        }
+    }
+
+    pub(super) fn drain(&mut self) -> Step {
+        loop {
+            match self.read(false) {
+                Step::Got(_) | Step::Gap(_) => {}
+                step => return step,
+            }
+        }
+    }
+
+    pub(super) fn stepped(&self) -> u64 {
+        self.lane.stats(self.at(), &self.way).stepped_over
+    }
+
+    /// The owner closes, or finds itself closed, and goes.
+    pub(super) fn leave(mut self) -> Left {
+        let lane = self.lane.clone();
+        let member = lane.member(&self.member.0);
+        lane.close(member, CloseReason::Dropped);
+        lane.leave(member, &mut self.way);
+        let end = member.left_at().map(|end| lane.number(end));
+        Left {
+            joined: self.joined,
+            cursor: self.cursor,
+            stepped: lane.stats(member, &self.way).stepped_over,
+            end,
+            got: std::mem::take(&mut self.got),
+            missed: self.missed,
+        }
+    }
+}
+
+pub(super) struct Left {
+    pub(super) joined: u64,
+    pub(super) cursor: u64,
+    pub(super) end: Option<u64>,
+    pub(super) got: Vec<(u64, u64)>,
+    pub(super) missed: u64,
+    pub(super) stepped: u64,
+}
+
+pub(super) fn spawn<T: 'static>(f: impl FnOnce() -> T + 'static) -> loom::thread::JoinHandle<T> {
+    loom::thread::spawn(f)
+}
+
+pub(super) fn publish(lane: &L, counts: &'static Counts, id: u64, done: &mut Done) {
+    match lane.publish_as(Ev::new(id, counts), false, false) {
+        Ok(number) => done.push((number, id)),
+        Err(why) => panic!("refused {why:?}: {}", lane.told()),
+    }
+}
+
+/// Fills a claim late. `false`: its number was passed over.
+pub(super) fn finish(
+    lane: &L,
+    claim: Claim<'static, Ev>,
+    counts: &'static Counts,
+    id: u64,
+    critical: bool,
+    done: &mut Done,
+) -> bool {
+    let offer = Offer {
+        event: Ev::new(id, counts),
+        audience: None,
+    };
+    let number = lane.number(claim.state.seq());
+    match claim.fill(offer, terms(critical, false)) {
+        Ok(()) => {
+            done.push((number, id));
+            true
+        }
+        Err(_) => {
+            lane.give_up(claim);
+            false
+        }
+    }
+}
+
+/// Everything that was accepted while the reader was live was read, in order, or told as missed. Of
+/// what is told, so many numbers may have been void.
+pub(super) fn exact(done: &Done, to: u64, left: &Left, voids: u64) {
+    let Left { joined, got, .. } = left;
+    assert!(got.windows(2).all(|w| w[0].0 < w[1].0), "order");
+    let told = got.len() as u64 + left.missed + left.stepped;
+    assert_eq!(to - joined, told, "accounting");
+    for g in got {
+        assert!(
+            done.contains(g),
+            "read {g:?}, which was not accepted: {done:?}"
+        );
+    }
+    let lost = |d: &&(u64, u64)| d.0 >= *joined && d.0 < to && !got.contains(d);
+    let lost = done.iter().filter(lost).count() as u64;
+    assert!(
+        lost <= left.missed,
+        "silent loss: {lost} lost, {} told",
+        left.missed
+    );
+    assert!(
+        left.missed <= lost + voids,
+        "too much told: {lost} lost, {} told",
+        left.missed
+    );
+}
+
+pub(super) fn exact_r(done: &Done, reader: &Reader, voids: u64) {
+    let left = Left {
+        joined: reader.joined,
+        cursor: reader.cursor,
+        end: None,
+        got: reader.got.clone(),
+        missed: reader.missed,
+        stepped: reader.stepped(),
+    };
+    exact(done, reader.cursor, &left, voids);
+}
+
+/// No event is left but `full`, and each was dropped once, but those that stopped threads leaked.
+pub(super) fn end(lane: L, counts: &'static Counts, leaked: u64, full: usize) {
+    assert_eq!(
+        lane.full(),
+        full,
+        "no reader counts for an event: {}",
+        lane.told()
+    );
+    assert_eq!(lane.count(), 1);
+    drop(lane);
+    let (made, gone) = (counts.made.load(Relaxed), counts.gone.load(Relaxed));
+    assert_eq!(made, gone + leaked, "payloads dropped once");
+}
+
+pub(super) fn all_read(lane: &L, reader: &mut Reader) {
+    reader.drain();
+    reader.drain();
+    assert_eq!(reader.cursor, lane.clock(), "stuck: {}", lane.told());
+}
+
+/// Writes the event of a claim, and is never heard of again.
+pub(super) fn half(claim: &Claim<'static, Ev>, counts: &'static Counts) {
+    Lane::fill_half(
+        claim,
+        Offer {
+            event: Ev::new(0, counts),
+            audience: None,
+        },
+    );
+}
+
+/// A claim that does not borrow the lane. Models keep their lane longer than their claims.
+#[allow(unsafe_code)]
+fn forever(claim: Claim<'_, Ev>) -> Claim<'static, Ev> {
+    // SAFETY: only the lifetime changes, and every model holds its lane until the claim is done.
+    unsafe { std::mem::transmute(claim) }
+}

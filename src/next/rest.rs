@@ -1,0 +1,81 @@
+//! What a lane gives back when it is at rest.
+
+use super::Lane;
+use super::words::SlotWord;
+use crate::sync::{Guard, Ordering, broken, pin};
+
+impl<E: 'static> Lane<E> {
+    /// A sweep's look: takes a lane that every connection has read back to hot, and gives its arenas
+    /// back if the lane has had no burst since the sweep before.
+    pub(crate) fn tidy(&self) {
+        if self.root.is_empty() {
+            return;
+        }
+        let guard = pin();
+        self.quiet_for_readers(&guard);
+        let state = self.load();
+        let Some(directory) = self.root.load(&guard) else {
+            return;
+        };
+        if state.is_burst() || state.live() == 0 {
+            return;
+        }
+        if !state.has_arenas() {
+            // Of a burst that was prepared and not begun, or of a sweep that was stopped here. A
+            // publisher that is about to begin a burst with this number may still use it.
+            if directory.born() < state.seq() {
+                self.root.replace(Some(directory), None, &guard);
+            }
+            return;
+        }
+        let run = self.run().0;
+        let is_rested = directory.swept.swap(run, Ordering::AcqRel) == run;
+        if !is_rested || !(directory.is_at_rest() || broken("take-what-is-in-use")) {
+            return;
+        }
+        // The lane is hot with this number, so every connection has passed all numbers, and the
+        // voids of the arenas have their publishers' word. A publisher that has prepared a burst with
+        // this number claims it by an exchange that now fails.
+        if self.exchange(state, state.without_arenas()) {
+            self.root.replace(Some(directory), None, &guard);
+        }
+    }
+
+    /// Takes a burst's lane back to hot for readers that went or were closed after they had read
+    /// everything, or that never looked again.
+    fn quiet_for_readers(&self, guard: &Guard) {
+        let state = self.load();
+        if !state.is_burst() || state.is_archived() || self.comings().joining() > 0 {
+            return;
+        }
+        let mut is_read = true;
+        self.for_each(|member| is_read &= member.cursor() == state.seq());
+        if !is_read {
+            return;
+        }
+        // A cursor moves before its event is passed. The last number's slot tells.
+        let word = self.peek(state.seq() - 1, guard);
+        let is_passed = word.is_some_and(|w| w == SlotWord::free(state.seq() - 1));
+        if is_passed || broken("quiet-by-cursors") {
+            self.quiet(state);
+        }
+    }
+
+    /// Gives everything back at the end of the lane. The last connection to leave calls it, and the
+    /// publisher that finds the lane over; the one that comes last succeeds.
+    pub(super) fn finish(&self) {
+        if self.root.is_empty() {
+            return;
+        }
+        let guard = pin();
+        let Some(directory) = self.root.load(&guard) else {
+            return;
+        };
+        // No number is claimed any more, and all that were are passed. Then come the publishers that
+        // are still inside a void.
+        let is_left = self.is_over() && self.comings().leaving() == 0;
+        if is_left && directory.is_at_rest() {
+            self.root.replace(Some(directory), None, &guard);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! A slot: one event, and the word that says who may touch it. Unsafe code, 2 of 3.
+//!
+//! # Invariants
+//!
+//! 1. The event is initialized exactly while the word is `FULL`, or while its publisher fills the slot
+//!    or its last reader empties it.
+//! 2. The publisher that claimed number `n` in this slot owns the slot from its claim until it changes
+//!    the word to `FULL(n)`, or until it takes its event back because a reader changed the word to
+//!    `VOID(n)`. A claim is unique, and the lane gives the slot another number only after the word
+//!    says `FREE(n)`: `FREE(n)` comes from the last reader of `n`, or, after a void, from that publisher.
+//! 3. While the word is `FULL(n)`, only the `remaining` connections that count for `n` touch the event.
+//!    Each reads it by shared reference until it has subtracted itself. The connection that finds
+//!    itself the last one owns the event. A replay counts itself before it reads.
+//! 4. A thread evicts the event only while it owns the arena, which no reader has pinned.
+//! 5. The audience is `Some` exactly while the word is `FULL` and `ADDRESSED`, or in between as in 1.
+#![allow(unsafe_code)] // An event is uninitialized memory that a word guards, not a lock.
+
+use std::mem::MaybeUninit;
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+use super::audience::Audience;
+use super::words::SlotWord;
+use crate::sync::{AtomicU64, Ordering, UnsafeCell, broken, with, with_mut};
+
+/// A word, and the event that it guards.
+#[repr(C)]
+pub(super) struct Slot<E> {
+    audience: UnsafeCell<Option<Box<Audience>>>,
+    event: UnsafeCell<MaybeUninit<E>>,
+    word: AtomicU64,
+}
+
+// SAFETY: a slot owns its event and moves it between threads.
+unsafe impl<E: Send> Send for Slot<E> {}
+// SAFETY: by invariant 3 several threads hold `&E` at once, and by 2 and 3 one of them takes it.
+unsafe impl<E: Send + Sync> Sync for Slot<E> {}
+
+impl<E> Slot<E> {
+    /// An empty slot whose last number was `number`.
+    pub(super) fn new(number: u64) -> Self {
+        Self {
+            audience: UnsafeCell::new(None),
+            event: UnsafeCell::new(MaybeUninit::uninit()),
+            word: AtomicU64::new(SlotWord::free(number).0),
+        }
+    }
+
+    /// Acquire: pairs with the exchange that filled the slot, and with the store that freed it.
+    #[inline]
+    pub(super) fn load(&self) -> SlotWord {
+        SlotWord(self.word.load(Ordering::Acquire))
+    }
+
+    /// Release: the event is visible to the readers that see the new word. Acquire: a publisher that
+    /// finds its number void sees that a reader was there.
+    #[inline]
+    pub(super) fn exchange(&self, from: SlotWord, to: SlotWord) -> bool {
+        self.word
+            .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// Release: pairs with `load`. The next publisher here writes after the reader has moved out.
+    #[inline]
+    pub(super) fn free(&self, number: u64) {
+        self.word.store(SlotWord::free(number).0, Ordering::Release);
+    }
+
+    /// Writes the event of a number whose publisher the caller is.
+    #[inline]
+    pub(super) fn write(&self, event: E, audience: Option<Box<Audience>>) {
+        with_mut(&self.event, |p| {
+            // SAFETY: invariant 2: the caller owns the slot.
+            unsafe { (*p).write(event) };
+        });
+        if audience.is_some() {
+            self.address(audience);
+        }
+    }
+
+    #[cold]
+    fn address(&self, audience: Option<Box<Audience>>) {
+        with_mut(&self.audience, |p| {
+            // SAFETY: invariant 2: the caller of `write` owns the slot.
+            unsafe { *p = audience };
+        });
+    }
+
+    /// Moves the event and its audience out. The caller owns them: it is the publisher that wrote
+    /// them and was passed over, the last reader, or the owner of the arena.
+    #[inline]
+    pub(super) fn take(&self, is_addressed: bool) -> (E, Option<Box<Audience>>) {
+        let event = with_mut(&self.event, |p| {
+            // SAFETY: invariants 2 to 4: no other thread touches the event.
+            let event = unsafe { &*p };
+            // SAFETY: invariant 1: initialized, and moved out once, because the word changes next.
+            unsafe { event.assume_init_read() }
+        });
+        (event, if is_addressed { self.unaddress() } else { None })
+    }
+
+    #[cold]
+    fn unaddress(&self) -> Option<Box<Audience>> {
+        with_mut(&self.audience, |p| {
+            // SAFETY: as in `take`.
+            let audience = unsafe { &mut *p };
+            audience.take()
+        })
+    }
+
+    /// The event, for a reader that counts for it and has not passed it.
+    #[inline]
+    pub(super) fn event(&self) -> &E {
+        with(&self.event, |p| {
+            // SAFETY: invariant 3: the caller counts, so no thread writes or moves the event.
+            let event = unsafe { &*p };
+            // SAFETY: invariant 1.
+            unsafe { event.assume_init_ref() }
+        })
+    }
+
+    /// The audience of an addressed event, for a reader that counts for it and has not passed it.
+    #[cold]
+    pub(super) fn audience(&self) -> Option<&Audience> {
+        with(&self.audience, |p| {
+            // SAFETY: invariants 3 and 5.
+            let audience = unsafe { &*p };
+            audience.as_deref()
+        })
+    }
+
+    /// Takes a reader off the event of `number`, which it counts for. Returns the event if the reader
+    /// was the last one; the slot is free then.
+    #[inline]
+    pub(super) fn pass(&self, word: SlotWord) -> Option<E> {
+        if !word.is_last() {
+            // Release: the reader's look at the event comes before the last reader's move. Acquire:
+            // if this reader is the last, the others' looks come before its own move.
+            let before = SlotWord(self.word.fetch_sub(SlotWord::ONE_READER, Ordering::AcqRel));
+            if cfg!(any(debug_assertions, laneway_loom)) {
+                let there = before.is_event(word.number()) && before.remaining() > 0;
+                assert!(there, "a reader passes an event that it does not count for");
+            }
+            if before.remaining() != 1 {
+                return None;
+            }
+        }
+        Some(self.empty(word))
+    }
+
+    /// Moves the event out for its last reader and frees the slot.
+    #[inline]
+    pub(super) fn empty(&self, word: SlotWord) -> E {
+        let (event, _audience) = self.take(word.is_addressed());
+        self.free(word.number());
+        event
+    }
+
+    /// Counts one reader more for the kept event of `number`, if the slot still holds it.
+    pub(super) fn count_in(&self, number: u64) -> Option<SlotWord> {
+        loop {
+            let word = self.load();
+            // The last reader has subtracted itself and is about to move the event out.
+            if !word.is_event(number) || word.remaining() == 0 {
+                return None;
+            }
+            if broken("replay-uncounted") || self.exchange(word, word.counted()) {
+                return Some(word.counted());
+            }
+        }
+    }
+}
+
+/// A slot that its holder may touch: the holder owns its number, counts for it, or has pinned its
+/// arena. It is not followed after that.
+pub(super) struct SlotRef<E>(NonNull<Slot<E>>);
+
+impl<E> Clone for SlotRef<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<E> Copy for SlotRef<E> {}
+
+impl<E> From<&Slot<E>> for SlotRef<E> {
+    #[inline]
+    fn from(slot: &Slot<E>) -> Self {
+        Self(NonNull::from(slot))
+    }
+}
+
+impl<E> Deref for SlotRef<E> {
+    type Target = Slot<E>;
+    #[inline]
+    fn deref(&self) -> &Slot<E> {
+        // SAFETY: the hot slot lives as long as its lane, which the holder borrows; a slot of an arena
+        // lives by invariant 3 of `arena` as long as the holder owns, counts, or pins.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<E> Drop for Slot<E> {
+    fn drop(&mut self) {
+        let word = self.load();
+        if word.is_full() && word.remaining() > 0 {
+            drop(self.take(word.is_addressed()));
+        }
+    }
+}
