@@ -234,3 +234,53 @@ fn a_gap_ends_at_a_critical_event_that_is_still_there() {
     );
     assert!(!history(&[overrun, critical]), "an event after the end");
 }
+
+/// A lane of two, and a critical event that is three numbers more than that behind its end.
+#[test]
+fn a_late_critical_event_is_read_or_its_readers_are_closed() {
+    let history = |answers: &[(usize, Got<u32>)]| {
+        let mut all = vec![
+            record(0, 1, Call::Connect(1), Answer::Connected(true)),
+            record(2, 3, Call::Connect(2), Answer::Connected(true)),
+        ];
+        for number in 0..6 {
+            let (how, value) = match number {
+                1 => (How::Critical, 11),
+                _ => (How::Overwriting, 10 + number as u32),
+            };
+            let (call, began) = (Call::Publish(how, value), 4 + 2 * number);
+            let published = Answer::Published(Ok((number, 2)));
+            all.push(record(began, began + 1, call, published));
+        }
+        for (at, (name, got)) in (20..).step_by(2).zip(answers) {
+            let received = Answer::Received(*got);
+            all.push(record(at, at + 1, Call::Receive(*name), received));
+        }
+        has_an_order(Kind::Plain, &all)
+    };
+    let critical = Got::Event {
+        number: 1,
+        value: 11,
+        origin: Origin::Live,
+    };
+    let overrun = Got::Closed(End::Overrun);
+    assert!(history(&[
+        (1, Got::Gap(1)),
+        (1, critical),
+        (1, Got::Gap(2))
+    ]));
+    assert!(history(&[(1, overrun), (2, overrun)]));
+    // The search does not know which call drops it, and so takes this too.
+    assert!(history(&[(1, Got::Gap(1)), (1, critical), (2, overrun)]));
+    assert!(!history(&[(1, Got::Gap(4))]), "lost without a word");
+    assert!(
+        !history(&[(1, overrun), (2, Got::Gap(1))]),
+        "both have lost it"
+    );
+    assert!(!history(&[(1, critical)]), "number 0 is not told");
+    assert!(!history(&[
+        (1, Got::Gap(1)),
+        (1, critical),
+        (1, Got::Gap(1))
+    ]));
+}

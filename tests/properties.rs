@@ -6,7 +6,8 @@ mod common;
 
 use std::cell::RefCell;
 
-use common::model::{How, Keeping, Settings};
+use common::model::receive::Stops;
+use common::model::{End, Got, How, Keeping, Model, Origin, Settings, To};
 use common::script::{Call, For, Seen, run};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -159,4 +160,96 @@ fn r014_r053_any_script_with_retention_does_what_the_model_does() {
     let failures = "tests/properties.retention.regressions";
     let (calls, outcomes) = (vec(keeping_call(), 1..160), Seen::NAMES.len());
     check(800, failures, keeping_settings(), calls, outcomes);
+}
+
+/// A lane of four with so many connections, and a critical event that is `beyond` numbers more than
+/// the capacity behind its end. Connections are named from 0.
+fn late_critical(connections: u64, to: To, beyond: u64) -> Model<u64> {
+    let mut model = Model::new(Settings {
+        capacity: 4,
+        max_connections: 3,
+        evict_oldest: false,
+        max_users: 1,
+        idle_timeout_ms: None,
+        retention: None,
+    });
+    for _ in 0..connections {
+        model.connect(0, None, None).expect("room");
+    }
+    let (critical, ordinary) = (How::Critical, How::Overwriting);
+    model
+        .publish(0, 0, ordinary, To::Everybody)
+        .expect("accepted");
+    model.publish(0, 1, critical, to).expect("accepted");
+    for value in 2..5 + beyond {
+        model
+            .publish(0, value, ordinary, To::Everybody)
+            .expect("accepted");
+    }
+    model
+}
+
+fn live(number: u64) -> Got<u64> {
+    Got::Event {
+        number,
+        value: number,
+        origin: Origin::Live,
+    }
+}
+
+#[test]
+fn the_model_delivers_a_late_critical_event_that_was_not_dropped() {
+    let mut model = late_critical(2, To::Everybody, 3);
+    model.learn_overruns(0, 0);
+    assert_eq!(model.receive(0), Got::Gap(1));
+    assert_eq!(model.receive(0), live(1));
+    assert_eq!(model.receive(0), Got::Gap(2));
+    assert_eq!(model.receive(0), live(4));
+    // It may be dropped still, of the one that has not read it.
+    model
+        .publish(0, 9, How::Overwriting, To::Everybody)
+        .expect("accepted");
+    model.learn_overruns(0, 1);
+    assert_eq!(model.receive(1), Got::Closed(End::Overrun));
+    assert_eq!(model.receive(0), live(5));
+}
+
+#[test]
+fn the_model_closes_all_that_have_lost_a_critical_event() {
+    let mut model = late_critical(3, To::Everybody, 1);
+    assert_eq!(model.receive(2), Got::Gap(1));
+    assert_eq!(model.receive(2), live(1));
+    model.learn_overruns(0, 2);
+    assert_eq!(model.overrun(0), 2);
+    assert_eq!(model.receive(0), Got::Closed(End::Overrun));
+    assert_eq!(model.sweep(0, &[0]), 1, "the other one");
+    assert_eq!(model.receive(2), live(2));
+}
+
+#[test]
+fn the_model_refuses_overruns_that_cannot_be() {
+    let refuses = |beyond, overrun| {
+        let mut model = late_critical(2, To::Everybody, beyond);
+        std::panic::catch_unwind(move || model.learn_overruns(0, overrun)).is_err()
+    };
+    assert!(!refuses(1, 0) && !refuses(1, 2));
+    assert!(refuses(1, 1), "both have not read it");
+    assert!(refuses(0, 2), "it is within the capacity");
+    assert!(refuses(1, 3), "there are two");
+}
+
+#[test]
+fn the_model_lets_a_gap_end_at_a_critical_event_for_others_or_pass_over_it() {
+    let to = To::Connection(1);
+    let first = late_critical(2, to, 3);
+    for (stops, gaps) in [(Stops::AtAnyCritical, [1, 2]), (Stops::AtItsOwn, [4, 0])] {
+        let mut model = first.clone();
+        for gap in gaps.into_iter().filter(|gap| *gap > 0) {
+            assert_eq!(model.clone().receive_with(0, &[], stops), Got::Gap(gap));
+            assert_eq!(model.receive_like(0, Got::Gap(gap)), Got::Gap(gap));
+        }
+        assert_eq!(model.receive(0), live(4));
+    }
+    let told = first.clone().receive_like(0, Got::Gap(3));
+    assert_ne!(told, Got::Gap(3));
 }

@@ -5,9 +5,12 @@
 
 use std::collections::BTreeMap;
 
+mod critical;
+mod figures;
+pub(crate) mod receive;
 mod retention;
 use retention::Archive;
-pub(crate) use retention::{Figures, Keeping, NoResume, Position, Resumed};
+pub(crate) use retention::{Figures, Floor, Keeping, NoResume, Position, Resumed};
 
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,8 +123,8 @@ struct Lane<V> {
     capacity: u64,
     log: Vec<Item<V>>,
     live: Vec<u64>,
-    /// Critical numbers that were overwritten before everybody had read them.
-    lost: Vec<u64>,
+    /// The highest critical number that was dropped before every live connection had read it.
+    lost: Option<u64>,
     /// If it keeps what was read.
     archive: Option<Archive>,
 }
@@ -142,9 +145,13 @@ impl<V> Lane<V> {
     fn end(&self) -> u64 {
         self.log.len() as u64
     }
-    /// What is older was overwritten.
+    /// A reader passes over what is older, but for critical events that are still there.
     fn oldest(&self) -> u64 {
         self.end().saturating_sub(self.capacity)
+    }
+    /// Whether a connection that stands at `cursor` has lost a critical event.
+    fn has_lost(&self, cursor: u64) -> bool {
+        self.lost.is_some_and(|lost| lost >= cursor)
     }
 }
 
@@ -211,7 +218,7 @@ impl<V: Copy> Model<V> {
             capacity: capacity.unwrap_or(self.settings.capacity).max(least),
             log: Vec::new(),
             live: Vec::new(),
-            lost: Vec::new(),
+            lost: None,
             archive: keeping.map(|_| Archive::default()),
         });
     }
@@ -307,14 +314,11 @@ impl<V: Copy> Model<V> {
         // A number that was given up holds nothing.
         let held = old.filter(|&old| lane.log[old as usize].value.is_some());
         let unread = held.filter(|&old| lane.live.iter().any(|id| connections[id].cursor <= old));
-        if let Some(old) = unread {
+        if unread.is_some() {
             if how == How::Refusing {
                 return Err(Refused::Full);
             }
             self.overwrote += 1;
-            if lane.log[old as usize].critical {
-                lane.lost.push(old);
-            }
         }
         self.accepted += 1;
         let reached = audience.len();
@@ -334,14 +338,7 @@ impl<V: Copy> Model<V> {
         let Some(&at) = self.current.get(&user) else {
             return;
         };
-        let lane = &mut self.lanes[at];
-        let old = (lane.log.len() as u64).checked_sub(lane.capacity);
-        let unread = |old: &u64| {
-            let behind = |id| self.connections[id].cursor <= *old;
-            lane.log[*old as usize].critical && lane.live.iter().any(behind)
-        };
-        lane.lost.extend(old.filter(unread));
-        lane.log.push(Item {
+        self.lanes[at].log.push(Item {
             value: None,
             critical: false,
             audience: Vec::new(),
@@ -364,82 +361,6 @@ impl<V: Copy> Model<V> {
             let behind = |n| lane.live.iter().any(|id| self.connections[id].cursor <= n);
             (0..end).filter(held).any(behind)
         })
-    }
-
-    pub(crate) fn receive(&mut self, id: u64) -> Got<V> {
-        self.receive_with(id, &[])
-    }
-
-    /// The numbers a lap old that a live connection has not read, each with what took its place;
-    /// `None`: a number that was given up.
-    pub(crate) fn overwritten(&self, id: u64) -> Vec<(u64, Option<V>)> {
-        let connection = &self.connections[&id];
-        if connection.end.is_some() {
-            return Vec::new();
-        }
-        let lane = &self.lanes[connection.lane];
-        let over = lane
-            .log
-            .iter()
-            .skip((connection.cursor + lane.capacity) as usize);
-        (connection.cursor..)
-            .zip(over.map(|item| item.value))
-            .collect()
-    }
-
-    /// With the numbers in `kept` still in their places, because who took the place of each has the
-    /// number and has not come to write.
-    pub(crate) fn receive_with(&mut self, id: u64, kept: &[u64]) -> Got<V> {
-        loop {
-            let connection = self.connections.get_mut(&id).unwrap();
-            if let Some(end) = connection.end {
-                return Got::Closed(end);
-            }
-            if let Some((number, (value, origin))) = connection.waiting.pop_first() {
-                connection.replayed += 1;
-                connection.moved = true;
-                return Got::Event {
-                    number,
-                    value,
-                    origin,
-                };
-            }
-            let lane = &self.lanes[connection.lane];
-            let oldest = lane.oldest();
-            if connection.cursor < oldest && !kept.contains(&connection.cursor) {
-                let unread = |n: &u64| *n >= connection.cursor && !kept.contains(n);
-                if lane.lost.iter().any(unread) {
-                    self.end(id, Some(End::Overrun));
-                    return Got::Closed(End::Overrun);
-                }
-                let critical = |n: &u64| lane.log[*n as usize].critical;
-                let to = (connection.cursor..oldest).find(critical).unwrap_or(oldest);
-                let missed = to - connection.cursor;
-                connection.missed += missed;
-                connection.cursor = to;
-                connection.moved = true;
-                return Got::Gap(missed);
-            }
-            let Some(item) = lane.log.get(connection.cursor as usize) else {
-                return if self.shut {
-                    Got::Closed(End::Shutdown)
-                } else {
-                    Got::Empty
-                };
-            };
-            let number = connection.cursor;
-            connection.cursor += 1;
-            connection.moved = true;
-            if let Some(value) = item.value.filter(|_| item.audience.contains(&id)) {
-                connection.delivered += 1;
-                return Got::Event {
-                    number,
-                    value,
-                    origin: Origin::Live,
-                };
-            }
-            connection.stepped_over += 1;
-        }
     }
 
     /// Ends a connection; `false` if it had ended before. Without a reason it was dropped.
@@ -500,8 +421,7 @@ impl<V: Copy> Model<V> {
                 connection.active_at = now_ms;
             }
             let idle_ms = now_ms.saturating_sub(connection.active_at);
-            let lost = &self.lanes[connection.lane].lost;
-            if lost.iter().any(|n| *n >= connection.cursor) {
+            if self.lanes[connection.lane].has_lost(connection.cursor) {
                 closed.push((id, End::Overrun));
             } else if self.settings.idle_timeout_ms.is_some_and(|t| idle_ms > t) {
                 closed.push((id, End::Idle));
@@ -519,43 +439,5 @@ impl<V: Copy> Model<V> {
         let lanes = &self.lanes;
         self.current.retain(|_, at| !lanes[*at].live.is_empty());
         closed
-    }
-
-    // ---- figures ----
-
-    pub(crate) fn users(&self) -> usize {
-        self.current.len() - self.absent()
-    }
-
-    pub(crate) fn live(&self, user: u8) -> Vec<u64> {
-        self.lane(user).map_or(Vec::new(), |l| l.live.clone())
-    }
-
-    pub(crate) fn unread(&self, id: u64) -> u64 {
-        let connection = &self.connections[&id];
-        self.end_of(connection) - connection.cursor
-    }
-
-    pub(crate) fn missed(&self, id: u64) -> u64 {
-        self.connections[&id].missed
-    }
-
-    /// Numbers, delivered, stepped over, missed, unread, replayed.
-    pub(crate) fn stats(&self, id: u64) -> [u64; 6] {
-        let c = &self.connections[&id];
-        let numbers = self.end_of(c) - c.joined_at;
-        [
-            numbers,
-            c.delivered,
-            c.stepped_over,
-            c.missed,
-            self.unread(id),
-            c.replayed,
-        ]
-    }
-
-    fn end_of(&self, connection: &Connection<V>) -> u64 {
-        let now = || self.lanes[connection.lane].end();
-        connection.left_at.unwrap_or_else(now)
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::history::{Answer, CAPACITY, Call, FIRST, Kind, Record};
-use crate::common::model::{How, Keeping, Model, Position, Refused, Settings, To};
+use crate::common::model::receive::Stops;
+use crate::common::model::{End, Floor, Got, How, Keeping, Model, Position, Refused, Settings, To};
 
 /// Numbers that publishers may give up in one history; fewer are tried first.
 const GIVEN_UP: [u32; 4] = [0, 1, 3, 6];
@@ -57,8 +58,9 @@ impl State {
     /// events no reader sees yet, and of connections that come or go, as long as nobody can tell
     /// whether they have still to read what it would overwrite.
     ///
-    /// An event is in its place until whoever got the number a lap later overwrites it, and that
-    /// call may still be under way when a receive looks, or not have been given that number at all.
+    /// An event is in its place until the publisher that got the number a lap later overwrites it, and
+    /// that call may still be under way when a receive looks, or not have been given that number at all.
+    /// A critical event that is more than a lane behind may be there or dropped.
     ///
     /// So far as publishes that are under way have taken the places of the oldest events, these are
     /// no part of a replay, and are not recovered.
@@ -127,7 +129,11 @@ impl State {
         };
         let each = (0..=later).filter_map(|later| {
             let mut next = self.clone();
-            let resumed = next.model.resume_amid(USER, position, None, later).ok();
+            let floor = Floor::KeepsUnread;
+            let resumed = next
+                .model
+                .resume_amid(USER, position, None, later, floor)
+                .ok();
             if resumed.is_some() {
                 next.names.push((name, next.model.newest()));
             }
@@ -163,10 +169,22 @@ impl State {
         subsets(&late.collect::<Vec<_>>())
             .filter_map(|kept| {
                 let mut next = self.clone();
-                let got = next.model.receive_with(id, &kept);
+                if answer == Answer::Received(Got::Closed(End::Overrun)) {
+                    next.drop_critical_before(id, &kept);
+                }
+                let got = next.model.receive_with(id, &kept, Stops::AtAnyCritical);
                 (Answer::Received(got) == answer).then_some(next)
             })
             .collect()
+    }
+
+    /// Drops the first critical event that a connection can have lost: of all choices the one that
+    /// says least of other connections.
+    fn drop_critical_before(&mut self, id: u64, kept: &[u64]) {
+        let beyond = self.model.critical_beyond(id).into_iter();
+        if let Some(first) = beyond.filter(|n| !kept.contains(n)).min() {
+            self.model.drop_critical(USER, first);
+        }
     }
 }
 

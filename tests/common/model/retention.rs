@@ -35,6 +35,15 @@ pub(crate) enum Resumed {
     Reset,
 }
 
+/// What a replay holds of the events that a lane has let go of for their weight or their age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Floor {
+    /// Those that a live connection has still to read.
+    KeepsUnread,
+    /// None of them.
+    KeepsNothing,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoResume {
     Foreign,
@@ -175,16 +184,17 @@ impl<V: Copy> Model<V> {
         self.absence.too_heavy += usize::from(heavy);
     }
 
-    /// Whether an event can still be read: it is kept, or some connection has still to read it. One
-    /// that was closed counts until its handle is gone.
-    fn is_there(&self, at: usize, number: u64) -> bool {
+    /// Whether an event can still be replayed: it is kept, or some connection has still to read it, if
+    /// that counts. A connection that was closed counts until its handle is gone.
+    fn is_there(&self, at: usize, number: u64, floor: Floor) -> bool {
         let lane = &self.lanes[at];
         let is_kept = lane.archive.as_ref().is_some_and(|a| number >= a.floor);
         let is_unread = || {
-            self.connections.values().any(|c| {
-                let counted = c.joined_at <= number && c.left_at.is_none_or(|end| number < end);
-                c.lane == at && counted && c.cursor <= number
-            })
+            floor == Floor::KeepsUnread
+                && self.connections.values().any(|c| {
+                    let counted = c.joined_at <= number && c.left_at.is_none_or(|end| number < end);
+                    c.lane == at && counted && c.cursor <= number
+                })
         };
         self.is_open(at) && number >= lane.oldest() && (is_kept || is_unread())
     }
@@ -213,13 +223,15 @@ impl<V: Copy> Model<V> {
         }
     }
 
+    /// `floor` says what that means.
     pub(crate) fn resume(
         &mut self,
         user: u8,
         position: &Position,
         thread: Option<u8>,
+        floor: Floor,
     ) -> Result<Resumed, NoResume> {
-        self.resume_amid(user, position, thread, 0)
+        self.resume_amid(user, position, thread, 0, floor)
     }
 
     /// When so many publishes that come later have begun to take the places of the oldest events.
@@ -229,6 +241,7 @@ impl<V: Copy> Model<V> {
         position: &Position,
         thread: Option<u8>,
         later: u64,
+        floor: Floor,
     ) -> Result<Resumed, NoResume> {
         if position.user != user {
             self.absence.foreign += 1;
@@ -251,7 +264,7 @@ impl<V: Copy> Model<V> {
             let item = &lane.log[number as usize];
             let Some(value) = item.value else { continue };
             let for_it = !item.addressed || position.of.iter().any(|id| item.audience.contains(id));
-            if !self.is_there(at, number) || (!for_it && position.of_more) {
+            if !self.is_there(at, number, floor) || (!for_it && position.of_more) {
                 replay.clear();
                 oldest = number + 1;
             } else if for_it {
@@ -303,7 +316,7 @@ impl<V: Copy> Model<V> {
         };
         let (there, gone): (Vec<u64>, Vec<u64>) = (from..to)
             .filter(unseen)
-            .partition(|n| self.is_there(at, *n) && !taken.contains(n));
+            .partition(|n| self.is_there(at, *n, Floor::KeepsUnread) && !taken.contains(n));
         let value = |n| Some((n, (self.value(at, n)?, Origin::Recovered)));
         let recovered: Vec<_> = there.iter().filter_map(|&n| value(n)).collect();
         let passed = (lane.end() + later).saturating_sub(lane.capacity);

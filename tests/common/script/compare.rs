@@ -20,6 +20,7 @@ impl Run {
         for (user, scope) in (0..USERS).zip(&self.scopes) {
             let live = self.model.live(user);
             assert_eq!(scope.connection_count(), live.len());
+            assert_eq!(scope.overrun_count(), self.model.overrun(user));
             let mut listed = scope.connections();
             listed.sort_by_key(|info| info.id);
             let figures: Vec<_> = listed.iter().map(|i| (i.unread, i.missed)).collect();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use laneway::{ConnectOptions, ResumeError, Retention};
 
 use super::{Run, THREADS, USERS, Value, no_connect, thread_id};
-use crate::common::model::{Keeping, Model, NoResume, Origin, Position, Resumed};
+use crate::common::model::{Floor, Keeping, Model, NoResume, Origin, Position, Resumed};
 
 /// A position, as text and as the model has it.
 pub(super) struct Remembered {
@@ -60,7 +60,10 @@ impl Run {
             Err(other) => panic!("no such answer: {other:?}"),
         };
         let lane = self.model.lane_of(user);
-        self.decide(lane, &answer, |model| model.resume(user, &theirs, thread));
+        let floors = [Floor::KeepsUnread, Floor::KeepsNothing];
+        self.decide(lane, &answer, &floors, |model, floor| {
+            model.resume(user, &theirs, thread, floor)
+        });
         match answer {
             Ok(Resumed::Complete { from, to }) => self.seen.whole += usize::from(from < to),
             Ok(Resumed::Gap { .. }) => self.seen.resumed_with_gap += 1,
@@ -76,32 +79,38 @@ impl Run {
         let done = self.handles[at].connection.recover();
         let lane = Some(self.model.lane_of_connection(id));
         let answer = (done.events, done.complete);
-        self.decide(lane, &answer, |model| model.recover(id, done.complete));
+        self.decide(lane, &answer, &[Floor::KeepsUnread], |model, _| {
+            model.recover(id, done.complete)
+        });
         self.seen.recovered += usize::from(done.events > 0);
         self.seen.recovered_in_part += usize::from(!done.complete);
     }
 
-    /// Makes a call on the model whose answer depends on how far a lane has let go of old events,
-    /// as far as the answer of laneway tells it.
+    /// Makes a call on the model whose answer depends on how far a lane has let go of old events, and
+    /// on what that means, as far as the answer of laneway tells it.
     fn decide<A: PartialEq + Debug>(
         &mut self,
         lane: Option<usize>,
         answer: &A,
-        call: impl Fn(&mut Model<Value>) -> A,
+        meanings: &[Floor],
+        call: impl Fn(&mut Model<Value>, Floor) -> A,
     ) {
-        let floors = lane.map_or(0..=0, |lane| self.model.floors(lane));
-        for floor in floors.clone() {
-            let mut model = self.model.clone();
-            if let Some(lane) = lane {
-                model.let_go(lane, floor);
+        let mut other = Vec::new();
+        for floor in lane.map_or(0..=0, |lane| self.model.floors(lane)) {
+            for meaning in meanings {
+                let mut model = self.model.clone();
+                if let Some(lane) = lane {
+                    model.let_go(lane, floor);
+                }
+                let expected = call(&mut model, *meaning);
+                if expected == *answer {
+                    self.model = model;
+                    return;
+                }
+                other.push(expected);
             }
-            let expected = call(&mut model);
-            if expected == *answer {
-                self.model = model;
-                return;
-            }
-            assert!(floor < *floors.end(), "{answer:?}, not {expected:?}");
         }
+        panic!("{answer:?}, none of {other:?}");
     }
 
     pub(super) fn sweep(&mut self, later: i16) {

@@ -1,0 +1,113 @@
+//! What a connection receives.
+
+use super::{End, Got, Model, Origin};
+
+/// Where a gap ends before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stops {
+    /// At every critical event; the reader steps over those for others.
+    AtAnyCritical,
+    /// At a critical event for this reader; those for others are part of the gap.
+    AtItsOwn,
+}
+
+impl<V: Copy> Model<V> {
+    pub(crate) fn receive(&mut self, id: u64) -> Got<V> {
+        self.receive_with(id, &[], Stops::AtAnyCritical)
+    }
+
+    /// The next answer, which has to be `got`: of the two that are allowed at critical events for
+    /// others, the one that was given.
+    pub(crate) fn receive_like(&mut self, id: u64, got: Got<V>) -> Got<V>
+    where
+        V: PartialEq,
+    {
+        if !self.meets_critical_for_others(id) {
+            return self.receive(id);
+        }
+        let mut passing = self.clone();
+        if passing.receive_with(id, &[], Stops::AtItsOwn) == got {
+            *self = passing;
+            return got;
+        }
+        self.receive(id)
+    }
+
+    /// With the numbers in `kept` still in their places, because the publisher that took the place of
+    /// each has the number and has not come to write.
+    pub(crate) fn receive_with(&mut self, id: u64, kept: &[u64], stops: Stops) -> Got<V> {
+        loop {
+            let connection = self.connections.get_mut(&id).unwrap();
+            if let Some(end) = connection.end {
+                return Got::Closed(end);
+            }
+            if let Some((number, (value, origin))) = connection.waiting.pop_first() {
+                connection.replayed += 1;
+                connection.moved = true;
+                return Got::Event {
+                    number,
+                    value,
+                    origin,
+                };
+            }
+            let lane = &self.lanes[connection.lane];
+            let oldest = lane.oldest();
+            if connection.cursor < oldest && !kept.contains(&connection.cursor) {
+                let lost = lane.lost.filter(|n| !kept.contains(n));
+                if lost.is_some_and(|n| n >= connection.cursor) {
+                    self.end(id, Some(End::Overrun));
+                    return Got::Closed(End::Overrun);
+                }
+                // None of them was dropped, or this connection were overrun.
+                let ends_it = |n: &u64| {
+                    let item = &lane.log[*n as usize];
+                    item.critical && (stops == Stops::AtAnyCritical || item.audience.contains(&id))
+                };
+                let to = (connection.cursor..oldest).find(ends_it).unwrap_or(oldest);
+                let missed = to - connection.cursor;
+                if missed > 0 {
+                    connection.missed += missed;
+                    connection.cursor = to;
+                    connection.moved = true;
+                    return Got::Gap(missed);
+                }
+            }
+            let Some(item) = lane.log.get(connection.cursor as usize) else {
+                return if self.shut {
+                    Got::Closed(End::Shutdown)
+                } else {
+                    Got::Empty
+                };
+            };
+            let number = connection.cursor;
+            connection.cursor += 1;
+            connection.moved = true;
+            if let Some(value) = item.value.filter(|_| item.audience.contains(&id)) {
+                connection.delivered += 1;
+                return Got::Event {
+                    number,
+                    value,
+                    origin: Origin::Live,
+                };
+            }
+            connection.stepped_over += 1;
+        }
+    }
+
+    /// The numbers a lap old that a live connection has not read, each with what took its place;
+    /// `None`: a number that was given up.
+    pub(crate) fn overwritten(&self, id: u64) -> Vec<(u64, Option<V>)> {
+        let connection = &self.connections[&id];
+        if connection.end.is_some() {
+            return Vec::new();
+        }
+        let lane = &self.lanes[connection.lane];
+        let over = lane
+            .log
+            .iter()
+            .skip((connection.cursor + lane.capacity) as usize);
+        (connection.cursor..)
+            .zip(over.map(|item| item.value))
+            .collect()
+    }
+}
