@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 
 fn settings() -> impl Strategy<Value = Settings> {
-    let capacity = prop_oneof![Just(2), Just(4), Just(16)];
+    let capacity = prop_oneof![Just(2), Just(4), Just(16), Just(64)];
     let idle = prop_oneof![Just(None), Just(Some(100))];
     (capacity, 1..4_usize, any::<bool>(), 2..4_usize, idle).prop_map(
         |(capacity, max_connections, evict_oldest, max_users, idle_timeout_ms)| Settings {
@@ -74,13 +74,18 @@ fn to() -> impl Strategy<Value = For> {
     ]
 }
 
+/// Of a batch: a few, or about one or two blocks of a lane of 64.
+fn events() -> impl Strategy<Value = u8> {
+    prop_oneof![3 => 0..8_u8, 1 => 14..19_u8, 1 => 30..48_u8]
+}
+
 fn call() -> impl Strategy<Value = Call> {
     let (user, at) = (any::<u8>(), any::<u8>());
     prop_oneof![
         8 => user.prop_map(Call::Connect),
         4 => (user, at).prop_map(|(user, other)| Call::ConnectWith(user, other)),
         30 => (user, how(), to()).prop_map(|(user, how, to)| Call::Publish(user, how, to)),
-        4 => (user, 0..8_u8).prop_map(|(user, events)| Call::Batch(user, events)),
+        4 => (user, events()).prop_map(|(user, events)| Call::Batch(user, events)),
         15 => at.prop_map(Call::Receive),
         4 => (at, 0..8_u8).prop_map(|(at, max)| Call::Drain(at, max)),
         4 => (at, 0..8_u8).prop_map(|(at, max)| Call::Visit(at, max)),
@@ -104,7 +109,7 @@ fn keeping_call() -> impl Strategy<Value = Call> {
         20 => (user, how(), to()).prop_map(|(user, how, to)| Call::Publish(user, how, to)),
         5 => (user, how(), at.prop_map(For::Thread))
             .prop_map(|(user, how, to)| Call::Publish(user, how, to)),
-        5 => (user, 0..8_u8).prop_map(|(user, events)| Call::Batch(user, events)),
+        5 => (user, events()).prop_map(|(user, events)| Call::Batch(user, events)),
         4 => (1..4_i16).prop_map(|n| Call::Sweep(50 * n)),
         4 => at.prop_map(Call::Remember),
         10 => at.prop_map(Call::Part),

@@ -63,6 +63,8 @@ pub(crate) enum For {
 pub(crate) const USERS: u8 = 3;
 const THREADS: u8 = 2;
 const CODE: u16 = 4000;
+/// More than two blocks of a lane of 64, less than the lane.
+const BATCH: u8 = 48;
 
 /// A payload that knows whose it is, and counts itself.
 #[derive(Debug)]
@@ -180,11 +182,11 @@ impl Run {
         match *call {
             Call::Connect(user) => self.connect(user % USERS, None, None),
             Call::ConnectWith(user, other) => {
-                let capacity = 2 << (other % 3);
+                let capacity = [2, 4, 8, 64][other as usize % 8 / 2];
                 self.connect(user % USERS, Some(other % THREADS), Some(capacity));
             }
             Call::Publish(user, how, to) => self.publish(user % USERS, how, to),
-            Call::Batch(user, events) => self.batch(user % USERS, events % 8),
+            Call::Batch(user, events) => self.batch(user % USERS, events % BATCH),
             Call::Receive(at) => {
                 if let Some(at) = self.handle(at) {
                     let got = self.receive(at);

@@ -2,6 +2,11 @@
 
 use super::{Connection, Model};
 
+/// Slots that a lane of this capacity gives to a burst at a time.
+fn block(capacity: u64) -> u64 {
+    (capacity / 4).clamp(capacity.min(16), 256)
+}
+
 impl<V: Copy> Model<V> {
     pub(crate) fn users(&self) -> usize {
         self.current.len() - self.absent()
@@ -32,6 +37,21 @@ impl<V: Copy> Model<V> {
             self.unread(id),
             c.replayed,
         ]
+    }
+
+    /// The most events that may be in memory: those of each lane, with a block for each connection
+    /// that may stand in one and two more, and those that are to be replayed.
+    pub(crate) fn most_events(&self) -> u64 {
+        let mut most = 0;
+        for (at, lane) in self.lanes.iter().enumerate() {
+            let here = self.connections.values().filter(|c| c.lane == at).count() as u64;
+            let is_open = self.current.values().any(|open| *open == at);
+            if here > 0 || is_open {
+                most += lane.capacity + (here + 2) * block(lane.capacity) + 1;
+            }
+        }
+        let waiting = self.connections.values().map(|c| c.waiting.len() as u64);
+        most + waiting.sum::<u64>()
     }
 
     fn end_of(&self, connection: &Connection<V>) -> u64 {

@@ -1,5 +1,7 @@
 //! Compares all that can be looked at without a call that changes something.
 
+use std::sync::atomic::Ordering;
+
 use laneway::{Change, CloseReason, conserved};
 
 use super::{Run, USERS, end};
@@ -40,6 +42,11 @@ impl Run {
             s
         });
         conserved(self.offered, &stats, each).expect("nothing vanishes");
+        let (alive, most) = (self.alive.load(Ordering::Relaxed), self.model.most_events());
+        assert!(
+            alive.cast_unsigned() as u64 <= most,
+            "{alive} events in memory, not {most}"
+        );
     }
 
     /// What the subscriber was told of each user is what happened, in numbers without holes.
