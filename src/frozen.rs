@@ -1,20 +1,25 @@
-//! A thread that is stopped anywhere stops nobody else: shown for every shared access of every
-//! operation. The thread is stopped before its k-th access, for each k in turn; everybody else
-//! finishes; the thread goes on; and the laws hold.
+//! A thread that is stopped anywhere stops no other thread: shown for every shared access of every
+//! operation. The thread is stopped before its k-th access, for each k in turn; all other threads
+//! finish; the thread goes on; and the laws hold.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::sync::Stop;
 use crate::{
-    Connection, PublishError, Received, Retention, Router, TryRecvError, UserId, UserScope,
-    conserved,
+    ConnectOptions, Connection, LimitPolicy, PublishError, Received, Retention, Router, ThreadId,
+    TryRecvError, UserId, UserScope, conserved,
 };
 
+mod operations;
+use operations::{Ends, OPERATIONS, Operation};
+
 const CAPACITY: usize = 4;
+/// Of a lane whose bursts take several blocks, of 16 events each.
+const BLOCKS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Counts how many of its kind are alive.
@@ -44,15 +49,26 @@ struct World {
     router: Router<Event>,
     ann: UserScope<Event>,
     bob: UserScope<Event>,
-    offered: u64,
+    /// Of a user without a connection.
+    cem: UserScope<Event>,
+    thread: ThreadId,
+    capacity: usize,
+    offered: Arc<AtomicU64>,
 }
 
 impl World {
     /// `keeps`: with retention, and so little room that it drops events early.
-    fn new(keeps: bool) -> Self {
-        let retention = Retention::events(CAPACITY).bytes(48);
+    fn new(capacity: usize, keeps: bool) -> Self {
+        Self::limited(capacity, keeps, 10)
+    }
+
+    /// The oldest connection has to go when there would be more than `connections`.
+    fn limited(capacity: usize, keeps: bool, connections: usize) -> Self {
+        let retention = Retention::events(capacity).bytes(12 * capacity);
         let router = Router::builder()
-            .lane_capacity(CAPACITY)
+            .lane_capacity(capacity)
+            .max_connections_per_user(connections)
+            .limit_policy(LimitPolicy::EvictOldest)
             .shards(1)
             .retention(keeps.then_some(retention))
             .build()
@@ -62,39 +78,86 @@ impl World {
             alive: Arc::default(),
             ann: scope("ann"),
             bob: scope("bob"),
+            cem: scope("cem"),
+            thread: ThreadId::new("thread").expect("valid"),
             router,
-            offered: 0,
+            capacity,
+            offered: Arc::default(),
         }
     }
 
-    fn publish(&mut self, scope: &UserScope<Event>) {
-        self.offered += 1;
-        let event = Event::new(&self.alive, self.offered);
-        scope.publish(event).expect("accepted");
+    /// An event that is to be offered.
+    fn event(&self) -> Event {
+        let n = self.offered.fetch_add(1, Ordering::SeqCst);
+        Event::new(&self.alive, n)
     }
 
-    /// What everybody else does while the thread stands still.
-    fn go_on(&mut self, tablet: &mut Connection<Event>, other: &mut Connection<Event>) {
-        let (ann, bob) = (self.ann.clone(), self.bob.clone());
+    fn publish(&self, scope: &UserScope<Event>) {
+        scope.publish(self.event()).expect("accepted");
+    }
+
+    /// A device of ann's, attached to the thread.
+    fn device(&self) -> Connection<Event> {
+        let options = ConnectOptions {
+            thread: Some(self.thread.clone()),
+            ..ConnectOptions::default()
+        };
+        self.ann.connect_with(options).expect("room")
+    }
+
+    /// What all others do while the thread stands still.
+    fn go_on(&self, ends: Ends, tablet: &mut Connection<Event>, other: &mut Connection<Event>) {
+        match ends {
+            Ends::Nothing => self.go_on_with_ann(tablet, other),
+            Ends::Ann | Ends::All => self.go_on_anyhow(ends, tablet, other),
+        }
+    }
+
+    fn go_on_with_ann(&self, tablet: &mut Connection<Event>, other: &mut Connection<Event>) {
+        let (ann, bob) = (&self.ann, &self.bob);
         drain(tablet);
-        for _ in 0..3 * CAPACITY {
-            self.publish(&ann);
-            self.publish(&bob);
+        for _ in 0..3 * self.capacity {
+            self.publish(ann);
+            self.publish(bob);
             drain(tablet);
             assert_eq!(drain(other), 1, "another user notices nothing");
         }
-        for _ in 0..3 * CAPACITY {
-            self.publish(&ann);
+        for _ in 0..3 * self.capacity {
+            self.publish(ann);
         }
         let mut fresh = ann.connect().expect("room");
-        self.publish(&ann);
+        self.publish(ann);
         assert_eq!(drain(&mut fresh), 1);
         drain(tablet);
         drop(fresh);
         let cut = ann.connect().expect("room");
         assert!(ann.disconnect(cut.id(), 1));
-        self.publish(&ann);
+        self.publish(ann);
         assert!(drain(tablet) > 0, "events go on arriving");
+        self.router.sweep(Duration::ZERO);
+    }
+
+    /// The same while ann's connections are being closed, or all are.
+    fn go_on_anyhow(
+        &self,
+        ends: Ends,
+        tablet: &mut Connection<Event>,
+        other: &mut Connection<Event>,
+    ) {
+        for _ in 0..3 * self.capacity {
+            let _ = self.ann.publish(self.event());
+            let _ = self.bob.publish(self.event());
+            drain(tablet);
+            let events = drain(other);
+            assert!(
+                events == 1 || ends == Ends::All,
+                "another user notices nothing"
+            );
+        }
+        if let Ok(mut fresh) = self.ann.connect() {
+            let _ = self.ann.try_publish(self.event());
+            drain(&mut fresh);
+        }
         self.router.sweep(Duration::ZERO);
     }
 }
@@ -108,181 +171,28 @@ fn drain(connection: &mut Connection<Event>) -> usize {
     events
 }
 
-/// What a stopped thread does, with a device of ann's; how many events it offers.
-struct Operation {
-    name: &'static str,
-    /// Events published before it, unread by its device.
-    backlog: usize,
-    /// Ann has another device that is as late.
-    shared: bool,
-    offers: u64,
-    run: fn(&World, Connection<Event>) -> Option<Connection<Event>>,
+/// How a stop is made.
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    keeps: bool,
+    /// The operation's device is closed from outside while its thread stands still.
+    cut: bool,
 }
-
-fn event(world: &World) -> Event {
-    Event::new(&world.alive, 0)
-}
-
-const OPERATIONS: [Operation; 14] = [
-    Operation {
-        name: "publish",
-        backlog: 0,
-        shared: false,
-        offers: 1,
-        run: |world, device| {
-            let _ = world.ann.publish(event(world));
-            Some(device)
-        },
-    },
-    Operation {
-        name: "publish that overwrites",
-        backlog: CAPACITY,
-        shared: true,
-        offers: 1,
-        run: |world, device| {
-            let _ = world.ann.publish(event(world));
-            Some(device)
-        },
-    },
-    Operation {
-        name: "publish_critical that overwrites",
-        backlog: CAPACITY,
-        shared: true,
-        offers: 3,
-        run: |world, device| {
-            for _ in 0..3 {
-                let _ = world.ann.publish_critical(event(world));
-            }
-            Some(device)
-        },
-    },
-    Operation {
-        name: "try_publish",
-        backlog: 0,
-        shared: false,
-        offers: 1,
-        run: |world, device| {
-            let _ = world.ann.try_publish(event(world));
-            Some(device)
-        },
-    },
-    Operation {
-        name: "publish to one device",
-        backlog: 0,
-        shared: true,
-        offers: 1,
-        run: |world, device| {
-            let _ = world.ann.to_connection(device.id()).publish(event(world));
-            Some(device)
-        },
-    },
-    Operation {
-        name: "receive, one reader of two",
-        backlog: 1,
-        shared: true,
-        offers: 0,
-        run: |_, mut device| {
-            let _ = device.try_recv();
-            Some(device)
-        },
-    },
-    Operation {
-        name: "receive, last reader",
-        backlog: 1,
-        shared: false,
-        offers: 0,
-        run: |_, mut device| {
-            let _ = device.try_recv();
-            Some(device)
-        },
-    },
-    Operation {
-        name: "receive, lapped",
-        backlog: CAPACITY + 1,
-        shared: true,
-        offers: 0,
-        run: |_, mut device| {
-            drain(&mut device);
-            Some(device)
-        },
-    },
-    Operation {
-        name: "connect",
-        backlog: 0,
-        shared: false,
-        offers: 0,
-        run: |world, device| {
-            drop(device);
-            world.ann.connect().ok()
-        },
-    },
-    Operation {
-        name: "resume",
-        backlog: 2,
-        shared: true,
-        offers: 0,
-        run: |world, device| {
-            let position = device.position();
-            drop(device);
-            world.ann.resume(&position).ok().map(|(device, _)| device)
-        },
-    },
-    Operation {
-        name: "recover",
-        backlog: 0,
-        shared: false,
-        offers: 0,
-        run: |_, mut device| {
-            let _ = device.recover();
-            Some(device)
-        },
-    },
-    Operation {
-        name: "drop a connection",
-        backlog: 2,
-        shared: true,
-        offers: 0,
-        run: |_, device| {
-            drop(device);
-            None
-        },
-    },
-    Operation {
-        name: "disconnect from outside",
-        backlog: 2,
-        shared: true,
-        offers: 0,
-        run: |world, device| {
-            world.ann.disconnect(device.id(), 7);
-            Some(device)
-        },
-    },
-    Operation {
-        name: "wait with a timeout",
-        backlog: 0,
-        shared: false,
-        offers: 0,
-        run: |_, mut device| {
-            let _ = device.recv_timeout(Duration::ZERO);
-            Some(device)
-        },
-    },
-];
 
 /// Runs the operation with its thread stopped before access `k`; `false` if it has fewer accesses.
 #[allow(clippy::disallowed_methods)] // Watches the other thread.
-fn stopped_before(k: usize, operation: &'static Operation, keeps: bool) -> bool {
-    let mut world = World::new(keeps);
+fn stopped_before(k: usize, operation: &'static Operation, setting: Setting) -> bool {
+    let world = World::new(operation.capacity, setting.keeps);
     let (ann, bob) = (world.ann.clone(), world.bob.clone());
     let mut tablet = ann.connect().expect("room");
     let mut other = bob.connect().expect("room");
-    let device = ann.connect().expect("room");
+    let device = world.device();
+    let id = device.id();
     let mut late = operation.shared.then(|| ann.connect().expect("room"));
     for _ in 0..operation.backlog {
         world.publish(&ann);
         drain(&mut tablet);
     }
-    world.offered += operation.offers;
     let stop = Stop::before(k);
     let (stopped, theirs) = (Arc::clone(&stop), world.clone());
     let thread = thread::spawn(move || stopped.run(|| (operation.run)(&theirs, device)));
@@ -290,10 +200,13 @@ fn stopped_before(k: usize, operation: &'static Operation, keeps: bool) -> bool 
         thread::yield_now();
     }
     let reached = stop.is_reached();
-    // In a thread of their own, so that one who waits is noticed.
+    if setting.cut {
+        ann.disconnect(id, 7);
+    }
+    // In a thread of their own, so that one that waits is noticed.
     let (done, told) = mpsc::channel();
     thread::spawn(move || {
-        world.go_on(&mut tablet, &mut other);
+        world.go_on(operation.ends, &mut tablet, &mut other);
         let _ = done.send((world, tablet, other));
     });
     let name = operation.name;
@@ -311,8 +224,12 @@ fn stopped_before(k: usize, operation: &'static Operation, keeps: bool) -> bool 
         drain(connection);
     }
     let stats = connections.iter().map(|c| c.stats());
-    conserved(world.offered, &world.router.stats(), stats)
-        .unwrap_or_else(|e| panic!("{name}, stopped before access {k}: {e}"));
+    conserved(
+        world.offered.load(Ordering::SeqCst),
+        &world.router.stats(),
+        stats,
+    )
+    .unwrap_or_else(|e| panic!("{name}, stopped before access {k}, {setting:?}: {e}"));
     drop((tablet, other, device, late, ann, bob));
     let alive = Arc::clone(&world.alive);
     drop(world);
@@ -324,28 +241,95 @@ fn stopped_before(k: usize, operation: &'static Operation, keeps: bool) -> bool 
     reached
 }
 
-#[test]
+/// Stops the operation before each of its accesses.
 #[allow(clippy::disallowed_methods)] // Tells how long it took.
-fn a_thread_stopped_at_any_access_stops_nobody_else() {
-    let both = OPERATIONS.iter().map(|operation| (operation, false));
-    for (operation, keeps) in both.chain(OPERATIONS.iter().map(|operation| (operation, true))) {
-        let start = Instant::now();
-        let accesses = (0..10_000).find(|&k| !stopped_before(k, operation, keeps));
-        let accesses = accesses.expect("an operation ends");
-        assert!(accesses > 0 || operation.name == "recover");
-        println!(
-            "{}{}: stopped before each of {accesses} accesses, {:.0?}",
-            operation.name,
-            if keeps { ", with retention" } else { "" },
-            start.elapsed()
-        );
+fn stopped_anywhere(operation: &'static Operation, setting: Setting) {
+    let start = Instant::now();
+    let accesses = (0..10_000).find(|&k| !stopped_before(k, operation, setting));
+    let accesses = accesses.expect("an operation ends");
+    assert!(accesses > 0 || operation.name == "recover");
+    println!(
+        "{}, backlog {} of {}, {setting:?}: stopped before each of {accesses} accesses, {:.0?}",
+        operation.name,
+        operation.backlog,
+        operation.capacity,
+        start.elapsed()
+    );
+}
+
+#[test]
+fn a_thread_stopped_at_any_access_stops_no_other() {
+    let (keeps, cut) = (false, false);
+    for operation in OPERATIONS {
+        stopped_anywhere(operation, Setting { keeps, cut });
+    }
+}
+
+#[test]
+fn a_thread_stopped_at_any_access_of_a_lane_that_keeps_stops_no_other() {
+    let (keeps, cut) = (true, false);
+    for operation in OPERATIONS {
+        stopped_anywhere(operation, Setting { keeps, cut });
+    }
+}
+
+#[test]
+#[ignore = "the present lane tells gaps behind the end"]
+fn r074_a_receive_stopped_while_its_device_is_closed_is_told_nothing_behind_its_end() {
+    let receives = |operation: &&Operation| operation.name.starts_with("receive");
+    for operation in OPERATIONS.iter().filter(receives) {
+        for keeps in [false, true] {
+            stopped_anywhere(operation, Setting { keeps, cut: true });
+        }
+    }
+}
+
+/// A connect to a full user that is stopped on its way. `false` if it has fewer accesses.
+#[allow(clippy::disallowed_methods)] // Watches the other thread.
+fn evicts_before(k: usize, keeps: bool) -> bool {
+    let world = World::limited(CAPACITY, keeps, 2);
+    let mut devices = vec![world.device(), world.device()];
+    world.publish(&world.ann);
+    let stop = Stop::before(k);
+    let (stopped, ann) = (Arc::clone(&stop), world.ann.clone());
+    let thread = thread::spawn(move || stopped.run(|| ann.connect()));
+    while !stop.is_reached() && !thread.is_finished() {
+        thread::yield_now();
+    }
+    let reached = stop.is_reached();
+    for _ in 0..3 {
+        devices.push(world.ann.connect().expect("the oldest goes"));
+        assert!(world.ann.connection_count() <= 2);
+        let _ = world.ann.publish(world.event());
+        for device in &mut devices {
+            drain(device);
+        }
+    }
+    stop.release();
+    devices.push(thread.join().expect("goes on").expect("the oldest goes"));
+    assert_eq!(world.ann.connection_count(), 2);
+    let stats = devices.iter().map(Connection::stats);
+    conserved(
+        world.offered.load(Ordering::SeqCst),
+        &world.router.stats(),
+        stats,
+    )
+    .unwrap_or_else(|e| panic!("stopped before access {k}: {e}"));
+    reached
+}
+
+#[test]
+fn a_connect_that_evicts_stopped_at_any_access_stops_no_other() {
+    for keeps in [false, true] {
+        let accesses = (0..10_000).find(|&k| !evicts_before(k, keeps));
+        assert!(accesses.expect("a connect ends") > 0);
     }
 }
 
 /// A publish that is stopped while the user's last connection leaves, after a shutdown perhaps.
 #[allow(clippy::disallowed_methods)] // Watches the other thread.
 fn left_behind_before(k: usize, shutdown: bool, kept: bool, keeps: bool) -> bool {
-    let mut world = World::new(keeps);
+    let world = World::new(CAPACITY, keeps);
     let ann = world.ann.clone();
     let device = ann.connect().expect("room");
     for _ in 0..=CAPACITY {
@@ -353,8 +337,7 @@ fn left_behind_before(k: usize, shutdown: bool, kept: bool, keeps: bool) -> bool
     }
     // One scope has kept its entry, the other looks it up.
     let scope = if kept { ann } else { world.ann.clone() };
-    world.offered += 1;
-    let event = event(&world);
+    let event = world.event();
     let stop = Stop::before(k);
     let stopped = Arc::clone(&stop);
     let thread = thread::spawn(move || stopped.run(|| scope.publish(event)));
@@ -373,8 +356,12 @@ fn left_behind_before(k: usize, shutdown: bool, kept: bool, keeps: bool) -> bool
         assert!(done.as_ref().err().is_none_or(closed), "access {k}");
     }
     drop(done);
-    conserved(world.offered, &world.router.stats(), [])
-        .unwrap_or_else(|e| panic!("stopped before access {k}: {e}"));
+    conserved(
+        world.offered.load(Ordering::SeqCst),
+        &world.router.stats(),
+        [],
+    )
+    .unwrap_or_else(|e| panic!("stopped before access {k}: {e}"));
     reached
 }
 
@@ -391,7 +378,7 @@ fn an_event_whose_user_leaves_meanwhile_is_accounted_for() {
 /// A connect that is stopped while the router is shut down ends like all others.
 #[allow(clippy::disallowed_methods)] // Watches the other thread.
 fn connects_before(k: usize, keeps: bool) -> bool {
-    let world = World::new(keeps);
+    let world = World::new(CAPACITY, keeps);
     let ann = world.ann.clone();
     let stop = Stop::before(k);
     let stopped = Arc::clone(&stop);

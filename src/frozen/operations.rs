@@ -1,0 +1,295 @@
+//! What a stopped thread does.
+#![allow(clippy::unnecessary_wraps)] // All operations have one signature.
+
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use super::{BLOCKS, CAPACITY, Event, World, drain};
+use crate::Connection;
+
+/// Whose connections an operation may close beside its own device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ends {
+    Nothing,
+    Ann,
+    All,
+}
+
+/// What a stopped thread does, with a device of ann's.
+pub(super) struct Operation {
+    pub(super) name: &'static str,
+    pub(super) capacity: usize,
+    /// Events published before it, unread by its device.
+    pub(super) backlog: usize,
+    /// Ann has another device that is as late.
+    pub(super) shared: bool,
+    pub(super) ends: Ends,
+    pub(super) run: fn(&World, Connection<Event>) -> Option<Connection<Event>>,
+}
+
+type Run = fn(&World, Connection<Event>) -> Option<Connection<Event>>;
+
+/// In a lane of four.
+const fn small(name: &'static str, backlog: usize, shared: bool, run: Run) -> Operation {
+    Operation {
+        name,
+        capacity: CAPACITY,
+        backlog,
+        shared,
+        ends: Ends::Nothing,
+        run,
+    }
+}
+
+/// In a lane whose bursts take several blocks.
+const fn burst(name: &'static str, backlog: usize, shared: bool, run: Run) -> Operation {
+    Operation {
+        capacity: BLOCKS,
+        ..small(name, backlog, shared, run)
+    }
+}
+
+/// In a lane of four that it may end.
+const fn ending(name: &'static str, backlog: usize, ends: Ends, run: Run) -> Operation {
+    Operation {
+        ends,
+        ..small(name, backlog, true, run)
+    }
+}
+
+pub(super) const OPERATIONS: &[Operation] = &[
+    // Publishing.
+    small("publish", 0, false, publish),
+    small("publish that overwrites", CAPACITY, true, publish),
+    small(
+        "publish_critical that overwrites",
+        CAPACITY,
+        true,
+        publish_critical,
+    ),
+    small("try_publish", 0, false, try_publish),
+    small("try_publish to a full lane", CAPACITY, true, try_publish),
+    small("publish_batch", 1, true, publish_batch),
+    small("publish to one device", 0, true, publish_to_one),
+    small("publish to a thread", 0, true, publish_to_thread),
+    small("publish to the others", 0, true, publish_to_others),
+    small(
+        "publish_critical to an absent user",
+        0,
+        false,
+        publish_to_absent,
+    ),
+    burst("publish of a burst", 0, false, publish_burst),
+    burst("publish at the end of a block", 16, true, publish),
+    burst("publish behind the end of a block", 17, true, publish),
+    burst("publish in the third block", 33, true, publish),
+    burst(
+        "publish that overwrites a block",
+        BLOCKS + 16,
+        true,
+        publish,
+    ),
+    // Receiving.
+    small("receive, one reader of two", 1, true, receive),
+    small("receive, last reader", 1, false, receive),
+    small("receive, lapped", CAPACITY + 1, true, receive_all),
+    burst("receive at the end of a block", 16, false, receive_all),
+    burst("receive behind the end of a block", 17, true, receive_all),
+    burst("receive in the middle of a burst", 33, true, receive_some),
+    burst("receive, lapped by blocks", BLOCKS + 33, true, receive_some),
+    burst("visit", 17, false, visit),
+    burst("drain", 17, true, drain_some),
+    small("poll, sleep and wake", 0, false, poll),
+    small("wait with a timeout", 0, false, wait),
+    // Coming and going.
+    small("connect", 0, false, connect),
+    small("resume", 2, true, resume),
+    burst("resume of a burst", 33, true, resume),
+    small("recover", 0, false, recover),
+    small("drop a connection", 2, true, leave),
+    burst("drop a connection in a burst", 17, true, leave),
+    burst("drop the last reader of a burst", 33, false, leave),
+    small("disconnect from outside", 2, true, disconnect),
+    burst("disconnect from outside in a burst", 17, true, disconnect),
+    // Sweeping and ending.
+    small("sweep", 2, true, sweep),
+    burst("sweep after a burst", 33, false, sweep_after_burst),
+    ending(
+        "sweep that closes overrun connections",
+        1,
+        Ends::Ann,
+        sweep_overrun,
+    ),
+    ending(
+        "sweep that ends an absent lane",
+        0,
+        Ends::Nothing,
+        sweep_absent,
+    ),
+    ending("disconnect_all", 2, Ends::Ann, disconnect_all),
+    ending("shutdown", 2, Ends::All, shutdown),
+];
+
+type Device = Connection<Event>;
+
+fn publish(world: &World, device: Device) -> Option<Device> {
+    let _ = world.ann.publish(world.event());
+    Some(device)
+}
+
+fn publish_critical(world: &World, device: Device) -> Option<Device> {
+    for _ in 0..3 {
+        let _ = world.ann.publish_critical(world.event());
+    }
+    Some(device)
+}
+
+fn try_publish(world: &World, device: Device) -> Option<Device> {
+    let _ = world.ann.try_publish(world.event());
+    Some(device)
+}
+
+fn publish_batch(world: &World, device: Device) -> Option<Device> {
+    // Events that the batch does not come to are not made.
+    let _ = world.ann.publish_batch((0..6).map(|_| world.event()));
+    Some(device)
+}
+
+fn publish_to_one(world: &World, device: Device) -> Option<Device> {
+    let _ = world.ann.to_connection(device.id()).publish(world.event());
+    Some(device)
+}
+
+fn publish_to_thread(world: &World, device: Device) -> Option<Device> {
+    let _ = world.ann.to_thread(&world.thread).publish(world.event());
+    Some(device)
+}
+
+fn publish_to_others(world: &World, device: Device) -> Option<Device> {
+    let _ = world.ann.to_others(device.id()).publish(world.event());
+    Some(device)
+}
+
+fn publish_to_absent(world: &World, device: Device) -> Option<Device> {
+    let _ = world.cem.publish_critical(world.event());
+    Some(device)
+}
+
+/// Across two blocks and into a third.
+fn publish_burst(world: &World, device: Device) -> Option<Device> {
+    for _ in 0..35 {
+        let _ = world.ann.publish(world.event());
+    }
+    Some(device)
+}
+
+fn receive(_: &World, mut device: Device) -> Option<Device> {
+    let _ = device.try_recv();
+    Some(device)
+}
+
+fn receive_all(_: &World, mut device: Device) -> Option<Device> {
+    drain(&mut device);
+    Some(device)
+}
+
+/// Over the end of a block.
+fn receive_some(_: &World, mut device: Device) -> Option<Device> {
+    for _ in 0..18 {
+        let _ = device.try_recv();
+    }
+    Some(device)
+}
+
+fn visit(_: &World, mut device: Device) -> Option<Device> {
+    let _ = device.visit(18, |_, _| {});
+    Some(device)
+}
+
+fn drain_some(_: &World, mut device: Device) -> Option<Device> {
+    let _ = device.drain(18, &mut Vec::new());
+    Some(device)
+}
+
+fn poll(world: &World, mut device: Device) -> Option<Device> {
+    let mut cx = Context::from_waker(Waker::noop());
+    let _ = device.poll_recv(&mut cx);
+    let _ = world.ann.publish(world.event());
+    let _ = device.poll_recv(&mut cx);
+    let _ = device.poll_recv(&mut cx);
+    Some(device)
+}
+
+fn wait(_: &World, mut device: Device) -> Option<Device> {
+    let _ = device.recv_timeout(Duration::ZERO);
+    Some(device)
+}
+
+fn connect(world: &World, device: Device) -> Option<Device> {
+    drop(device);
+    world.ann.connect().ok()
+}
+
+fn resume(world: &World, device: Device) -> Option<Device> {
+    let position = device.position();
+    drop(device);
+    world.ann.resume(&position).ok().map(|(device, _)| device)
+}
+
+fn recover(_: &World, mut device: Device) -> Option<Device> {
+    let _ = device.recover();
+    Some(device)
+}
+
+fn leave(_: &World, device: Device) -> Option<Device> {
+    drop(device);
+    None
+}
+
+fn disconnect(world: &World, device: Device) -> Option<Device> {
+    world.ann.disconnect(device.id(), 7);
+    Some(device)
+}
+
+fn sweep(world: &World, device: Device) -> Option<Device> {
+    world.router.sweep(Duration::from_secs(1));
+    Some(device)
+}
+
+/// A lane that has not burst between two sweeps may give memory back.
+fn sweep_after_burst(world: &World, mut device: Device) -> Option<Device> {
+    drain(&mut device);
+    for now in 1..4 {
+        world.router.sweep(Duration::from_secs(now));
+    }
+    let _ = world.ann.publish(world.event());
+    Some(device)
+}
+
+fn sweep_overrun(world: &World, device: Device) -> Option<Device> {
+    let _ = world.ann.publish_critical(world.event());
+    // However many blocks the lane keeps for devices that stand in them.
+    for _ in 0..7 * CAPACITY {
+        let _ = world.ann.publish(world.event());
+    }
+    world.router.sweep(Duration::from_secs(1));
+    Some(device)
+}
+
+fn sweep_absent(world: &World, device: Device) -> Option<Device> {
+    let _ = world.cem.publish_critical(world.event());
+    for now in [1000, 2000] {
+        world.router.sweep(Duration::from_secs(now));
+    }
+    Some(device)
+}
+
+fn disconnect_all(world: &World, device: Device) -> Option<Device> {
+    world.ann.disconnect_all(7);
+    Some(device)
+}
+
+fn shutdown(world: &World, device: Device) -> Option<Device> {
+    world.router.shutdown();
+    Some(device)
+}
