@@ -100,8 +100,10 @@ fn r002_the_result_says_what_was_done_and_never_more() {
     assert_eq!((whole.connections, whole.cut_off), (2, 0));
     assert_eq!(whole.success_rate().to_bits(), 100.0_f64.to_bits());
     assert!(send(Audience::Everybody, false).is_successful());
-    // The third takes the place of the critical one that `slow` has not read.
-    let half = send(Audience::Everybody, false);
+    // When the lane needs the room of the critical one that `slow` has not read, it is cut off. A lane of
+    // two takes three blocks of two beside for `slow`.
+    let mut several = (0..2 + 3 * 2 + 2).map(|_| send(Audience::Everybody, false));
+    let half = several.find(|done| done.cut_off > 0).expect("cut off");
     assert_eq!((half.connections, half.cut_off), (2, 1));
     assert_eq!((half.deliveries(), half.is_successful()), (1, true));
     assert_eq!(half.success_rate().to_bits(), 50.0_f64.to_bits());
