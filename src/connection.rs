@@ -49,10 +49,11 @@ pub struct Delivered<E> {
 ///
 /// Receiving takes `&mut self`, so no two threads can receive from one connection.
 pub struct Connection<E: Send + Sync + 'static> {
+    // Before the user, whose lane it may stand in.
+    reader: Reader<E>,
     core: Arc<Core<E>>,
     user: Arc<User<E>>,
     seat: Seat,
-    reader: Reader,
     /// What is to be done before the next look at the lane: a set of the bits below. One word, so
     /// that a receive looks once.
     aside: u8,
@@ -81,12 +82,12 @@ impl Wake for Unpark {
 }
 
 impl<E: Send + Sync + 'static> Connection<E> {
-    pub(crate) fn new(core: Arc<Core<E>>, user: Arc<User<E>>, seat: Seat, cursor: u64) -> Self {
+    pub(crate) fn new(core: Arc<Core<E>>, user: Arc<User<E>>, seat: Seat) -> Self {
         Self {
+            reader: Reader::new(),
             core,
             user,
             seat,
-            reader: Reader::new(cursor),
             aside: 0,
             rare: None,
         }
@@ -115,12 +116,12 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// Numbers not read yet. Wait-free.
     #[must_use]
     pub fn unread(&self) -> u64 {
-        self.user.lane.unread(self.reader.cursor)
+        self.user.lane.unread(self.member())
     }
     /// Numbers it was told it missed. Wait-free.
     #[must_use]
     pub fn missed(&self) -> u64 {
-        self.member().missed.load(Ordering::Relaxed)
+        self.member().missed()
     }
     /// Where its numbers went. Wait-free.
     #[must_use]
@@ -353,10 +354,8 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     }
 
     fn park(&mut self, waker: &Waker) -> bool {
-        let parked = self
-            .user
-            .lane
-            .park(self.member(), self.reader.cursor, waker);
+        let lane = &self.user.lane;
+        let parked = lane.park(lane.member(&self.seat), &mut self.reader, waker);
         self.aside |= if parked { PARKED } else { 0 };
         parked
     }
@@ -404,9 +403,10 @@ impl<E: Send + Sync + 'static> Drop for Connection<E> {
         if self.aside != 0 {
             self.unpark();
         }
-        let member = self.member();
+        let lane = &self.user.lane;
+        let member = lane.member(&self.seat);
         self.core.close(&self.user, member, CloseReason::Dropped);
-        self.user.lane.count_out(member, self.reader.cursor);
+        lane.leave(member, &mut self.reader);
         member.wake.clear();
     }
 }

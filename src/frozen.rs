@@ -274,7 +274,6 @@ fn a_thread_stopped_at_any_access_of_a_lane_that_keeps_stops_no_other() {
 }
 
 #[test]
-#[ignore = "the present lane tells gaps behind the end"]
 fn r074_a_receive_stopped_while_its_device_is_closed_is_told_nothing_behind_its_end() {
     let receives = |operation: &&Operation| operation.name.starts_with("receive");
     for operation in OPERATIONS.iter().filter(receives) {

@@ -227,11 +227,9 @@ mod id;
 pub mod internals;
 mod lane;
 mod lifecycle;
-#[cfg(test)]
-#[allow(dead_code, unused_imports, clippy::pedantic)] // Beside the first lane until it takes its place.
-mod next;
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 pub mod protocol;
+mod reentry;
 mod retention;
 mod router;
 mod scope;

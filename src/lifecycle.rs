@@ -146,6 +146,9 @@ pub(crate) struct Session {
 }
 
 const ONE_CHANGE: u64 = 1 << 32;
+/// Turns of one lane are told apart by so many bits.
+const TURN_BITS: u32 = 20;
+const TURN: u64 = (1 << TURN_BITS) - 1;
 
 impl Session {
     /// Whoever connects sees to it that the session has a number before it is listed, and no session
@@ -178,40 +181,71 @@ impl Session {
     }
 
     /// As `connect`, in a lane that outlives its connections and sees several sessions. `changes` is
-    /// then `[session : 20 | connections : 12 | changes : 32]`, so that each step knows which session
-    /// it belongs to, and whether that begins or ends with it.
-    pub(crate) fn return_to(&self) -> Turn {
-        self.turn(|session, connections, changes| match connections {
-            0 => (session + 1, 1, 1),
-            _ => (session, connections + 1, changes + 1),
-        })
+    /// then `[turn : 20 | connections : 12 | changes : 32]`, so that each step knows whether a session
+    /// begins or ends with it. `number` is `[session : 44 | turn : 20]`, and says which turn it is for.
+    pub(crate) fn return_to(&self, counter: &AtomicU64) -> Turn {
+        loop {
+            // Before the word: a number that is changed meanwhile may be that of a later turn.
+            let known = self.number();
+            let word = self.changes.load(Ordering::Acquire);
+            let (turn, connections, changes) = Self::parts(word);
+            let next = if connections == 0 {
+                self.prepare(known, (turn + 1) & TURN, counter);
+                Self::word((turn + 1) & TURN, 1, 1)
+            } else {
+                Self::word(turn, connections + 1, changes + 1)
+            };
+            if self.exchange(word, next) {
+                return Turn {
+                    // The connection is counted, so this session stays.
+                    session: self.number() >> TURN_BITS,
+                    number: Self::parts(next).2,
+                    is_edge: connections == 0,
+                };
+            }
+        }
+    }
+
+    /// Gives the session of the next turn its number, unless it has one. A thread that is stopped before
+    /// the exchange finds the number changed: it is for that turn, or for a later one.
+    fn prepare(&self, known: u64, turn: u64, counter: &AtomicU64) {
+        if known == 0 || known & TURN != turn {
+            let fresh = counter.fetch_add(1, Ordering::AcqRel) + 1;
+            let fresh = (fresh << TURN_BITS) + turn;
+            let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);
+            let _ = self.number.compare_exchange(known, fresh, ok, err);
+        }
     }
 
     /// As `disconnect`, in a lane that outlives its connections.
     pub(crate) fn go_from(&self) -> Turn {
-        self.turn(|session, connections, changes| (session, connections - 1, changes + 1))
-    }
-
-    fn turn(&self, step: impl Fn(u64, u64, u64) -> (u64, u64, u64)) -> Turn {
-        let mut word = self.changes.load(Ordering::Acquire);
         loop {
-            let before = word >> 32 & 0xfff;
-            let (session, connections, changes) = step(word >> 44, before, word & 0xffff_ffff);
-            let next = (session << 44) + (connections << 32) + (changes & 0xffff_ffff);
-            match self
-                .changes
-                .compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire)
-            {
-                Ok(_) => {
-                    return Turn {
-                        session: (self.number() << 20) + session - 1,
-                        number: changes,
-                        is_edge: before == 0 || connections == 0,
-                    };
-                }
-                Err(now) => word = now,
+            // Before the exchange: until then the connection is counted, and this session stays.
+            let session = self.number() >> TURN_BITS;
+            let word = self.changes.load(Ordering::Acquire);
+            let (turn, connections, changes) = Self::parts(word);
+            if self.exchange(word, Self::word(turn, connections - 1, changes + 1)) {
+                return Turn {
+                    session,
+                    number: changes + 1,
+                    is_edge: connections == 1,
+                };
             }
         }
+    }
+
+    fn exchange(&self, from: u64, to: u64) -> bool {
+        self.changes
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    fn parts(word: u64) -> (u64, u64, u64) {
+        (word >> 44, word >> 32 & 0xfff, word & 0xffff_ffff)
+    }
+
+    fn word(turn: u64, connections: u64, changes: u64) -> u64 {
+        (turn << 44) + (connections << 32) + (changes & 0xffff_ffff)
     }
 
     /// After the last connection has left: each one had two numbers.

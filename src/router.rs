@@ -12,9 +12,13 @@ use crate::connection::Connection;
 use crate::error::{CloseReason, ConnectError, PublishError};
 use crate::id::{ConnectionId, ThreadId, UserId};
 use crate::lane::archive::Archive;
+use crate::lane::audience::Audience;
 use crate::lane::member::Member;
-use crate::lane::{Accepted, Departure, JoinError, Lane, Newcomer, Refusal, Terms};
+use crate::lane::{
+    Accepted, Departure, JoinError, Lane, Newcomer, Offer, Reader, Refusal, Refused, Terms,
+};
 use crate::lifecycle::{Change, Lifecycle, Notice, Session, Subscriber};
+use crate::reentry::once_at_a_time;
 use crate::scope::{Addressed, ConnectOptions, UserScope};
 use crate::stats::RouterStats;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Guard, Ordering, broken, fence, pin};
@@ -22,21 +26,21 @@ use crate::table::storage::{LeafRef, Link, Owned, Settled, View};
 use crate::table::{Keyed, Table};
 
 /// A user who is online, or whose lane is kept: the table's entry and the lane in one allocation.
-pub(crate) struct User<E> {
+pub(crate) struct User<E: 'static> {
     pub(crate) id: UserId,
     hash: u64,
     pub(crate) lane: Lane<E>,
     session: Session,
 }
 
-impl<E> User<E> {
+impl<E: 'static> User<E> {
     pub(crate) fn dump(&self, out: &mut impl fmt::Write) -> fmt::Result {
         writeln!(out, "{:?}, session {}", self.id, self.session.number())?;
         self.lane.dump(out)
     }
 }
 
-impl<E> Keyed for User<E> {
+impl<E: 'static> Keyed for User<E> {
     type Key = UserId;
     fn hash(&self) -> u64 {
         self.hash
@@ -62,12 +66,12 @@ pub(crate) struct Counters {
 /// The entry in which a scope first found its user, kept from its second publish on: a scope that
 /// is made for one event only is not to pay for it. While the user stays online it spares the
 /// publisher the lookup and the collector's guard; after that the table is asked each time.
-pub(crate) struct Cache<E> {
+pub(crate) struct Cache<E: 'static> {
     entry: Settled<User<E>>,
     used: AtomicBool,
 }
 
-impl<E> Cache<E> {
+impl<E: 'static> Cache<E> {
     pub(crate) fn new() -> Self {
         Self {
             entry: Settled::empty(),
@@ -103,12 +107,13 @@ pub(crate) enum Target<'a> {
 }
 
 impl Target<'_> {
-    fn is(&self, member: &Member) -> bool {
-        match self {
-            Self::Everybody => true,
-            Self::Connection(id) => member.id == *id,
-            Self::Thread(thread) => member.thread.as_deref() == Some(thread),
-            Self::Except(id) => member.id != *id,
+    /// The rule by which readers decide; `None` for all connections.
+    fn audience(&self) -> Option<Audience> {
+        match *self {
+            Self::Everybody => None,
+            Self::Connection(id) => Some(Audience::Connection(id)),
+            Self::Thread(thread) => Some(Audience::Thread(thread.clone())),
+            Self::Except(id) => Some(Audience::Others(id)),
         }
     }
 }
@@ -117,7 +122,7 @@ impl Target<'_> {
 type Found<E> = (Arc<User<E>>, bool);
 
 /// What every handle of one router shares.
-pub(crate) struct Core<E> {
+pub(crate) struct Core<E: 'static> {
     pub(crate) config: Builder,
     hasher: RandomState,
     table: Table<User<E>>,
@@ -260,7 +265,7 @@ impl<E: Send + Sync + 'static> Router<E> {
                 self.core.tend(user, retention, now_ms);
             }
             user.lane.for_each(|member| {
-                let idle_ms = now_ms.saturating_sub(member.active_at(now_ms));
+                let idle_ms = member.idle_ms(now_ms);
                 let reason = if user.lane.is_overrun(member) {
                     CloseReason::Overrun
                 } else if timeout.is_some_and(|t| u128::from(idle_ms) > t.as_millis()) {
@@ -270,6 +275,7 @@ impl<E: Send + Sync + 'static> Router<E> {
                 };
                 closed += usize::from(self.core.close(user, member, reason));
             });
+            user.lane.tidy();
         });
         closed
     }
@@ -400,15 +406,13 @@ impl<E: Send + Sync + 'static> Core<E> {
         event: E,
         terms: Terms,
     ) -> Result<Accepted, PublishError<E>> {
-        let mut event = Some(event);
-        self.append(user, cache, target, &mut event, terms)
-            .or_else(|refusal| match refusal {
-                Refusal::Vacant if terms.critical => {
-                    self.append_absent(user, target, &mut event, terms)
-                }
-                refusal => Err(refusal),
-            })
-            .map_err(|refusal| self.refuse(refusal, event))
+        let done = match self.append(user, cache, target, event, terms) {
+            Err(refused) if refused.why == Refusal::Vacant && terms.critical => {
+                self.append_absent(user, target, refused.event, terms)
+            }
+            done => done,
+        };
+        done.map_err(|refused| self.refuse(refused))
     }
 
     #[inline]
@@ -417,23 +421,23 @@ impl<E: Send + Sync + 'static> Core<E> {
         user: &UserId,
         cache: Option<&Cache<E>>,
         target: Target<'_>,
-        event: &mut Option<E>,
+        mut event: E,
         terms: Terms,
-    ) -> Result<Accepted, Refusal> {
+    ) -> Result<Accepted, Refused<E>> {
         if self.is_closed() {
-            // Not even a number: it would overwrite what readers have still to drain.
-            return Err(Refusal::Closed);
+            return Err(Refused::new(Refusal::Closed, event, 0));
         }
         if let Some(user) = cache.and_then(Cache::get) {
-            let done = self.append_to(user, target, event, terms);
-            // Vacant: the user has gone offline since, and is perhaps back in another entry.
-            if done != Err(Refusal::Vacant) {
-                return done;
+            match self.append_to(user, target, event, terms) {
+                // The user has gone offline since, and is perhaps back in another entry.
+                Err(refused) if refused.why == Refusal::Vacant => event = refused.event,
+                done => return done,
             }
         }
         let guard = pin();
-        let found = self.table.get(self.hash(user), user, &guard);
-        let found = found.ok_or(Refusal::Vacant)?;
+        let Some(found) = self.table.get(self.hash(user), user, &guard) else {
+            return Err(Refused::new(Refusal::Vacant, event, 0));
+        };
         if let Some(cache) = cache {
             cache.keep(found, &guard);
         }
@@ -445,30 +449,49 @@ impl<E: Send + Sync + 'static> Core<E> {
         self: &Arc<Self>,
         user: &User<E>,
         target: Target<'_>,
-        event: &mut Option<E>,
+        event: E,
         terms: Terms,
-    ) -> Result<Accepted, Refusal> {
-        let mut late = 0;
-        let done = if matches!(target, Target::Everybody) {
-            user.lane.append(event, None, terms, &mut late)
-        } else {
-            let audience = user.lane.select(|member| target.is(member));
-            if audience.is_empty() {
-                return Err(Refusal::Vacant);
-            }
-            user.lane.append(event, Some(&audience), terms, &mut late)
+    ) -> Result<Accepted, Refused<E>> {
+        let mut offer = Offer {
+            event,
+            audience: None,
         };
-        if late > 0 {
-            self.counters
-                .accepted_offline
-                .fetch_sub(late, Ordering::Relaxed);
+        let mut matching = None;
+        if let Some(audience) = target.audience() {
+            // First: a connection that has joined before this look and is not on its way in is listed.
+            let is_joined = user.lane.is_joined() && audience.may_have_a_newcomer();
+            let count = user.lane.count_matching(&audience);
+            if count == 0 && !is_joined {
+                return Err(Refused::new(Refusal::Vacant, offer.event, 0));
+            }
+            matching = Some(count as u8);
+            offer.audience = Some(Box::new(audience));
         }
-        match done {
-            Ok(accepted) if accepted.kept => self.weigh(user, accepted.number),
-            Err(Refusal::Exhausted) => self.exhaust(user),
-            _ => {}
+        let bytes = self.absence.weigh.map(|weigh| weigh(&offer.event));
+        match user.lane.append(offer, terms) {
+            Ok(accepted) => {
+                if let Some(bytes) = bytes {
+                    user.lane.weigh(accepted.number, bytes);
+                }
+                Ok(Accepted {
+                    connections: matching.unwrap_or(accepted.connections),
+                    ..accepted
+                })
+            }
+            Err(refused) => Err(self.refused(user, refused)),
         }
-        done
+    }
+
+    #[cold]
+    fn refused(&self, user: &User<E>, refused: Refused<E>) -> Refused<E> {
+        // The lane had ended, and its figures were taken over, before these numbers were given up.
+        let late = u64::from(refused.late);
+        let accepted = &self.counters.accepted_offline;
+        accepted.fetch_sub(late, Ordering::Relaxed);
+        if refused.why == Refusal::Exhausted {
+            self.exhaust(user);
+        }
+        refused
     }
 
     /// Closes a lane whose numbers are used up. The user may connect again at once.
@@ -509,10 +532,10 @@ impl<E: Send + Sync + 'static> Core<E> {
     }
 
     #[cold]
-    fn refuse(&self, refusal: Refusal, event: Option<E>) -> PublishError<E> {
-        let event = event.expect("what is refused is still there");
+    fn refuse(&self, refused: Refused<E>) -> PublishError<E> {
+        let event = refused.event;
         let counters = &self.counters;
-        match refusal {
+        match refused.why {
             Refusal::Full => {
                 counters.full.fetch_add(1, Ordering::Relaxed);
                 PublishError::Full(event)
@@ -561,8 +584,10 @@ impl<E: Send + Sync + 'static> Core<E> {
                 return Err(ConnectError::Closed);
             }
             let (user, is_new) = self.find_or_insert(id, capacity, &options)?;
-            user.session.begin(&self.sessions);
             let lasting = user.lane.archive().is_some();
+            if !lasting {
+                user.session.begin(&self.sessions);
+            }
             let joined = if is_new {
                 Ok(user.lane.member(&None).joined_at)
             } else if lasting {
@@ -572,7 +597,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             };
             match joined {
                 Ok(cursor) => {
-                    let turn = lasting.then(|| user.session.return_to());
+                    let turn = lasting.then(|| user.session.return_to(&self.sessions));
                     let mut change = 0;
                     if !lasting {
                         change = user.session.connect();
@@ -603,11 +628,11 @@ impl<E: Send + Sync + 'static> Core<E> {
                     fence(Ordering::SeqCst);
                     if self.closed.load(Ordering::Relaxed) && !broken("connect-without-looking") {
                         self.close(&user, member, CloseReason::Shutdown);
-                        user.lane.count_out(member, cursor);
+                        user.lane.leave(member, &mut Reader::new());
                         self.shut(&user);
                         return Err(ConnectError::Closed);
                     }
-                    return Ok(Connection::new(Arc::clone(self), user, seat, cursor));
+                    return Ok(Connection::new(Arc::clone(self), user, seat));
                 }
                 Err(JoinError::Closed | JoinError::Deserted) => self.forget(&user),
                 Err(JoinError::Limit) => {
@@ -767,8 +792,10 @@ impl<E: Send + Sync + 'static> Core<E> {
         self.closed.store(true, Ordering::Release);
         fence(Ordering::SeqCst);
         let mut closed = 0;
-        self.table
-            .for_each(|user| closed += usize::from(self.shut(user)));
+        once_at_a_time(std::ptr::from_ref(self).cast(), || {
+            self.table
+                .for_each(|user| closed += usize::from(self.shut(user)));
+        });
         closed
     }
 }

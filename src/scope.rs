@@ -61,9 +61,6 @@ pub struct SetDelivery {
     pub refused: usize,
 }
 
-/// Users whose lanes are looked at together, so that the waits for their memory overlap.
-const TOGETHER: usize = 32;
-
 /// Settings of one connection.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectOptions {
@@ -253,10 +250,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     }
 
     /// [`publish`](Self::publish)es a clone of `event` to each of several users, who need not be
-    /// of one router. It is a loop of publishes and no step in common: what one user's lane does
-    /// has no effect on another's. The lanes are fetched several at a time, which pays where memory is
-    /// slow to answer and the processor does not look far ahead; elsewhere it costs as much as the
-    /// loop, or a little more. Lock-free.
+    /// of one router. It is a loop of publishes: what one user's lane does has no effect on another's.
+    /// Lock-free.
     ///
     /// # Panics
     ///
@@ -267,23 +262,13 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         E: Clone,
     {
         let mut done = SetDelivery::default();
-        for together in scopes.chunks(TOGETHER) {
-            let mut next = [None; TOGETHER];
-            for (next, scope) in next.iter_mut().zip(together) {
-                let user = scope.borrow().cache.get();
-                *next = user.map(|user| (user, user.lane.fetch()));
-            }
-            for &(user, number) in next.iter().flatten() {
-                user.lane.fetch_slot(number);
-            }
-            for scope in together {
-                match scope.borrow().publish(event.clone()) {
-                    Ok(delivery) => {
-                        done.users += 1;
-                        done.connections += delivery.connections;
-                    }
-                    Err(_) => done.refused += 1,
+        for scope in scopes {
+            match scope.borrow().publish(event.clone()) {
+                Ok(delivery) => {
+                    done.users += 1;
+                    done.connections += delivery.connections;
                 }
+                Err(_) => done.refused += 1,
             }
         }
         done
@@ -384,8 +369,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
                     list.push(ConnectionInfo {
                         id: member.id,
                         thread: member.thread.as_deref().cloned(),
-                        unread: user.lane.unread(member.cursor.load(Ordering::Acquire)),
-                        missed: member.missed.load(Ordering::Relaxed),
+                        unread: user.lane.unread(member),
+                        missed: member.missed(),
                     });
                 }
             });

@@ -275,22 +275,3 @@ pub(crate) fn with<T, R>(cell: &UnsafeCell<T>, f: impl FnOnce(*const T) -> R) ->
 pub(crate) fn with<T, R>(cell: &UnsafeCell<T>, f: impl FnOnce(*const T) -> R) -> R {
     cell.with(f)
 }
-
-/// Keeps the sequentially consistent accesses before and after it in their one order. They are so
-/// already, but loom knows that order from fences alone.
-#[inline]
-pub(crate) fn in_order() {
-    #[cfg(laneway_loom)]
-    fence(Ordering::SeqCst);
-}
-
-/// Loads `first`, then `second`, in the one order of all sequentially consistent accesses.
-#[inline]
-pub(crate) fn load_in_order(first: &AtomicU64, second: &AtomicU64) -> (u64, u64) {
-    let first = first.load(Ordering::SeqCst);
-    in_order();
-    (first, second.load(Ordering::SeqCst))
-}
-
-/// Looks at the cells for a claimed number before it is given up.
-pub(crate) const TRIES: u32 = SPINS + 1;

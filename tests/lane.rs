@@ -117,13 +117,11 @@ fn joiners_receive_what_is_for_them(
 }
 
 #[test]
-#[ignore = "the present lane chooses an audience before it has a number"]
 fn r072_an_event_for_a_thread_reaches_those_that_join_it_at_that_moment() {
     joiners_receive_what_is_for_them(|scope, thread, _| scope.to_thread(thread));
 }
 
 #[test]
-#[ignore = "the present lane chooses an audience before it has a number"]
 fn r072_an_event_for_the_others_reaches_those_that_join_at_that_moment() {
     joiners_receive_what_is_for_them(|scope, _, outsider| scope.to_others(outsider));
 }
@@ -149,7 +147,6 @@ fn read_to_the_end(device: &mut Connection<u64>) -> u64 {
 }
 
 #[test]
-#[ignore = "the present lane tells gaps behind the end"]
 fn r074_a_connection_closed_while_it_is_lapped_is_told_nothing_behind_its_end() {
     let (router, scope) = ann(2);
     // The lane stays open, and is lapped all the time.

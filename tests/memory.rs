@@ -100,7 +100,6 @@ fn r080_events_that_are_read_one_at_a_time_leave_nothing() {
 }
 
 #[test]
-#[ignore = "the present lane keeps what a burst has made"]
 fn r080_a_burst_that_was_read_leaves_nothing_after_two_sweeps() {
     let _turn = turn();
     for (capacity, devices, events) in [(64, 1, BURST), (64, 2, BURST), (16, 1, 5), (256, 1, 200)] {
@@ -113,7 +112,6 @@ fn r080_a_burst_that_was_read_leaves_nothing_after_two_sweeps() {
 }
 
 #[test]
-#[ignore = "the present lane keeps what a burst has made"]
 fn r080_a_burst_that_was_lapped_leaves_nothing_after_two_sweeps() {
     let _turn = turn();
     for devices in [1, 2] {
@@ -178,7 +176,6 @@ fn r080_a_lane_that_has_ended_without_a_burst_holds_no_more_than_an_idle_one() {
 }
 
 #[test]
-#[ignore = "the present lane keeps what a burst has made"]
 fn r080_a_lane_that_has_ended_with_more_behind_it_holds_no_more_than_an_idle_one() {
     let _turn = turn();
     ended_lanes_hold_no_more_than_an_idle_one(1, 1);

@@ -76,7 +76,7 @@ fn to() -> impl Strategy<Value = For> {
 
 /// Of a batch: a few, or about one or two blocks of a lane of 64.
 fn events() -> impl Strategy<Value = u8> {
-    prop_oneof![3 => 0..8_u8, 1 => 14..19_u8, 1 => 30..48_u8]
+    prop_oneof![3 => 0..8_u8, 2 => 14..19_u8, 2 => 30..48_u8]
 }
 
 fn call() -> impl Strategy<Value = Call> {
@@ -85,7 +85,7 @@ fn call() -> impl Strategy<Value = Call> {
         8 => user.prop_map(Call::Connect),
         4 => (user, at).prop_map(|(user, other)| Call::ConnectWith(user, other)),
         30 => (user, how(), to()).prop_map(|(user, how, to)| Call::Publish(user, how, to)),
-        4 => (user, events()).prop_map(|(user, events)| Call::Batch(user, events)),
+        9 => (user, events()).prop_map(|(user, events)| Call::Batch(user, events)),
         15 => at.prop_map(Call::Receive),
         4 => (at, 0..8_u8).prop_map(|(at, max)| Call::Drain(at, max)),
         4 => (at, 0..8_u8).prop_map(|(at, max)| Call::Visit(at, max)),

@@ -102,7 +102,6 @@ fn calls<F>(waker: &Act<F>) -> usize {
 }
 
 #[test]
-#[ignore = "the present lane calls the waker again and again"]
 fn r082_a_waker_that_publishes_to_its_own_user_is_called_once() {
     alone(|| {
         let (_router, ann) = small::<u32>();
@@ -127,7 +126,6 @@ fn r082_a_waker_that_publishes_to_its_own_user_is_called_once() {
 }
 
 #[test]
-#[ignore = "the present lane calls the waker again and again"]
 fn r082_a_waker_that_shuts_the_router_down_is_called_once() {
     alone(|| {
         let (router, ann) = small::<u32>();
@@ -145,7 +143,6 @@ fn r082_a_waker_that_shuts_the_router_down_is_called_once() {
 }
 
 #[test]
-#[ignore = "the present shutdown starts over inside itself"]
 fn r082_a_shutdown_wakes_many_users_whose_wakers_shut_down() {
     alone(|| {
         let router = Router::<u32>::new();
@@ -207,7 +204,6 @@ fn chained() -> (UserScope<Chain>, Connection<Chain>, Arc<AtomicUsize>) {
 }
 
 #[test]
-#[ignore = "the present lane recurses once an event"]
 fn r082_a_drop_that_publishes_into_a_full_lane_does_not_recurse() {
     alone(|| {
         let (ann, device, left) = chained();
@@ -278,7 +274,6 @@ fn r082_a_drop_that_shuts_the_router_down_ends_each_lane_once() {
 }
 
 #[test]
-#[ignore = "the present shutdown starts over inside itself"]
 fn r082_a_shutdown_drops_the_events_of_many_absent_users_that_shut_down() {
     alone(|| {
         const USERS: usize = MANY / 20;

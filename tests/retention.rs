@@ -186,6 +186,32 @@ fn what_was_for_another_connection_is_not_replayed() {
 }
 
 #[test]
+fn what_was_for_a_thread_or_for_the_others_is_replayed_to_a_device_that_was_away() {
+    let (_router, ann) = eight();
+    let threads = ["Oslo", "Rome"].map(|name| ThreadId::new(name).unwrap());
+    let attached = |thread: &ThreadId| ConnectOptions {
+        thread: Some(thread.clone()),
+        ..ConnectOptions::default()
+    };
+    let phone = ann.connect_with(attached(&threads[0])).unwrap();
+    let position = phone.position();
+    drop(phone);
+    let tabs = threads
+        .each_ref()
+        .map(|thread| ann.connect_with(attached(thread)).unwrap());
+    ann.to_thread(&threads[0]).publish(0).unwrap();
+    ann.to_thread(&threads[1]).publish(1).unwrap();
+    ann.to_others(tabs[0].id()).publish(2).unwrap();
+    ann.to_connection(tabs[0].id()).publish(3).unwrap();
+    ann.publish(4).unwrap();
+    for (thread, events) in threads.iter().zip([[0, 2, 4], [1, 2, 4]]) {
+        let (mut again, resumed) = ann.resume_with(&position, attached(thread)).unwrap();
+        assert!(is_complete(resumed, (0, 5)));
+        assert_eq!(all(&mut again), (replayed(&events), 0));
+    }
+}
+
+#[test]
 fn a_position_is_refused_in_another_scope_and_names_nobody() {
     let (router, ann) = eight::<u8>();
     let bob = router.scope(user("bob"));

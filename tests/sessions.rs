@@ -31,7 +31,6 @@ fn session(lifecycle: &Lifecycle, scope: &UserScope<u8>) -> u64 {
 }
 
 #[test]
-#[ignore = "the present count of sessions has 20 bits"]
 fn r083_sessions_never_go_back_after_a_million_reconnects_to_one_lane() {
     let router = retaining(Duration::ZERO);
     let ann = router.scope(UserId::new("ann").unwrap());

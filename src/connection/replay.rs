@@ -51,7 +51,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
         let lane = &self.user.lane;
         let waiting = self.rare.as_deref().map(|rare| &rare.replayed);
         let (number, before) = match waiting.and_then(|r| Some((r.next()?, r))) {
-            None => (lane.position(self.reader.cursor), 0),
+            None => (lane.position(self.member().cursor()), 0),
             Some((next, replay)) if replay.of_several => (next, SEVERAL),
             Some((next, replay)) => (next, replay.of),
         };
@@ -98,7 +98,8 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
             return Resumed::Reset;
         }
         let asker = Asker {
-            ids: [position.connection, position.before].map(ConnectionId),
+            ids: [position.connection, position.before % SEVERAL].map(ConnectionId),
+            thread: self.thread(),
             is_exact: position.before != SEVERAL,
         };
         let mut events = VecDeque::new();

@@ -1,17 +1,23 @@
 //! What a lane that keeps read events has beside them, and what it does with them.
 //!
-//! The archive is a connection that nobody holds: it is counted in `live` from the lane's birth to
-//! its end, is not listed, and never reads. So what connections have read stays in its cell until it
-//! is overwritten, by the same steps that overwrite what a late connection has not read; and a lane
-//! that its last connection leaves stays open until the archive leaves, by the same step that
-//! closes any lane.
+//! The archive is a connection without an owner: it is counted in `live` from the lane's first moment
+//! to its end, is not listed, and never reads. So what connections have read stays in its slot until
+//! the archive passes it or its arena is evicted. A lane that its last connection leaves stays open
+//! until the archive leaves, by the same step that closes any lane.
 
-use crate::id::ConnectionId;
+use std::marker::PhantomData;
+
+use crate::id::{ConnectionId, ThreadId};
 use crate::retention::BITS_40;
 use crate::sync::{AtomicU64, Ordering, broken};
 
-use super::ring::Found;
-use super::{Lane, State};
+use super::Lane;
+use super::arena::Pin;
+use super::audience::Audience;
+use super::litter::Litter;
+use super::locate::Place;
+use super::slot::SlotRef;
+use super::words::SlotWord;
 
 /// Sweeps remember where the lane was at so many times.
 const MARKS: usize = 8;
@@ -66,6 +72,11 @@ impl Archive {
         }
     }
 
+    /// The archive has counted itself out of everything below this number.
+    fn floor(&self) -> u64 {
+        self.floor.load(Ordering::Acquire)
+    }
+
     /// Whether this lane is the one that a position names.
     pub(crate) fn is(&self, lane: u64) -> bool {
         self.incarnation & BITS_40 == lane
@@ -110,7 +121,7 @@ impl Meter {
 
     fn add(&self, number: u64, bytes: usize) {
         let units = (bytes as u64).div_ceil(UNIT).min(MAX_UNITS);
-        // First, so that nobody subtracts what was not added.
+        // First, so that no thread subtracts what was not added.
         self.total.fetch_add(units, Ordering::AcqRel);
         let size = number * WRAP + units;
         let before = self.size(number).fetch_max(size, Ordering::AcqRel);
@@ -136,14 +147,14 @@ impl Meter {
     }
 }
 
-impl<E> Lane<E> {
+impl<E: 'static> Lane<E> {
     pub(crate) fn archive(&self) -> Option<&Archive> {
         self.archive.as_deref()
     }
 
     /// The number that a public form stands for.
     pub(crate) fn internal(&self, public: u64) -> u64 {
-        public.saturating_add(self.ring.capacity())
+        public.saturating_add(self.capacity())
     }
 
     /// The public form of a cursor.
@@ -151,12 +162,40 @@ impl<E> Lane<E> {
         self.public(cursor)
     }
 
-    /// Gives clones of the events from `from` up to below `to` that are for `asker`, to a connection
+    /// The oldest number that the lane keeps.
+    fn oldest(&self) -> u64 {
+        self.load().seq() - self.capacity()
+    }
+
+    /// Finds the event of `number` and counts itself for it. The caller has joined, and the number is
+    /// from before.
+    fn revisit<'a>(&self, archive: &Archive, number: u64, pin: &'a mut Pin<E>) -> Found<'a, E> {
+        let Place::At(slot) = self.locate(number, pin) else {
+            return Found::Gone;
+        };
+        if !broken("replay-with-holes") {
+            // Claimed before the join and not filled since: this connection does not count for it.
+            self.resolve(number, slot, pin);
+        }
+        match slot.count_in(number) {
+            Some(word) => Found::Event(Visit {
+                slot,
+                word,
+                pin: PhantomData,
+            }),
+            // The floor is read after the word. While the archive has not passed an event, the event
+            // is there; so this number is none.
+            None if archive.floor() <= number => Found::Void,
+            None => Found::Gone,
+        }
+    }
+
+    /// Returns clones of the events from `from` up to below `to` that are for `asker`, to a connection
     /// that has joined at `to`. Returns the first number of what is whole: `from`, or a later one if
     /// something is gone, and then `each` was told to start over.
     pub(crate) fn replay(
         &self,
-        asker: &Asker,
+        asker: &Asker<'_>,
         from: u64,
         to: u64,
         mut each: impl FnMut(Replay<E>),
@@ -164,22 +203,21 @@ impl<E> Lane<E> {
     where
         E: Clone,
     {
-        let oldest = self.load().seq() - self.ring.capacity();
-        let start = from.max(oldest.min(to));
+        let Some(archive) = self.archive() else {
+            return to;
+        };
+        let start = from.max(self.oldest().min(to));
         let mut first = start;
+        let mut pin = Pin::none();
         for number in start..to {
-            // Claimed before the join and not filled since: this connection is not counted for it.
-            if !broken("replay-with-holes") {
-                self.resolve(number);
-            }
-            match self.ring.revisit(number, &asker.ids) {
-                Ok(entered) if entered.mine => {
-                    each(Replay::Event(self.public(number), entered.into_event()));
+            match self.revisit(archive, number, &mut pin) {
+                Found::Event(visit) if asker.gets(visit.audience()) => {
+                    each(Replay::Event(self.public(number), visit.get().clone()));
                 }
-                Ok(_) if asker.is_exact => {}
-                Err(Found::Void) => {}
-                Err(_) if broken("replay-with-holes") => {}
-                Ok(_) | Err(_) => {
+                Found::Event(_) if asker.is_exact => {}
+                Found::Void => {}
+                Found::Gone if broken("replay-with-holes") => {}
+                Found::Event(_) | Found::Gone => {
                     each(Replay::StartOver);
                     first = number + 1;
                 }
@@ -188,9 +226,9 @@ impl<E> Lane<E> {
         first
     }
 
-    /// Gives clones of the critical events below `to` that were accepted while nobody was connected
-    /// and that no call of this function has given. Says whether nothing critical can have been
-    /// dropped since the last call.
+    /// Returns clones of the critical events below `to` that were accepted while no connection was
+    /// there and that no call of this function has returned. Says whether nothing critical can have
+    /// been dropped since the last call.
     pub(crate) fn recover(&self, to: u64, mut each: impl FnMut(u64, E)) -> bool
     where
         E: Clone,
@@ -205,127 +243,185 @@ impl<E> Lane<E> {
         } else {
             archive.recovered.fetch_max(to, Ordering::AcqRel)
         };
-        let from = from.max(self.ring.capacity());
-        // What is a lap below `to` is gone, and noted, once all from there on is resolved. Not a lap
-        // below what is claimed now: who claimed it may not have noted yet what it takes the place of.
-        let oldest = to - self.ring.capacity();
+        let from = from.max(self.capacity());
+        let oldest = self.oldest();
         let mut complete = true;
-        for number in from.max(oldest)..to {
-            self.resolve(number);
-            if self.ring.is_unseen(number) {
-                // Such an event is for everybody.
-                match self.ring.revisit(number, &[]) {
-                    Ok(entered) => each(self.public(number), entered.into_event()),
-                    Err(_) => complete = false,
+        let mut pin = Pin::none();
+        let mut number = from.max(archive.floor());
+        while number < to {
+            let slot = match self.locate(number, &mut pin) {
+                Place::At(slot) => slot,
+                Place::GoneBelow(next) => {
+                    number = next;
+                    continue;
+                }
+            };
+            self.resolve(number, slot, &pin);
+            let word = slot.load();
+            if word.is_event(number) && word.is_unseen() {
+                match self.revisit(archive, number, &mut pin) {
+                    Found::Event(visit) if number >= oldest => {
+                        each(self.public(number), visit.get().clone());
+                    }
+                    _ => complete = false,
                 }
             }
+            number += 1;
         }
-        // Last: what was gone before it was looked at has left its mark.
-        let released = archive.floor.load(Ordering::Acquire) > from || self.is_over();
-        complete && !(released && from < to) && !self.ring.has_lost(from)
+        // Last: an event that was gone before it was looked at has left its mark.
+        let released = archive.floor() > from || self.is_over();
+        complete && !(released && from < to) && self.lost() < from
     }
 
-    /// Counts the archive out of everything below `to`: what nobody else has still to read is
-    /// dropped. Each number is counted out once, because whoever raises the floor does it.
-    pub(super) fn release(&self, archive: &Archive, to: u64) {
+    /// Counts the archive out of all numbers below `to`: the events that no reader wants are returned.
+    /// Each number is counted out once, by the call that raises the floor over it.
+    fn release(&self, archive: &Archive, to: u64) -> Litter<E> {
+        // A lane that ends meanwhile waits for this call before it gives its arenas back.
+        self.begin_leaving();
         let from = if broken("release-in-two-steps") {
-            let from = archive.floor.load(Ordering::Acquire);
+            let from = archive.floor();
             archive.floor.store(to, Ordering::Release);
             from
         } else {
             archive.floor.fetch_max(to, Ordering::AcqRel)
         };
-        let oldest = self.load().seq() - self.ring.capacity();
-        for number in from.max(oldest)..to {
-            self.resolve(number);
-            drop(self.ring.count_out(number));
-            if let Some(meter) = &archive.meter {
+        let litter = self.pass_over(from, to, &mut Pin::none());
+        if let Some(meter) = &archive.meter {
+            for number in from.max(self.oldest())..to {
                 meter.take(number);
             }
         }
+        self.end_leaving();
+        litter
     }
 
-    /// Weighs the event that was accepted under a public number, and drops the oldest while all that
-    /// are kept weigh too much.
-    pub(crate) fn weigh(&self, public: u64, weigh: fn(&E) -> usize) {
+    /// The archive leaves: the lane has ended at `end`.
+    pub(super) fn release_all(&self, end: u64) {
+        if let Some(archive) = self.archive() {
+            let litter = self.release(archive, end);
+            self.end_leaving();
+            drop(litter);
+        }
+    }
+
+    /// Counts the weight of the event that was accepted under a public number, and drops the oldest
+    /// while all that are kept weigh too much.
+    pub(crate) fn weigh(&self, public: u64, bytes: usize) {
         let Some(archive) = self.archive() else {
             return;
         };
         let Some(meter) = &archive.meter else { return };
         let number = self.internal(public);
-        // Gone already: it is not kept.
-        let Ok(entered) = self.ring.revisit(number, &[]) else {
-            return;
-        };
-        let bytes = weigh(entered.get());
-        drop(entered);
         meter.add(number, bytes);
         while meter.is_over() {
-            let floor = archive.floor.load(Ordering::Acquire);
+            let floor = archive.floor();
             if floor > number {
                 break;
             }
-            let oldest = self.load().seq() - self.ring.capacity();
-            self.release(archive, (floor + 1).max(oldest.min(number)));
+            let oldest = self.oldest().min(number);
+            drop(self.release(archive, (floor + 1).max(oldest)));
         }
-        // Somebody may have gone past it before it was weighed.
-        if archive.floor.load(Ordering::Acquire) > number {
+        // Another thread may have gone past it before it was weighed.
+        if archive.floor() > number {
             meter.take(number);
         }
     }
 
-    /// Drops what is older than `age_ms`, and says whether nobody has been connected for
-    /// `grace_ms`.
+    /// Drops what is older than `age_ms`. Says whether no connection has been there for `grace_ms`.
     pub(crate) fn tend(&self, now_ms: u64, grace_ms: u64, age_ms: Option<u64>) -> bool {
         let Some(archive) = self.archive() else {
             return false;
         };
         if let Some(age_ms) = age_ms {
             let below = archive.aged(self.load().seq(), now_ms, age_ms);
-            self.release(archive, below);
+            drop(self.release(archive, below));
         }
         self.live() == 0 && archive.is_deserted(now_ms, grace_ms)
     }
 
-    /// Somebody is connected: the time of grace starts anew.
+    /// A connection is there: the time of grace starts anew.
     pub(crate) fn settle(&self) {
         if let Some(archive) = self.archive() {
             archive.deserted_at.store(0, Ordering::Release);
         }
     }
 
-    /// Ends a lane without connections: the archive leaves, which closes it. Gives the events that
-    /// the lane had accepted, or `None` if somebody is connected, or it is over already.
+    /// Ends a lane without connections: the archive leaves, which closes it. Returns the events that
+    /// the lane had accepted, or `None` if a connection is there, or it is over already.
     pub(crate) fn expire(&self) -> Option<u64> {
-        let mut state = self.load();
+        self.begin_leaving();
         loop {
+            let state = self.load();
             if !state.is_archived() || state.connections() > 0 {
+                self.end_leaving();
                 return None;
             }
             let next = state.without_archive();
             if broken("expire-in-two-steps") {
-                self.state
-                    .fetch_sub(state.0 - (next.0 & !State::CLOSED), Ordering::AcqRel);
-                self.state.fetch_or(State::CLOSED, Ordering::AcqRel);
-                return Some(self.end(state.seq()));
+                let lower = state.0 - (next.0 & !super::State::CLOSED);
+                self.state.fetch_sub(lower, Ordering::AcqRel);
+                self.state.fetch_or(super::State::CLOSED, Ordering::AcqRel);
+            } else if !self.exchange(state, next) {
+                continue;
             }
-            match self
-                .state
-                .compare_exchange(state.0, next.0, Ordering::AcqRel, Ordering::Acquire)
-            {
-                Ok(_) => return Some(self.end(state.seq())),
-                Err(now) => state = State(now),
-            }
+            let accepted = self.retire(state.seq());
+            self.release_all(state.seq());
+            return Some(accepted);
+        }
+    }
+}
+
+/// What a replay finds of a number.
+enum Found<'a, E> {
+    Event(Visit<'a, E>),
+    /// The number is no event.
+    Void,
+    Gone,
+}
+
+/// An event that a replay counts for. Dropping it passes the event.
+struct Visit<'a, E> {
+    slot: SlotRef<E>,
+    word: SlotWord,
+    pin: PhantomData<&'a Pin<E>>,
+}
+
+impl<E> Visit<'_, E> {
+    fn get(&self) -> &E {
+        self.slot.event()
+    }
+
+    fn audience(&self) -> Option<&Audience> {
+        self.word.is_addressed().then(|| self.slot.audience())?
+    }
+}
+
+impl<E> Drop for Visit<'_, E> {
+    fn drop(&mut self) {
+        if !broken("replay-uncounted") {
+            drop(self.slot.pass(self.word));
         }
     }
 }
 
 /// For whom a replay is.
-pub(crate) struct Asker {
+pub(crate) struct Asker<'a> {
     /// Connections whose events it is to get.
     pub(crate) ids: [ConnectionId; 2],
+    /// The thread that it is attached to.
+    pub(crate) thread: Option<&'a ThreadId>,
     /// These are all; else an event for others may be one that it is to get.
     pub(crate) is_exact: bool,
+}
+
+impl Asker<'_> {
+    fn gets(&self, audience: Option<&Audience>) -> bool {
+        let [of, before] = self.ids;
+        audience.is_none_or(|audience| {
+            let also = before != ConnectionId(0) && audience.has(before, self.thread);
+            audience.has(of, self.thread) || also
+        })
+    }
 }
 
 /// A step of a replay.
@@ -333,6 +429,6 @@ pub(crate) struct Asker {
 pub(crate) enum Replay<E> {
     /// An event and its public number.
     Event(u64, E),
-    /// An event is gone, and so what was given before is no part of the replay.
+    /// An event is gone, and so what was returned before is no part of the replay.
     StartOver,
 }

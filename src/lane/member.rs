@@ -5,27 +5,36 @@ use crate::id::{ConnectionId, ThreadId};
 use crate::sync::{AtomicU64, Ordering, broken};
 use crate::wake::WakeCell;
 
-use super::word::Mark;
-
-/// `seen_cursor` of a connection that counts as active at the next sweep; no cursor comes so far.
-const TOUCHED: u64 = u64::MAX;
+use super::words::Mark;
 
 /// One connection as its lane knows it.
 // What every read touches comes first.
 #[repr(C)]
 pub(crate) struct Member {
     mark: AtomicU64,
-    /// Copies of the owner's figures, for statistics and the sweep.
-    pub(crate) cursor: AtomicU64,
+    /// The next number to read. Only the owner writes it.
+    cursor: AtomicU64,
     pub(crate) id: ConnectionId,
-    pub(crate) missed: AtomicU64,
+    /// Numbers that the owner was told it missed. Only the owner writes it.
+    missed: AtomicU64,
     pub(crate) wake: WakeCell,
     /// Boxed, because few have one and all pay for the room.
     pub(crate) thread: Option<Box<ThreadId>>,
     /// Its first number.
     pub(crate) joined_at: u64,
-    seen_cursor: AtomicU64,
-    active_at: AtomicU64,
+    activity: AtomicU64,
+}
+
+/// What the last sweep saw of a connection: `[time : 42 | touched : 1 | cursor : 21]`, the time in
+/// the host's milliseconds. A cursor that moved by exactly a multiple of two million between two
+/// sweeps looks idle to that sweep.
+struct Activity;
+
+impl Activity {
+    const TOUCHED: u64 = 1 << 21;
+    const CURSOR: u64 = Self::TOUCHED - 1;
+    const TIME_SHIFT: u32 = 22;
+    const MAX_TIME: u64 = (1 << 42) - 1;
 }
 
 impl Member {
@@ -38,12 +47,11 @@ impl Member {
             wake: WakeCell::new(),
             cursor: AtomicU64::new(cursor),
             missed: AtomicU64::new(0),
-            seen_cursor: AtomicU64::new(TOUCHED),
-            active_at: AtomicU64::new(0),
+            activity: AtomicU64::new(Activity::TOUCHED),
         }
     }
 
-    /// As `new`, but nobody is to meet it before it is listed.
+    /// As `new`, but no other thread finds it before it is listed.
     pub(crate) fn coming(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
         let mark = if broken("born-listed") {
             Mark::OPEN
@@ -58,13 +66,35 @@ impl Member {
 
     #[inline]
     fn load(&self) -> Mark {
-        // Acquire for the owner's tidying; that a connection is closed is made visible by the lane's
-        // words.
+        // Acquire: pairs with `set_left_at` and `go`. That a connection is closed is made visible by
+        // the lane's words.
         Mark(self.mark.load(Ordering::Acquire))
     }
 
+    /// The next number to read. Acquire: what the owner passed before it is passed.
+    #[inline]
+    pub(crate) fn cursor(&self) -> u64 {
+        self.cursor.load(Ordering::Acquire)
+    }
+
+    /// The owner's.
+    #[inline]
+    pub(crate) fn advance(&self, to: u64) {
+        self.cursor.store(to, Ordering::Release);
+    }
+
+    /// Numbers that the owner was told it missed.
+    pub(crate) fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    /// The owner's.
+    pub(crate) fn miss(&self, numbers: u64) {
+        self.missed.fetch_add(numbers, Ordering::Relaxed);
+    }
+
     pub(crate) fn list(&self) {
-        // Release: pairs with `is_listed`. Nobody else touches the mark before.
+        // Release: pairs with `is_listed`. No other thread touches the mark before.
         self.mark.store(Mark::OPEN.0, Ordering::Release);
     }
 
@@ -113,8 +143,8 @@ impl Member {
         Mark(self.mark.fetch_add(end, Ordering::AcqRel)).is_gone()
     }
 
-    /// The owner's: goes. Gives the first number that does not count it, or else the closer learns
-    /// that it has gone.
+    /// The owner's: goes. Returns the first number that does not count it, or else the closer learns
+    /// that the owner has gone.
     pub(crate) fn go(&self) -> Option<u64> {
         // Mostly the owner was the closer.
         let told = self.left_at();
@@ -126,16 +156,20 @@ impl Member {
 
     /// Counts as activity at the next sweep.
     pub(crate) fn touch(&self) {
-        self.seen_cursor.store(TOUCHED, Ordering::Relaxed);
+        self.activity.fetch_or(Activity::TOUCHED, Ordering::Relaxed);
     }
 
-    /// The time of the last activity, in the sweeping host's milliseconds, as seen by this sweep.
-    pub(crate) fn active_at(&self, now_ms: u64) -> u64 {
-        let cursor = self.cursor.load(Ordering::Relaxed);
-        if self.seen_cursor.swap(cursor, Ordering::Relaxed) != cursor {
-            self.active_at.store(now_ms, Ordering::Relaxed);
-            return now_ms;
+    /// How long the connection has been idle, in milliseconds, as seen by this sweep.
+    pub(crate) fn idle_ms(&self, now_ms: u64) -> u64 {
+        let now_ms = now_ms.min(Activity::MAX_TIME);
+        let cursor = self.cursor.load(Ordering::Relaxed) & Activity::CURSOR;
+        let seen = self.activity.load(Ordering::Relaxed);
+        if seen & (Activity::TOUCHED | Activity::CURSOR) == cursor {
+            return now_ms.saturating_sub(seen >> Activity::TIME_SHIFT);
         }
-        self.active_at.load(Ordering::Relaxed)
+        // A touch that comes in between is overwritten, and this sweep counts it.
+        let active = (now_ms << Activity::TIME_SHIFT) + cursor;
+        self.activity.store(active, Ordering::Relaxed);
+        0
     }
 }

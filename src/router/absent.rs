@@ -6,7 +6,7 @@ use super::{Core, Target, User};
 use crate::error::{CloseReason, ConnectError};
 use crate::id::{ConnectionId, UserId};
 use crate::lane::member::Member;
-use crate::lane::{Accepted, Departure, JoinError, Refusal, Terms};
+use crate::lane::{Accepted, Departure, JoinError, Refusal, Refused, Terms};
 use crate::lifecycle::{Change, Turn};
 use crate::retention::{BITS_40, BITS_48, Position, Retention};
 use crate::sync::{Ordering, fence, pin};
@@ -89,14 +89,6 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
     }
 
-    /// Weighs an event that was accepted and is kept.
-    #[cold]
-    pub(super) fn weigh(&self, user: &User<E>, number: u64) {
-        if let Some(weigh) = self.absence.weigh {
-            user.lane.weigh(number, weigh);
-        }
-    }
-
     /// A user's last connection has left a lane that stays.
     fn desert(&self, user: &Arc<User<E>>) {
         self.users.fetch_sub(1, Ordering::AcqRel);
@@ -135,21 +127,27 @@ impl<E: Send + Sync + 'static> Core<E> {
         self: &Arc<Self>,
         id: &UserId,
         target: Target<'_>,
-        event: &mut Option<E>,
+        mut event: E,
         terms: Terms,
-    ) -> Result<Accepted, Refusal> {
+    ) -> Result<Accepted, Refused<E>> {
         let is_kept = self.config.retention.is_some() && matches!(target, Target::Everybody);
         if !is_kept {
-            return Err(Refusal::Vacant);
+            return Err(Refused::new(Refusal::Vacant, event, 0));
         }
         loop {
             if self.is_closed() {
-                return Err(Refusal::Closed);
+                return Err(Refused::new(Refusal::Closed, event, 0));
             }
-            let user = self.find_or_keep(id)?;
-            // Vacant: nobody is counted any more, and the next look finds another lane.
+            let user = match self.find_or_keep(id) {
+                Ok(user) => user,
+                Err(why) => return Err(Refused::new(why, event, 0)),
+            };
             match self.append_to(&user, target, event, terms) {
-                Err(Refusal::Vacant) => self.forget(&user),
+                // The lane has ended, and the next look finds another one.
+                Err(refused) if refused.why == Refusal::Vacant => {
+                    event = refused.event;
+                    self.forget(&user);
+                }
                 done => return done,
             }
         }

@@ -134,9 +134,10 @@ struct Item<V> {
     /// None: the number was given up by its publisher.
     value: Option<V>,
     critical: bool,
+    /// The live connections that it is for.
     audience: Vec<u64>,
-    /// Not for everybody.
-    addressed: bool,
+    /// The rule by which a replay decides.
+    to: To,
     /// The model's time at which it was accepted.
     at_ms: u64,
 }
@@ -326,7 +327,7 @@ impl<V: Copy> Model<V> {
             value: Some(value),
             critical: how == How::Critical,
             audience,
-            addressed: !for_all,
+            to,
             at_ms: self.elapsed_ms,
         });
         self.weigh(user);
@@ -342,7 +343,7 @@ impl<V: Copy> Model<V> {
             value: None,
             critical: false,
             audience: Vec::new(),
-            addressed: false,
+            to: To::Everybody,
             at_ms: self.elapsed_ms,
         });
     }

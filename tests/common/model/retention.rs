@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Item, Model, NoConnect, Origin};
+use super::{Item, Model, NoConnect, Origin, To};
 
 /// The settings of a retention.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +74,20 @@ pub(crate) struct Figures {
     pub(crate) crowded_out: usize,
     pub(crate) too_heavy: usize,
     pub(crate) too_old: usize,
+}
+
+impl<V> Item<V> {
+    /// Whether it is for a connection that resumes from `position`, attached to `thread`. The rule
+    /// also holds for a device that was away when the event was accepted.
+    fn is_replayed_to(&self, position: &Position, thread: Option<u8>) -> bool {
+        let mut of = position.of.iter();
+        match self.to {
+            To::Everybody => true,
+            To::Connection(id) => position.of.contains(&id),
+            To::Others(than) => of.any(|id| *id != than),
+            To::Thread(to) => thread == Some(to),
+        }
+    }
 }
 
 impl<V: Copy> Model<V> {
@@ -263,7 +277,7 @@ impl<V: Copy> Model<V> {
         for number in first..to {
             let item = &lane.log[number as usize];
             let Some(value) = item.value else { continue };
-            let for_it = !item.addressed || position.of.iter().any(|id| item.audience.contains(id));
+            let for_it = item.is_replayed_to(position, thread);
             if !self.is_there(at, number, floor) || (!for_it && position.of_more) {
                 replay.clear();
                 oldest = number + 1;
@@ -312,7 +326,7 @@ impl<V: Copy> Model<V> {
         let lane = &self.lanes[at];
         let unseen = |n: &u64| {
             let item = &lane.log[*n as usize];
-            item.critical && !item.addressed && item.audience.is_empty()
+            item.critical && item.to == To::Everybody && item.audience.is_empty()
         };
         let (there, gone): (Vec<u64>, Vec<u64>) = (from..to)
             .filter(unseen)

@@ -64,6 +64,14 @@ impl<E: 'static> Lane<E> {
         }
     }
 
+    /// As `locate`, and looks first where the caller stands: a word of this number says that it is there.
+    pub(super) fn locate_near(&self, number: u64, pin: &mut Pin<E>) -> Place<E> {
+        match pin.slot(number) {
+            Some(slot) if slot.load().number() == number => Place::At(slot),
+            _ => self.locate(number, pin),
+        }
+    }
+
     /// Waits a bounded time for the publisher of `number`, which the caller counts for, and then makes
     /// the number void. Does nothing about a number that is resolved.
     pub(super) fn resolve(&self, number: u64, slot: SlotRef<E>, pin: &Pin<E>) {
@@ -91,7 +99,7 @@ impl<E: 'static> Lane<E> {
         let mut litter = Litter::default();
         let mut number = from;
         while number < to {
-            let slot = match self.locate(number, pin) {
+            let slot = match self.locate_near(number, pin) {
                 Place::GoneBelow(next) => {
                     number = next;
                     continue;

@@ -289,7 +289,7 @@ pub(super) fn finish(
             true
         }
         Err(_) => {
-            lane.give_up(claim);
+            lane.give_up(&claim);
             false
         }
     }

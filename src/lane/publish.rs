@@ -39,7 +39,7 @@ enum Home {
 struct Publisher<'a, E: 'static> {
     lane: &'a Lane<E>,
     terms: Terms,
-    /// Events that it evicted. They are dropped last, because the host's `Drop` may panic or publish.
+    /// Of the events that it evicted: a panic of the host's `Drop` is thrown when the call is done.
     litter: Litter<E>,
 }
 
@@ -72,7 +72,7 @@ impl<E: 'static> Lane<E> {
                 }
                 Err(back) => {
                     offer = back;
-                    late += u8::from(self.give_up(claim));
+                    late += u8::from(self.give_up(&claim));
                 }
             }
         }
@@ -82,7 +82,7 @@ impl<E: 'static> Lane<E> {
     /// Counts a number that a reader made void, and gives its slot back. Returns whether the lane's
     /// figures had been taken over before. Only the publisher counts it, so it is counted once.
     #[cold]
-    pub(super) fn give_up(&self, claim: Claim<'_, E>) -> bool {
+    pub(super) fn give_up(&self, claim: &Claim<'_, E>) -> bool {
         let is_late = self.count_void();
         claim.acknowledge();
         if self.load().live() == 0 {
@@ -124,7 +124,13 @@ impl<E: 'static> Lane<E> {
         }
         let mut is_wanted = false;
         self.for_each(|member| {
-            let counts = member.is_open() || broken("full-for-the-gone");
+            // A connection that is marked as closed and not counted out yet would count for the new
+            // event, though it has not read the old one.
+            let counts = if broken("overlook-leaving") {
+                member.is_open()
+            } else {
+                member.left_at().is_none() || broken("full-for-the-gone")
+            };
             is_wanted |= counts && member.cursor() <= number;
         });
         is_wanted
@@ -368,8 +374,9 @@ impl<'a, E: 'static> Publisher<'a, E> {
     ) -> Option<Taken> {
         loop {
             let count = match self.find(directory, number, run, in_burst) {
-                Ok(taken) => return Some(taken),
-                Err(count) => count,
+                Search::Taken(taken) => return Some(taken),
+                Search::Overtaken => continue,
+                Search::Nothing { count } => count,
             };
             let arena = directory.make(count)?;
             let word = arena.load();
@@ -382,14 +389,8 @@ impl<'a, E: 'static> Publisher<'a, E> {
         }
     }
 
-    /// Takes one of the arenas that there are, or returns how many there are.
-    fn find(
-        &mut self,
-        directory: &Directory<E>,
-        number: u64,
-        run: Run,
-        in_burst: bool,
-    ) -> Result<Taken, usize> {
+    /// Takes one of the arenas that there are.
+    fn find(&mut self, directory: &Directory<E>, number: u64, run: Run, in_burst: bool) -> Search {
         let began = directory.began();
         let (mut oldest, mut unused): (Option<(usize, ArenaWord)>, _) = (None, None);
         let mut count = 0;
@@ -402,7 +403,7 @@ impl<'a, E: 'static> Publisher<'a, E> {
             let is_taken = word.status() == Status::Taken;
             if is_taken && word.base() == number && word.base() > run.base() {
                 // Taken for this number by a publisher that may be stopped: into the run with it.
-                return Ok(Taken {
+                return Search::Taken(Taken {
                     index: i,
                     before: None,
                 });
@@ -423,27 +424,29 @@ impl<'a, E: 'static> Publisher<'a, E> {
                 arena.is_passed(word.base())
             };
             if is_free {
-                if let Some(taken) = Taken::take(arena, i, word, number) {
-                    return Ok(taken);
-                }
-            } else if !is_over && oldest.is_none_or(|(_, o)| word.base() < o.base()) {
+                return Search::of(Taken::take(arena, i, word, number));
+            } else if !is_over
+                && (word.pins() == 0 || broken("evict-pinned"))
+                && oldest.is_none_or(|(_, o)| word.base() < o.base())
+            {
                 oldest = Some((i, word));
             }
         }
-        if let Some((i, word)) = oldest
-            && let Some(taken) = self.evict(directory, i, word, number)
-        {
-            return Ok(taken);
+        let is_far = |word: ArenaWord| {
+            let end = word.base() + self.lane.arena_len() + self.lane.capacity();
+            end <= number || broken("evict-within-capacity")
+        };
+        if let Some((i, word)) = oldest.filter(|(_, word)| is_far(*word)) {
+            return Search::of(self.evict(directory, i, word, number));
         }
-        if let Some((i, word)) = unused
-            && let Some(taken) = Taken::take(directory.at(i), i, word, number)
-        {
-            return Ok(taken);
+        if let Some((i, word)) = unused {
+            return Search::of(Taken::take(directory.at(i), i, word, number));
         }
-        Err(count)
+        Search::Nothing { count }
     }
 
-    /// Empties an arena whose events are a whole lane old, and takes it for `number`.
+    /// Empties an arena whose events are a whole lane old, and takes it for `number`. `None` if a reader
+    /// has come, or if a publisher may still be inside.
     fn evict(
         &mut self,
         directory: &Directory<E>,
@@ -451,14 +454,7 @@ impl<'a, E: 'static> Publisher<'a, E> {
         word: ArenaWord,
         number: u64,
     ) -> Option<Taken> {
-        let (lane, arena) = (self.lane, directory.at(index));
-        let is_far = word.base() + lane.arena_len() + lane.capacity() <= number;
-        if !is_far && !broken("evict-within-capacity") {
-            return None;
-        }
-        if word.pins() != 0 && !broken("evict-pinned") {
-            return None;
-        }
+        let arena = directory.at(index);
         // Before the arena is taken: a reader that finds it taken finds the notes.
         if !broken("take-then-note") {
             note(directory, arena, word.base());
@@ -489,7 +485,25 @@ impl<'a, E: 'static> Publisher<'a, E> {
     }
 }
 
+/// What a search for an arena came to.
+enum Search {
+    Taken(Taken),
+    /// Another thread has changed the arena that was found. Look again.
+    Overtaken,
+    /// None of the arenas, of which there are so many, can be had.
+    Nothing {
+        count: usize,
+    },
+}
+
+impl Search {
+    fn of(taken: Option<Taken>) -> Self {
+        taken.map_or(Self::Overtaken, Self::Taken)
+    }
+}
+
 /// An arena that a publisher has taken for a run.
+#[derive(Clone, Copy)]
 struct Taken {
     index: usize,
     /// Its word before, unless another publisher has taken it for the same number.
@@ -593,7 +607,7 @@ impl<'a, E> Claim<'a, E> {
         let state = self.state;
         let kind = match terms.critical {
             false => Kind::Ordinary,
-            true if state.connections() == 0 => Kind::Unseen,
+            true if state.connections() == 0 && !is_addressed => Kind::Unseen,
             true => Kind::Critical,
         };
         let mut word = SlotWord::full(state.seq(), state.live(), kind);
@@ -629,7 +643,6 @@ pub(super) mod halves {
         ArenaWord, Claim, Lane, Litter, Offer, Ordering, Publisher, Refusal, Run, SlotWord, State,
         Status, Terms, note, pin,
     };
-    use crate::next::words::Comings;
 
     /// Where a thread stops for good.
     #[derive(Clone, Copy, Debug)]
@@ -661,7 +674,7 @@ pub(super) mod halves {
             }
         }
 
-        pub(in crate::next) fn claim_only(&self, terms: Terms) -> Result<Claim<'_, E>, Refusal> {
+        pub(in crate::lane) fn claim_only(&self, terms: Terms) -> Result<Claim<'_, E>, Refusal> {
             self.publisher(terms).claim()
         }
 
@@ -733,14 +746,10 @@ pub(super) mod halves {
         }
 
         /// Puts an event into a number's slot as its publisher, and is never heard of again.
-        pub(in crate::next) fn fill_half(claim: &Claim<'_, E>, offer: Offer<E>) {
+        pub(in crate::lane) fn fill_half(claim: &Claim<'_, E>, offer: Offer<E>) {
             if claim.seen.number() < claim.state.seq() {
                 claim.slot.write(offer.event, offer.audience);
             }
-        }
-
-        pub(crate) fn leaving(&self) -> u64 {
-            Comings(self.comings.load(Ordering::Acquire)).leaving()
         }
 
         /// Slots that hold an event.

@@ -397,8 +397,8 @@ impl<E> Root<E> {
         unsafe { at.as_ref() }
     }
 
-    /// Exchanges `current`, which was loaded under the guard, for `fresh`. Returns the new one, or
-    /// `None` if the root has changed.
+    /// Exchanges `current`, which was loaded under the guard, for `fresh`. `false` if the root has
+    /// changed.
     pub(super) fn replace<'g>(
         &self,
         current: Option<&'g Directory<E>>,
@@ -408,23 +408,19 @@ impl<E> Root<E> {
         let from = current.map_or(ptr::null_mut(), |d| ptr::from_ref(d).cast_mut());
         let to = fresh.map_or(ptr::null_mut(), Box::into_raw);
         let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);
-        match self.0.compare_exchange(from, to, ok, err) {
-            Ok(old) => {
-                if let Some(old) = NonNull::new(old) {
-                    let retired = Retired(old);
-                    // SAFETY: invariant 2: it is out of its only root, and freed once.
-                    unsafe { guard.defer_unchecked(move || retired.free()) };
-                }
-                true
+        if let Ok(old) = self.0.compare_exchange(from, to, ok, err) {
+            if let Some(old) = NonNull::new(old) {
+                let retired = Retired(old);
+                // SAFETY: invariant 2: it is out of its only root, and freed once.
+                unsafe { guard.defer_unchecked(move || retired.free()) };
             }
-            Err(_) => {
-                if let Some(fresh) = NonNull::new(to) {
-                    // Never published.
-                    Retired(fresh).free();
-                }
-                false
-            }
+            return true;
         }
+        if let Some(fresh) = NonNull::new(to) {
+            // Never published.
+            Retired(fresh).free();
+        }
+        false
     }
 }
 

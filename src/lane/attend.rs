@@ -37,9 +37,10 @@ impl<E: 'static> Lane<E> {
             if state.is_closed() && !broken("join-closed") {
                 return Err(JoinError::Closed);
             }
-            let limit = match state.is_archived() {
-                true => limit.min(State::MAX_ARCHIVED),
-                false => limit,
+            let limit = if state.is_archived() {
+                limit.min(State::MAX_ARCHIVED)
+            } else {
+                limit
             };
             if state.connections() >= limit {
                 return Err(JoinError::Limit);

@@ -7,6 +7,7 @@ use super::member::Member;
 use super::slot::SlotRef;
 use super::words::{SlotWord, State};
 use super::{Lane, Step};
+use crate::error::CloseReason;
 use crate::sync::{Ordering, broken};
 
 /// What a connection's owner alone knows of its way through the lane.
@@ -96,9 +97,10 @@ impl<E: 'static> Lane<E> {
             let mut number = member.cursor();
             let mut slot = reader.pin.slot(number).unwrap_or((&self.hot).into());
             let mut word = slot.load();
-            if !word.is_event(number) {
+            let state = self.load();
+            let is_far = state.seq() > number + self.capacity();
+            if !word.is_event(number) || is_far {
                 // Most looks of a host that polls end here.
-                let state = self.load();
                 let is_idle = state.seq() == number && !state.is_closed();
                 if is_idle && reader.pin.is_none() && member.is_open() {
                     return Err(Step::Empty);
@@ -142,7 +144,6 @@ impl<E: 'static> Lane<E> {
         member: &Member,
         reader: &mut Reader<E>,
     ) -> Result<(SlotRef<E>, SlotWord), Step> {
-        let from = member.cursor();
         let mut litter = Litter::default();
         let mut missed = 0;
         let found = loop {
@@ -153,13 +154,17 @@ impl<E: 'static> Lane<E> {
             }
             if state.seq() <= number {
                 self.rest(reader, state, number);
-                break Err(match state.is_closed() {
-                    true => Step::Closed(crate::error::CloseReason::Shutdown),
-                    false => Step::Empty,
+                break Err(if state.is_closed() {
+                    Step::Closed(CloseReason::Shutdown)
+                } else {
+                    Step::Empty
                 });
             }
             let is_far = state.seq() - number > self.capacity();
-            let slot = match self.locate(number, &mut reader.pin) {
+            if is_far && self.has_lost(state, number) {
+                break Err(Step::Overrun);
+            }
+            let slot = match self.locate_near(number, &mut reader.pin) {
                 Place::At(slot) => slot,
                 Place::GoneBelow(next) => {
                     // The numbers below the `seq` that was loaded count this connection, if it is
@@ -167,6 +172,10 @@ impl<E: 'static> Lane<E> {
                     let to = next.min(state.seq());
                     if let Some(reason) = member.closed() {
                         break Err(Step::Closed(reason));
+                    }
+                    // A critical event that was evicted left its note before.
+                    if self.has_lost(state, number) {
+                        break Err(Step::Overrun);
                     }
                     missed += self.skip_evicted(member, reader, to);
                     continue;
@@ -215,17 +224,16 @@ impl<E: 'static> Lane<E> {
                 slot.pass(word)
             };
             reader.last = event.is_some();
-            event.into_iter().for_each(|event| litter.push(event));
+            if let Some(event) = event {
+                litter.push(event);
+            }
         };
+        // Told before whatever stopped the search, which the next call finds again.
         if missed == 0 {
-            return found;
-        }
-        // After the search: a critical event that was evicted left its note before.
-        Err(if self.has_lost(from) {
-            Step::Overrun
+            found
         } else {
-            Step::Gap(missed)
-        })
+            Err(Step::Gap(missed))
+        }
     }
 
     /// Moves a reader over numbers whose arenas were evicted. Returns how many were events.
@@ -244,11 +252,10 @@ impl<E: 'static> Lane<E> {
         missed
     }
 
-    /// Whether a critical event from `number` on was evicted. For a reader in a burst.
-    pub(super) fn has_lost(&self, number: u64) -> bool {
-        let guard = crate::sync::pin();
-        let directory = self.root.load(&guard);
-        directory.is_some_and(|d| d.lost() >= number)
+    /// Whether a critical event from `number` on was evicted. The caller counts for the number, which is
+    /// below `state`'s.
+    fn has_lost(&self, state: State, number: u64) -> bool {
+        state.is_burst() && self.root.counted().lost() >= number
     }
 
     /// A reader has passed all numbers below `next`, which is `state`'s.
