@@ -1,0 +1,162 @@
+//! The raw data of a run: medians by workload, payload, peer and figure.
+
+use std::collections::BTreeMap;
+
+use crate::driver::{median, raw_data};
+use crate::peers::NAMES as PEERS;
+use crate::workloads::NAMES as WORKLOADS;
+
+pub(super) const OURS: [&str; 2] = ["laneway by id", "laneway by scope"];
+
+/// The medians of one peer's figures.
+pub(super) type Figures = Vec<(String, f64)>;
+
+/// Medians and what they were taken in.
+pub(super) struct Data {
+    pub(super) circumstances: Vec<(String, String)>,
+    /// By workload and payload, then by peer: the figures in their order.
+    pub(super) medians: BTreeMap<(usize, String), BTreeMap<usize, Figures>>,
+    pub(super) misrouted: f64,
+    pub(super) lost: f64,
+}
+
+impl Data {
+    pub(super) fn read() -> Self {
+        let text = std::fs::read_to_string(raw_data()).expect("there was a run before");
+        let mut data = Self {
+            circumstances: Vec::new(),
+            medians: BTreeMap::new(),
+            misrouted: 0.0,
+            lost: 0.0,
+        };
+        let mut values: Vec<(Key, Vec<f64>)> = Vec::new();
+        for line in text.lines() {
+            let fields: Vec<_> = line.split('\t').collect();
+            if let [name, value] = fields.as_slice() {
+                let name = name.trim_start_matches("# ").to_owned();
+                data.circumstances.push((name, (*value).to_owned()));
+                continue;
+            }
+            let [workload, payload, peer, figure, _, value] = fields.as_slice() else {
+                panic!("not a line of a run: {line}");
+            };
+            let at = |names: &[&str], name| names.iter().position(|n| n == name).expect("known");
+            let value: f64 = value.parse().expect("a number");
+            let key = Key {
+                workload: at(&WORKLOADS, workload),
+                payload: (*payload).to_owned(),
+                peer: at(&PEERS, peer),
+                figure: (*figure).to_owned(),
+            };
+            match *figure {
+                "misrouted" => data.misrouted += value,
+                // What a peer loses in silence is its own affair; it shows in the raw data.
+                "lost" if OURS.contains(peer) => data.lost += value,
+                "lost" | "disturbed" => {}
+                _ => match values.last_mut() {
+                    Some((last, all)) if *last == key => all.push(value),
+                    _ => values.push((key, vec![value])),
+                },
+            }
+        }
+        for (key, mut all) in values {
+            let cell = data.medians.entry((key.workload, key.payload)).or_default();
+            let figures = cell.entry(key.peer).or_default();
+            // The worst time of a round tells of the machine as much as of the hub: that of the best round.
+            let of = if key.figure.ends_with("max ns") {
+                all.iter().copied().fold(f64::INFINITY, f64::min)
+            } else {
+                median(&mut all)
+            };
+            figures.push((key.figure, of));
+        }
+        data
+    }
+
+    pub(super) fn get(
+        &self,
+        workload: &str,
+        payload: &str,
+        peer: &str,
+        figure: &str,
+    ) -> Option<f64> {
+        let at = |names: &[&str], name| names.iter().position(|n| *n == name);
+        let key = (at(&WORKLOADS, workload)?, payload.to_owned());
+        let figures = self.medians.get(&key)?.get(&at(&PEERS, peer)?)?;
+        let found = figures.iter().find(|(name, _)| name == figure);
+        found.map(|&(_, value)| value)
+    }
+
+    /// Our figure, times another's.
+    pub(super) fn of(
+        &self,
+        workload: &str,
+        payload: &str,
+        ours: &str,
+        figure: &str,
+        other: &str,
+    ) -> Option<f64> {
+        let other = self.get(workload, payload, other, figure)?;
+        Some(self.get(workload, payload, ours, figure)? / other)
+    }
+
+    /// One of our figures by workload and name, times another, both by scope and with payload H.
+    pub(super) fn over(&self, one: (&str, &str), other: (&str, &str)) -> Option<f64> {
+        let get = |(workload, figure)| self.get(workload, "H", OURS[1], figure);
+        Some(get(one)? / get(other)?)
+    }
+
+    /// Our figure while a million users come, times that of the best peer with a DashMap.
+    pub(super) fn of_dashmap(&self, figure: &str) -> Option<f64> {
+        let peers = PEERS.iter().filter(|peer| peer.starts_with("DashMap"));
+        let ratios = peers.filter_map(|peer| self.of("W6", "H", OURS[1], figure, peer));
+        ratios.max_by(f64::total_cmp)
+    }
+
+    /// The best peer's figure, and how many times as good ours is.
+    pub(super) fn ratio(
+        &self,
+        workload: &str,
+        payload: &str,
+        ours: &str,
+        figure: &str,
+    ) -> Option<(&str, f64)> {
+        let mine = self.get(workload, payload, ours, figure)?;
+        let rivals = PEERS.iter().filter(|p| !OURS.contains(p) && !is_floor(p));
+        let with = rivals.filter_map(|p| Some((*p, self.get(workload, payload, p, figure)?)));
+        let better = |value: f64| {
+            if is_rate(figure) {
+                mine / value
+            } else {
+                value / mine
+            }
+        };
+        with.map(|(peer, value)| (peer, better(value)))
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+    }
+}
+
+#[derive(PartialEq)]
+struct Key {
+    workload: usize,
+    payload: String,
+    peer: usize,
+    figure: String,
+}
+
+pub(super) fn is_rate(figure: &str) -> bool {
+    figure.ends_with("/us")
+}
+
+pub(super) fn is_floor(peer: &str) -> bool {
+    peer.starts_with("floor")
+}
+
+pub(super) fn number(value: f64) -> String {
+    let digits = match value {
+        v if v >= 1000.0 => 0,
+        v if v >= 100.0 => 1,
+        _ => 2,
+    };
+    format!("{value:.digits$}")
+}

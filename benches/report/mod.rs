@@ -1,0 +1,83 @@
+//! The raw data of a run as tables and charts: `RESULTS.md` and `charts/`.
+
+mod charts;
+mod data;
+mod goals;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::peers::NAMES as PEERS;
+use crate::workloads::NAMES as WORKLOADS;
+use data::{Data, Figures, OURS, number};
+
+/// Writes `RESULTS.md` and the charts.
+pub(crate) fn write() {
+    let data = Data::read();
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let charts = here.join("charts");
+    std::fs::create_dir_all(&charts).expect("can be made");
+    let mut out = String::from(
+        "# laneway beside its peers\n\nWritten by `cargo bench -p laneway-bench --bench suite -- --report`, from one run.\n\n",
+    );
+    for (name, value) in &data.circumstances {
+        writeln!(out, "* {name}: {value}").expect("a string");
+    }
+    write!(
+        out,
+        "\nA child process a peer, rounds interleaved, disturbed rounds repeated, medians; a maximum is that of the best \
+         round. Payload V is 64 bytes by value, H an `Arc` \
+         made once. Figures in `/us` are better when higher, all others when lower. Events misrouted in all rounds of all \
+         peers: {}. Events of laneway unaccounted for: {}.\n\n",
+        data.misrouted, data.lost
+    )
+    .expect("a string");
+    goals::goals(&data, &mut out);
+    for (title, file) in charts::draw(&data, &charts) {
+        write!(out, "![{title}](charts/{file})\n\n").expect("a string");
+    }
+    for ((workload, payload), peers) in &data.medians {
+        table(&data, WORKLOADS[*workload], payload, peers, &mut out);
+    }
+    out.push_str(&std::fs::read_to_string(here.join("NOTES.md")).unwrap_or_default());
+    std::fs::write(here.join("RESULTS.md"), out).expect("can be written");
+}
+
+fn table(
+    data: &Data,
+    workload: &str,
+    payload: &str,
+    peers: &BTreeMap<usize, Figures>,
+    out: &mut String,
+) {
+    let Some(figures) = peers.values().map(|f| f.as_slice()).max_by_key(|f| f.len()) else {
+        return;
+    };
+    let names: Vec<_> = figures.iter().map(|(name, _)| name.as_str()).collect();
+    write!(out, "## {workload}, payload {payload}\n\n| |").expect("a string");
+    for name in &names {
+        write!(out, " {name} |").expect("a string");
+    }
+    out.push_str("\n|---|");
+    out.push_str(&"---|".repeat(names.len()));
+    out.push('\n');
+    for peer in peers.keys() {
+        write!(out, "| {} |", PEERS[*peer]).expect("a string");
+        for name in &names {
+            let value = data.get(workload, payload, PEERS[*peer], name);
+            write!(out, " {} |", value.map_or_else(String::new, number)).expect("a string");
+        }
+        out.push('\n');
+    }
+    for ours in OURS {
+        write!(out, "| *{ours}, times the best peer* |").expect("a string");
+        for name in &names {
+            let ratio = data.ratio(workload, payload, ours, name);
+            let text = ratio.map(|(_, ratio)| format!("{ratio:.2}"));
+            write!(out, " {} |", text.unwrap_or_default()).expect("a string");
+        }
+        out.push('\n');
+    }
+    out.push('\n');
+}
