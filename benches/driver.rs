@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-use crate::workloads::is_heavy;
+use crate::workloads::{is_heavy, is_once};
 
 /// A round in which its thread was kept from its core for longer than this part is repeated.
 const DISTURBED: f64 = 0.03;
@@ -114,7 +114,7 @@ fn circumstances(command: &str) -> String {
         .unwrap_or("unknown");
     let cores = std::thread::available_parallelism().map_or(0, Into::into);
     format!(
-        "# machine\t{model}, {cores} cores, {}\n# rustc\t{}\n# allocator\tthe system's\n# commit\t{}\n# date\t{}\n# command\t{}\n",
+        "# machine\t{model}, {cores} cores, {}\n# rustc\t{}\n# allocator\tthe system's, counted in W10\n# commit\t{}\n# date\t{}\n# command\t{}\n",
         output_of("uname", &["-sr"]),
         output_of("rustc", &["--version"]),
         output_of("git", &["describe", "--always", "--dirty"]),
@@ -151,8 +151,7 @@ fn compare(plan: &Plan, workload: &str, payload: &str, raw: &mut String) {
     if is_heavy(workload) {
         // One at a time, for they need the memory.
         for mut worker in plan.peers.iter().filter_map(start) {
-            if workload == "W5" {
-                // What a process has given back once does not show in its memory again.
+            if is_once(workload) {
                 let once = worker.once();
                 worker.rounds.push(once);
             } else {

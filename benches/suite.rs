@@ -10,6 +10,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // Measuring takes a clock.
 
+mod counting;
 mod driver;
 mod floors;
 mod peers;
@@ -21,7 +22,10 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use driver::Plan;
-use workloads::{Round, Shared, Value, set_up};
+use workloads::{Kilobyte, Round, Shared, Value, burst, set_up};
+
+#[global_allocator]
+static ALLOCATOR: counting::Counting = counting::Counting;
 
 fn main() {
     let args: Vec<String> = std::env::args()
@@ -90,11 +94,12 @@ fn held_up() -> f64 {
 /// One peer with one workload: says whether it can do it, then a round for each line that comes in.
 fn work(peer: &str, workload: &str, payload: &str) {
     pin_to(0);
-    let round: Option<Round> = match (peer.starts_with("floor"), payload) {
-        (true, "V") => floors::set_up::<Value>(peer, workload),
-        (true, _) => floors::set_up::<Shared>(peer, workload),
-        (false, "V") => with_peer!(peer, set_up::<_, Value>(workload)),
-        (false, _) => with_peer!(peer, set_up::<_, Shared>(workload)),
+    let round: Option<Round> = match (peer.starts_with("floor"), workload, payload) {
+        (true, _, "V") => floors::set_up::<Value>(peer, workload),
+        (true, _, _) => floors::set_up::<Shared>(peer, workload),
+        (false, "W10", _) => Some(with_peer!(peer, burst::<_, Kilobyte>())),
+        (false, _, "V") => with_peer!(peer, set_up::<_, Value>(workload)),
+        (false, _, _) => with_peer!(peer, set_up::<_, Shared>(workload)),
     };
     println!("{}", if round.is_some() { "ready" } else { "unable" });
     let Some(mut round) = round else { return };

@@ -1,5 +1,7 @@
 //! laneway, addressed in two ways. A slow device is told what it missed; nobody is held up.
 
+use std::time::Duration;
+
 use laneway::{Connection, Received, Router, UserId, UserScope};
 
 use super::Hub;
@@ -67,6 +69,9 @@ impl<E: Clone + Send + Sync + 'static> Hub<E> for ById<E> {
     fn wait(&self, tab: &mut Connection<E>) -> Option<E> {
         wait(tab)
     }
+    fn sweep(&self, now: Duration) {
+        self.0.sweep(now);
+    }
     fn drain(&self, tab: &mut Connection<E>, mut f: impl FnMut(&E)) {
         let _ = tab.visit(usize::MAX, |_, event| f(event));
     }
@@ -99,6 +104,9 @@ impl<E: Clone + Send + Sync + 'static> Hub<E> for ByScope<E> {
     }
     fn publish_to_set(&self, users: &[UserScope<E>], event: &E) {
         UserScope::publish_to_set(users, event);
+    }
+    fn sweep(&self, now: Duration) {
+        self.0.sweep(now);
     }
     fn drain(&self, tab: &mut Connection<E>, mut f: impl FnMut(&E)) {
         let _ = tab.visit(usize::MAX, |_, event| f(event));

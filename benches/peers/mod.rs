@@ -8,6 +8,8 @@ mod registered;
 mod registries;
 pub(crate) mod socketioxide;
 
+use std::time::Duration;
+
 pub(crate) type MutexStd<E> =
     registered::Registered<registries::OneMutex<std::sync::mpsc::SyncSender<E>>, channels::Std>;
 pub(crate) type RwLockFlume<E> =
@@ -49,6 +51,11 @@ pub(crate) trait Hub<E>: Send + Sync + 'static {
             f(&event);
         }
     }
+    /// Gives back what a burst has left behind, as far as the peer can. No other peer than laneway
+    /// has anything for it: `std`, crossbeam, broadcast and `ArrayQueue` allocate all their room with
+    /// the queue, flume and kanal never shrink theirs, tokio's `mpsc` gives its blocks back by itself.
+    /// (`DashMap::shrink_to_fit` shrinks the table of users, who are all still there.)
+    fn sweep(&self, _now: Duration) {}
     /// To every device of several users.
     fn publish_to_set(&self, users: &[Self::User], event: &E)
     where

@@ -13,6 +13,7 @@ use std::time::Instant;
 use hdrhistogram::Histogram;
 
 pub(crate) use latency::paced;
+pub(crate) use memory::burst;
 pub(crate) use stalled::STALLED;
 
 use crate::peers::Hub;
@@ -30,6 +31,8 @@ pub(crate) trait Event: Clone + Send + Sync + 'static {
 pub(crate) type Value = [u64; 8];
 /// Payload H: made once, shared by every publish.
 pub(crate) type Shared = Arc<Value>;
+/// Payload of W10: a kilobyte, made anew for every publish.
+pub(crate) type Kilobyte = Arc<[u8; 1024]>;
 
 const TAINTS: usize = 64;
 
@@ -54,6 +57,17 @@ impl Event for Shared {
     }
     fn is_for(&self, user: usize) -> bool {
         self[0] == (user % TAINTS) as u64
+    }
+}
+
+impl Event for Kilobyte {
+    type Source = ();
+    fn source() {}
+    fn make((): &(), user: usize) -> Self {
+        Arc::new([(user % TAINTS) as u8; 1024])
+    }
+    fn is_for(&self, user: usize) -> bool {
+        usize::from(self[0]) == user % TAINTS
     }
 }
 
@@ -85,7 +99,7 @@ impl Sample {
 pub(crate) type Round = Box<dyn FnMut() -> Sample>;
 
 /// The workloads' names with what they mean.
-pub(crate) const NAMES: [&str; 18] = [
+pub(crate) const NAMES: [&str; 19] = [
     "W1 1k",
     "W1 100k",
     "W1 1M",
@@ -104,11 +118,17 @@ pub(crate) const NAMES: [&str; 18] = [
     "W8",
     "W9 1k",
     "W9 100k",
+    "W10",
 ];
 
 /// Those that need the machine's memory for themselves, or seconds a round.
 pub(crate) fn is_heavy(workload: &str) -> bool {
-    matches!(workload, "W1 1M" | "W5" | "W6")
+    matches!(workload, "W1 1M" | "W5" | "W6" | "W10")
+}
+
+/// Those that a process can run only once: memory that it has given back does not show again.
+pub(crate) fn is_once(workload: &str) -> bool {
+    matches!(workload, "W5" | "W10")
 }
 
 /// `None`: the peer cannot do that.
