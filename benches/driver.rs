@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-use crate::workloads::{is_heavy, is_once};
+use crate::workloads::{cores, is_heavy, is_of_one_payload, is_once};
 
 /// A round in which its thread was kept from its core for longer than this part is repeated.
 const DISTURBED: f64 = 0.03;
@@ -105,6 +105,10 @@ fn output_of(program: &str, args: &[&str]) -> String {
     text.unwrap_or_default()
 }
 
+fn machine_cores() -> usize {
+    std::thread::available_parallelism().map_or(0, Into::into)
+}
+
 /// Where and with what this was measured.
 fn circumstances(command: &str) -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -112,7 +116,7 @@ fn circumstances(command: &str) -> String {
     let model = model
         .and_then(|line| line.split(": ").nth(1))
         .unwrap_or("unknown");
-    let cores = std::thread::available_parallelism().map_or(0, Into::into);
+    let cores = machine_cores();
     format!(
         "# machine\t{model}, {cores} cores, {}\n# rustc\t{}\n# allocator\tthe system's, counted in W10\n# commit\t{}\n# date\t{}\n# command\t{}\n",
         output_of("uname", &["-sr"]),
@@ -127,10 +131,15 @@ pub(crate) fn run(plan: &Plan, command: &str) {
     let start = Instant::now();
     let mut raw = circumstances(command);
     for workload in &plan.workloads {
+        if cores(workload) > machine_cores() {
+            let needs = format!("{workload}, which needs {} cores", cores(workload));
+            println!("\nskipped: {needs}");
+            writeln!(raw, "# skipped\t{needs}").expect("a string");
+            continue;
+        }
         for payload in &plan.payloads {
-            // What a million users cost is measured once a payload, the rest of it with one.
             let skipped =
-                is_heavy(workload) && (plan.quick || *workload != "W5" && *payload == "V");
+                is_heavy(workload) && plan.quick || is_of_one_payload(workload) && *payload == "V";
             if !skipped {
                 compare(plan, workload, payload, &mut raw);
             }
@@ -146,11 +155,12 @@ pub(crate) fn run(plan: &Plan, command: &str) {
 }
 
 fn compare(plan: &Plan, workload: &str, payload: &str, raw: &mut String) {
-    let start = |peer: &&'static str| Worker::start(peer, workload, payload);
+    let start = Instant::now();
+    let worker = |peer: &&'static str| Worker::start(peer, workload, payload);
     let mut done = Vec::new();
     if is_heavy(workload) {
         // One at a time, for they need the memory.
-        for mut worker in plan.peers.iter().filter_map(start) {
+        for mut worker in plan.peers.iter().filter_map(worker) {
             if is_once(workload) {
                 let once = worker.once();
                 worker.rounds.push(once);
@@ -160,7 +170,7 @@ fn compare(plan: &Plan, workload: &str, payload: &str, raw: &mut String) {
             done.push((worker.peer, std::mem::take(&mut worker.rounds)));
         }
     } else {
-        let mut workers: Vec<_> = plan.peers.iter().filter_map(start).collect();
+        let mut workers: Vec<_> = plan.peers.iter().filter_map(worker).collect();
         // The first round warms caches, branch predictors and lanes.
         for worker in &mut workers {
             worker.once();
@@ -176,7 +186,8 @@ fn compare(plan: &Plan, workload: &str, payload: &str, raw: &mut String) {
             done.push((worker.peer, std::mem::take(&mut worker.rounds)));
         }
     }
-    println!("\n{workload}, payload {payload}");
+    let seconds = start.elapsed().as_secs();
+    println!("\n{workload}, payload {payload}, {seconds} s");
     for (peer, rounds) in done {
         print!("  {peer:<22}");
         for (at, (name, _)) in rounds[0].iter().enumerate() {
@@ -197,11 +208,16 @@ fn compare(plan: &Plan, workload: &str, payload: &str, raw: &mut String) {
     }
 }
 
-/// The names among `all` that are one of the given ones, or contain one that is nobody's.
+/// The names among `all` that are one of the given ones, or contain one that is no whole name.
+/// A number is not a part of a longer one: `W1` is not in `W10`.
 pub(crate) fn select(all: &[&'static str], wanted: &[String]) -> Vec<&'static str> {
     let chosen = |name: &&&str| {
         let meant = |w: &String| {
-            **name == w.as_str() || (name.contains(w.as_str()) && !all.contains(&w.as_str()))
+            let number = w.ends_with(|c: char| c.is_ascii_digit());
+            let ends = |rest: &str| !(number && rest.starts_with(|c: char| c.is_ascii_digit()));
+            let mut parts = name.match_indices(w.as_str());
+            let is_part = parts.any(|(at, _)| ends(&name[at + w.len()..]));
+            **name == w.as_str() || (is_part && !all.contains(&w.as_str()))
         };
         wanted.is_empty() || wanted.iter().any(meant)
     };

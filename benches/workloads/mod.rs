@@ -99,7 +99,7 @@ impl Sample {
 pub(crate) type Round = Box<dyn FnMut() -> Sample>;
 
 /// The workloads' names with what they mean.
-pub(crate) const NAMES: [&str; 19] = [
+pub(crate) const NAMES: [&str; 21] = [
     "W1 1k",
     "W1 100k",
     "W1 1M",
@@ -110,6 +110,8 @@ pub(crate) const NAMES: [&str; 19] = [
     "W3",
     "W3b same",
     "W3b different",
+    "W3b same, 4 publishers",
+    "W3b different, 4 publishers",
     "W4",
     "W5",
     "W6",
@@ -121,9 +123,23 @@ pub(crate) const NAMES: [&str; 19] = [
     "W10",
 ];
 
+/// The cores that a workload needs to mean anything.
+pub(crate) fn cores(workload: &str) -> usize {
+    if workload.ends_with("4 publishers") {
+        4
+    } else {
+        1
+    }
+}
+
 /// Those that need the machine's memory for themselves, or seconds a round.
 pub(crate) fn is_heavy(workload: &str) -> bool {
     matches!(workload, "W1 1M" | "W5" | "W6" | "W10")
+}
+
+/// Those that are measured with payload H only: seconds a peer, or a payload of their own.
+pub(crate) fn is_of_one_payload(workload: &str) -> bool {
+    matches!(workload, "W6" | "W10")
 }
 
 /// Those that a process can run only once: memory that it has given back does not show again.
@@ -142,8 +158,10 @@ pub(crate) fn set_up<H: Hub<E>, E: Event>(workload: &str) -> Option<Round> {
         "W2 16" => users::fan_out::<H, E>(16),
         "W2 64" => users::fan_out::<H, E>(64),
         "W3" => threads::pipeline::<H, E>(),
-        "W3b same" => threads::two_publishers::<H, E>(true),
-        "W3b different" => threads::two_publishers::<H, E>(false),
+        "W3b same" => threads::publishers::<H, E>(2, true),
+        "W3b different" => threads::publishers::<H, E>(2, false),
+        "W3b same, 4 publishers" => threads::publishers::<H, E>(4, true),
+        "W3b different, 4 publishers" => threads::publishers::<H, E>(4, false),
         "W4" => churn::churn::<H, E>(),
         "W5" => memory::memory::<H, E>(),
         "W6" => churn::growth::<H, E>(),

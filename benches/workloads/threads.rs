@@ -55,63 +55,86 @@ pub(super) fn pipeline<H: Hub<E>, E: Event>() -> Round {
     })
 }
 
-/// W3b: two publisher threads in bursts; the readers catch up between the bursts, untimed.
-pub(super) fn two_publishers<H: Hub<E>, E: Event>(same: bool) -> Round {
-    const BURSTS: usize = 200;
-    const BURST: usize = 1_000;
-    let hub = H::new(4 * BURST.next_power_of_two());
+/// Events that a publisher of W3b sends before the readers catch up.
+const BURST: usize = 1_000;
+const BURSTS: usize = 200;
+/// Room for a burst of each of four publishers.
+pub(crate) const BURST_CAPACITY: usize = 4 * BURST.next_power_of_two();
+
+/// Bursts of several publisher threads at the same time. Returns the publishes a microsecond, and
+/// how many there were.
+///
+/// `catch_up` reads everything between two bursts, untimed, so that no queue's bound is met.
+pub(crate) fn bursts<P: FnMut() + Send>(
+    publishers: Vec<P>,
+    mut catch_up: impl FnMut(),
+) -> (f64, usize) {
+    let threads = publishers.len();
+    let arrived = &AtomicUsize::new(0);
+    // Spins until every publisher and the reader have come here so often.
+    let meet = move |times: usize| {
+        arrived.fetch_add(1, Ordering::AcqRel);
+        while arrived.load(Ordering::Acquire) < (threads + 1) * times {
+            std::hint::spin_loop();
+            if arrived.load(Ordering::Acquire) < (threads + 1) * times {
+                thread::yield_now();
+            }
+        }
+    };
+    let publisher = |core: usize, mut publish: P| {
+        crate::pin_to(core);
+        let mut spent = 0.0;
+        for burst in 0..BURSTS {
+            meet(2 * burst + 1);
+            let start = Instant::now();
+            for _ in 0..BURST {
+                publish();
+            }
+            spent += start.elapsed().as_secs_f64();
+            meet(2 * burst + 2);
+        }
+        (BURSTS * BURST) as f64 / spent
+    };
+    let rate: f64 = thread::scope(|s| {
+        let start = |(core, publish)| s.spawn(move || publisher(core, publish));
+        let running: Vec<_> = publishers.into_iter().enumerate().map(start).collect();
+        for burst in 0..BURSTS {
+            meet(2 * burst + 1);
+            meet(2 * burst + 2);
+            catch_up();
+        }
+        running.into_iter().map(|t| t.join().expect("ran")).sum()
+    });
+    (rate / 1e6, threads * BURSTS * BURST)
+}
+
+/// W3b: publisher threads in bursts, to the same user or to a user each.
+pub(super) fn publishers<H: Hub<E>, E: Event>(threads: usize, same: bool) -> Round {
+    let hub = H::new(BURST_CAPACITY);
     let source = E::source();
-    let users = [hub.user(&name(1)), hub.user(&name(2))];
-    let mut tabs = [hub.connect(&users[0]), hub.connect(&users[1])];
+    let users: Vec<_> = (1..=threads).map(|u| hub.user(&name(u))).collect();
+    let mut tabs: Vec<_> = users.iter().map(|user| hub.connect(user)).collect();
     Box::new(move || {
-        let turn = AtomicUsize::new(0);
-        let (hub, users, source, turn) = (&hub, &users, &source, &turn);
-        // Spins until all three threads have come here so often.
-        let meet = |times: usize| {
-            turn.fetch_add(1, Ordering::AcqRel);
-            while turn.load(Ordering::Acquire) < 3 * times {
-                std::hint::spin_loop();
-                if turn.load(Ordering::Acquire) < 3 * times {
-                    thread::yield_now();
-                }
-            }
-        };
+        let (hub, users, source) = (&hub, &users, &source);
         let publisher = |core: usize| {
-            crate::pin_to(core);
             let user = if same { 0 } else { core };
-            let mut spent = 0.0;
-            for burst in 0..BURSTS {
-                meet(2 * burst + 1);
-                let start = Instant::now();
-                for _ in 0..BURST {
-                    hub.publish(&users[user], E::make(source, 1 + user));
-                }
-                spent += start.elapsed().as_secs_f64();
-                meet(2 * burst + 2);
+            move || {
+                hub.publish(&users[user], E::make(source, 1 + user));
             }
-            (BURSTS * BURST) as f64 / spent
         };
         let (mut received, mut misrouted) = (0, 0);
-        let rate = thread::scope(|s| {
-            let both = [0, 1].map(|core| s.spawn(move || publisher(core)));
-            for burst in 0..BURSTS {
-                meet(2 * burst + 1);
-                meet(2 * burst + 2);
-                for (user, tab) in tabs.iter_mut().enumerate() {
-                    while let Some(event) = hub.receive(tab) {
-                        misrouted += usize::from(!event.is_for(1 + user));
-                        received += 1;
-                    }
+        let (rate, sent) = bursts((0..threads).map(publisher).collect(), || {
+            for (user, tab) in tabs.iter_mut().enumerate() {
+                while let Some(event) = hub.receive(tab) {
+                    misrouted += usize::from(!event.is_for(1 + user));
+                    received += 1;
                 }
             }
-            both.map(|thread| thread.join().expect("ran"))
-                .iter()
-                .sum::<f64>()
         });
         Sample {
-            figures: vec![("publishes/us", rate / 1e6)],
+            figures: vec![("publishes/us", rate)],
             misrouted,
-            lost: 2 * BURSTS * BURST - received,
+            lost: sent - received,
         }
     })
 }
