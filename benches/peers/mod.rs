@@ -26,6 +26,9 @@ pub(crate) type SccKanal<E> =
 /// Events that a connection may be behind, for everybody who has a bound.
 pub(crate) const CAPACITY: usize = 64;
 
+/// The same where a device is to be far behind: the most that a lane can have.
+pub(crate) const DEEP: usize = 65_536;
+
 /// Something that routes events to users' connections.
 pub(crate) trait Hub<E>: Send + Sync + 'static {
     /// How a publisher names a user.

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use super::{Event, Random, Round, Sample, histogram, name, ns};
-use crate::peers::{CAPACITY, Hub};
+use super::{Event, PUBLISH, Random, Round, Sample, histogram, name, ns};
+use crate::peers::{CAPACITY, DEEP, Hub};
 
 /// W4: second devices come and go while another thread publishes; first devices receive.
 pub(super) fn churn<H: Hub<E>, E: Event>() -> Round {
@@ -49,14 +49,53 @@ pub(super) fn churn<H: Hub<E>, E: Event>() -> Round {
             ("pairs/us", pairs as f64 / us),
             ("publishes/us", f64::from(publishes) / us),
         ];
-        sample.quantiles(
-            &times,
-            &[
-                ("publish p50 ns", 0.5),
-                ("publish p99 ns", 0.99),
-                ("publish p99.9 ns", 0.999),
-            ],
-        );
+        sample.quantiles(&times, &PUBLISH[..3]);
+        sample
+    })
+}
+
+/// W4 deep: the first device of a user reads each event, the second never reads and is a lane of
+/// 65 536 events behind, a third one comes and goes on another thread.
+pub(super) fn churn_deep<H: Hub<E>, E: Event>() -> Round {
+    const PUBLISHES: usize = 200_000;
+    let hub = H::new(DEEP);
+    let source = E::source();
+    let user = hub.user(&name(1));
+    let mut first = hub.connect(&user);
+    let stalled = hub.connect(&user);
+    for _ in 0..DEEP {
+        hub.publish(&user, E::make(&source, 1));
+        hub.receive(&mut first);
+    }
+    Box::new(move || {
+        let _ = &stalled;
+        let done = AtomicBool::new(false);
+        let (mut sample, mut times) = (Sample::default(), histogram());
+        let rate = thread::scope(|s| {
+            let churner = s.spawn(|| {
+                crate::pin_to(1);
+                let (mut pairs, start) = (0, Instant::now());
+                while !done.load(Ordering::Acquire) {
+                    hub.disconnect(&user, hub.connect(&user));
+                    pairs += 1;
+                }
+                f64::from(pairs) / (start.elapsed().as_secs_f64() * 1e6)
+            });
+            for _ in 0..PUBLISHES {
+                let event = E::make(&source, 1);
+                let start = Instant::now();
+                hub.publish(&user, event);
+                times.saturating_record(ns(start));
+                match hub.receive(&mut first) {
+                    Some(event) => sample.misrouted += usize::from(!event.is_for(1)),
+                    None => sample.lost += 1,
+                }
+            }
+            done.store(true, Ordering::Release);
+            churner.join().expect("ran")
+        });
+        sample.figures = vec![("pairs/us", rate)];
+        sample.quantiles(&times, &PUBLISH);
         sample
     })
 }
@@ -81,7 +120,7 @@ pub(super) fn growth<H: Hub<E>, E: Event>() -> Round {
                     if users == USERS {
                         return (times, accepted);
                     }
-                    // Few enough that nobody's bound is met.
+                    // Few enough that no queue's bound is met.
                     if users == 0 || accepted > users {
                         std::hint::spin_loop();
                         continue;

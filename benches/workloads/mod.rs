@@ -99,7 +99,7 @@ impl Sample {
 pub(crate) type Round = Box<dyn FnMut() -> Sample>;
 
 /// The workloads' names with what they mean.
-pub(crate) const NAMES: [&str; 21] = [
+pub(crate) const NAMES: [&str; 23] = [
     "W1 1k",
     "W1 100k",
     "W1 1M",
@@ -113,11 +113,13 @@ pub(crate) const NAMES: [&str; 21] = [
     "W3b same, 4 publishers",
     "W3b different, 4 publishers",
     "W4",
+    "W4 deep",
     "W5",
     "W6",
     "W7 spinning",
     "W7 sleeping",
     "W8",
+    "W8 deep",
     "W9 1k",
     "W9 100k",
     "W10",
@@ -163,12 +165,14 @@ pub(crate) fn set_up<H: Hub<E>, E: Event>(workload: &str) -> Option<Round> {
         "W3b same, 4 publishers" => threads::publishers::<H, E>(4, true),
         "W3b different, 4 publishers" => threads::publishers::<H, E>(4, false),
         "W4" => churn::churn::<H, E>(),
+        "W4 deep" => churn::churn_deep::<H, E>(),
         "W5" => memory::memory::<H, E>(),
         "W6" => churn::growth::<H, E>(),
         "W7 spinning" => latency::latency::<H, E>(false),
         "W7 sleeping" if H::SLEEPS => latency::latency::<H, E>(true),
         "W7 sleeping" => return None,
         "W8" => stalled::stalled::<H, E>(),
+        "W8 deep" => stalled::stalled_deep::<H, E>(),
         "W9 1k" => users::set::<H, E>(1_000),
         "W9 100k" => users::set::<H, E>(100_000),
         other => panic!("no such workload: {other}"),
@@ -194,6 +198,14 @@ impl Random {
         ((u128::from(self.0) * n as u128) >> 64) as usize
     }
 }
+
+/// The quantiles of publishes.
+const PUBLISH: [(&str, f64); 4] = [
+    ("publish p50 ns", 0.5),
+    ("publish p99 ns", 0.99),
+    ("publish p99.9 ns", 0.999),
+    ("publish max ns", 1.0),
+];
 
 fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 100_000_000_000, 3).expect("valid")

@@ -3,8 +3,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use super::{Event, Random, Round, Sample, histogram, name, ns};
-use crate::peers::{CAPACITY, Hub};
+use super::{Event, PUBLISH, Random, Round, Sample, histogram, name, ns};
+use crate::peers::{CAPACITY, DEEP, Hub};
 
 /// The figures of W8 with a stalled device.
 pub(crate) const STALLED: [&str; 3] = [
@@ -16,7 +16,7 @@ pub(crate) const STALLED: [&str; 3] = [
 /// W8: what a device that never reads costs the others.
 pub(super) fn stalled<H: Hub<E>, E: Event>() -> Round {
     const USERS: usize = 100;
-    const EVENTS: usize = 50_000;
+    const EVENTS: usize = 200_000;
     let source = E::source();
     let hubs = [false, true].map(|stalls| {
         let hub = H::new(CAPACITY);
@@ -66,3 +66,49 @@ pub(super) fn stalled<H: Hub<E>, E: Event>() -> Round {
         sample
     })
 }
+
+/// W8 deep: publishes to a user of whose two devices one is 65 536 events behind and never reads,
+/// in turn with publishes to users without such a device.
+pub(super) fn stalled_deep<H: Hub<E>, E: Event>() -> Round {
+    const USERS: usize = 16;
+    const TURNS: usize = 100_000;
+    let hub = H::new(DEEP);
+    let source = E::source();
+    let names: Vec<_> = (0..USERS).map(|u| hub.user(&name(u))).collect();
+    let mut tabs: Vec<_> = names.iter().map(|user| hub.connect(user)).collect();
+    let stalled = hub.connect(&names[0]);
+    for _ in 0..DEEP {
+        hub.publish(&names[0], E::make(&source, 0));
+        hub.receive(&mut tabs[0]);
+    }
+    Box::new(move || {
+        let _ = &stalled;
+        let mut sample = Sample::default();
+        let (mut random, mut times, mut others) = (Random::new(), histogram(), histogram());
+        for _ in 0..TURNS {
+            for user in [0, 1 + random.below(USERS - 1)] {
+                let event = E::make(&source, user);
+                let start = Instant::now();
+                hub.publish(&names[user], event);
+                let spent = ns(start);
+                let times = if user == 0 { &mut times } else { &mut others };
+                times.saturating_record(spent);
+                match hub.receive(&mut tabs[user]) {
+                    Some(event) => sample.misrouted += usize::from(!event.is_for(user)),
+                    None => sample.lost += 1,
+                }
+            }
+        }
+        sample.quantiles(&times, &PUBLISH);
+        sample.quantiles(&others, &OTHERS);
+        sample
+    })
+}
+
+/// Of the publishes to users without a stalled device.
+const OTHERS: [(&str, f64); 4] = [
+    ("others' p50 ns", 0.5),
+    ("others' p99 ns", 0.99),
+    ("others' p99.9 ns", 0.999),
+    ("others' max ns", 1.0),
+];
