@@ -1,5 +1,7 @@
 //! What the hardware asks for parts of the work: no peer can be faster than these together.
 
+mod shared_ring;
+
 use std::collections::HashMap;
 use std::hint::black_box;
 
@@ -7,10 +9,13 @@ use ahash::RandomState;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::peers::CAPACITY;
-use crate::workloads::{Event, Random, Round, Sample, name, paced};
+use crate::workloads::{Event, Random, Round, Sample, name, paced, route_events};
 
 /// A floor for a workload, if there is one.
 pub(crate) fn set_up<E: Event>(floor: &str, workload: &str) -> Option<Round> {
+    if floor == "floor: disruptor" {
+        return shared_ring::set_up::<E>(workload);
+    }
     let users = match workload {
         "W1 1k" => 1_000,
         "W1 100k" => 100_000,
@@ -30,7 +35,7 @@ pub(crate) fn set_up<E: Event>(floor: &str, workload: &str) -> Option<Round> {
 
 /// W1 by hand: the user is found in a map, the event goes through a ring that no two threads share.
 fn route<E: Event>(users: usize, lookup: bool, ring: bool) -> Round {
-    const EVENTS: usize = 200_000;
+    let events = route_events(users);
     let source = E::source();
     let names: Vec<_> = (0..users).map(name).collect();
     let by_name: HashMap<_, _, RandomState> = names.iter().cloned().zip(0..).collect();
@@ -43,7 +48,7 @@ fn route<E: Event>(users: usize, lookup: bool, ring: bool) -> Round {
     Box::new(move || {
         let mut sample = Sample::default();
         let start = std::time::Instant::now();
-        for _ in 0..EVENTS {
+        for _ in 0..events {
             let user = random.below(users);
             let found = if lookup { by_name[&names[user]] } else { user };
             let event = if ring {
@@ -55,7 +60,7 @@ fn route<E: Event>(users: usize, lookup: bool, ring: bool) -> Round {
             };
             sample.misrouted += usize::from(!black_box(event).is_for(user));
         }
-        sample.per("ns/event", start, EVENTS);
+        sample.per("ns/event", start, events);
         if users == 1 {
             sample.figures[0].0 = "ns/delivery";
         }

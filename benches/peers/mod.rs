@@ -71,7 +71,7 @@ pub(crate) trait Hub<E>: Send + Sync + 'static {
 }
 
 /// The peers' names, in the order of the report. Those with `floor` route nothing.
-pub(crate) const NAMES: [&str; 14] = [
+pub(crate) const NAMES: [&str; 15] = [
     "laneway by id",
     "laneway by scope",
     "Mutex + std mpsc",
@@ -86,6 +86,7 @@ pub(crate) const NAMES: [&str; 14] = [
     "floor: lookup",
     "floor: SPSC ring",
     "floor: lookup + ring",
+    "floor: disruptor",
 ];
 
 /// Calls `$f::<Hub>($args)` for the peer with the given name.

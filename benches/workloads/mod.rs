@@ -15,6 +15,8 @@ use hdrhistogram::Histogram;
 pub(crate) use latency::paced;
 pub(crate) use memory::burst;
 pub(crate) use stalled::STALLED;
+pub(crate) use threads::{BURST_CAPACITY, bursts};
+pub(crate) use users::{W2_BURST, route_events, w2_turns};
 
 use crate::peers::Hub;
 

@@ -6,9 +6,14 @@ use std::time::Instant;
 use super::{Event, Random, Round, Sample, name, ns};
 use crate::peers::{CAPACITY, Hub};
 
+/// Events in a round of W1: enough that two runs agree, few enough for the suite's time.
+pub(crate) fn route_events(users: usize) -> usize {
+    if users > 1_000 { 250_000 } else { 500_000 }
+}
+
 /// W1: a random user, publish, then receive.
 pub(super) fn route<H: Hub<E>, E: Event>(users: usize) -> Round {
-    const EVENTS: usize = 200_000;
+    let events = route_events(users);
     let hub = H::new(CAPACITY);
     let source = E::source();
     let names: Vec<_> = (0..users).map(|u| hub.user(&name(u))).collect();
@@ -17,7 +22,7 @@ pub(super) fn route<H: Hub<E>, E: Event>(users: usize) -> Round {
     Box::new(move || {
         let mut sample = Sample::default();
         let start = Instant::now();
-        for _ in 0..EVENTS {
+        for _ in 0..events {
             let user = random.below(users);
             hub.publish(&names[user], E::make(&source, user));
             match hub.receive(&mut tabs[user]) {
@@ -25,15 +30,20 @@ pub(super) fn route<H: Hub<E>, E: Event>(users: usize) -> Round {
                 None => sample.lost += 1,
             }
         }
-        sample.per("ns/event", start, EVENTS);
+        sample.per("ns/event", start, events);
         sample
     })
 }
 
+/// Events in a burst of W2, and bursts in half a round.
+pub(crate) const W2_BURST: usize = 32;
+pub(crate) fn w2_turns(devices: usize) -> usize {
+    10_000 / devices
+}
+
 /// W2: one user with several devices; publishes and deliveries timed apart.
 pub(super) fn fan_out<H: Hub<E>, E: Event>(devices: usize) -> Round {
-    const BURST: usize = 32;
-    let turns = 2_000 / devices.min(16);
+    let turns = w2_turns(devices);
     let hub = H::new(CAPACITY);
     let source = E::source();
     let user = hub.user(&name(1));
@@ -44,7 +54,7 @@ pub(super) fn fan_out<H: Hub<E>, E: Event>(devices: usize) -> Round {
         let mut received = 0;
         for turn in 0..2 * turns {
             let start = Instant::now();
-            for _ in 0..BURST {
+            for _ in 0..W2_BURST {
                 hub.publish(&user, E::make(&source, 1));
             }
             publishing += ns(start);
@@ -69,9 +79,9 @@ pub(super) fn fan_out<H: Hub<E>, E: Event>(devices: usize) -> Round {
                 draining += spent;
             }
         }
-        let publishes = (2 * turns * BURST) as f64;
-        let deliveries = (turns * BURST * devices) as f64;
-        sample.lost = 2 * turns * BURST * devices - received;
+        let publishes = (2 * turns * W2_BURST) as f64;
+        let deliveries = (turns * W2_BURST * devices) as f64;
+        sample.lost = 2 * turns * W2_BURST * devices - received;
         let half = publishing as f64 / 2.0;
         sample.figures = vec![
             ("ns/publish", publishing as f64 / publishes),
@@ -86,7 +96,7 @@ pub(super) fn fan_out<H: Hub<E>, E: Event>(devices: usize) -> Round {
 
 /// W9: one event to many users.
 pub(super) fn set<H: Hub<E>, E: Event>(users: usize) -> Round {
-    let turns = 100_000 / users;
+    let turns = (200_000 / users).min(200);
     let hub = H::new(CAPACITY);
     let source = E::source();
     let names: Vec<_> = (0..users).map(|u| hub.user(&name(u))).collect();
