@@ -1,4 +1,4 @@
-//! What is compared: small adapters, written as somebody would who builds a server on them.
+//! What is compared: small adapters, written as the author of a server would write them.
 
 mod channels;
 pub(crate) mod laneway;
@@ -23,7 +23,7 @@ pub(crate) type DashCrossbeam<E> =
 pub(crate) type SccKanal<E> =
     registered::Registered<registries::Buckets<kanal::Sender<E>>, channels::Kanal>;
 
-/// Events that a connection may be behind, for everybody who has a bound.
+/// Events that a connection may be behind, in every peer that has a bound.
 pub(crate) const CAPACITY: usize = 64;
 
 /// The same where a device is to be far behind: the most that a lane can have.
@@ -38,7 +38,7 @@ pub(crate) trait Hub<E>: Send + Sync + 'static {
     /// Whether `wait` sleeps.
     const SLEEPS: bool = true;
 
-    /// `capacity`: the events that a connection may be behind, for everybody who has a bound.
+    /// `capacity`: the events that a connection may be behind, if the peer has a bound.
     fn new(capacity: usize) -> Self;
     fn user(&self, name: &str) -> Self::User;
     fn connect(&self, user: &Self::User) -> Self::Tab;
@@ -55,8 +55,8 @@ pub(crate) trait Hub<E>: Send + Sync + 'static {
         }
     }
     /// Gives back what a burst has left behind, as far as the peer can. No other peer than laneway
-    /// has anything for it: `std`, crossbeam, broadcast and `ArrayQueue` allocate all their room with
-    /// the queue, flume and kanal never shrink theirs, tokio's `mpsc` gives its blocks back by itself.
+    /// has anything for it: `std`, crossbeam, kanal, broadcast and `ArrayQueue` allocate all their
+    /// room with the queue, flume never shrinks its own, tokio's `mpsc` frees blocks by itself.
     /// (`DashMap::shrink_to_fit` shrinks the table of users, who are all still there.)
     fn sweep(&self, _now: Duration) {}
     /// To every device of several users.
@@ -88,6 +88,9 @@ pub(crate) const NAMES: [&str; 15] = [
     "floor: lookup + ring",
     "floor: disruptor",
 ];
+
+/// The peers without any lock, neither of the table nor of the queue.
+pub(crate) const LOCKLESS: [&str; 1] = ["papaya + ArrayQueue"];
 
 /// Calls `$f::<Hub>($args)` for the peer with the given name.
 #[macro_export]

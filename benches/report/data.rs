@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::driver::{median, raw_data};
-use crate::peers::NAMES as PEERS;
+use crate::peers::{LOCKLESS, NAMES as PEERS};
 use crate::workloads::NAMES as WORKLOADS;
 
 pub(super) const OURS: [&str; 2] = ["laneway by id", "laneway by scope"];
@@ -106,6 +106,12 @@ impl Data {
         Some(get(one)? / get(other)?)
     }
 
+    /// By how much one of our figures of W10 is above another.
+    pub(super) fn more(&self, one: &str, other: &str) -> Option<f64> {
+        let get = |figure| self.get("W10", "H", OURS[1], figure);
+        Some(get(one)? - get(other)?)
+    }
+
     /// Our figure while a million users come, times that of the best peer with a DashMap.
     pub(super) fn of_dashmap(&self, figure: &str) -> Option<f64> {
         let peers = PEERS.iter().filter(|peer| peer.starts_with("DashMap"));
@@ -113,26 +119,60 @@ impl Data {
         ratios.max_by(f64::total_cmp)
     }
 
-    /// The best peer's figure, and how many times as good ours is.
+    /// The best peer's name and figure.
+    pub(super) fn best(
+        &self,
+        workload: &str,
+        payload: &str,
+        figure: &str,
+        rivals: Rivals,
+    ) -> Option<(&'static str, f64)> {
+        let peers = PEERS.iter().filter(|peer| rivals.has(peer));
+        let with = peers.filter_map(|p| Some((*p, self.get(workload, payload, p, figure)?)));
+        with.min_by(|a, b| {
+            let order = a.1.total_cmp(&b.1);
+            if is_rate(figure) {
+                order.reverse()
+            } else {
+                order
+            }
+        })
+    }
+
+    /// The best peer, and how many times as good our figure is. Nothing where both are 0.
     pub(super) fn ratio(
         &self,
         workload: &str,
         payload: &str,
         ours: &str,
         figure: &str,
-    ) -> Option<(&str, f64)> {
+        rivals: Rivals,
+    ) -> Option<(&'static str, f64)> {
         let mine = self.get(workload, payload, ours, figure)?;
-        let rivals = PEERS.iter().filter(|p| !OURS.contains(p) && !is_floor(p));
-        let with = rivals.filter_map(|p| Some((*p, self.get(workload, payload, p, figure)?)));
-        let better = |value: f64| {
-            if is_rate(figure) {
-                mine / value
-            } else {
-                value / mine
-            }
+        let (peer, best) = self.best(workload, payload, figure, rivals)?;
+        let ratio = if is_rate(figure) {
+            mine / best
+        } else {
+            best / mine
         };
-        with.map(|(peer, value)| (peer, better(value)))
-            .min_by(|a, b| a.1.total_cmp(&b.1))
+        ratio.is_finite().then_some((peer, ratio))
+    }
+}
+
+/// Whom a figure of ours is compared with.
+#[derive(Clone, Copy)]
+pub(super) enum Rivals {
+    All,
+    /// Those of [`LOCKLESS`]: with a lock one publisher runs ahead while the other sleeps.
+    Lockless,
+}
+
+impl Rivals {
+    fn has(self, peer: &str) -> bool {
+        match self {
+            Self::All => !OURS.contains(&peer) && !is_floor(peer),
+            Self::Lockless => LOCKLESS.contains(&peer),
+        }
     }
 }
 

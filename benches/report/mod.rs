@@ -3,14 +3,32 @@
 mod charts;
 mod data;
 mod goals;
+mod questions;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::peers::NAMES as PEERS;
-use crate::workloads::NAMES as WORKLOADS;
-use data::{Data, Figures, OURS, number};
+use crate::workloads::WORKLOADS;
+use data::{Data, Figures, OURS, Rivals, number};
+
+/// What the words of the report mean.
+const WORDS: &str = "\
+*laneway by scope*: the publisher holds a handle for each user. *By id*: it looks the user up for each event, as every peer \
+does. *Ratio*: how many times as good as the best peer laneway is; below 1 it is worse. *Floor*: the least that the work \
+costs without all that a router does for it; no floor routes anything. The disruptor's ring never drops an event and lets \
+a publisher wait instead; the SPSC ring has one publisher and one reader; the lookup is a hash map's.
+
+*Payload V* is an event of 64 bytes that is copied by value. *Payload H* is an event behind an `Arc` that was made once: a \
+publish and each delivery copy the pointer and count it. W10 has a payload of its own: a kilobyte behind an `Arc` that is \
+made anew for each publish.
+
+Each peer has a child process of its own. The rounds of all peers interleave, disturbed rounds are repeated, and a figure \
+is the median of its rounds; a maximum is that of the best round. Figures in `/us` are better when higher, all others when \
+lower.
+
+";
 
 /// Writes `RESULTS.md` and the charts.
 pub(crate) fn write() {
@@ -19,17 +37,16 @@ pub(crate) fn write() {
     let charts = here.join("charts");
     std::fs::create_dir_all(&charts).expect("can be made");
     let mut out = String::from(
-        "# laneway beside its peers\n\nWritten by `cargo bench -p laneway-bench --bench suite -- --report`, from one run.\n\n",
+        "# laneway beside its peers\n\nWritten by `cargo bench -p laneway-bench --bench suite -- --report`, from one run. Ratios count, times are one machine's.\n\n",
     );
+    questions::answer(&data, &mut out);
+    out.push_str(WORDS);
     for (name, value) in &data.circumstances {
         writeln!(out, "* {name}: {value}").expect("a string");
     }
     write!(
         out,
-        "\nA child process a peer, rounds interleaved, disturbed rounds repeated, medians; a maximum is that of the best \
-         round. Payload V is 64 bytes by value, H an `Arc` \
-         made once. Figures in `/us` are better when higher, all others when lower. Events misrouted in all rounds of all \
-         peers: {}. Events of laneway unaccounted for: {}.\n\n",
+        "\nEvents misrouted in all rounds of all peers: {}. Events of laneway unaccounted for: {}.\n\n",
         data.misrouted, data.lost
     )
     .expect("a string");
@@ -37,8 +54,13 @@ pub(crate) fn write() {
     for (title, file) in charts::draw(&data, &charts) {
         write!(out, "![{title}](charts/{file})\n\n").expect("a string");
     }
+    let mut last = None;
     for ((workload, payload), peers) in &data.medians {
-        table(&data, WORKLOADS[*workload], payload, peers, &mut out);
+        let (name, words) = WORKLOADS[*workload];
+        if last.replace(workload) != Some(workload) {
+            write!(out, "## {name}\n\n{words}\n\n").expect("a string");
+        }
+        table(&data, name, payload, peers, &mut out);
     }
     out.push_str(&std::fs::read_to_string(here.join("NOTES.md")).unwrap_or_default());
     std::fs::write(here.join("RESULTS.md"), out).expect("can be written");
@@ -55,7 +77,7 @@ fn table(
         return;
     };
     let names: Vec<_> = figures.iter().map(|(name, _)| name.as_str()).collect();
-    write!(out, "## {workload}, payload {payload}\n\n| |").expect("a string");
+    write!(out, "### {workload}, payload {payload}\n\n| |").expect("a string");
     for name in &names {
         write!(out, " {name} |").expect("a string");
     }
@@ -73,7 +95,7 @@ fn table(
     for ours in OURS {
         write!(out, "| *{ours}, times the best peer* |").expect("a string");
         for name in &names {
-            let ratio = data.ratio(workload, payload, ours, name);
+            let ratio = data.ratio(workload, payload, ours, name, Rivals::All);
             let text = ratio.map(|(_, ratio)| format!("{ratio:.2}"));
             write!(out, " {} |", text.unwrap_or_default()).expect("a string");
         }

@@ -13,7 +13,7 @@ use std::time::Instant;
 use hdrhistogram::Histogram;
 
 pub(crate) use latency::paced;
-pub(crate) use memory::burst;
+pub(crate) use memory::{BURST, burst};
 pub(crate) use stalled::STALLED;
 pub(crate) use threads::{BURST_CAPACITY, bursts};
 pub(crate) use users::{W2_BURST, route_events, w2_turns};
@@ -100,32 +100,109 @@ impl Sample {
 
 pub(crate) type Round = Box<dyn FnMut() -> Sample>;
 
-/// The workloads' names with what they mean.
-pub(crate) const NAMES: [&str; 23] = [
-    "W1 1k",
-    "W1 100k",
-    "W1 1M",
-    "W2 1",
-    "W2 4",
-    "W2 16",
-    "W2 64",
-    "W3",
-    "W3b same",
-    "W3b different",
-    "W3b same, 4 publishers",
-    "W3b different, 4 publishers",
-    "W4",
-    "W4 deep",
-    "W5",
-    "W6",
-    "W7 spinning",
-    "W7 sleeping",
-    "W8",
-    "W8 deep",
-    "W9 1k",
-    "W9 100k",
-    "W10",
+/// The workloads: the name, and what is done, in words.
+pub(crate) const WORKLOADS: [(&str, &str); 23] = [
+    (
+        "W1 1k",
+        "One thread publishes an event to a random one of 1 000 users, and that user's only device receives it before the next one.",
+    ),
+    (
+        "W1 100k",
+        "One thread publishes an event to a random one of 100 000 users, and that user's only device receives it before the next one.",
+    ),
+    (
+        "W1 1M",
+        "One thread publishes an event to a random one of a million users, and that user's only device receives it before the next one.",
+    ),
+    (
+        "W2 1",
+        "One thread publishes bursts of 32 events to a user with one device, which then reads them: half of the bursts event by event (receive), the others all at once and in place where a peer can (drained). A delivery is a publish's part and a read together.",
+    ),
+    (
+        "W2 4",
+        "As W2 1, to a user with 4 devices. A publish is shared among its 4 deliveries.",
+    ),
+    (
+        "W2 16",
+        "As W2 1, to a user with 16 devices. A publish is shared among its 16 deliveries.",
+    ),
+    (
+        "W2 64",
+        "As W2 1, to a user with 64 devices. A publish is shared among its 64 deliveries.",
+    ),
+    (
+        "W3",
+        "One thread publishes to 10 000 random users while another one goes round all their devices and reads what there is.",
+    ),
+    (
+        "W3b same",
+        "Two threads publish bursts of 1 000 events to the same user at the same time. The device reads between the bursts, which is not timed.",
+    ),
+    (
+        "W3b different",
+        "Two threads publish bursts of 1 000 events at the same time, to a user each. The devices read between the bursts, which is not timed.",
+    ),
+    ("W3b same, 4 publishers", "As W3b same, with four threads."),
+    (
+        "W3b different, 4 publishers",
+        "As W3b different, with four threads.",
+    ),
+    (
+        "W4",
+        "One thread connects and disconnects second devices of 1 000 users (a pair) while another one publishes to these users and times each publish.",
+    ),
+    (
+        "W4 deep",
+        "A lane holds 65 536 events. One device of a user reads each event, one never reads and is that far behind, a third one comes and goes on another thread. Each publish is timed: none may do more work than 256 events ask for.",
+    ),
+    (
+        "W5",
+        "A million users connect a device each; then each gets one event and reads it. Resident bytes a user, the names not counted.",
+    ),
+    (
+        "W6",
+        "A million users connect one after another while another thread publishes to those who are there. Each connect and each publish is timed.",
+    ),
+    (
+        "W7 spinning",
+        "From a publish to its receiver on another core, which looks without a pause. One event at a time.",
+    ),
+    (
+        "W7 sleeping",
+        "From a publish to its receiver on another core, which sleeps until it is woken. One event at a time.",
+    ),
+    (
+        "W8",
+        "One thread publishes to 99 users whose devices read each event, once without and once beside a user with a device that never reads.",
+    ),
+    (
+        "W8 deep",
+        "A lane holds 65 536 events. One thread publishes to a user with a device that never reads and is that far behind, in turn with users without one (the others). Each publish is timed: none may do more work than 256 events ask for.",
+    ),
+    (
+        "W9 1k",
+        "One event to each of 1 000 users, as a set where a peer has that, and in a loop of publishes.",
+    ),
+    (
+        "W9 100k",
+        "One event to each of 100 000 users, as a set where a peer has that, and in a loop of publishes.",
+    ),
+    (
+        "W10",
+        "100 000 users with a device each get a burst of 64 events of a kilobyte, one user after another, and each device reads them; then come two sweeps (laneway's own; no peer has anything for that): \"after\". Afterwards 10 000 of them, for all would take 6.6 GB, get such a burst at the same time (\"full\", payloads included), read it, and two sweeps follow (\"after all at once\"). Bytes a user in use by the allocator's count, and resident when the allocator has returned its free pages.",
+    ),
 ];
+
+/// The workloads' names.
+pub(crate) const NAMES: [&str; WORKLOADS.len()] = {
+    let mut names = [""; WORKLOADS.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = WORKLOADS[at].0;
+        at += 1;
+    }
+    names
+};
 
 /// The cores that a workload needs to mean anything.
 pub(crate) fn cores(workload: &str) -> usize {
