@@ -1,4 +1,5 @@
-//! laneway, addressed in two ways. A slow device is told what it missed; nobody is held up.
+//! laneway, addressed in two ways. A slow device is told what it missed and holds up neither
+//! publishers nor other devices.
 
 use std::time::Duration;
 

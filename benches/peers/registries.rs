@@ -36,20 +36,20 @@ impl<S> Default for OneMutex<S> {
 
 impl<S: Send + Sync + 'static> Registry<S> for OneMutex<S> {
     fn add(&self, user: &str, device: u64, sender: S) {
-        let mut users = self.0.lock().expect("nobody panics");
+        let mut users = self.0.lock().expect("no holder panics");
         users
             .entry(user.to_owned())
             .or_default()
             .push((device, sender));
     }
     fn remove(&self, user: &str, device: u64) {
-        let mut users = self.0.lock().expect("nobody panics");
+        let mut users = self.0.lock().expect("no holder panics");
         if users.get_mut(user).is_some_and(|s| forget(s, device)) {
             users.remove(user);
         }
     }
     fn with<R>(&self, user: &str, f: impl FnOnce(&[(u64, S)]) -> R) -> Option<R> {
-        let users = self.0.lock().expect("nobody panics");
+        let users = self.0.lock().expect("no holder panics");
         users.get(user).map(|senders| f(senders))
     }
 }
