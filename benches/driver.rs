@@ -11,6 +11,9 @@ use crate::workloads::{cores, is_heavy, is_of_one_payload, is_once};
 /// A round in which its thread was kept from its core for longer than this part is repeated.
 const DISTURBED: f64 = 0.03;
 
+/// Processes of a peer on one workload.
+const PROCESSES: usize = 3;
+
 /// What to run.
 pub(crate) struct Plan {
     pub(crate) rounds: usize,
@@ -154,38 +157,17 @@ pub(crate) fn run(plan: &Plan, command: &str) {
     std::fs::write(raw_data(), raw).expect("the target directory can be written");
 }
 
+/// A peer's rounds.
+type Done = Vec<(&'static str, Vec<Figures>)>;
+
 fn compare(plan: &Plan, workload: &str, payload: &str, raw: &mut String) {
     let start = Instant::now();
     let worker = |peer: &&'static str| Worker::start(peer, workload, payload);
-    let mut done = Vec::new();
-    if is_heavy(workload) {
-        // One at a time, for they need the memory.
-        for mut worker in plan.peers.iter().filter_map(worker) {
-            if is_once(workload) {
-                let once = worker.once();
-                worker.rounds.push(once);
-            } else {
-                (0..plan.rounds.min(3)).for_each(|_| worker.round());
-            }
-            done.push((worker.peer, std::mem::take(&mut worker.rounds)));
-        }
+    let done = if is_heavy(workload) {
+        one_by_one(plan, worker, is_once(workload))
     } else {
-        let mut workers: Vec<_> = plan.peers.iter().filter_map(worker).collect();
-        // The first round warms caches, branch predictors and lanes.
-        for worker in &mut workers {
-            worker.once();
-        }
-        let count = workers.len();
-        for round in 0..plan.rounds {
-            for at in 0..count {
-                // In another order each time, so that no peer always follows the same other.
-                workers[(at + round) % count].round();
-            }
-        }
-        for worker in &mut workers {
-            done.push((worker.peer, std::mem::take(&mut worker.rounds)));
-        }
-    }
+        interleaved(plan, worker)
+    };
     let seconds = start.elapsed().as_secs();
     println!("\n{workload}, payload {payload}, {seconds} s");
     for (peer, rounds) in done {
@@ -206,6 +188,47 @@ fn compare(plan: &Plan, workload: &str, payload: &str, raw: &mut String) {
         }
         println!();
     }
+}
+
+/// For peers that need the machine's memory for themselves.
+fn one_by_one(plan: &Plan, start: impl Fn(&&'static str) -> Option<Worker>, once: bool) -> Done {
+    let run = |mut worker: Worker| {
+        if once {
+            let once = worker.once();
+            worker.rounds.push(once);
+        } else {
+            (0..plan.rounds.min(3)).for_each(|_| worker.round());
+        }
+        (worker.peer, std::mem::take(&mut worker.rounds))
+    };
+    plan.peers.iter().filter_map(start).map(run).collect()
+}
+
+/// The peers' rounds in turn. Each peer has several processes, one after another: where a process
+/// happens to place its memory changes a figure by up to a quarter, in all of its rounds.
+fn interleaved(plan: &Plan, start: impl Fn(&&'static str) -> Option<Worker>) -> Done {
+    let mut done: Done = plan.peers.iter().map(|peer| (*peer, Vec::new())).collect();
+    let processes = plan.rounds.min(PROCESSES);
+    for process in 0..processes {
+        let mut workers: Vec<_> = plan.peers.iter().filter_map(&start).collect();
+        // The first round warms caches, branch predictors and lanes.
+        for worker in &mut workers {
+            worker.once();
+        }
+        let count = workers.len();
+        for round in (process..plan.rounds).step_by(processes) {
+            for at in 0..count {
+                // In another order each time, so that no peer always follows the same other.
+                workers[(at + round) % count].round();
+            }
+        }
+        for mut worker in workers {
+            let of_peer = done.iter_mut().find(|(peer, _)| *peer == worker.peer);
+            of_peer.expect("planned").1.append(&mut worker.rounds);
+        }
+    }
+    done.retain(|(_, rounds)| !rounds.is_empty());
+    done
 }
 
 /// The names among `all` that are one of the given ones, or contain one that is no whole name.

@@ -16,17 +16,18 @@ use data::{Data, Figures, OURS, Rivals, number};
 /// What the words of the report mean.
 const WORDS: &str = "\
 *laneway by scope*: the publisher holds a handle for each user. *By id*: it looks the user up for each event, as every peer \
-does. *Ratio*: how many times as good as the best peer laneway is; below 1 it is worse. *Floor*: the least that the work \
-costs without all that a router does for it; no floor routes anything. The disruptor's ring never drops an event and lets \
-a publisher wait instead; the SPSC ring has one publisher and one reader; the lookup is a hash map's.
+does. *Ratio*: how many times as good as the best peer laneway is; below 1 it is worse. *Floor*: parts of the work by hand, \
+without what a router does for it; no floor routes anything. The lookup is a hash map's, the SPSC ring has one publisher \
+and one reader, the disruptor's ring has several of both, never drops an event and lets a publisher wait instead. A ring a \
+user takes more memory than a lane, so with many users this floor can be slower than laneway.
 
 *Payload V* is an event of 64 bytes that is copied by value. *Payload H* is an event behind an `Arc` that was made once: a \
 publish and each delivery copy the pointer and count it. W10 has a payload of its own: a kilobyte behind an `Arc` that is \
 made anew for each publish.
 
-Each peer has a child process of its own. The rounds of all peers interleave, disturbed rounds are repeated, and a figure \
-is the median of its rounds; a maximum is that of the best round. Figures in `/us` are better when higher, all others when \
-lower.
+Each peer has child processes of its own, three of them on most workloads. The rounds of all peers interleave, disturbed \
+rounds are repeated, and a figure is the median of its rounds; a maximum is that of the best round. Figures in `/us` are \
+better when higher, all others when lower.
 
 ";
 
