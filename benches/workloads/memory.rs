@@ -55,6 +55,13 @@ impl Memory {
         }
     }
 
+    fn and(self, more: Self) -> Self {
+        Self {
+            in_use: self.in_use + more.in_use,
+            resident: self.resident + more.resident,
+        }
+    }
+
     /// What has come since `then`, for each of `users`.
     fn since(self, then: Self, users: usize) -> Self {
         Self {
@@ -121,20 +128,13 @@ pub(crate) fn burst<H: Hub<E>, E: Event>() -> Round {
         }
         sweep_twice(3);
         let emptied = Memory::now();
-        // What a tenth of the users add is theirs alone, on top of what each user has.
         let settled = after.since(nothing, USERS);
-        let on_top = |now: Memory| {
-            let more = now.since(after, AT_ONCE);
-            Memory {
-                in_use: settled.in_use + more.in_use,
-                resident: settled.resident + more.resident,
-            }
-        };
+        // What a tenth of the users add is theirs alone, on top of what each user has.
         let moments = [
             before.since(nothing, USERS),
-            on_top(full),
+            settled.and(full.since(after, AT_ONCE)),
             settled,
-            on_top(emptied),
+            settled.and(emptied.since(after, AT_ONCE)),
         ];
         for (names, memory) in BURST.into_iter().zip(moments) {
             let values = [memory.in_use, memory.resident];
