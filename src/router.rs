@@ -397,7 +397,8 @@ impl<E: Send + Sync + 'static> Core<E> {
     /// The one delivery path: every event that reaches a lane comes through here.
     ///
     /// `cache` is the calling scope's own, if there is one.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // A call is a tenth of a publish.
     pub(crate) fn deliver(
         self: &Arc<Self>,
         user: &UserId,
@@ -406,33 +407,58 @@ impl<E: Send + Sync + 'static> Core<E> {
         event: E,
         terms: Terms,
     ) -> Result<Accepted, PublishError<E>> {
-        let done = match self.append(user, cache, target, event, terms) {
-            Err(refused) if refused.why == Refusal::Vacant && terms.critical => {
-                self.append_absent(user, target, refused.event, terms)
-            }
-            done => done,
+        let known = cache.and_then(Cache::get).filter(|_| !self.is_closed());
+        let done = match known {
+            Some(entry) => self.append_to(entry, target, event, terms),
+            None => self.append_by_id(user, cache, target, event, terms),
         };
-        done.map_err(|refused| self.refuse(refused))
+        match done {
+            Ok(accepted) => Ok(accepted),
+            Err(refused) => self.deliver_otherwise(user, known.is_some(), target, refused, terms),
+        }
     }
 
+    /// What is left to do about an event that was refused: to look for another lane, to make one, or to
+    /// hand the event back.
+    #[cold]
+    #[inline(never)]
+    fn deliver_otherwise(
+        self: &Arc<Self>,
+        user: &UserId,
+        was_known: bool,
+        target: Target<'_>,
+        refused: Refused<E>,
+        terms: Terms,
+    ) -> Result<Accepted, PublishError<E>> {
+        let mut refused = refused;
+        if was_known && refused.why == Refusal::Vacant {
+            // The user has gone offline since, and is perhaps back in another entry.
+            match self.append_by_id(user, None, target, refused.event, terms) {
+                Ok(accepted) => return Ok(accepted),
+                Err(again) => refused = again,
+            }
+        }
+        if refused.why == Refusal::Vacant && terms.critical {
+            match self.append_absent(user, target, refused.event, terms) {
+                Ok(accepted) => return Ok(accepted),
+                Err(again) => refused = again,
+            }
+        }
+        Err(self.refuse(refused))
+    }
+
+    /// Appends to the lane that the table has for the user.
     #[inline]
-    fn append(
+    fn append_by_id(
         self: &Arc<Self>,
         user: &UserId,
         cache: Option<&Cache<E>>,
         target: Target<'_>,
-        mut event: E,
+        event: E,
         terms: Terms,
     ) -> Result<Accepted, Refused<E>> {
         if self.is_closed() {
             return Err(Refused::new(Refusal::Closed, event, 0));
-        }
-        if let Some(user) = cache.and_then(Cache::get) {
-            match self.append_to(user, target, event, terms) {
-                // The user has gone offline since, and is perhaps back in another entry.
-                Err(refused) if refused.why == Refusal::Vacant => event = refused.event,
-                done => return done,
-            }
         }
         let guard = pin();
         let Some(found) = self.table.get(self.hash(user), user, &guard) else {
@@ -444,7 +470,8 @@ impl<E: Send + Sync + 'static> Core<E> {
         self.append_to(&found, target, event, terms)
     }
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // As above.
     fn append_to(
         self: &Arc<Self>,
         user: &User<E>,

@@ -22,8 +22,14 @@ impl<E> Default for Litter<E> {
 }
 
 impl<E> Litter<E> {
-    #[cold]
     pub(super) fn push(&mut self, event: E) {
+        if std::mem::needs_drop::<E>() {
+            self.drop(event);
+        }
+    }
+
+    #[cold]
+    fn drop(&mut self, event: E) {
         // The first panic is told; one of several is as good as another.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| shed(event))) {
             self.panic = Some(panic);

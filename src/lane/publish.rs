@@ -45,31 +45,78 @@ struct Publisher<'a, E: 'static> {
 
 impl<E: 'static> Lane<E> {
     /// Appends an event. This is the only function that does.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // A call is a tenth of what is left.
     pub(crate) fn append(&self, offer: Offer<E>, terms: Terms) -> Result<Accepted, Refused<E>> {
+        // Without a second look, which nearly every publish needs not.
+        if terms.evict
+            && offer.audience.is_none()
+            && let Some(claim) = self.claim_at_once()
+        {
+            match claim.fill(offer, terms) {
+                Ok(()) => return Ok(self.accepted_as(claim.state, terms)),
+                Err(back) => return self.append_again(back, terms, &claim),
+            }
+        }
+        self.append_slowly(offer, terms, 0)
+    }
+
+    /// Claims the next number if its home is ready and no other thread comes between.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // As above.
+    fn claim_at_once(&self) -> Option<Claim<'_, E>> {
+        let state = self.load();
+        let number = state.seq();
+        if state.refuses() {
+            return None;
+        }
+        if state.is_burst() {
+            let run = self.run();
+            // The first number of an arena has the arena made ready before it is claimed.
+            let is_inside = number > run.base() && self.holds(run.base(), number);
+            let claimed = is_inside && self.exchange(state, state.claimed());
+            claimed.then(|| Claim::in_arena(self, state, run))
+        } else {
+            let word = self.hot.load();
+            let is_next = word == SlotWord::free(number - 1);
+            let claimed = is_next && self.exchange(state, state.claimed());
+            claimed.then(|| Claim::in_hot_slot(self, state, word))
+        }
+    }
+
+    /// As `append`, after a reader has passed over the number of a claim.
+    #[cold]
+    #[inline(never)]
+    fn append_again(
+        &self,
+        offer: Offer<E>,
+        terms: Terms,
+        claim: &Claim<'_, E>,
+    ) -> Result<Accepted, Refused<E>> {
+        let late = u8::from(self.give_up(claim));
+        self.append_slowly(offer, terms, late)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn append_slowly(
+        &self,
+        mut offer: Offer<E>,
+        terms: Terms,
+        mut late: u8,
+    ) -> Result<Accepted, Refused<E>> {
         let mut publisher = Publisher {
             lane: self,
             terms,
             litter: Litter::default(),
         };
-        let mut offer = offer;
-        let mut late = 0;
         for _ in 0..ATTEMPTS {
             let claim = match publisher.claim() {
                 Ok(claim) => claim,
                 Err(why) => return Err(Refused::new(why, offer.event, late)),
             };
             match claim.fill(offer, terms) {
-                Ok(()) => {
-                    if claim.state.waiting() > 0 && terms.wake && !broken("publish-without-wake") {
-                        self.wake();
-                    }
-                    return Ok(Accepted {
-                        number: self.public(claim.state.seq()),
-                        connections: claim.state.connections(),
-                        kept: claim.state.is_archived(),
-                    });
-                }
+                Ok(()) => return Ok(self.accepted_as(claim.state, terms)),
                 Err(back) => {
                     offer = back;
                     late += u8::from(self.give_up(&claim));
@@ -77,6 +124,19 @@ impl<E: 'static> Lane<E> {
             }
         }
         Err(Refused::new(Refusal::Full, offer.event, late))
+    }
+
+    /// Wakes the connections that sleep, and tells what the publish did.
+    #[inline]
+    fn accepted_as(&self, claimed: State, terms: Terms) -> Accepted {
+        if claimed.waiting() > 0 && terms.wake && !broken("publish-without-wake") {
+            self.wake();
+        }
+        Accepted {
+            number: self.public(claimed.seq()),
+            connections: claimed.connections(),
+            kept: claimed.is_archived(),
+        }
     }
 
     /// Counts a number that a reader made void, and gives its slot back. Returns whether the lane's
@@ -169,7 +229,6 @@ impl<E: 'static> Lane<E> {
 
 impl<'a, E: 'static> Publisher<'a, E> {
     /// Claims the next number.
-    #[inline]
     fn claim(&mut self) -> Result<Claim<'a, E>, Refusal> {
         let lane = self.lane;
         loop {
@@ -186,12 +245,7 @@ impl<'a, E: 'static> Publisher<'a, E> {
                 let is_next = word == SlotWord::free(number - 1);
                 if is_next || (broken("hot-any-free") && word.is_free()) {
                     if lane.exchange(state, state.claimed()) {
-                        return Ok(Claim {
-                            state,
-                            slot: (&lane.hot).into(),
-                            seen: word,
-                            arena: None,
-                        });
+                        return Ok(Claim::in_hot_slot(lane, state, word));
                     }
                     continue;
                 }
@@ -572,6 +626,16 @@ pub(super) fn void<E>(slot: SlotRef<E>, seen: SlotWord, number: u64, arena: Opti
 }
 
 impl<'a, E> Claim<'a, E> {
+    #[inline]
+    fn in_hot_slot(lane: &'a Lane<E>, state: State, seen: SlotWord) -> Self {
+        Self {
+            state,
+            slot: (&lane.hot).into(),
+            seen,
+            arena: None,
+        }
+    }
+
     #[inline]
     fn in_arena(lane: &'a Lane<E>, state: State, run: Run) -> Self {
         // The number is this publisher's and lives in the run's arena, so the directory stays.
