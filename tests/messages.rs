@@ -366,7 +366,7 @@ fn r036_requests_are_answered_by_their_id_and_notifications_never() {
     for id in [json!(7), json!("seven"), json!(null)] {
         let request =
             |method: &str| json!({"jsonrpc": "2.0", "method": method, "id": id}).to_string();
-        let answer = |field: &str, value: Value| json!({"type": "jsonrpc_response", "jsonrpc": "2.0", "id": id, field: value});
+        let answer = |field: &str, value: Value| json!({"jsonrpc": "2.0", "id": id, field: value});
         let (outcome, got) = host.reply(&request("sum"));
         assert_eq!((outcome, got), (by("sum"), answer("result", json!(3))));
         let (outcome, got) = host.reply(&request("unknown"));
@@ -403,9 +403,12 @@ fn r036_requests_are_answered_by_their_id_and_notifications_never() {
         r#"{"jsonrpc":"2.0","method":7,"id":1}"#,
         r#"{"jsonrpc":"2.0","id":1}"#,
     ] {
-        let (outcome, error) = host.reply(none);
-        assert!(matches!(outcome, Outcome::Refused(_)));
-        assert_eq!(error["code"], "MESSAGE_WITHOUT_TYPE");
+        let (outcome, answer) = host.reply(none);
+        assert!(matches!(outcome, Outcome::Refused(e) if e.code == "MESSAGE_RPC_INVALID"));
+        assert_eq!(
+            (&answer["error"]["code"], &answer["id"]),
+            (&json!(-32600), &json!(1))
+        );
     }
 }
 
@@ -752,7 +755,11 @@ fn r036_an_id_that_is_none_is_answered_as_null() {
     for id in [json!({"userId": "bob"}), json!(["x"]), json!(true)] {
         let request = json!({"jsonrpc": "2.0", "method": "unknown", "id": id}).to_string();
         let (outcome, got) = host.reply(&request);
-        assert_eq!((outcome, &got["id"]), (Outcome::Unhandled, &Value::Null));
+        assert!(matches!(outcome, Outcome::Refused(_)));
+        assert_eq!(
+            (&got["id"], &got["error"]["code"]),
+            (&Value::Null, &json!(-32600))
+        );
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Contaminated, Isolation, Message, MessageKind};
+use super::{Contaminated, Isolation, Message, MessageKind, json};
 use crate::error::PublishError;
 use crate::id::{ConnectionId, ThreadId};
 use crate::scope::{Addressed, UserScope};
@@ -56,6 +56,10 @@ pub enum BroadcastError {
     Full,
     /// The body names another receiver, and the policy is to reject.
     Contaminated(Contaminated),
+    /// The fields are nested more than 128 deep.
+    TooDeep,
+    /// It was to answer a message that is no request.
+    NoRequest,
 }
 
 impl fmt::Display for BroadcastError {
@@ -65,6 +69,8 @@ impl fmt::Display for BroadcastError {
             Self::Closed => f.write_str("the router was shut down"),
             Self::Full => f.write_str("there was no room for the message"),
             Self::Contaminated(fields) => fields.fmt(f),
+            Self::TooDeep => f.write_str("the message is nested too deeply"),
+            Self::NoRequest => f.write_str("only a request can be answered"),
         }
     }
 }
@@ -97,6 +103,28 @@ pub struct Broadcast {
 }
 
 impl Broadcast {
+    /// Nothing has come of it yet.
+    fn new(kind: MessageKind, at: Duration) -> Self {
+        Self {
+            kind,
+            number: None,
+            connections: 0,
+            kept: false,
+            cut_off: 0,
+            errors: Vec::new(),
+            refused: None,
+            at,
+        }
+    }
+
+    /// One that was refused before it was sent.
+    pub(super) fn refused(kind: MessageKind, error: BroadcastError, at: Duration) -> Self {
+        let mut broadcast = Self::new(kind, at);
+        broadcast.errors.push(error.to_string());
+        broadcast.refused = Some(error);
+        broadcast
+    }
+
     /// Connections that can receive it.
     #[must_use]
     pub fn deliveries(&self) -> usize {
@@ -244,16 +272,7 @@ impl Broadcaster {
         critical: bool,
         at: Duration,
     ) -> Broadcast {
-        let mut broadcast = Broadcast {
-            kind: message.kind.clone(),
-            number: None,
-            connections: 0,
-            kept: false,
-            cut_off: 0,
-            errors: Vec::new(),
-            refused: None,
-            at,
-        };
+        let mut broadcast = Broadcast::new(message.kind.clone(), at);
         let done = self.publish(scope, audience, message, critical, &mut broadcast);
         if let Err(error) = done {
             match &error {
@@ -290,6 +309,9 @@ impl Broadcaster {
         critical: bool,
         broadcast: &mut Broadcast,
     ) -> Result<(), BroadcastError> {
+        if !json::are_within(&message.fields) {
+            return Err(BroadcastError::TooDeep);
+        }
         let isolated = self.isolation.check_message(message, scope.user());
         let (message, rewritten) = isolated.map_err(BroadcastError::Contaminated)?;
         let fields = rewritten.iter().map(ToString::to_string);

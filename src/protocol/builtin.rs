@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::handler::rpc_error;
 use super::registry::CopyOnWrite;
-use super::{Message, MessageKind, Outcome, Sender};
+use super::{Message, MessageKind, Outcome, Sender, rpc};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Codes of clients' errors that are counted apart; those that come later are [`OTHER`].
@@ -42,11 +41,12 @@ pub(super) fn reply(sender: &Sender<'_>, message: &Message, errors: &ClientError
             return Outcome::Handled(None);
         }
         Kind::JsonRpcRequest => {
-            let _ = sender.reply(&rpc_error(message, -32601, "method not found"));
+            let error = rpc::error_answer(message, rpc::METHOD_NOT_FOUND, "method not found");
+            let _ = sender.reply(&error);
             return Outcome::Unhandled;
         }
-        // By the rules of JSON-RPC nothing is ever answered to these.
-        Kind::JsonRpcNotification | Kind::JsonRpcResponse => return Outcome::Unhandled,
+        // A peer's answer, or a notification: two routers that face each other fall silent here.
+        other if !other.is_answered() => return Outcome::Unhandled,
         // Of an unknown type, or of a known one that only hosts can handle and none does.
         other => {
             let ack = named("ack")

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use super::builtin::{self, ClientErrors};
 use super::handler::{Trouble, contained};
+use super::json::{self, MAX_NESTING};
 use super::registry::CopyOnWrite;
 use super::{
-    Broadcaster, Handled, Handler, HandlerError, Message, MessageKind, MessageLimits, Middleware,
-    Outcome, Packet, Sender,
+    Broadcaster, Handled, Handler, HandlerError, Message, MessageError, MessageKind, MessageLimits,
+    Middleware, Outcome, Packet, Sender, rpc,
 };
 use crate::id::ConnectionId;
 use crate::scope::UserScope;
@@ -43,6 +44,21 @@ impl fmt::Display for RegisterError {
 }
 
 impl std::error::Error for RegisterError {}
+
+/// Whether a message may go to handlers.
+fn check(message: &Message) -> Result<(), HandlerError> {
+    if !json::are_within(&message.fields) {
+        let limit = MAX_NESTING;
+        let error = MessageError::TooDeep { limit };
+        return Err(HandlerError::new(error.code(), error.to_string()));
+    }
+    let is_rpc = message.kind == MessageKind::JsonRpcRequest;
+    if is_rpc && rpc::kind(&message.fields) != Some(MessageKind::JsonRpcRequest) {
+        let text = MessageError::BadRpc.to_string();
+        return Err(HandlerError::new("INVALID_REQUEST", text));
+    }
+    Ok(())
+}
 
 /// Whether a router can do its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +145,11 @@ struct Chain {
 /// A message that nobody takes counts as [`Outcome::Unhandled`], and its sender is told that it came
 /// and no more: `{"type": "ack", "received_type": .., "status": "acknowledged", "timestamp": ..}`.
 /// That goes for types that nobody knows and for known ones that only hosts can handle, such as
-/// `user_message`. JSON-RPC requests get the error -32601, its notifications and responses nothing.
+/// `user_message`. JSON-RPC requests get the error −32601, its notifications nothing.
+///
+/// An answer is never answered, see [`MessageKind::is_answered`]. What is refused before it is a message
+/// is answered in JSON-RPC if it names `jsonrpc`: −32700 for what is not JSON, −32600 for what is no
+/// request, with its id where that is a text or a number, else null. A batch is refused as a whole.
 ///
 /// A host has one. Dispatch takes no lock and is lock-free but for what handlers do.
 pub struct MessageRouter {
@@ -259,27 +279,30 @@ impl MessageRouter {
         match Message::parse_within(json, self.limits) {
             Ok(message) => self.route(scope, connection, message, now),
             Err(error) => {
+                let code = rpc::refusal_code(&error);
                 let error = HandlerError::new(error.code(), error.to_string());
-                self.refuse(scope, connection, error, now)
+                self.refuse(scope, connection, json, (code, error), now)
             }
         }
     }
 
-    /// Refuses what was not even looked at, and tells its sender.
+    /// Refuses what is no message or has no room, and tells its sender, unless it is an answer.
     pub(super) fn refuse(
         &self,
         scope: &UserScope<Packet>,
         connection: Option<ConnectionId>,
-        error: HandlerError,
+        json: &[u8],
+        (code, error): (i64, HandlerError),
         now: Duration,
     ) -> Outcome {
-        self.sender(scope, connection, now)
-            .reply_error(None, &error);
+        let sender = self.sender(scope, connection, now);
+        sender.refuse(rpc::asks(json), code, &error);
         self.refused.fetch_add(1, Ordering::Relaxed);
         Outcome::Refused(error)
     }
 
-    /// Takes a message to its handler, as [`route_json`](Self::route_json).
+    /// Takes a message to its handler, as [`route_json`](Self::route_json). One that is nested more than
+    /// 128 deep is refused.
     pub fn route(
         &self,
         scope: &UserScope<Packet>,
@@ -288,20 +311,31 @@ impl MessageRouter {
         now: Duration,
     ) -> Outcome {
         let sender = self.sender(scope, connection, now);
+        let outcome = self.settle(&sender, &mut message);
+        json::discard_fields(message.fields);
+        outcome
+    }
+
+    /// What becomes of a message.
+    fn settle(&self, sender: &Sender<'_>, message: &mut Message) -> Outcome {
         // What came in, whatever a middleware makes of it.
         self.per_type[message.kind.index()].fetch_add(1, Ordering::Relaxed);
         let chain = self.chain.load();
         let mut inside = 0;
-        let mut admitted = Ok(());
-        for layer in &chain.middleware {
-            admitted = contained(|| layer.before(&sender, &mut message));
+        let mut admitted = check(message).map_err(Trouble::Error);
+        let layers: &[_] = match admitted {
+            Ok(()) => &chain.middleware,
+            Err(_) => &[],
+        };
+        for layer in layers {
+            admitted = contained(|| layer.before(sender, message));
             if admitted.is_err() {
                 break;
             }
             inside += 1;
         }
         let outcome = match admitted {
-            Ok(()) => self.dispatch(&chain.handlers, &sender, &message),
+            Ok(()) => self.dispatch(&chain.handlers, sender, message),
             Err(Trouble::Error(error)) => Outcome::Refused(error),
             Err(Trouble::Panic(error)) => Outcome::Failed(error),
         };
@@ -313,11 +347,11 @@ impl MessageRouter {
         }
         .fetch_add(1, Ordering::Relaxed);
         if let Outcome::Refused(error) | Outcome::Failed(error) = &outcome {
-            sender.reply_error(Some(&message), error);
+            sender.reply_error(message, error);
         }
-        for layer in chain.middleware[..inside].iter().rev() {
+        for layer in layers[..inside].iter().rev() {
             let told = contained(|| {
-                layer.after(&sender, &message, &outcome);
+                layer.after(sender, message, &outcome);
                 Ok(())
             });
             // What a middleware makes of it afterwards changes nothing.

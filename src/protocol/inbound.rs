@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{HandlerError, MessageRouter, Outcome, Packet};
+use super::{HandlerError, MessageRouter, Outcome, Packet, rpc};
 use crate::id::ConnectionId;
 use crate::scope::UserScope;
 use crate::sync::{AtomicUsize, Ordering};
@@ -121,11 +121,22 @@ impl InboundQueue {
             client: Arc::clone(client),
             json,
         };
-        if under_way < self.share && self.jobs.try_send(job).is_ok() {
-            return Ok(());
-        }
+        let job = if under_way < self.share {
+            match self.jobs.try_send(job) {
+                Ok(()) => return Ok(()),
+                Err(full) => full.into_inner(),
+            }
+        } else {
+            job
+        };
         let error = HandlerError::new("BUSY", Busy.to_string());
-        let _ = router.refuse(&client.scope, client.connection, error, now);
+        let _ = router.refuse(
+            &client.scope,
+            client.connection,
+            &job.json,
+            (rpc::BUSY, error),
+            now,
+        );
         Err(Busy)
     }
 
