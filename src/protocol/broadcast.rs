@@ -56,7 +56,7 @@ pub enum BroadcastError {
     Full,
     /// The body names another receiver, and the policy is to reject.
     Contaminated(Contaminated),
-    /// The fields are nested more than 128 deep.
+    /// The fields are nested more than 126 deep.
     TooDeep,
     /// It was to answer a message that is no request.
     NoRequest,

@@ -302,7 +302,7 @@ impl MessageRouter {
     }
 
     /// Takes a message to its handler, as [`route_json`](Self::route_json). One that is nested more than
-    /// 128 deep is refused.
+    /// 126 deep is refused.
     pub fn route(
         &self,
         scope: &UserScope<Packet>,

@@ -124,7 +124,7 @@ impl Isolation {
     ///
     /// # Errors
     ///
-    /// [`Contaminated`] if there are any and the policy is to reject, or the body is nested more than 128
+    /// [`Contaminated`] if there are any and the policy is to reject, or the body is nested more than 126
     /// deep. Of such a body the audit gets the names of the fields only.
     pub fn check<'a>(
         &self,

@@ -15,8 +15,9 @@ use super::numbers::Numbers;
 
 /// Levels that a walk keeps without an allocation: most messages have fewer.
 const INLINE: usize = 8;
-/// Objects and lists within each other that this layer passes on.
-pub(super) const MAX_NESTING: usize = 128;
+/// Objects and lists within each other that a field of a message may have. The message is one level
+/// more, and parsers give up at 128.
+pub(super) const MAX_NESTING: usize = 126;
 
 /// The items of one list or object that are still to be visited.
 enum Rest<'a> {
@@ -199,6 +200,11 @@ fn escaped(byte: u8) -> usize {
         0..=0x1f => 6,
         _ => 1,
     }
+}
+
+/// Bytes of JSON that a text takes, quotes included.
+pub(super) fn text_len(text: &str) -> usize {
+    text.bytes().map(escaped).sum::<usize>() + 2
 }
 
 /// A value of the host's, dropped without recursion.

@@ -49,12 +49,13 @@ mod registry;
 mod rpc;
 mod run;
 mod runs;
+mod secret;
 mod sequence;
 
 pub use broadcast::{
     Audience, Broadcast, BroadcastError, BroadcastStats, Broadcaster, Packet, UnknownFlag,
 };
-pub use cleaning::clean;
+pub use cleaning::{MAX_CLEANED_BYTES, clean};
 pub use confirmation::{
     COMPLETION_TIMEOUT, CONFIRMATION_TIMEOUT, Confirmation, ConfirmationLimits, ConfirmationStats,
     ConfirmationSweep, Confirmations, EventState, ExpectError, NotMoved,

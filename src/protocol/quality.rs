@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::registry::CopyOnWrite;
 use super::{
     Broadcaster, Handled, Handler, HandlerError, Message, MessageKind, MessageRouter, Packet,
-    RegisterError, RunId, Sender,
+    RegisterError, RunId, Sender, json,
 };
 use crate::id::{ThreadId, UserId};
 use crate::scope::UserScope;
@@ -221,6 +221,7 @@ impl Quality {
             reach.reached += usize::from(sent.is_successful());
             reach.connections += sent.deliveries();
         }
+        json::discard_fields(message.fields);
         reach
     }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    Broadcast, BroadcastError, Broadcaster, Message, MessageKind, Packet, UserContext, clean,
+    Broadcast, BroadcastError, Broadcaster, Message, MessageKind, Packet, UserContext, clean, json,
 };
 use crate::scope::UserScope;
 
@@ -225,13 +225,13 @@ impl AgentRun {
     ///
     /// [`RunError::Empty`], [`RunError::ToolOpen`] for a name that is executing,
     /// [`RunError::TooManyTools`] beyond [`MAX_OPEN_TOOLS`], [`RunError::Refused`].
-    #[allow(clippy::needless_pass_by_value)] // A host that has said it is done with it.
     pub fn tool_executing(
         &mut self,
         tool_name: &str,
         parameters: Value,
         now: Duration,
     ) -> Result<Broadcast, RunError> {
+        let parameters = json::Owned(parameters);
         self.see(now);
         required("tool_name", tool_name)?;
         if self.open_tool(tool_name).is_some() {
@@ -242,7 +242,7 @@ impl AgentRun {
         }
         let event = Message::new(MessageKind::ToolExecuting)
             .with("tool_name", tool_name)
-            .with("parameters", clean(&parameters));
+            .with("parameters", clean(&parameters.0));
         let told = self.emit(event, now)?;
         self.open.push(tool_name.to_owned());
         Ok(told)
@@ -255,7 +255,6 @@ impl AgentRun {
     ///
     /// [`RunError::Empty`], [`RunError::ToolNotOpen`] for a name that is not executing,
     /// [`RunError::Refused`].
-    #[allow(clippy::needless_pass_by_value)] // As above.
     pub fn tool_completed(
         &mut self,
         tool_name: &str,
@@ -264,12 +263,13 @@ impl AgentRun {
         success: bool,
         now: Duration,
     ) -> Result<Broadcast, RunError> {
+        let results = json::Owned(results);
         self.see(now);
         required("tool_name", tool_name)?;
         let tool = self.open_tool(tool_name).ok_or(RunError::ToolNotOpen)?;
         let event = Message::new(MessageKind::ToolCompleted)
             .with("tool_name", tool_name)
-            .with("results", clean(&results))
+            .with("results", clean(&results.0))
             .with("duration", millis(duration))
             .with("success", success);
         let told = self.emit(event, now)?;
