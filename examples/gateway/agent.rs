@@ -129,10 +129,7 @@ impl Answer {
         while parts.peek().is_some() {
             sleep(self.pace).await;
             let part: String = parts.by_ref().take(4).collect();
-            let chunk = Message::new(MessageKind::AgentResponseChunk)
-                .with("run_id", self.context.run().as_str())
-                .with("text", part);
-            let _ = self.broadcaster.broadcast(&self.scope, &chunk, now());
+            let _ = run.chunk(&part, now())?;
         }
         sleep(self.pace).await;
         let took = now().saturating_sub(began);

@@ -43,14 +43,18 @@ mod json;
 mod kind;
 mod message;
 mod numbers;
+mod open_runs;
 mod quality;
 mod quota;
 mod registry;
 mod rpc;
 mod run;
+mod run_core;
+mod run_error;
 mod runs;
 mod secret;
 mod sequence;
+mod step;
 
 pub use broadcast::{
     Audience, Broadcast, BroadcastError, BroadcastStats, Broadcaster, Packet, UnknownFlag,
@@ -70,11 +74,13 @@ pub use isolation::{
 };
 pub use kind::MessageKind;
 pub use message::{Message, MessageError, MessageLimits};
+pub use open_runs::{AgentRuns, OpenRunLimits, RunsEnded};
 pub use quality::{
     CONTENT_TYPES, MAX_PERIOD_HOURS, MAX_SUBSCRIBERS, Quality, QualityProvider, QualityReach,
     QualityRequest, REPORT_TYPES,
 };
-pub use run::{AgentRun, MAX_OPEN_TOOLS, NotEnded, RunError};
+pub use run::AgentRun;
+pub use run_error::{MAX_OPEN_TOOLS, NotEnded, RunError};
 pub use runs::{RunLimits, RunRegistry, RunRegistryError, RunStats};
 pub use sequence::{
     Fault, MAX_CHECKED_IDS, MAX_CHECKED_RUNS, MAX_CHECKED_TOOLS, SequenceChecker, Violation,
