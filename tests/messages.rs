@@ -642,6 +642,7 @@ impl Drop for End<'_> {
 #[test]
 fn r039_r016_who_hangs_panics_or_floods_changes_nobody_elses_result() {
     const WORKERS: usize = 3;
+    const SHARE: usize = 2;
     let engine: Router<Packet> = Router::builder().lane_capacity(1_024).build().unwrap();
     let router = MessageRouter::new(Arc::new(Broadcaster::default()), Duration::ZERO);
     let (hung, is_hung) = mpsc::channel();
@@ -651,7 +652,7 @@ fn r039_r016_who_hangs_panics_or_floods_changes_nobody_elses_result() {
     router
         .register("host", move |sender: &Sender<'_>, message: &Message| {
             match sender.user().as_str() {
-                "hangs" => {
+                "hangs 0" | "hangs 1" => {
                     hung.lock().unwrap().send(()).unwrap();
                     let _ = waits.lock().unwrap().recv();
                 }
@@ -663,23 +664,28 @@ fn r039_r016_who_hangs_panics_or_floods_changes_nobody_elses_result() {
             Ok(Handled::Done)
         })
         .unwrap();
-    let queue = InboundQueue::new(64, WORKERS - 1);
+    let queue = InboundQueue::new(64, SHARE);
     let stop = AtomicBool::new(false);
     let chat = || br#"{"type":"chat"}"#.to_vec();
     thread::scope(|s| {
         let end = End(&stop, release);
         workers(s, WORKERS, &queue, &router, &stop);
         let alone = ten(&queue, &router, &scope(&engine, "alone"));
-        // Her messages take all but one worker, and then she is busy.
-        let hangs = scope(&engine, "hangs");
-        let mut her = hangs.connect().unwrap();
-        let inlet = queue.inlet(hangs.clone(), None);
-        for _ in 1..WORKERS {
-            queue.submit(&router, &inlet, chat(), NOW).unwrap();
+        // They take all but one worker, one each however many messages they send, and then are busy.
+        for n in 0..WORKERS - 1 {
+            let hangs = scope(&engine, &format!("hangs {n}"));
+            let mut device = hangs.connect().unwrap();
+            let inlets = [(); 3].map(|()| queue.inlet(hangs.clone(), None));
+            for inlet in &inlets[..SHARE] {
+                queue.submit(&router, inlet, chat(), NOW).unwrap();
+            }
             is_hung.recv_timeout(Duration::from_secs(20)).unwrap();
+            while queue.submit(&router, &inlets[0], chat(), NOW).is_ok() {}
+            let refused = queue.submit(&router, &inlets[2], chat(), NOW);
+            assert_eq!(refused, Err(Busy));
+            assert_eq!(read(&mut device)[0]["code"], "BUSY");
+            assert_eq!(inlets[1].under_way(), SHARE + 1);
         }
-        assert_eq!(queue.submit(&router, &inlet, chat(), NOW), Err(Busy));
-        assert_eq!(read(&mut her)[0]["code"], "BUSY");
         let others: Vec<_> = ["panics", "floods"]
             .map(|name| {
                 let (queue, router, stop) = (&queue, &router, &stop);
@@ -697,6 +703,9 @@ fn r039_r016_who_hangs_panics_or_floods_changes_nobody_elses_result() {
             .into();
         for name in ["ann", "bob"] {
             assert_eq!(ten(&queue, &router, &scope(&engine, name)), alone);
+        }
+        while router.stats().failed == 0 {
+            thread::yield_now();
         }
         stop.store(true, Ordering::Relaxed);
         for other in others {

@@ -272,9 +272,54 @@ impl Broadcaster {
         critical: bool,
         at: Duration,
     ) -> Broadcast {
+        self.send_packet(scope, audience, message, critical, at).0
+    }
+
+    /// As [`broadcast_to`](Self::broadcast_to), with what the devices get.
+    pub(super) fn reply(
+        &self,
+        scope: &UserScope<Packet>,
+        audience: Audience<'_>,
+        message: &Message,
+        at: Duration,
+    ) -> (Broadcast, Option<Packet>) {
+        self.send_packet(scope, audience, message, false, at)
+    }
+
+    /// Sends once more what was sent to the same user before.
+    pub(super) fn repeat(
+        &self,
+        scope: &UserScope<Packet>,
+        audience: Audience<'_>,
+        packet: &Packet,
+        at: Duration,
+    ) {
+        let mut broadcast = Broadcast::new(packet.kind().clone(), at);
+        let done = Self::deliver(scope, audience, packet.clone(), false, &mut broadcast);
+        self.settle(&mut broadcast, done.err());
+    }
+
+    fn send_packet(
+        &self,
+        scope: &UserScope<Packet>,
+        audience: Audience<'_>,
+        message: &Message,
+        critical: bool,
+        at: Duration,
+    ) -> (Broadcast, Option<Packet>) {
         let mut broadcast = Broadcast::new(message.kind.clone(), at);
         let done = self.publish(scope, audience, message, critical, &mut broadcast);
-        if let Err(error) = done {
+        let (packet, error) = match done {
+            Ok(packet) => (Some(packet), None),
+            Err(error) => (None, Some(error)),
+        };
+        self.settle(&mut broadcast, error);
+        (broadcast, packet)
+    }
+
+    /// Says why it was refused, if it was, and counts it.
+    fn settle(&self, broadcast: &mut Broadcast, error: Option<BroadcastError>) {
+        if let Some(error) = error {
             match &error {
                 BroadcastError::Contaminated(refused) => {
                     let fields = refused.fields.iter().map(ToString::to_string);
@@ -285,9 +330,8 @@ impl Broadcaster {
             broadcast.refused = Some(error);
         }
         if !self.silent.load(Ordering::Relaxed) {
-            self.count(&broadcast);
+            self.count(broadcast);
         }
-        broadcast
     }
 
     fn count(&self, broadcast: &Broadcast) {
@@ -308,7 +352,7 @@ impl Broadcaster {
         message: &Message,
         critical: bool,
         broadcast: &mut Broadcast,
-    ) -> Result<(), BroadcastError> {
+    ) -> Result<Packet, BroadcastError> {
         if !json::are_within(&message.fields) {
             return Err(BroadcastError::TooDeep);
         }
@@ -317,6 +361,18 @@ impl Broadcaster {
         let fields = rewritten.iter().map(ToString::to_string);
         broadcast.errors.extend(fields);
         let packet = Packet(Arc::new((message.kind.clone(), message.to_json().into())));
+        Self::deliver(scope, audience, packet.clone(), critical, broadcast)?;
+        Ok(packet)
+    }
+
+    /// Publishes what was checked and written.
+    fn deliver(
+        scope: &UserScope<Packet>,
+        audience: Audience<'_>,
+        packet: Packet,
+        critical: bool,
+        broadcast: &mut Broadcast,
+    ) -> Result<(), BroadcastError> {
         let to: Addressed<'_, Packet> = match audience {
             Audience::Everybody => scope.to_all(),
             Audience::Connection(id) => scope.to_connection(id),

@@ -40,13 +40,8 @@ type Records = CopyOnWrite<VecDeque<RunRecord>>;
 ///
 /// Lock-free, each method. A record costs a copy of its user's records, a new user one of the list of
 /// users: meant for as many as a small server has, not for millions.
+#[derive(Default)]
 pub struct MemoryQuality(CopyOnWrite<BTreeMap<UserId, Arc<Records>>>);
-
-impl Default for MemoryQuality {
-    fn default() -> Self {
-        Self(CopyOnWrite::new())
-    }
-}
 
 impl fmt::Debug for MemoryQuality {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

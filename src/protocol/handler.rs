@@ -1,6 +1,7 @@
 //! What the host writes: handlers and middleware, what they are given, and what they answer.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -8,19 +9,32 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::registry::CopyOnWrite;
 use super::rpc::{self, Asks};
 use super::{Audience, Broadcast, BroadcastError, Broadcaster, Message, MessageKind, Packet, json};
 use crate::id::{ConnectionId, UserId};
 use crate::scope::UserScope;
 
 /// Who sent a message, and the way back: the only users whom a handler can answer.
-#[derive(Debug)]
 pub struct Sender<'a> {
     pub(super) scope: &'a UserScope<Packet>,
     pub(super) connection: Option<ConnectionId>,
     pub(super) broadcaster: &'a Broadcaster,
     pub(super) now: Duration,
     pub(super) deadline: Option<Duration>,
+    /// What this sender was answered, if that is to be known.
+    pub(super) answers: Option<CopyOnWrite<Vec<Packet>>>,
+}
+
+impl fmt::Debug for Sender<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("scope", &self.scope)
+            .field("connection", &self.connection)
+            .field("now", &self.now)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Sender<'_> {
@@ -51,12 +65,30 @@ impl Sender<'_> {
     }
     /// Answers the connection that the message came by, or all of the user's if that is not known.
     pub fn reply(&self, message: &Message) -> Broadcast {
-        let audience = self
-            .connection
-            .map_or(Audience::Everybody, Audience::Connection);
-        self.broadcaster
-            .broadcast_to(self.scope, audience, message, self.now)
+        let (broadcast, packet) =
+            (self.broadcaster).reply(self.scope, self.audience(), message, self.now);
+        if let (Some(answers), Some(packet)) = (&self.answers, packet) {
+            let noted: Result<(), Infallible> = answers.update(|answers| {
+                let packet = [packet.clone()];
+                Ok((answers.iter().cloned().chain(packet).collect(), ()))
+            });
+            let Ok(()) = noted;
+        }
+        broadcast
     }
+
+    fn audience(&self) -> Audience<'static> {
+        self.connection
+            .map_or(Audience::Everybody, Audience::Connection)
+    }
+
+    /// Answers once more what was answered before.
+    pub(super) fn repeat(&self, answers: &[Packet]) {
+        for packet in answers {
+            (self.broadcaster).repeat(self.scope, self.audience(), packet, self.now);
+        }
+    }
+
     /// Sends to all of the user's connections.
     pub fn broadcast(&self, message: &Message) -> Broadcast {
         self.broadcaster.broadcast(self.scope, message, self.now)
@@ -201,6 +233,9 @@ pub enum Outcome {
     Handled(Option<Arc<str>>),
     /// Nobody took it. Its sender was told, unless it is a kind that gets no answer.
     Unhandled,
+    /// It came before under the same message id, and was not handled again. Its sender got the answers of
+    /// then.
+    Repeated,
     /// It was no message, or a middleware refused it. Its sender was told.
     Refused(HandlerError),
     /// Its handler failed or panicked, or a middleware panicked. Its sender was told.

@@ -29,10 +29,12 @@
 
 mod broadcast;
 mod builtin;
+mod chain;
 mod cleaning;
 mod confirmation;
 mod context;
 mod dispatch;
+mod dispatch_stats;
 mod figures;
 #[cfg(test)]
 mod frozen;
@@ -44,9 +46,11 @@ mod kind;
 mod message;
 mod numbers;
 mod open_runs;
+mod per_user;
 mod quality;
 mod quota;
 mod registry;
+mod repeats;
 mod rpc;
 mod run;
 mod run_core;
@@ -65,7 +69,8 @@ pub use confirmation::{
     ConfirmationSweep, Confirmations, EventState, ExpectError, NotMoved,
 };
 pub use context::{ContextBuilder, ContextError, MAX_DEPTH, UserContext};
-pub use dispatch::{DispatchStats, MAX_HANDLERS, MessageRouter, RegisterError, Status};
+pub use dispatch::MessageRouter;
+pub use dispatch_stats::{DispatchStats, MAX_HANDLERS, RegisterError, Status};
 pub use figures::{MAX_RECORDED_USERS, MAX_RECORDS, MemoryQuality, RunRecord};
 pub use handler::{Handled, Handler, HandlerError, Middleware, Outcome, Sender};
 pub use inbound::{Busy, InboundQueue, Inlet};
@@ -79,6 +84,7 @@ pub use quality::{
     CONTENT_TYPES, MAX_PERIOD_HOURS, MAX_SUBSCRIBERS, Quality, QualityProvider, QualityReach,
     QualityRequest, REPORT_TYPES,
 };
+pub use repeats::RepeatLimits;
 pub use run::AgentRun;
 pub use run_error::{MAX_OPEN_TOOLS, NotEnded, RunError};
 pub use runs::{RunLimits, RunRegistry, RunRegistryError, RunStats};
