@@ -813,3 +813,18 @@ fn r033_a_handler_that_panics_when_it_is_dropped_hurts_nobody() {
     }
     assert!(host.replies().is_empty());
 }
+
+#[test]
+fn r079_a_client_that_invents_codes_leaves_room_for_those_of_others() {
+    let host = Host::new();
+    for n in 0..1_000 {
+        host.route(&json!({"type": "error", "code": format!("invented {n}")}).to_string());
+    }
+    let his = br#"{"type":"error","code":"E_REAL"}"#;
+    for _ in 0..3 {
+        host.router.route_json(&host.bob, None, his, NOW);
+        host.route(r#"{"type":"error","code":"E_REAL"}"#);
+    }
+    let errors = host.router.stats().client_errors;
+    assert_eq!((errors["E_REAL"], errors["OTHER"]), (6, 1_000 - 8));
+}

@@ -306,6 +306,7 @@ fn unproved(table: &str, tests: &BTreeMap<String, BTreeSet<String>>) -> Vec<Stri
         40..=44,
         50..=57,
         60..=60,
+        73..=73,
         75..=75,
         76..=76,
         77..=77,

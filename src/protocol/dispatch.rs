@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::builtin::{self, ClientErrors};
 use super::chain::{Chain, Kinds, Named, Shielded};
+use super::clock::micros;
 use super::handler::{Trouble, contained};
 use super::json::{self, MAX_NESTING};
 use super::registry::CopyOnWrite;
@@ -51,7 +52,8 @@ pub struct MessageRouter {
     broadcaster: Arc<Broadcaster>,
     limits: MessageLimits,
     patience: Option<Duration>,
-    started: Duration,
+    /// The microseconds from its start to the end of all time, which only grow.
+    started: AtomicU64,
     chain: CopyOnWrite<Chain>,
     repeats: Repeats,
     per_type: [AtomicU64; MessageKind::KNOWN.len() + 1],
@@ -79,7 +81,7 @@ impl MessageRouter {
             broadcaster,
             limits: MessageLimits::default(),
             patience: None,
-            started,
+            started: AtomicU64::new(u64::MAX - micros(started)),
             chain: CopyOnWrite::new(),
             repeats: Repeats::new(RepeatLimits::default()),
             per_type: std::array::from_fn(|_| AtomicU64::new(0)),
@@ -354,9 +356,13 @@ impl MessageRouter {
     /// Whether it can do its job, at the host's time `now`. Wait-free.
     #[must_use]
     pub fn status(&self, now: Duration) -> Status {
+        let now = micros(now);
+        // A start in the future was told by a clock that has been set back since.
+        let left = u64::MAX - now;
+        let started = u64::MAX - self.started.fetch_max(left, Ordering::Relaxed).max(left);
         if !self.chain.load().handlers.is_empty() {
             Status::Ready
-        } else if now.saturating_sub(self.started) < GRACE {
+        } else if Duration::from_micros(now.saturating_sub(started)) < GRACE {
             Status::Initializing
         } else {
             Status::Error

@@ -14,6 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const NOW: Duration = Duration::from_secs(1_000);
 const SOON: Duration = Duration::from_secs(1_030);
 const LATE: Duration = Duration::from_secs(1_000_000);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const KIND: MessageKind = MessageKind::AgentStarted;
 
 type Operation<W, R> = (&'static str, fn(&W) -> R);
@@ -83,8 +84,8 @@ fn others_confirm(all: &Confirmations) {
 }
 
 fn all_confirmed(all: &Confirmations) {
-    for _ in 0..2 {
-        all.sweep(LATE);
+    for n in 0..10 {
+        all.sweep(LATE + n * DAY);
     }
     assert!(all.is_empty());
     let stats = all.stats();
@@ -115,7 +116,9 @@ fn confirmations_go_on() {
             let _ = all.confirm(&user("ann"), "e", NOW);
         }),
         ("time out", |all| {
-            let _ = all.sweep(SOON);
+            for n in 1..=4 {
+                let _ = all.sweep(NOW + n * SOON.saturating_sub(NOW) / 4);
+            }
         }),
         ("remove", |all| {
             let _ = all.failed(&user("ann"), "e", NOW);
@@ -175,7 +178,9 @@ fn others_run(runs: &RunRegistry) {
 
 fn all_runs(runs: &RunRegistry, removed: usize) {
     in_step(runs);
-    runs.sweep(LATE);
+    for n in 0..6 {
+        runs.sweep(LATE + n * DAY);
+    }
     assert!(runs.is_empty());
     let stats = runs.stats();
     let gone = stats.evicted + stats.expired + removed as u64;
@@ -205,7 +210,9 @@ fn runs_go_on() {
         }),
         ("remove all", |runs| runs.remove_user(&user("ann"))),
         ("expire", |runs| {
-            runs.sweep(NOW + Duration::from_secs(24 * 60 * 60));
+            for n in 1..=4 {
+                runs.sweep(NOW + n * DAY / 4);
+            }
             0
         }),
     ];

@@ -31,6 +31,7 @@ mod broadcast;
 mod builtin;
 mod chain;
 mod cleaning;
+mod clock;
 mod confirmation;
 mod context;
 mod dispatch;

@@ -6,7 +6,7 @@ use ahash::RandomState;
 
 use super::quota::{ROOTS, mask, raise};
 use crate::id::UserId;
-use crate::sync::{AtomicU64, AtomicUsize, Ordering, pin};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, pin};
 use crate::table::{Keyed, Table};
 
 /// One of so many users makes room when another one comes.
@@ -42,6 +42,8 @@ pub(super) struct PerUser<T: 'static> {
     uses: AtomicU64,
     users: Table<Kept<T>>,
     hasher: RandomState,
+    /// Something was removed that would be there without the limit, or without a call for it.
+    lost: AtomicBool,
 }
 
 impl<T: Default> PerUser<T> {
@@ -52,6 +54,7 @@ impl<T: Default> PerUser<T> {
             uses: AtomicU64::new(1),
             users: Table::new(ROOTS),
             hasher: RandomState::new(),
+            lost: AtomicBool::new(false),
         }
     }
 
@@ -112,9 +115,29 @@ impl<T: Default> PerUser<T> {
         }
     }
 
-    fn take_out(&self, kept: &Arc<Kept<T>>) {
-        if self.users.remove(kept, &pin()) {
+    fn take_out(&self, kept: &Arc<Kept<T>>) -> bool {
+        // Before it is gone: what is not found is never taken for what never was.
+        self.lost.store(true, Ordering::Release);
+        let removed = self.users.remove(kept, &pin());
+        if removed {
             self.count.fetch_sub(1, Ordering::AcqRel);
         }
+        removed
+    }
+
+    /// Removes what is kept for the user.
+    pub(super) fn remove(&self, user: &UserId) -> bool {
+        let guard = pin();
+        let found = self.users.get(self.hash(user), user, &guard);
+        found.is_some_and(|found| self.take_out(&found.arc()))
+    }
+
+    /// Whether what is not found may have been there.
+    pub(super) fn has_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
     }
 }

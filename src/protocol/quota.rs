@@ -1,7 +1,6 @@
 //! Bounded places, in all and for each user, counted exactly and without a lock.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ahash::RandomState;
 
@@ -179,18 +178,4 @@ pub(super) fn raise(number: &AtomicUsize, limit: usize) -> Result<bool, Gone> {
             Err(other) => now = other,
         }
     }
-}
-
-/// The most microseconds that are told apart: 73 000 years.
-const LATEST: u64 = u64::MAX >> 3;
-
-/// A time in whole microseconds, not before it.
-pub(crate) fn micros_up(time: Duration) -> u64 {
-    let micros = time.as_nanos().div_ceil(1_000);
-    u64::try_from(micros).map_or(LATEST, |micros| micros.min(LATEST))
-}
-
-/// A time in whole microseconds, not after it.
-pub(crate) fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).map_or(LATEST, |micros| micros.min(LATEST))
 }
