@@ -136,7 +136,7 @@ impl Error for NotMoved {}
 pub enum Confirmation {
     /// It counts.
     Confirmed {
-        /// Time since it was sent, or since it was expected if nobody said that it was sent, as far as
+        /// Time since it was sent, or since it was expected if the host did not say so, as far as
         /// sweeps let it pass. 0 if the clock went back.
         after: Duration,
     },

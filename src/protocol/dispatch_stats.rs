@@ -49,7 +49,7 @@ pub struct DispatchStats {
     pub per_type: BTreeMap<&'static str, u64>,
     /// Those that a handler or a built-in reply took.
     pub routed: u64,
-    /// Those that nobody took, of an unknown type or of a known one.
+    /// Those that no handler took, of an unknown type or of a known one.
     pub unhandled: u64,
     /// Those whose handler failed or panicked, or whose middleware panicked.
     pub failed: u64,

@@ -133,7 +133,8 @@ impl Drop for Client {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // A message keeps its client, that its mailbox, and that the message: nobody takes it out now.
+        // A message keeps its client, the client its mailbox, and the mailbox the message. No worker comes
+        // to take it out any more.
         for user in self.ready.1.drain() {
             user.of.jobs.1.drain();
         }

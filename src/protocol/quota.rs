@@ -159,7 +159,7 @@ impl<T: Default> Quota<T> {
     }
 }
 
-/// Nobody may take from this number any more.
+/// The number is closed: no place is taken from it any more.
 #[derive(PartialEq, Eq)]
 pub(super) struct Gone;
 

@@ -104,7 +104,7 @@ impl AgentRun {
     /// # Errors
     ///
     /// [`RunError::ForeignScope`] if the scope is not of the context's user, [`RunError::Empty`] for an
-    /// agent without a name, [`RunError::Refused`]. Then there is no run, and nobody is told anything.
+    /// agent without a name, [`RunError::Refused`]. Then there is no run, and no device is told anything.
     ///
     /// # Panics
     ///
@@ -125,7 +125,7 @@ impl AgentRun {
         Self::begin(Arc::new(Core::new(whose, None)?), now)
     }
 
-    /// Begins a run of this core, which nobody else has spoken for yet.
+    /// Begins a run of this core, which has said nothing yet.
     pub(super) fn begin(core: Arc<Core>, now: Duration) -> Result<(Self, Broadcast), RunError> {
         let told = Core::begin(&core, now)?;
         let run = Self {

@@ -63,14 +63,14 @@ pub(super) enum End {
     Before,
     /// The run's owner is saying something and will say the end.
     Asked,
-    /// It has ended, and its user was told, or nobody was there to be told.
+    /// It has ended. Its user was told, if a device of the user's was there.
     Told,
     /// It has ended, and the event was refused.
     Untold,
 }
 
 impl Core {
-    /// A run that has said nothing yet, and that nobody else may speak for.
+    /// A run that has said nothing yet, and that only its caller may speak for.
     pub(super) fn new(whose: Whose, registered: Option<Registered>) -> Result<Self, RunError> {
         if whose.scope.user() != whose.context.user() {
             return Err(RunError::ForeignScope);

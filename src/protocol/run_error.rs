@@ -42,7 +42,7 @@ pub enum RunError {
     /// The broadcaster refused the event: it names another receiver, or there was no room for it. It
     /// may be tried again.
     ///
-    /// That nobody is connected is no error, see [`AgentRun`].
+    /// A user without connections is no error, see [`AgentRun`].
     Refused(Box<Broadcast>),
 }
 
