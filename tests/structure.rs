@@ -305,7 +305,14 @@ fn unproved(table: &str, tests: &BTreeMap<String, BTreeSet<String>>) -> Vec<Stri
         30..=39,
         40..=44,
         50..=57,
-        60..=60, 73..=73, 75..=75, 76..=76, 77..=77, 78..=78, 79..=79];
+        60..=60,
+        73..=73,
+        75..=75,
+        76..=76,
+        77..=77,
+        78..=78,
+        79..=79,
+    ];
     let all: BTreeSet<_> = numbers
         .into_iter()
         .flatten()

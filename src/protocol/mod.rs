@@ -4,9 +4,9 @@
 //! hosts agree on ([`Message`], [`MessageKind`]), the check that a body names nobody but its receiver
 //! ([`Isolation`]), the context of a request ([`UserContext`]), the one way by which messages go out
 //! ([`Broadcaster`]) and the one by which they come in ([`MessageRouter`]), the events of an agent
-//! ([`AgentRun`]), what clients are to confirm ([`Confirmations`]), which run is whose
-//! ([`RunRegistry`]), and a check of agents' events for the tests of hosts ([`SequenceChecker`]).
-//! Nothing here reads a clock or keeps a table of users.
+//! ([`AgentRun`]) and those that are open ([`AgentRuns`]), what clients are to confirm
+//! ([`Confirmations`]), which run is whose ([`RunRegistry`]), and a check of agents' events for the tests of hosts ([`SequenceChecker`]).
+//! Nothing here reads a clock. What is kept for users is bounded, and the oldest goes first.
 //!
 //! ```
 //! use laneway::protocol::{Isolation, Message, MessageKind};
