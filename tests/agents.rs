@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use laneway::protocol::{
-    AgentRun, Broadcast, BroadcastError, Broadcaster, Contamination, Isolation, MAX_OPEN_TOOLS,
-    Message, MessageKind, NotEnded, Packet, RunError, RunId, UserContext, clean,
+    AgentRun, Broadcast, BroadcastError, Broadcaster, Contamination, Isolation, MAX_CLEANED_BYTES,
+    MAX_OPEN_TOOLS, Message, MessageKind, NotEnded, Packet, RunError, RunId, UserContext, clean,
 };
 use laneway::{
     CloseReason, Connection, Received, Router, ThreadId, TryRecvError, UserId, UserScope,
@@ -473,11 +473,6 @@ fn r052_required_texts_that_say_nothing_are_errors_and_send_nothing() {
             run,
             "status",
         );
-        let run = ends(
-            &|run| run.complete("success", blank, TOOK, at(3)),
-            run,
-            "final_response",
-        );
         let run = ends(&|run| run.fail(blank, "it broke", true, at(3)), run, "code");
         let run = ends(
             &|run| run.fail("broken", blank, true, at(3)),
@@ -535,14 +530,16 @@ fn r053_a_live_device_gets_every_event_but_thinking_or_is_closed() {
                 run = say(run.unwrap(), *call).0;
             }
         }
-        // Only the last event is what this device has not read.
+        let other = Message::new(MessageKind::Chat);
+        // The first event that a device has not read stays until it is read; behind it comes the last
+        // event of the run.
         let mut slow = scope.connect().unwrap();
+        let _ = Broadcaster::default().broadcast(&scope, &other, at(1));
         match said.last() {
             None => run = Some(begin().unwrap().0),
             Some(5) => run = None,
             Some(call) => run = say(run.unwrap(), *call).0,
         }
-        let other = Message::new(MessageKind::Chat);
         // Enough for a lane of four to need the room of what one device has not read.
         for _ in 0..20 {
             let _ = Broadcaster::default().broadcast(&scope, &other, at(3));
@@ -553,7 +550,7 @@ fn r053_a_live_device_gets_every_event_but_thinking_or_is_closed() {
                 assert_eq!(closed.reason, CloseReason::Overrun);
             }
             Ok(Received::Gap { missed, .. }) => {
-                assert_eq!((missed, critical), (17, false), "{said:?}");
+                assert_eq!((missed, critical), (18, false), "{said:?}");
             }
             other => panic!("{said:?}: {other:?}"),
         }
@@ -673,7 +670,7 @@ fn r054_values_under_keys_that_have_a_secret_word_are_redacted() {
         api_key apiKey api-key apikey APIKEY APIKey ApiKeys api.key apikeys X-API-Key xApiKey APIkey api_keys \
         auth Auth AUTH basicAuth auth_header http.auth OAuth authToken \
         credential credentials Credentials awsCredential \
-        ünïToken 钥auth auth钥 Éauth2Auth";
+        ünïToken 钥auth auth钥 Éauth2Auth Oauth Etokens ßtoken \u{00e9}auth";
     for key in secret.split_whitespace() {
         let cleaned = clean(&json!({ key: "hunter2" }));
         assert_eq!(cleaned, json!({ key: REDACTED }), "{key}");
@@ -693,8 +690,8 @@ fn r054_values_under_keys_that_have_a_secret_word_are_redacted() {
 #[test]
 fn r054_values_under_keys_that_have_no_secret_word_stay() {
     let open = "author authors Author co_author authority tokenizer Tokenizer tokenize tokenised \
-        secretary secretariat passwordless passwordsafe tokensmith Oauth Etokens to2ken to钥ken credentialed authentic api key keys api_url key_api apiKeyed \
-        monkey apis oauthor ss s ßtoken \u{00e9}auth 密钥 \u{1F511} ___ 123";
+        secretary secretariat passwordless passwordsafe tokensmith to2ken to钥ken credentialed authentic api key keys api_url key_api apiKeyed \
+        monkey apis oauthor ss s 密钥 \u{1F511} ___ 123";
     let mut object = Map::new();
     for key in open.split_whitespace() {
         object.insert(key.to_owned(), "shown".into());
@@ -763,12 +760,12 @@ fn r054_lists_over_10_items_are_cut_and_marked() {
 
 #[test]
 fn r054_what_is_nested_too_deeply_is_replaced_by_a_mark() {
-    let deep = nested(128, json!("inside"));
+    let deep = nested(120, json!("inside"));
     assert_eq!(clean(&deep), deep);
-    for depth in [129, 130, 1_000] {
+    for depth in [121, 122, 1_000] {
         let cleaned = clean(&nested(depth, json!("inside")));
         let (kept, mark) = innermost(&cleaned);
-        assert_eq!((kept, mark), (128, &json!("[cut: nested too deeply]")));
+        assert_eq!((kept, mark), (120, &json!("[cut: nested too deeply]")));
     }
 }
 
@@ -776,12 +773,15 @@ fn r054_what_is_nested_too_deeply_is_replaced_by_a_mark() {
 fn r054_a_key_of_any_length_takes_its_time_and_no_more() {
     // A boundary and half a match at every sixth character.
     let key = "Author".repeat(200_000);
-    let given = json!({ key.clone(): 1 });
-    assert_eq!(clean(&given), given);
-    assert_eq!(
-        clean(&json!({ key.clone() + "Auth": 1 })),
-        json!({ key + "Auth": REDACTED })
-    );
+    let shown = |more: usize, value: Value| {
+        let start = &key[..128];
+        json!({ format!("{start}[cut: {more} more characters]"): value })
+    };
+    let more = key.len() - 128;
+    assert_eq!(clean(&json!({ key.clone(): 1 })), shown(more, json!(1)));
+    let secret = key.clone() + "Auth";
+    let redacted = shown(more + 4, json!(REDACTED));
+    assert_eq!(clean(&json!({ secret: 1 })), redacted);
 }
 
 /// How the words of a key are put together.
@@ -898,6 +898,7 @@ proptest! {
 
     #[test]
     fn r054_a_copy_is_complete_but_for_secrets_and_what_is_too_long(given in any_json()) {
+        prop_assume!(given.to_string().len() < MAX_CLEANED_BYTES / 2);
         prop_assert_eq!(flaw(&given, &clean(&given)), None);
     }
 }
@@ -959,7 +960,8 @@ proptest! {
                     } else {
                         now.fail(text(says), "it broke", true, at(2))
                     };
-                    let ends = says && (!complete || open.is_empty());
+                    // A run may end with nothing to say, but not fail for no reason.
+                    let ends = if complete { open.is_empty() } else { says };
                     let name = if complete { "agent_completed" } else { "agent_error" };
                     expected.extend(ends.then_some(name));
                     prop_assert_eq!(ended.is_ok(), ends);

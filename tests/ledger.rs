@@ -25,6 +25,13 @@ fn after(seconds: u64) -> Duration {
     NOW + Duration::from_secs(seconds)
 }
 
+/// Sweeps now and then on the way, as a host does. What the sweeps come to.
+fn pass(from: u64, to: u64, every: u64, sweep: impl Fn(Duration) -> usize) -> usize {
+    let every = usize::try_from(every).unwrap();
+    let times = (from..to).step_by(every);
+    times.map(|at| sweep(after(at))).sum()
+}
+
 fn counts(answer: Confirmation) -> bool {
     matches!(answer, Confirmation::Confirmed { .. })
 }
@@ -119,6 +126,7 @@ fn r055_states_only_move_forward() {
             already(all.failed(ann, "e", NOW))
         }),
         (EventState::TimedOut, |all, _| {
+            pass(0, 30, 5, |at| all.sweep(at).timed_out);
             let swept = all.sweep(after(30));
             (swept.timed_out == 0).then_some(EventState::TimedOut)
         }),
@@ -161,12 +169,15 @@ fn r055_events_time_out_after_30_seconds_and_completions_after_60() {
         // Clients know it as agent_completed.
         (MessageKind::AgentResponse, 60),
     ] {
-        for sent in [NOW, after(20), after(20) + nano] {
+        for (at, sent) in [(0, NOW), (20, after(20)), (20, after(20) + nano)] {
             let all = Confirmations::default();
             let ann = user("ann");
+            let sweep = |at| all.sweep(at).timed_out;
             all.expect(&ann, "e", &kind, NOW).unwrap();
+            assert_eq!(pass(0, at + 1, 5, sweep), 0);
             all.sent(&ann, "e", sent).unwrap();
             let end = sent + Duration::from_secs(seconds);
+            assert_eq!(pass(at, at + seconds, 5, sweep), 0);
             assert_eq!(all.sweep(end.saturating_sub(nano)).timed_out, 0, "{kind}");
             assert_eq!(all.sweep(end + nano * 1_000).timed_out, 1, "{kind}");
             assert_eq!(all.state(&ann, "e"), Some(EventState::TimedOut));
@@ -185,6 +196,7 @@ fn r055_what_is_never_sent_times_out_too() {
     all.expect(&ann, "e", &KIND, NOW).unwrap();
     let nanos = Duration::from_nanos(999);
     all.expect(&ann, "f", &KIND, NOW + nanos).unwrap();
+    assert_eq!(pass(0, 30, 5, |at| all.sweep(at).timed_out), 0);
     assert_eq!(all.sweep(after(29)).timed_out, 0);
     assert_eq!(
         all.sweep(after(30) + nanos / 2).timed_out,
@@ -199,16 +211,17 @@ fn r055_what_is_never_sent_times_out_too() {
 
 #[test]
 fn r055_a_clock_that_jumps_back_times_out_nothing() {
-    let all = Confirmations::default();
     let ann = user("ann");
-    all.expect(&ann, "e", &KIND, NOW).unwrap();
-    all.sent(&ann, "e", NOW).unwrap();
     for back in [Duration::ZERO, NOW / 2, NOW] {
+        let all = Confirmations::default();
+        all.expect(&ann, "e", &KIND, NOW).unwrap();
+        all.sent(&ann, "e", NOW).unwrap();
         assert_eq!(all.sweep(back).timed_out, 0);
+        let answer = all.confirm(&ann, "e", Duration::ZERO);
+        let took = Duration::ZERO;
+        assert_eq!(answer, Confirmation::Confirmed { after: took });
     }
-    let answer = all.confirm(&ann, "e", Duration::ZERO);
-    let took = Duration::ZERO;
-    assert_eq!(answer, Confirmation::Confirmed { after: took });
+    let all = Confirmations::default();
     all.expect(&ann, "latest", &KIND, Duration::MAX).unwrap();
     assert_eq!(all.sweep(NOW).timed_out, 0);
     assert_eq!(all.sweep(Duration::MAX).timed_out, 0);
@@ -218,15 +231,17 @@ fn r055_a_clock_that_jumps_back_times_out_nothing() {
 fn r055_the_sweep_removes_what_is_final() {
     let all = Confirmations::default();
     let ann = user("ann");
-    for id in ["pending", "sent", "confirmed", "failed", "late"] {
-        let at = if id == "late" { NOW } else { after(20) };
-        all.expect(&ann, id, &KIND, at).unwrap();
+    all.expect(&ann, "late", &KIND, NOW).unwrap();
+    assert_eq!(pass(0, 21, 5, |at| all.sweep(at).timed_out), 0);
+    for id in ["pending", "sent", "confirmed", "failed"] {
+        all.expect(&ann, id, &KIND, after(20)).unwrap();
     }
     all.sent(&ann, "sent", after(20)).unwrap();
     assert!(counts(all.confirm(&ann, "confirmed", after(20))));
     all.failed(&ann, "failed", after(20)).unwrap();
+    assert_eq!(pass(20, 30, 5, |at| all.sweep(at).removed), 2);
     let swept = all.sweep(after(30));
-    assert_eq!((swept.timed_out, swept.removed, all.len()), (1, 2, 3));
+    assert_eq!((swept.timed_out, swept.removed, all.len()), (1, 0, 3));
     for gone in ["confirmed", "failed"] {
         assert_eq!(all.state(&ann, gone), None);
         assert_eq!(all.confirm(&ann, gone, NOW), Confirmation::Unknown);
@@ -307,6 +322,7 @@ fn r055_of_many_confirmations_at_once_one_counts() {
     for id in &ids {
         all.expect(&ann, id, &KIND, NOW).unwrap();
     }
+    pass(0, 26, 5, |at| all.sweep(at).timed_out);
     let counted = AtomicUsize::new(0);
     let timed_out = AtomicUsize::new(0);
     thread::scope(|s| {
@@ -373,8 +389,8 @@ fn r055_places_are_counted_exactly_under_load() {
     });
     let left = accepted.into_inner() - removed.into_inner();
     assert_eq!(all.len(), left, "each was removed once");
-    let swept = [(); 2].map(|()| all.sweep(after(30)).removed);
-    assert_eq!(swept.iter().sum::<usize>(), left);
+    let swept = pass(30, 120, 10, |at| all.sweep(at).removed);
+    assert_eq!(swept, left);
     assert!(all.is_empty());
     // And no user's places were lost or found.
     for who in &users {
@@ -557,6 +573,8 @@ fn r056_a_run_expires_24_hours_after_its_last_use() {
     for id in [&r, &s] {
         runs.register(&ann, id, &t, NOW).unwrap();
     }
+    let sweep = |at| runs.sweep(at);
+    assert_eq!(pass(0, DAY, DAY / 4, sweep), 0);
     assert!(runs.thread_of(&ann, &r, after(DAY - 1)).is_some());
     assert_eq!(runs.sweep(after(DAY - 1)), 0);
     // Both directions agree before the sweep and after it.
@@ -567,6 +585,7 @@ fn r056_a_run_expires_24_hours_after_its_last_use() {
             assert_eq!((runs.len(), runs.sweep(after(DAY)), runs.len()), (2, 1, 1));
         }
     }
+    assert_eq!(pass(DAY, 2 * DAY - 2, DAY / 4, sweep), 0, "it was used");
     assert_eq!(runs.sweep(after(2 * DAY - 2)), 0, "it was used");
     assert!(runs.runs_of(&ann, &t, after(2 * DAY - 1)).is_empty());
     assert_eq!(runs.sweep(after(2 * DAY - 1)), 1);
@@ -579,6 +598,7 @@ fn r056_an_expired_run_is_no_obstacle_to_a_new_one() {
     let (ann, r) = (user("ann"), run("r"));
     let (old, new) = (thread_id("old"), thread_id("new"));
     runs.register(&ann, &r, &old, NOW).unwrap();
+    assert_eq!(pass(0, DAY, DAY / 4, |at| runs.sweep(at)), 0);
     runs.register(&ann, &r, &new, after(DAY)).unwrap();
     assert_eq!(runs.thread_of(&ann, &r, after(DAY)), Some(new.clone()));
     assert!(runs.runs_of(&ann, &old, after(DAY)).is_empty());
@@ -594,9 +614,12 @@ fn r056_a_clock_that_jumps_back_expires_nothing() {
     assert_eq!(runs.sweep(Duration::ZERO), 0);
     assert!(runs.thread_of(&ann, &r, Duration::ZERO).is_some());
     assert_eq!(runs.runs_of(&ann, &t, Duration::ZERO), from_ref(&r));
-    // And that use was no earlier than the last.
-    assert_eq!(runs.sweep(after(2 * DAY - 1)), 0);
-    assert_eq!(runs.sweep(after(2 * DAY)), 1);
+    // From there it ages as any other.
+    runs.sweep(NOW);
+    assert!(runs.thread_of(&ann, &r, NOW).is_some());
+    assert_eq!(pass(0, DAY, DAY / 4, |at| runs.sweep(at)), 0);
+    assert_eq!(runs.sweep(after(DAY - 1)), 0);
+    assert_eq!(runs.sweep(after(DAY)), 1);
 }
 
 #[test]
@@ -607,6 +630,12 @@ fn r056_bounds_and_both_directions_hold_under_load() {
     let threads = ["t", "u"].map(thread_id);
     let ids: Vec<_> = (0..30).map(|n| run(&n.to_string())).collect();
     let removed = AtomicUsize::new(0);
+    // One expires before the others come, which may be too busy for that.
+    runs.register(&users[0], &ids[0], &threads[0], after(0))
+        .unwrap();
+    for step in 0..6 {
+        runs.sweep(after(0) + Duration::from_secs(step * DAY / 4));
+    }
     thread::scope(|s| {
         for worker in 0..4 {
             let (runs, users, threads, ids, removed) = (&runs, &users, &threads, &ids, &removed);
@@ -632,14 +661,19 @@ fn r056_bounds_and_both_directions_hold_under_load() {
                         removed.fetch_add(runs.remove_user(who), Ordering::Relaxed);
                     }
                     if n % 51 == 0 {
-                        runs.sweep(after(DAY + n as u64 - 1));
+                        // A quarter of a day each time.
+                        runs.sweep(at);
+                        runs.sweep(at + Duration::from_secs(DAY));
                     }
                 }
             });
         }
     });
     let stats = runs.stats();
-    assert!(stats.evicted > 0 && stats.expired > 0 && stats.registered > 1_000);
+    assert!(
+        stats.evicted > 0 && stats.expired > 0 && stats.registered > 1_000,
+        "{stats:?}"
+    );
     let gone = stats.evicted + stats.expired + removed.into_inner() as u64;
     assert_eq!(stats.registered - gone, runs.len() as u64);
     let mut found = 0;
@@ -662,6 +696,7 @@ fn r056_a_run_in_use_survives_the_sweep_or_was_never_answered() {
         let runs = RunRegistry::default();
         let (ann, r, t) = (user("ann"), run("r"), thread_id("t"));
         runs.register(&ann, &r, &t, NOW).unwrap();
+        assert_eq!(pass(0, DAY, DAY / 4, |at| runs.sweep(at)), 0);
         let (used, swept) = thread::scope(|s| {
             let used = s.spawn(|| runs.thread_of(&ann, &r, after(DAY - 1)).is_some());
             let swept = s.spawn(|| runs.sweep(after(DAY)));

@@ -366,7 +366,7 @@ fn r036_requests_are_answered_by_their_id_and_notifications_never() {
     for id in [json!(7), json!("seven"), json!(null)] {
         let request =
             |method: &str| json!({"jsonrpc": "2.0", "method": method, "id": id}).to_string();
-        let answer = |field: &str, value: Value| json!({"type": "jsonrpc_response", "jsonrpc": "2.0", "id": id, field: value});
+        let answer = |field: &str, value: Value| json!({"jsonrpc": "2.0", "id": id, field: value});
         let (outcome, got) = host.reply(&request("sum"));
         assert_eq!((outcome, got), (by("sum"), answer("result", json!(3))));
         let (outcome, got) = host.reply(&request("unknown"));
@@ -403,9 +403,12 @@ fn r036_requests_are_answered_by_their_id_and_notifications_never() {
         r#"{"jsonrpc":"2.0","method":7,"id":1}"#,
         r#"{"jsonrpc":"2.0","id":1}"#,
     ] {
-        let (outcome, error) = host.reply(none);
-        assert!(matches!(outcome, Outcome::Refused(_)));
-        assert_eq!(error["code"], "MESSAGE_WITHOUT_TYPE");
+        let (outcome, answer) = host.reply(none);
+        assert!(matches!(outcome, Outcome::Refused(e) if e.code == "MESSAGE_RPC_INVALID"));
+        assert_eq!(
+            (&answer["error"]["code"], &answer["id"]),
+            (&json!(-32600), &json!(1))
+        );
     }
 }
 
@@ -639,6 +642,7 @@ impl Drop for End<'_> {
 #[test]
 fn r039_r016_who_hangs_panics_or_floods_changes_nobody_elses_result() {
     const WORKERS: usize = 3;
+    const SHARE: usize = 2;
     let engine: Router<Packet> = Router::builder().lane_capacity(1_024).build().unwrap();
     let router = MessageRouter::new(Arc::new(Broadcaster::default()), Duration::ZERO);
     let (hung, is_hung) = mpsc::channel();
@@ -648,7 +652,7 @@ fn r039_r016_who_hangs_panics_or_floods_changes_nobody_elses_result() {
     router
         .register("host", move |sender: &Sender<'_>, message: &Message| {
             match sender.user().as_str() {
-                "hangs" => {
+                "hangs 0" | "hangs 1" => {
                     hung.lock().unwrap().send(()).unwrap();
                     let _ = waits.lock().unwrap().recv();
                 }
@@ -660,23 +664,28 @@ fn r039_r016_who_hangs_panics_or_floods_changes_nobody_elses_result() {
             Ok(Handled::Done)
         })
         .unwrap();
-    let queue = InboundQueue::new(64, WORKERS - 1);
+    let queue = InboundQueue::new(64, SHARE);
     let stop = AtomicBool::new(false);
     let chat = || br#"{"type":"chat"}"#.to_vec();
     thread::scope(|s| {
         let end = End(&stop, release);
         workers(s, WORKERS, &queue, &router, &stop);
         let alone = ten(&queue, &router, &scope(&engine, "alone"));
-        // Her messages take all but one worker, and then she is busy.
-        let hangs = scope(&engine, "hangs");
-        let mut her = hangs.connect().unwrap();
-        let inlet = queue.inlet(hangs.clone(), None);
-        for _ in 1..WORKERS {
-            queue.submit(&router, &inlet, chat(), NOW).unwrap();
+        // They take all but one worker, one each however many messages they send, and then are busy.
+        for n in 0..WORKERS - 1 {
+            let hangs = scope(&engine, &format!("hangs {n}"));
+            let mut device = hangs.connect().unwrap();
+            let inlets = [(); 3].map(|()| queue.inlet(hangs.clone(), None));
+            for inlet in &inlets[..SHARE] {
+                queue.submit(&router, inlet, chat(), NOW).unwrap();
+            }
             is_hung.recv_timeout(Duration::from_secs(20)).unwrap();
+            while queue.submit(&router, &inlets[0], chat(), NOW).is_ok() {}
+            let refused = queue.submit(&router, &inlets[2], chat(), NOW);
+            assert_eq!(refused, Err(Busy));
+            assert_eq!(read(&mut device)[0]["code"], "BUSY");
+            assert_eq!(inlets[1].under_way(), SHARE + 1);
         }
-        assert_eq!(queue.submit(&router, &inlet, chat(), NOW), Err(Busy));
-        assert_eq!(read(&mut her)[0]["code"], "BUSY");
         let others: Vec<_> = ["panics", "floods"]
             .map(|name| {
                 let (queue, router, stop) = (&queue, &router, &stop);
@@ -694,6 +703,9 @@ fn r039_r016_who_hangs_panics_or_floods_changes_nobody_elses_result() {
             .into();
         for name in ["ann", "bob"] {
             assert_eq!(ten(&queue, &router, &scope(&engine, name)), alone);
+        }
+        while router.stats().failed == 0 {
+            thread::yield_now();
         }
         stop.store(true, Ordering::Relaxed);
         for other in others {
@@ -752,7 +764,11 @@ fn r036_an_id_that_is_none_is_answered_as_null() {
     for id in [json!({"userId": "bob"}), json!(["x"]), json!(true)] {
         let request = json!({"jsonrpc": "2.0", "method": "unknown", "id": id}).to_string();
         let (outcome, got) = host.reply(&request);
-        assert_eq!((outcome, &got["id"]), (Outcome::Unhandled, &Value::Null));
+        assert!(matches!(outcome, Outcome::Refused(_)));
+        assert_eq!(
+            (&got["id"], &got["error"]["code"]),
+            (&Value::Null, &json!(-32600))
+        );
     }
 }
 
@@ -796,4 +812,19 @@ fn r033_a_handler_that_panics_when_it_is_dropped_hurts_nobody() {
         assert!(!host.router.remove("bad"));
     }
     assert!(host.replies().is_empty());
+}
+
+#[test]
+fn r079_a_client_that_invents_codes_leaves_room_for_those_of_others() {
+    let host = Host::new();
+    for n in 0..1_000 {
+        host.route(&json!({"type": "error", "code": format!("invented {n}")}).to_string());
+    }
+    let his = br#"{"type":"error","code":"E_REAL"}"#;
+    for _ in 0..3 {
+        host.router.route_json(&host.bob, None, his, NOW);
+        host.route(r#"{"type":"error","code":"E_REAL"}"#);
+    }
+    let errors = host.router.stats().client_errors;
+    assert_eq!((errors["E_REAL"], errors["OTHER"]), (6, 1_000 - 8));
 }

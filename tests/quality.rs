@@ -332,3 +332,35 @@ fn r044_defaults_and_what_is_allowed() {
         assert!(error.contains(&allowed), "{error} does not say {allowed}");
     }
 }
+
+#[test]
+fn r079_a_subscriber_who_has_gone_makes_room_and_one_who_is_there_never() {
+    let host = Host::new();
+    let quality = Quality::with_room(Arc::default(), Arc::new(Provider::default()), 3);
+    let names = ["ann", "bob", "cid", "dan", "eve", "fay"];
+    let scopes = names.map(|name| scope(&host.engine, name));
+    let subscribe = |n: usize| quality.subscribe(&scopes[n]);
+    // Ann is there, bob and cid are not; subscribing again changes no order.
+    for n in [0, 1, 2, 1] {
+        subscribe(n).unwrap();
+    }
+    let mut dan = scopes[3].connect().unwrap();
+    subscribe(3).unwrap();
+    assert_eq!(quality.subscriber_count(), 3);
+    // Of those who have gone bob subscribed first; cid is there again and stays.
+    let mut cid = scopes[2].connect().unwrap();
+    let refused = subscribe(4).unwrap_err();
+    assert_eq!(refused.code, "TOO_MANY_SUBSCRIBERS");
+    subscribe(2).unwrap();
+    let reach = quality.alert(Map::new(), NOW);
+    assert_eq!((reach.subscribers, reach.reached), (3, 3));
+    assert_eq!((read(&mut cid).len(), read(&mut dan).len()), (1, 1));
+    drop(cid);
+    subscribe(5).unwrap();
+    assert_eq!(quality.alert(Map::new(), NOW).reached, 2);
+    // A user has one place, however often it subscribes.
+    for _ in 0..10 {
+        subscribe(5).unwrap();
+    }
+    assert_eq!(quality.subscriber_count(), 3);
+}

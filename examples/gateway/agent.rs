@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use laneway::ThreadId;
-use laneway::UserScope;
 use laneway::protocol::{
-    AgentRun, Broadcaster, Handled, HandlerError, MemoryQuality, Message, MessageKind, Packet,
-    Quality, RunError, RunId, RunRecord, RunRegistry, Sender, UserContext,
+    AgentRun, AgentRuns, Handled, HandlerError, MemoryQuality, Message, MessageKind, Quality,
+    RunError, RunId, RunRecord, RunRegistry, Sender, UserContext,
 };
 use serde_json::{Map, json};
 use tokio::time::sleep;
@@ -17,14 +16,12 @@ use crate::Clock;
 const TEXT_CHARS: usize = 4000;
 /// An answer that takes longer is told to those who asked for alerts.
 const SLOW: Duration = Duration::from_secs(3);
-/// Agent runs at a time of one user in one thread.
-const RUNS: usize = 32;
 /// The thread of those who name none.
 const THREAD: &str = "main";
 
 /// Starts an agent for each message that a user writes.
 pub(crate) struct Chat {
-    pub(crate) broadcaster: Arc<Broadcaster>,
+    pub(crate) open: AgentRuns,
     pub(crate) quality: Arc<MemoryQuality>,
     pub(crate) alerts: Quality,
     pub(crate) runs: Arc<RunRegistry>,
@@ -51,50 +48,41 @@ impl laneway::protocol::Handler for Chat {
         // The thread is the client's to name, within its own user; the run is the server's.
         let thread = ThreadId::new(message.text("thread_id").unwrap_or(THREAD))
             .map_err(|e| refused("THREAD", e))?;
-        if self
-            .runs
-            .runs_of(sender.user(), &thread, sender.now())
-            .len()
-            >= RUNS
-        {
-            let error = "too many runs at a time; wait for an answer";
-            return Err(refused("BUSY", error));
-        }
         let run = RunId::new(format!("run-{}", uuid::Uuid::new_v4())).expect("a valid id");
         let context = UserContext::builder(sender.user().clone(), thread.clone(), run.clone())
             .build()
             .map_err(|e| refused("CONTEXT", e))?;
-        self.runs
-            .register(sender.user(), &run, &thread, sender.now())
-            .map_err(|e| refused("BUSY", e))?;
+        // What the user wrote comes before what the agent says; so a run that cannot begin is told last.
         let said = Message::new(MessageKind::UserMessage)
             .with("run_id", run.as_str())
             .with("thread_id", thread.as_str())
             .with("text", text);
         let _ = sender.broadcast(&said);
+        let (scope, now) = (sender.scope().clone(), sender.now());
+        let begun = self.open.start(scope, context.clone(), "counter", now);
+        let (begun, _) = begun.map_err(|e| refused("BUSY", e))?;
+        self.runs
+            .register(sender.user(), &run, &thread, now)
+            .map_err(|e| refused("BUSY", e))?;
         let answer = Answer {
-            broadcaster: Arc::clone(&self.broadcaster),
             quality: Arc::clone(&self.quality),
             alerts: self.alerts.clone(),
             runs: Arc::clone(&self.runs),
-            scope: sender.scope().clone(),
             context,
             text: text.to_owned(),
             clock: self.clock,
             pace: self.pace,
         };
-        tokio::spawn(answer.give());
+        tokio::spawn(answer.give(begun));
         Ok(Handled::Done)
     }
 }
 
 /// One run of the agent.
 struct Answer {
-    broadcaster: Arc<Broadcaster>,
     quality: Arc<MemoryQuality>,
     alerts: Quality,
     runs: Arc<RunRegistry>,
-    scope: UserScope<Packet>,
     context: UserContext,
     text: String,
     clock: Clock,
@@ -102,22 +90,19 @@ struct Answer {
 }
 
 impl Answer {
-    async fn give(self) {
+    async fn give(self, run: AgentRun) {
         // A run that cannot go on has told its user so, when it was dropped.
-        let _ = self.events().await;
+        let _ = self.events(run).await;
         self.runs.remove(self.context.user(), self.context.run());
     }
 
-    async fn events(&self) -> Result<(), RunError> {
+    async fn events(&self, mut run: AgentRun) -> Result<(), RunError> {
         let now = || self.clock.now();
         let began = now();
         let words = self.text.split_whitespace().count();
         let letters = self.text.chars().filter(|c| c.is_alphabetic()).count();
         let answer =
             format!("You wrote {words} words with {letters} letters, and I read them all.");
-        let (broadcaster, context) = (Arc::clone(&self.broadcaster), self.context.clone());
-        let (mut run, _) =
-            AgentRun::start(broadcaster, self.scope.clone(), context, "counter", now())?;
         sleep(self.pace).await;
         let _ = run.thinking("Reading the message …", now())?;
         sleep(self.pace).await;
@@ -129,10 +114,7 @@ impl Answer {
         while parts.peek().is_some() {
             sleep(self.pace).await;
             let part: String = parts.by_ref().take(4).collect();
-            let chunk = Message::new(MessageKind::AgentResponseChunk)
-                .with("run_id", self.context.run().as_str())
-                .with("text", part);
-            let _ = self.broadcaster.broadcast(&self.scope, &chunk, now());
+            let _ = run.chunk(&part, now())?;
         }
         sleep(self.pace).await;
         let took = now().saturating_sub(began);

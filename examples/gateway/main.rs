@@ -20,7 +20,8 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::response::Html;
 use axum::routing::{get, post};
 use laneway::protocol::{
-    Broadcaster, MemoryQuality, MessageLimits, MessageRouter, Packet, Quality, RunRegistry,
+    AgentRuns, Broadcaster, MemoryQuality, MessageLimits, MessageRouter, OpenRunLimits, Packet,
+    Quality, RunRegistry,
 };
 use laneway::{Retention, Router};
 use tokio::net::TcpListener;
@@ -37,6 +38,7 @@ struct Gateway {
     messages: MessageRouter,
     broadcaster: Arc<Broadcaster>,
     quality: Quality,
+    open: AgentRuns,
     sessions: Sessions,
     clock: Clock,
 }
@@ -128,6 +130,7 @@ async fn serve(port: u16, pace: Duration) -> Result<(), String> {
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     println!("listening on http://{address}");
 
+    let ending = Arc::clone(&gateway);
     let sweeper = tokio::spawn(sweep(Arc::clone(&gateway)));
     axum::serve(listener, app)
         .with_graceful_shutdown(async move {
@@ -135,6 +138,8 @@ async fn serve(port: u16, pace: Duration) -> Result<(), String> {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
+            let (text, now) = ("the server is shutting down: ask again", ending.clock.now());
+            let _ = ending.open.end_all("shutdown", text, true, now);
             // Every connection drains what was accepted and then ends.
             router.shutdown();
         })
@@ -164,8 +169,14 @@ fn gateway(router: &Router<Packet>, pace: Duration) -> Result<Gateway, String> {
     let messages = MessageRouter::new(Arc::clone(&broadcaster), clock.now()).limits(limits);
     let quality = Quality::new(Arc::clone(&broadcaster), figures.clone());
     quality.register(&messages).map_err(|e| e.to_string())?;
+    // Each user's, whatever the threads are called.
+    let limits = OpenRunLimits {
+        per_user: 32,
+        ..OpenRunLimits::default()
+    };
+    let open = AgentRuns::new(Arc::clone(&broadcaster), limits);
     let chat = Chat {
-        broadcaster: Arc::clone(&broadcaster),
+        open: open.clone(),
         quality: figures,
         alerts: quality.clone(),
         runs: Arc::new(RunRegistry::default()),
@@ -178,6 +189,7 @@ fn gateway(router: &Router<Packet>, pace: Duration) -> Result<Gateway, String> {
         messages,
         broadcaster,
         quality,
+        open,
         sessions: Sessions::default(),
         clock,
     })

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use laneway::protocol::{
-    Broadcaster, Contamination, Isolation, Message, MessageRouter, Packet, ROUTING_FIELDS,
+    Broadcaster, Contamination, Isolation, MAX_CLEANED_BYTES, Message, MessageRouter, Packet,
+    ROUTING_FIELDS, clean,
 };
 use laneway::{Received, Router, UserId};
 use libfuzzer_sys::fuzz_target;
@@ -42,11 +43,19 @@ fn deliver(message: &Message, receiver: &UserId) {
     assert_eq!(done.deliveries(), 1);
     let inbound = MessageRouter::new(Arc::clone(&broadcaster), Duration::ZERO);
     let _ = inbound.route(&ann, Some(hers.id()), message.clone(), Duration::ZERO);
-    let mut count = 0;
+    let (mut count, mut replies) = (0, Vec::new());
     while let Ok(Received::Event(got)) = hers.try_recv() {
         let delivered = serde_json::from_str(got.event.json()).expect("JSON");
         assert!(!names_others(&delivered), "{delivered}");
         count += 1;
+        if count > 1 {
+            replies.push(got.event.json().to_owned());
+        }
+    }
+    // A router that faces this one says nothing to its answer.
+    for reply in replies {
+        let _ = inbound.route_json(&ann, Some(hers.id()), reply.as_bytes(), Duration::ZERO);
+        assert!(hers.try_recv().is_err(), "{reply} was answered");
     }
     assert!(
         (1..=2).contains(&count),
@@ -61,9 +70,15 @@ fuzz_target!(|input: &[u8]| {
     };
     let again = Message::parse(message.to_json().as_bytes()).expect("what goes out comes in");
     assert_eq!(again.fields, message.fields);
+    assert_eq!(
+        again.to_json(),
+        message.to_json(),
+        "numbers as they were written"
+    );
     let receiver = UserId::new(RECEIVER).expect("valid");
     deliver(&message, &receiver);
     let body = Value::Object(message.fields);
+    assert!(clean(&body).to_string().len() <= MAX_CLEANED_BYTES);
     let dirty = names_others(&body);
     let isolation = Isolation::default();
     let isolated = isolation.check(&body, &receiver).expect("rewrites");

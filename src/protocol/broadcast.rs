@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Contaminated, Isolation, Message, MessageKind};
+use super::{Contaminated, Isolation, Message, MessageKind, json};
 use crate::error::PublishError;
 use crate::id::{ConnectionId, ThreadId};
 use crate::scope::{Addressed, UserScope};
@@ -56,6 +56,10 @@ pub enum BroadcastError {
     Full,
     /// The body names another receiver, and the policy is to reject.
     Contaminated(Contaminated),
+    /// The fields are nested more than 126 deep.
+    TooDeep,
+    /// It was to answer a message that is no request.
+    NoRequest,
 }
 
 impl fmt::Display for BroadcastError {
@@ -65,6 +69,8 @@ impl fmt::Display for BroadcastError {
             Self::Closed => f.write_str("the router was shut down"),
             Self::Full => f.write_str("there was no room for the message"),
             Self::Contaminated(fields) => fields.fmt(f),
+            Self::TooDeep => f.write_str("the message is nested too deeply"),
+            Self::NoRequest => f.write_str("only a request can be answered"),
         }
     }
 }
@@ -97,6 +103,28 @@ pub struct Broadcast {
 }
 
 impl Broadcast {
+    /// Nothing has come of it yet.
+    fn new(kind: MessageKind, at: Duration) -> Self {
+        Self {
+            kind,
+            number: None,
+            connections: 0,
+            kept: false,
+            cut_off: 0,
+            errors: Vec::new(),
+            refused: None,
+            at,
+        }
+    }
+
+    /// One that was refused before it was sent.
+    pub(super) fn refused(kind: MessageKind, error: BroadcastError, at: Duration) -> Self {
+        let mut broadcast = Self::new(kind, at);
+        broadcast.errors.push(error.to_string());
+        broadcast.refused = Some(error);
+        broadcast
+    }
+
     /// Connections that can receive it.
     #[must_use]
     pub fn deliveries(&self) -> usize {
@@ -244,18 +272,54 @@ impl Broadcaster {
         critical: bool,
         at: Duration,
     ) -> Broadcast {
-        let mut broadcast = Broadcast {
-            kind: message.kind.clone(),
-            number: None,
-            connections: 0,
-            kept: false,
-            cut_off: 0,
-            errors: Vec::new(),
-            refused: None,
-            at,
-        };
+        self.send_packet(scope, audience, message, critical, at).0
+    }
+
+    /// As [`broadcast_to`](Self::broadcast_to), with what the devices get.
+    pub(super) fn reply(
+        &self,
+        scope: &UserScope<Packet>,
+        audience: Audience<'_>,
+        message: &Message,
+        at: Duration,
+    ) -> (Broadcast, Option<Packet>) {
+        self.send_packet(scope, audience, message, false, at)
+    }
+
+    /// Sends once more what was sent to the same user before.
+    pub(super) fn repeat(
+        &self,
+        scope: &UserScope<Packet>,
+        audience: Audience<'_>,
+        packet: &Packet,
+        at: Duration,
+    ) {
+        let mut broadcast = Broadcast::new(packet.kind().clone(), at);
+        let done = Self::deliver(scope, audience, packet.clone(), false, &mut broadcast);
+        self.settle(&mut broadcast, done.err());
+    }
+
+    fn send_packet(
+        &self,
+        scope: &UserScope<Packet>,
+        audience: Audience<'_>,
+        message: &Message,
+        critical: bool,
+        at: Duration,
+    ) -> (Broadcast, Option<Packet>) {
+        let mut broadcast = Broadcast::new(message.kind.clone(), at);
         let done = self.publish(scope, audience, message, critical, &mut broadcast);
-        if let Err(error) = done {
+        let (packet, error) = match done {
+            Ok(packet) => (Some(packet), None),
+            Err(error) => (None, Some(error)),
+        };
+        self.settle(&mut broadcast, error);
+        (broadcast, packet)
+    }
+
+    /// Says why it was refused, if it was, and counts it.
+    fn settle(&self, broadcast: &mut Broadcast, error: Option<BroadcastError>) {
+        if let Some(error) = error {
             match &error {
                 BroadcastError::Contaminated(refused) => {
                     let fields = refused.fields.iter().map(ToString::to_string);
@@ -266,9 +330,8 @@ impl Broadcaster {
             broadcast.refused = Some(error);
         }
         if !self.silent.load(Ordering::Relaxed) {
-            self.count(&broadcast);
+            self.count(broadcast);
         }
-        broadcast
     }
 
     fn count(&self, broadcast: &Broadcast) {
@@ -289,12 +352,27 @@ impl Broadcaster {
         message: &Message,
         critical: bool,
         broadcast: &mut Broadcast,
-    ) -> Result<(), BroadcastError> {
+    ) -> Result<Packet, BroadcastError> {
+        if !json::are_within(&message.fields) {
+            return Err(BroadcastError::TooDeep);
+        }
         let isolated = self.isolation.check_message(message, scope.user());
         let (message, rewritten) = isolated.map_err(BroadcastError::Contaminated)?;
         let fields = rewritten.iter().map(ToString::to_string);
         broadcast.errors.extend(fields);
         let packet = Packet(Arc::new((message.kind.clone(), message.to_json().into())));
+        Self::deliver(scope, audience, packet.clone(), critical, broadcast)?;
+        Ok(packet)
+    }
+
+    /// Publishes what was checked and written.
+    fn deliver(
+        scope: &UserScope<Packet>,
+        audience: Audience<'_>,
+        packet: Packet,
+        critical: bool,
+        broadcast: &mut Broadcast,
+    ) -> Result<(), BroadcastError> {
         let to: Addressed<'_, Packet> = match audience {
             Audience::Everybody => scope.to_all(),
             Audience::Connection(id) => scope.to_connection(id),

@@ -6,15 +6,21 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::handler::rpc_error;
+use super::per_user::PerUser;
+use super::quota::raise;
 use super::registry::CopyOnWrite;
-use super::{Message, MessageKind, Outcome, Sender};
-use crate::sync::{AtomicU64, Ordering};
+use super::{Message, MessageKind, Outcome, Sender, rpc};
+use crate::id::UserId;
+use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 
 /// Codes of clients' errors that are counted apart; those that come later are [`OTHER`].
 const MAX_CODES: usize = 64;
 /// Bytes of a code; longer ones are [`OTHER`].
 const MAX_CODE_BYTES: usize = 64;
+/// Codes that one user may be the first to tell of.
+const MAX_INVENTED: usize = 8;
+/// Users of whom that is known.
+const MAX_INVENTORS: usize = 4_096;
 const OTHER: &str = "OTHER";
 /// Those without a code.
 const UNKNOWN: &str = "UNKNOWN";
@@ -35,18 +41,19 @@ pub(super) fn reply(sender: &Sender<'_>, message: &Message, errors: &ClientError
         Kind::Pong | Kind::HeartbeatAck => return Outcome::Handled(None),
         Kind::ErrorMessage => {
             match message.field("code") {
-                Some(Value::String(code)) => errors.count(code),
-                Some(Value::Number(code)) => errors.count(&code.to_string()),
-                _ => errors.count(UNKNOWN),
+                Some(Value::String(code)) => errors.count(sender.user(), code),
+                Some(Value::Number(code)) => errors.count(sender.user(), &code.to_string()),
+                _ => errors.count(sender.user(), UNKNOWN),
             }
             return Outcome::Handled(None);
         }
         Kind::JsonRpcRequest => {
-            let _ = sender.reply(&rpc_error(message, -32601, "method not found"));
+            let error = rpc::error_answer(message, rpc::METHOD_NOT_FOUND, "method not found");
+            let _ = sender.reply(&error);
             return Outcome::Unhandled;
         }
-        // By the rules of JSON-RPC nothing is ever answered to these.
-        Kind::JsonRpcNotification | Kind::JsonRpcResponse => return Outcome::Unhandled,
+        // A peer's answer, or a notification: two routers that face each other fall silent here.
+        other if !other.is_answered() => return Outcome::Unhandled,
         // Of an unknown type, or of a known one that only hosts can handle and none does.
         other => {
             let ack = named("ack")
@@ -61,37 +68,59 @@ pub(super) fn reply(sender: &Sender<'_>, message: &Message, errors: &ClientError
 }
 
 /// How often clients told of an error, by its code: bounded in number and length.
-pub(super) struct ClientErrors(CopyOnWrite<BTreeMap<Box<str>, Arc<AtomicU64>>>);
+///
+/// A user who invents codes fills no more than a part of them: the rest stays for other users' codes.
+pub(super) struct ClientErrors {
+    codes: CopyOnWrite<BTreeMap<Box<str>, Arc<AtomicU64>>>,
+    /// Codes that a user told of first.
+    invented: PerUser<AtomicUsize>,
+}
 
 impl ClientErrors {
     pub(super) fn new() -> Self {
-        Self(CopyOnWrite::new())
+        Self {
+            codes: CopyOnWrite::new(),
+            invented: PerUser::new(MAX_INVENTORS),
+        }
     }
 
-    fn count(&self, code: &str) {
+    fn count(&self, user: &UserId, code: &str) {
         let code = if code.len() > MAX_CODE_BYTES {
             OTHER
         } else {
             code
         };
-        let known = self.0.load();
-        let counter: Result<_, Infallible> = match known.get(code) {
-            Some(counter) => Ok(Arc::clone(counter)),
-            None => self.0.update(|codes| {
-                let known = codes.contains_key(code) || code == UNKNOWN;
-                let room = known || codes.len() < MAX_CODES;
-                let code = if room { code } else { OTHER };
-                let mut codes = codes.clone();
-                let counter = Arc::clone(codes.entry(code.into()).or_default());
-                Ok((codes, counter))
-            }),
+        let known = self.codes.load();
+        let counter = match known.get(code) {
+            Some(counter) => Arc::clone(counter),
+            None if code == UNKNOWN || self.may_invent(user) => self.counter(code),
+            None => self.counter(OTHER),
         };
-        let Ok(counter) = counter;
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The counter of a code, made now if there is room for one.
+    fn counter(&self, code: &str) -> Arc<AtomicU64> {
+        let counter: Result<_, Infallible> = self.codes.update(|codes| {
+            let known = codes.contains_key(code) || code == UNKNOWN;
+            let room = known || codes.len() < MAX_CODES;
+            let code = if room { code } else { OTHER };
+            let mut codes = codes.clone();
+            let counter = Arc::clone(codes.entry(code.into()).or_default());
+            Ok((codes, counter))
+        });
+        let Ok(counter) = counter;
+        counter
+    }
+
+    /// Whether the user may tell of one more code that is not known yet.
+    fn may_invent(&self, user: &UserId) -> bool {
+        let invented = self.invented.get_or_default(user);
+        raise(&invented.value, MAX_INVENTED) == Ok(true)
+    }
+
     pub(super) fn counts(&self) -> BTreeMap<String, u64> {
-        let known = self.0.load();
+        let known = self.codes.load();
         let counts = known
             .iter()
             .map(|(code, count)| (code.to_string(), count.load(Ordering::Relaxed)));

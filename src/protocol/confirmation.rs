@@ -8,7 +8,8 @@ use std::time::Duration;
 use ahash::RandomState;
 
 use super::MessageKind;
-use super::quota::{Quota, ROOTS, Share, Spent, mask, micros, micros_up};
+use super::clock::{Clock, micros};
+use super::quota::{Quota, ROOTS, Share, Spent, mask};
 use crate::error::InvalidId;
 use crate::id::{MAX_ID_BYTES, UserId};
 use crate::sync::{AtomicU64, Ordering, pin};
@@ -135,8 +136,8 @@ impl Error for NotMoved {}
 pub enum Confirmation {
     /// It counts.
     Confirmed {
-        /// Time since it was sent, or since it was expected if nobody said that it was sent. 0 if the
-        /// clock went back.
+        /// Time since it was sent, or since it was expected if the host did not say so, as far as
+        /// sweeps let it pass. 0 if the clock went back.
         after: Duration,
     },
     /// It was confirmed before, and that counts.
@@ -248,8 +249,12 @@ fn count(counter: &AtomicU64) {
 ///
 /// An event is expected before it is sent, so that no confirmation can come too early. One that comes
 /// before the host says [`sent`](Self::sent) counts: it proves that the event was. Times are the
-/// host's, on any one clock, kept in whole microseconds; a clock that goes back times out nothing
-/// early. An event that is neither sent nor failed times out as well, counted from when it was
+/// host's, on any one clock, kept in whole microseconds.
+///
+/// Time passes at sweeps, at each at most 7.5 s, a quarter of [`CONFIRMATION_TIMEOUT`], however late it
+/// comes: a host sweeps at least that often. So the first sweep after a pause does not time everything
+/// out, a clock that goes back times out nothing early, and one that jumps ahead costs 7.5 s at most. An
+/// event that is neither sent nor failed times out as well, counted from when it was
 /// expected; so one that is kept for a later connection is best expected when it is handed out.
 ///
 /// Nothing here locks, and no user's calls wait for another's.
@@ -269,6 +274,7 @@ fn count(counter: &AtomicU64) {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Confirmations {
+    clock: Clock,
     quota: Quota,
     events: Table<Expected>,
     hasher: RandomState,
@@ -296,6 +302,7 @@ impl Confirmations {
     #[must_use]
     pub fn new(limits: ConfirmationLimits) -> Self {
         Self {
+            clock: Clock::for_waits_of(CONFIRMATION_TIMEOUT),
             quota: Quota::new(limits.total, limits.per_user),
             events: Table::new(ROOTS),
             hasher: RandomState::new(),
@@ -348,7 +355,7 @@ impl Confirmations {
             key: (user.clone(), event_id.into()),
             hash: self.hash(event_id),
             timeout: micros(timeout),
-            state: AtomicU64::new(EventState::Pending.word(micros_up(now))),
+            state: AtomicU64::new(EventState::Pending.word(self.clock.stamp(now))),
             share,
         });
         if self.events.insert(&event, &pin()).is_err() {
@@ -367,7 +374,7 @@ impl Confirmations {
         now: Duration,
     ) -> Result<(), NotMoved> {
         let event = self.find(user, event_id).ok_or(NotMoved::Unknown)?;
-        let moved = event.advance(next, micros_up(now));
+        let moved = event.advance(next, self.clock.stamp(now));
         moved.map(|_| ()).map_err(NotMoved::Already)
     }
 
@@ -418,9 +425,9 @@ impl Confirmations {
             };
             return (Confirmation::Unknown, counter);
         };
-        match event.advance(EventState::Confirmed, micros_up(now)) {
+        match event.advance(EventState::Confirmed, self.clock.stamp(now)) {
             Ok(word) => {
-                let after = Duration::from_micros(micros(now).saturating_sub(word >> 3));
+                let after = Duration::from_micros(self.clock.read(now).saturating_sub(word >> 3));
                 (Confirmation::Confirmed { after }, &counts.confirmed)
             }
             Err(EventState::Confirmed) => (Confirmation::AlreadyConfirmed, &counts.repeated),
@@ -438,7 +445,7 @@ impl Confirmations {
     /// Removes the events that are final, and times out those whose time is over: an event that times
     /// out here is there until the next sweep. Lock-free, linear in the number of events.
     pub fn sweep(&self, now: Duration) -> ConfirmationSweep {
-        let now = micros(now);
+        let now = self.clock.sweep(now);
         let mut swept = ConfirmationSweep::default();
         self.events.for_each(|event| {
             let word = event.state.load(Ordering::Acquire);

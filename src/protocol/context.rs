@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::json;
 use crate::error::InvalidId;
 use crate::id::{RequestId, RunId, ThreadId, UserId};
 
@@ -84,6 +85,8 @@ pub enum ContextError {
     },
     /// A child of a child, and so on, [`MAX_DEPTH`] times.
     TooDeep,
+    /// Metadata is nested more than 126 deep.
+    MetadataTooDeep,
 }
 
 impl fmt::Display for ContextError {
@@ -94,6 +97,7 @@ impl fmt::Display for ContextError {
             Self::Unauthenticated => f.write_str("the user is not authenticated yet"),
             Self::ReservedMetadata { name } => write!(f, "metadata may not contain {name}"),
             Self::TooDeep => write!(f, "a context has at most {MAX_DEPTH} levels of children"),
+            Self::MetadataTooDeep => f.write_str("the metadata is nested too deeply"),
         }
     }
 }
@@ -130,7 +134,7 @@ pub struct ContextBuilder {
     user: UserId,
     thread: ThreadId,
     run: RunId,
-    metadata: Map<String, Value>,
+    metadata: Result<Map<String, Value>, ContextError>,
     test_ids: bool,
 }
 
@@ -141,9 +145,9 @@ impl ContextBuilder {
         self
     }
 
-    /// What else there is to know.
+    /// What else there is to know. [`build`](Self::build) refuses what is nested more than 126 deep.
     pub fn metadata(mut self, metadata: Map<String, Value>) -> Self {
-        self.metadata = metadata;
+        self.metadata = checked(metadata);
         self
     }
 
@@ -166,7 +170,7 @@ impl ContextBuilder {
                 return Err(ContextError::Placeholder { id });
             }
         }
-        check_metadata(&self.metadata)?;
+        let metadata = self.metadata?;
         Ok(UserContext(Arc::new(Inner {
             user: self.user,
             thread: self.thread,
@@ -174,7 +178,7 @@ impl ContextBuilder {
             request: RequestId::generate(),
             parent: None,
             depth: 0,
-            metadata: self.metadata,
+            metadata,
         })))
     }
 }
@@ -186,7 +190,7 @@ impl UserContext {
             user,
             thread,
             run,
-            metadata: Map::new(),
+            metadata: Ok(Map::new()),
             test_ids: false,
         }
     }
@@ -196,12 +200,14 @@ impl UserContext {
     ///
     /// # Errors
     ///
-    /// [`ContextError::TooDeep`] below [`MAX_DEPTH`], [`ContextError::ReservedMetadata`].
+    /// [`ContextError::TooDeep`] below [`MAX_DEPTH`], [`ContextError::ReservedMetadata`],
+    /// [`ContextError::MetadataTooDeep`].
     pub fn child(&self, metadata: Map<String, Value>) -> Result<Self, ContextError> {
+        let metadata = checked(metadata);
         if self.0.depth == MAX_DEPTH {
             return Err(ContextError::TooDeep);
         }
-        check_metadata(&metadata)?;
+        let metadata = metadata?;
         Ok(Self(Arc::new(Inner {
             user: self.0.user.clone(),
             thread: self.0.thread.clone(),
@@ -250,13 +256,18 @@ impl UserContext {
     }
 }
 
-fn check_metadata(metadata: &Map<String, Value>) -> Result<(), ContextError> {
-    match RESERVED
+/// Metadata that a context may have. What it may not have is dropped here, however deep it is nested.
+fn checked(metadata: Map<String, Value>) -> Result<Map<String, Value>, ContextError> {
+    if !json::are_within(&metadata) {
+        json::discard_fields(metadata);
+        return Err(ContextError::MetadataTooDeep);
+    }
+    let reserved = RESERVED
         .into_iter()
-        .find(|name| metadata.contains_key(*name))
-    {
+        .find(|name| metadata.contains_key(*name));
+    match reserved {
         Some(name) => Err(ContextError::ReservedMetadata { name }),
-        None => Ok(()),
+        None => Ok(metadata),
     }
 }
 

@@ -1,18 +1,21 @@
 //! The one router of inbound messages: who handles what, in which order, and what comes of it.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::builtin::{self, ClientErrors};
+use super::chain::{Chain, Kinds, Named, Shielded};
+use super::clock::micros;
 use super::handler::{Trouble, contained};
+use super::json::{self, MAX_NESTING};
 use super::registry::CopyOnWrite;
+use super::repeats::{Answers, Print, Repeats, Seen};
 use super::{
-    Broadcaster, Handled, Handler, HandlerError, Message, MessageKind, MessageLimits, Middleware,
-    Outcome, Packet, Sender,
+    Broadcaster, DispatchStats, Handled, Handler, HandlerError, MAX_HANDLERS, Message,
+    MessageError, MessageKind, MessageLimits, Middleware, Outcome, Packet, RegisterError,
+    RepeatLimits, Sender, Status, rpc,
 };
 use crate::id::ConnectionId;
 use crate::scope::UserScope;
@@ -20,105 +23,6 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// How long a router may be without a handler of the host's before that is an error.
 const GRACE: Duration = Duration::from_secs(10);
-/// Handlers of one router, and middlewares of one router.
-pub const MAX_HANDLERS: usize = 256;
-
-/// A handler or a middleware cannot be added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RegisterError {
-    /// A handler of that name is registered already.
-    NameTaken,
-    /// There are [`MAX_HANDLERS`] already.
-    TooMany,
-}
-
-impl fmt::Display for RegisterError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NameTaken => f.write_str("a handler of that name is registered already"),
-            Self::TooMany => write!(f, "a router has at most {MAX_HANDLERS} of them"),
-        }
-    }
-}
-
-impl std::error::Error for RegisterError {}
-
-/// Whether a router can do its job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Status {
-    /// No handler of the host's yet, for less than 10 s.
-    Initializing,
-    /// There is one at least.
-    Ready,
-    /// No handler of the host's for longer than that.
-    Error,
-}
-
-/// The figures of a [`MessageRouter`]: a copy.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DispatchStats {
-    /// Messages that came in: of every known type, by its name, and all others under `unknown`. What
-    /// was no message has no type.
-    pub per_type: BTreeMap<&'static str, u64>,
-    /// Those that a handler or a built-in reply took.
-    pub routed: u64,
-    /// Those that nobody took, of an unknown type or of a known one.
-    pub unhandled: u64,
-    /// Those whose handler failed or panicked, or whose middleware panicked.
-    pub failed: u64,
-    /// Those that were no message, or refused by a middleware.
-    pub refused: u64,
-    /// Errors that clients told of, by their code: 64 codes of up to 64 bytes, and `OTHER`.
-    pub client_errors: BTreeMap<String, u64>,
-    /// The host's handlers in the order in which they are asked.
-    pub handlers: Vec<Arc<str>>,
-}
-
-/// A set of kinds, by their index.
-#[derive(Clone, Copy)]
-struct Kinds(u128);
-
-impl Kinds {
-    fn of(kinds: Option<&[MessageKind]>) -> Self {
-        const { assert!(MessageKind::KNOWN.len() < 128) };
-        let all = |kinds: &[MessageKind]| kinds.iter().fold(0, |set, kind| set | Self::bit(kind));
-        Self(kinds.map_or(u128::MAX, all))
-    }
-
-    fn bit(kind: &MessageKind) -> u128 {
-        1 << kind.index()
-    }
-}
-
-#[derive(Clone)]
-struct Named {
-    name: Arc<str>,
-    kinds: Kinds,
-    handler: Arc<Shielded>,
-}
-
-/// A handler of the host's whose `Drop` may panic: it is dropped wherever the last message that it was
-/// at ends, which may be another user's.
-struct Shielded(Option<Box<dyn Handler>>);
-
-impl Drop for Shielded {
-    fn drop(&mut self) {
-        let handler = self.0.take();
-        let dropped = catch_unwind(AssertUnwindSafe(|| drop(handler)));
-        // What it panicked with may panic again when it is dropped.
-        dropped.unwrap_or_else(std::mem::forget);
-    }
-}
-
-/// What a message goes through: replaced as a whole, so one load shows all of it.
-#[derive(Clone, Default)]
-struct Chain {
-    middleware: Vec<Arc<dyn Middleware>>,
-    handlers: Vec<Named>,
-}
 
 /// Takes every inbound message to the first handler that wants it.
 ///
@@ -129,21 +33,36 @@ struct Chain {
 /// A message that nobody takes counts as [`Outcome::Unhandled`], and its sender is told that it came
 /// and no more: `{"type": "ack", "received_type": .., "status": "acknowledged", "timestamp": ..}`.
 /// That goes for types that nobody knows and for known ones that only hosts can handle, such as
-/// `user_message`. JSON-RPC requests get the error -32601, its notifications and responses nothing.
+/// `user_message`. JSON-RPC requests get the error −32601, its notifications nothing.
+///
+/// An answer is never answered, see [`MessageKind::is_answered`]. What is refused before it is a message
+/// is answered in JSON-RPC if it names `jsonrpc`: −32700 for what is not JSON, −32600 for what is no
+/// request, with its id where that is a text or a number, else null. A batch is refused as a whole.
+///
+/// A message may have an id, `message_id` in its payload or at its top: a text of at most 200 bytes, or a
+/// number. One that comes again from the same user, with the same content, is not handled again. Its
+/// sender gets the answers that were given by [`Sender::reply`] the first time, or an `ack` with the
+/// `status` `in_progress` while it is handled, or `already_handled` if there were no answers or they are
+/// not kept any more. The same id with another content is refused as `MESSAGE_ID_REUSED`. How many are
+/// known again is bounded by [`RepeatLimits`]; one that was forgotten is handled like a new one. What a
+/// middleware refused may come again. JSON-RPC has ids of its own, which are not looked at here.
 ///
 /// A host has one. Dispatch takes no lock and is lock-free but for what handlers do.
 pub struct MessageRouter {
     broadcaster: Arc<Broadcaster>,
     limits: MessageLimits,
     patience: Option<Duration>,
-    started: Duration,
+    /// The microseconds from its start to the end of all time, which only grow.
+    started: AtomicU64,
     chain: CopyOnWrite<Chain>,
+    repeats: Repeats,
     per_type: [AtomicU64; MessageKind::KNOWN.len() + 1],
     client_errors: ClientErrors,
     routed: AtomicU64,
     unhandled: AtomicU64,
     failed: AtomicU64,
     refused: AtomicU64,
+    repeated: AtomicU64,
 }
 
 impl fmt::Debug for MessageRouter {
@@ -162,14 +81,16 @@ impl MessageRouter {
             broadcaster,
             limits: MessageLimits::default(),
             patience: None,
-            started,
+            started: AtomicU64::new(u64::MAX - micros(started)),
             chain: CopyOnWrite::new(),
+            repeats: Repeats::new(RepeatLimits::default()),
             per_type: std::array::from_fn(|_| AtomicU64::new(0)),
             client_errors: ClientErrors::new(),
             routed: AtomicU64::new(0),
             unhandled: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            repeated: AtomicU64::new(0),
         }
     }
 
@@ -177,6 +98,13 @@ impl MessageRouter {
     #[must_use]
     pub fn limits(mut self, limits: MessageLimits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Knows so many messages again by their ids.
+    #[must_use]
+    pub fn repeats(mut self, limits: RepeatLimits) -> Self {
+        self.repeats = Repeats::new(limits);
         self
     }
 
@@ -259,27 +187,30 @@ impl MessageRouter {
         match Message::parse_within(json, self.limits) {
             Ok(message) => self.route(scope, connection, message, now),
             Err(error) => {
+                let code = rpc::refusal_code(&error);
                 let error = HandlerError::new(error.code(), error.to_string());
-                self.refuse(scope, connection, error, now)
+                self.refuse(scope, connection, json, (code, error), now)
             }
         }
     }
 
-    /// Refuses what was not even looked at, and tells its sender.
+    /// Refuses what is no message or has no room, and tells its sender, unless it is an answer.
     pub(super) fn refuse(
         &self,
         scope: &UserScope<Packet>,
         connection: Option<ConnectionId>,
-        error: HandlerError,
+        json: &[u8],
+        (code, error): (i64, HandlerError),
         now: Duration,
     ) -> Outcome {
-        self.sender(scope, connection, now)
-            .reply_error(None, &error);
+        let sender = self.sender(scope, connection, now);
+        sender.refuse(rpc::asks(json), code, &error);
         self.refused.fetch_add(1, Ordering::Relaxed);
         Outcome::Refused(error)
     }
 
-    /// Takes a message to its handler, as [`route_json`](Self::route_json).
+    /// Takes a message to its handler, as [`route_json`](Self::route_json). One that is nested more than
+    /// 126 deep is refused.
     pub fn route(
         &self,
         scope: &UserScope<Packet>,
@@ -287,37 +218,58 @@ impl MessageRouter {
         mut message: Message,
         now: Duration,
     ) -> Outcome {
-        let sender = self.sender(scope, connection, now);
+        let mut sender = self.sender(scope, connection, now);
+        let outcome = self.settle(&mut sender, &mut message);
+        json::discard_fields(message.fields);
+        outcome
+    }
+
+    /// What becomes of a message.
+    fn settle(&self, sender: &mut Sender<'_>, message: &mut Message) -> Outcome {
         // What came in, whatever a middleware makes of it.
         self.per_type[message.kind.index()].fetch_add(1, Ordering::Relaxed);
         let chain = self.chain.load();
         let mut inside = 0;
-        let mut admitted = Ok(());
-        for layer in &chain.middleware {
-            admitted = contained(|| layer.before(&sender, &mut message));
+        let mut admitted = check(message).map_err(Trouble::Error);
+        // As it came: a middleware may add what differs each time.
+        let print = match admitted {
+            Ok(()) => self.repeats.print(message),
+            Err(_) => None,
+        };
+        let layers: &[_] = match admitted {
+            Ok(()) => &chain.middleware,
+            Err(_) => &[],
+        };
+        for layer in layers {
+            admitted = contained(|| layer.before(sender, message));
             if admitted.is_err() {
                 break;
             }
             inside += 1;
         }
         let outcome = match admitted {
-            Ok(()) => self.dispatch(&chain.handlers, &sender, &message),
+            Ok(()) => self.once(&chain.handlers, sender, message, print.as_ref()),
             Err(Trouble::Error(error)) => Outcome::Refused(error),
             Err(Trouble::Panic(error)) => Outcome::Failed(error),
         };
         match &outcome {
             Outcome::Handled(_) => &self.routed,
             Outcome::Unhandled => &self.unhandled,
+            Outcome::Repeated => &self.repeated,
             Outcome::Refused(_) => &self.refused,
             Outcome::Failed(_) => &self.failed,
         }
         .fetch_add(1, Ordering::Relaxed);
         if let Outcome::Refused(error) | Outcome::Failed(error) = &outcome {
-            sender.reply_error(Some(&message), error);
+            sender.reply_error(message, error);
         }
-        for layer in chain.middleware[..inside].iter().rev() {
+        if let (Some(answers), Some(print)) = (sender.answers.take(), print) {
+            let answers = answers.load().iter().cloned().collect();
+            self.repeats.answered(sender.user(), &print, &answers);
+        }
+        for layer in layers[..inside].iter().rev() {
             let told = contained(|| {
-                layer.after(&sender, &message, &outcome);
+                layer.after(sender, message, &outcome);
                 Ok(())
             });
             // What a middleware makes of it afterwards changes nothing.
@@ -338,12 +290,50 @@ impl MessageRouter {
             broadcaster: &self.broadcaster,
             now,
             deadline: self.patience.map(|patience| now.saturating_add(patience)),
+            answers: None,
+        }
+    }
+
+    /// Dispatches a message, unless its id came before.
+    fn once(
+        &self,
+        handlers: &[Named],
+        sender: &mut Sender<'_>,
+        message: &Message,
+        print: Option<&Print>,
+    ) -> Outcome {
+        let seen = print.map_or(Seen::First, |print| self.repeats.see(sender.user(), print));
+        let again = |status: &str| {
+            let id = message.field("message_id").cloned().unwrap_or_default();
+            let ack = Message::new(MessageKind::from_name("ack"))
+                .with("received_type", message.kind.name())
+                .with("status", status)
+                .with("message_id", id);
+            if message.kind.is_answered() {
+                sender.reply_stamped(ack);
+            }
+            Outcome::Repeated
+        };
+        match seen {
+            Seen::First => {
+                sender.answers = print.map(|_| CopyOnWrite::new());
+                self.dispatch(handlers, sender, message)
+            }
+            Seen::Handling => again("in_progress"),
+            Seen::Answered(Answers::Kept(answers)) if !answers.is_empty() => {
+                sender.repeat(&answers);
+                Outcome::Repeated
+            }
+            Seen::Answered(_) => again("already_handled"),
+            Seen::Other => {
+                let text = "this message id came with another message";
+                Outcome::Refused(HandlerError::new("MESSAGE_ID_REUSED", text))
+            }
         }
     }
 
     fn dispatch(&self, handlers: &[Named], sender: &Sender<'_>, message: &Message) -> Outcome {
-        let bit = Kinds::bit(&message.kind);
-        for candidate in handlers.iter().filter(|h| h.kinds.0 & bit != 0) {
+        for candidate in handlers.iter().filter(|h| h.kinds.has(&message.kind)) {
             let Some(handler) = &candidate.handler.0 else {
                 continue;
             };
@@ -366,9 +356,13 @@ impl MessageRouter {
     /// Whether it can do its job, at the host's time `now`. Wait-free.
     #[must_use]
     pub fn status(&self, now: Duration) -> Status {
+        let now = micros(now);
+        // A start in the future was told by a clock that has been set back since.
+        let left = u64::MAX - now;
+        let started = u64::MAX - self.started.fetch_max(left, Ordering::Relaxed).max(left);
         if !self.chain.load().handlers.is_empty() {
             Status::Ready
-        } else if now.saturating_sub(self.started) < GRACE {
+        } else if Duration::from_micros(now.saturating_sub(started)) < GRACE {
             Status::Initializing
         } else {
             Status::Error
@@ -390,8 +384,24 @@ impl MessageRouter {
             unhandled: read(&self.unhandled),
             failed: read(&self.failed),
             refused: read(&self.refused),
+            repeated: read(&self.repeated),
             client_errors: self.client_errors.counts(),
             handlers: self.handler_names(),
         }
     }
+}
+
+/// Whether a message may go to handlers.
+fn check(message: &Message) -> Result<(), HandlerError> {
+    if !json::are_within(&message.fields) {
+        let limit = MAX_NESTING;
+        let error = MessageError::TooDeep { limit };
+        return Err(HandlerError::new(error.code(), error.to_string()));
+    }
+    let is_rpc = message.kind == MessageKind::JsonRpcRequest;
+    if is_rpc && rpc::kind(&message.fields) != Some(MessageKind::JsonRpcRequest) {
+        let text = MessageError::BadRpc.to_string();
+        return Err(HandlerError::new("INVALID_REQUEST", text));
+    }
+    Ok(())
 }

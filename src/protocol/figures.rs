@@ -1,19 +1,20 @@
 //! Quality from what really happened: a provider that keeps records in memory.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::per_user::PerUser;
 use super::registry::CopyOnWrite;
 use super::{HandlerError, QualityProvider, QualityRequest};
 use crate::id::UserId;
 
 /// Runs that are kept of one user; the oldest goes first.
 pub const MAX_RECORDS: usize = 256;
-/// Users of whom records are kept; those of others are not taken.
+/// Users of whom records are kept; of more, those of the users asked or told of longest ago go first.
 pub const MAX_RECORDED_USERS: usize = 1_024;
 /// Characters below which content says too little, when it is looked at strictly.
 const SHORT: usize = 40;
@@ -33,81 +34,127 @@ pub struct RunRecord {
     pub at: Duration,
 }
 
-type Records = CopyOnWrite<VecDeque<RunRecord>>;
+/// A record, and what its time is worth.
+#[derive(Clone, Copy)]
+struct Kept {
+    record: RunRecord,
+    /// The earliest time at which the record's own time was still in the future.
+    ahead_at: Option<Duration>,
+}
+
+impl Kept {
+    /// When the run ended, as far as it can have by `now`.
+    fn ended(&self, now: Duration) -> Duration {
+        if self.record.at <= now {
+            self.record.at
+        } else {
+            self.ahead_at.unwrap_or(now)
+        }
+    }
+
+    fn is_ahead(&self, now: Duration) -> bool {
+        self.record.at > now && self.ahead_at.is_none_or(|seen| seen > now)
+    }
+}
+
+#[derive(Clone, Default)]
+struct Records {
+    kept: VecDeque<Kept>,
+    /// The latest time of those that are gone.
+    gone: Option<Duration>,
+}
 
 /// Keeps what it is told of users' runs, the last [`MAX_RECORDS`] of each, and answers with figures of
 /// them: a user's from that user's runs alone.
 ///
-/// Lock-free, each method. A record costs a copy of its user's records, a new user one of the list of
-/// users: meant for as many as a small server has, not for millions.
-pub struct MemoryQuality(CopyOnWrite<BTreeMap<UserId, Arc<Records>>>);
+/// Figures of a user whose records are not there any more are no zeros: `known` is false, and all
+/// figures are null. `complete` is false if the period reaches back to records that are gone.
+///
+/// A record from the future counts as one of the time at which that was seen first, so a clock that was
+/// ahead keeps none for longer than others. Once its time has come it counts as told. Figures saturate.
+///
+/// Lock-free, each method. A record costs a copy of its user's records; one of a new user, when there
+/// are [`MAX_RECORDED_USERS`], now and then a walk over all users.
+pub struct MemoryQuality(PerUser<CopyOnWrite<Records>>);
 
 impl Default for MemoryQuality {
     fn default() -> Self {
-        Self(CopyOnWrite::new())
+        Self(PerUser::new(MAX_RECORDED_USERS))
     }
 }
 
 impl fmt::Debug for MemoryQuality {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryQuality")
-            .field("users", &self.0.load().len())
+            .field("users", &self.0.len())
             .finish_non_exhaustive()
     }
 }
 
+/// The records of a period.
+struct Period {
+    records: Vec<RunRecord>,
+    /// None of it is gone.
+    complete: bool,
+}
+
 impl MemoryQuality {
-    /// Keeps a record. `false` if there are records of too many users already.
-    pub fn record(&self, user: &UserId, record: RunRecord) -> bool {
-        let Some(records) = self.records(user) else {
-            return false;
-        };
-        let added: Result<(), std::convert::Infallible> = records.update(|kept| {
-            let mut kept = kept.clone();
-            if kept.len() == MAX_RECORDS {
-                kept.pop_front();
+    /// Keeps a record. The user's oldest makes room for it, or the records of the user who was asked or
+    /// told of longest ago.
+    pub fn record(&self, user: &UserId, record: RunRecord) {
+        let may_have_lost = self.0.has_lost();
+        let records = self.0.get_or_default(user);
+        let added: Result<(), Infallible> = records.value.update(|records| {
+            let mut records = records.clone();
+            if records.kept.is_empty() && may_have_lost {
+                // There may have been others of this user.
+                records.gone = records.gone.max(Some(record.at));
             }
-            kept.push_back(record);
-            Ok((kept, ()))
+            while records.kept.len() >= MAX_RECORDS {
+                let oldest = records.kept.pop_front();
+                records.gone = records.gone.max(oldest.map(|kept| kept.record.at));
+            }
+            records.kept.push_back(Kept {
+                record,
+                ahead_at: None,
+            });
+            Ok((records, ()))
         });
-        added.is_ok()
+        let Ok(()) = added;
     }
 
     /// Forgets a user's records. `false` if there are none.
     pub fn forget(&self, user: &UserId) -> bool {
-        let done = self.0.update(|users| {
-            let mut users = users.clone();
-            users.remove(user).map(|_| (users, ())).ok_or(())
-        });
-        done.is_ok()
+        self.0.remove(user)
     }
 
-    fn records(&self, user: &UserId) -> Option<Arc<Records>> {
-        if let Some(records) = self.0.load().get(user) {
-            return Some(Arc::clone(records));
-        }
-        let added = self.0.update(|users| {
-            if users.len() >= MAX_RECORDED_USERS && !users.contains_key(user) {
-                return Err(());
-            }
-            let mut users = users.clone();
-            let records = users
-                .entry(user.clone())
-                .or_insert_with(|| Arc::new(CopyOnWrite::new()));
-            let records = Arc::clone(records);
-            Ok((users, records))
-        });
-        added.ok()
-    }
-
-    /// A user's records of the last so many hours, oldest first.
-    fn since(&self, of: &QualityRequest<'_>, hours: u64) -> Vec<RunRecord> {
+    /// A user's records of the last so many hours, oldest first. `None` if they are not there any more.
+    fn since(&self, of: &QualityRequest<'_>, hours: u64) -> Option<Period> {
         let period = Duration::from_secs(hours.saturating_mul(3600));
         let from = of.now.saturating_sub(period);
-        let users = self.0.load();
-        let kept = users.get(of.user).map(|records| records.load());
-        let kept = kept.iter().flat_map(|kept| kept.iter().copied());
-        kept.filter(|record| record.at >= from).collect()
+        // Asked in this order: a user who is taken out in between is found or is lost.
+        let Some(records) = self.0.get(of.user) else {
+            return (!self.0.has_lost()).then(|| Period {
+                records: Vec::new(),
+                complete: true,
+            });
+        };
+        if records.value.load().kept.iter().any(|k| k.is_ahead(of.now)) {
+            let noted: Result<(), Infallible> = records.value.update(|records| {
+                let mut records = records.clone();
+                for kept in records.kept.iter_mut().filter(|k| k.is_ahead(of.now)) {
+                    kept.ahead_at = Some(of.now);
+                }
+                Ok((records, ()))
+            });
+            let Ok(()) = noted;
+        }
+        let records = records.value.load();
+        let of_period = records.kept.iter().filter(|k| k.ended(of.now) >= from);
+        Some(Period {
+            records: of_period.map(|kept| kept.record).collect(),
+            complete: records.gone.is_none_or(|gone| gone < from),
+        })
     }
 }
 
@@ -115,9 +162,20 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The figures of some runs. Rates are percentages, 0 of nothing.
+/// The figures of a period. Rates are percentages, 0 of nothing.
 #[allow(clippy::cast_precision_loss)] // Figures for people.
-fn figures(records: &[RunRecord]) -> Value {
+fn figures(period: Option<&Period>) -> Value {
+    let Some(Period { records, complete }) = period else {
+        return json!({
+            "known": false,
+            "complete": false,
+            "runs": null,
+            "success_rate": null,
+            "mean_duration_ms": null,
+            "p95_duration_ms": null,
+            "mean_characters": null,
+        });
+    };
     let count = records.len();
     let per = |sum: f64| if count == 0 { 0.0 } else { sum / count as f64 };
     let successes = records.iter().filter(|record| record.success).count();
@@ -126,13 +184,16 @@ fn figures(records: &[RunRecord]) -> Value {
     let total: f64 = durations.iter().map(|&ms| ms as f64).sum();
     // The smallest that 95 of a hundred do not exceed.
     let p95 = (95 * count).div_ceil(100).saturating_sub(1);
-    let characters: usize = records.iter().map(|record| record.characters).sum();
+    // As floats: a host may tell of any number.
+    let characters: f64 = records.iter().map(|record| record.characters as f64).sum();
     json!({
+        "known": true,
+        "complete": complete,
         "runs": count,
         "success_rate": per(100.0 * successes as f64),
         "mean_duration_ms": per(total),
         "p95_duration_ms": durations.get(p95).copied().unwrap_or(0),
-        "mean_characters": per(characters as f64),
+        "mean_characters": per(characters),
     })
 }
 
@@ -171,7 +232,7 @@ fn faults(content: &str, content_type: &str, strict: bool) -> Vec<&'static str> 
 
 impl QualityProvider for MemoryQuality {
     fn metrics(&self, of: &QualityRequest<'_>, period_hours: u64) -> Result<Value, HandlerError> {
-        let mut metrics = figures(&self.since(of, period_hours));
+        let mut metrics = figures(self.since(of, period_hours).as_ref());
         metrics["period_hours"] = period_hours.into();
         Ok(metrics)
     }
@@ -199,8 +260,8 @@ impl QualityProvider for MemoryQuality {
         report_type: &'static str,
         period_hours: u64,
     ) -> Result<Value, HandlerError> {
-        let records = self.since(of, period_hours);
-        let mut report = figures(&records);
+        let period = self.since(of, period_hours);
+        let mut report = figures(period.as_ref());
         report["report_type"] = report_type.into();
         report["period_hours"] = period_hours.into();
         if report_type == "detailed" {
@@ -212,7 +273,10 @@ impl QualityProvider for MemoryQuality {
                     "at_ms": millis(record.at),
                 })
             };
-            report["each"] = records.iter().map(run).collect();
+            report["each"] = match &period {
+                Some(period) => period.records.iter().map(run).collect(),
+                None => Value::Null,
+            };
         }
         Ok(report)
     }
@@ -244,11 +308,11 @@ mod tests {
     fn r040_figures_are_of_ones_own_runs_in_the_period() {
         let (ann, bob) = (UserId::new("ann").unwrap(), UserId::new("bob").unwrap());
         let quality = MemoryQuality::default();
-        assert!(quality.record(&ann, ran(1, 900, false)));
+        quality.record(&ann, ran(1, 900, false));
         for ms in 1..=20 {
-            assert!(quality.record(&ann, ran(30, ms, ms > 5)));
+            quality.record(&ann, ran(30, ms, ms > 5));
         }
-        assert!(quality.record(&bob, ran(30, 5_000, false)));
+        quality.record(&bob, ran(30, 5_000, false));
         let day = quality.metrics(&asks(&ann, 31), 24).unwrap();
         assert_eq!(
             (&day["runs"], &day["success_rate"]),
@@ -260,24 +324,80 @@ mod tests {
         assert_eq!(two_days["each"].as_array().unwrap().len(), 21);
         assert_eq!(two_days["each"][0]["duration_ms"], 900);
         assert!(quality.forget(&ann) && !quality.forget(&ann));
-        assert_eq!(quality.metrics(&asks(&ann, 31), 24).unwrap()["runs"], 0);
+        let forgotten = quality.metrics(&asks(&ann, 31), 24).unwrap();
+        assert_eq!(forgotten["runs"], Value::Null, "no figure of zero");
         assert_eq!(quality.metrics(&asks(&bob, 31), 24).unwrap()["runs"], 1);
     }
 
     #[test]
-    fn records_and_their_users_are_bounded() {
+    fn r079_records_and_their_users_are_bounded_and_no_loss_is_a_zero() {
         let quality = MemoryQuality::default();
         let user = |n: usize| UserId::new(format!("u{n}")).unwrap();
+        let asked = |n: usize| quality.metrics(&asks(&user(n), 1), 24).unwrap();
+        assert_eq!(
+            (&asked(0)["runs"], &asked(0)["known"]),
+            (&json!(0), &json!(true))
+        );
         for n in 0..MAX_RECORDED_USERS {
-            assert!(quality.record(&user(n), ran(1, 1, true)));
+            quality.record(&user(n), ran(1, 1, true));
         }
-        assert!(!quality.record(&user(MAX_RECORDED_USERS), ran(1, 1, true)));
-        for n in 0..=MAX_RECORDS as u64 {
-            assert!(quality.record(&user(0), ran(1, n, true)));
+        // One user's flood takes nothing of the others.
+        for ms in 0..=MAX_RECORDS as u64 {
+            quality.record(&user(1), ran(1, ms, true));
         }
-        let kept = quality.report(&asks(&user(0), 1), "detailed", 1).unwrap();
+        assert!((0..MAX_RECORDED_USERS).all(|n| asked(n)["known"] == true));
+        let kept = quality.report(&asks(&user(1), 1), "detailed", 1).unwrap();
         assert_eq!(kept["each"].as_array().unwrap().len(), MAX_RECORDS);
-        assert_eq!(kept["each"][0]["duration_ms"], 1, "the oldest are gone");
+        assert_eq!(
+            (&kept["complete"], &asked(0)["complete"]),
+            (&json!(false), &json!(true))
+        );
+        // Others come: a user asked longest ago is unknown then, and the one just asked is there.
+        asked(0);
+        for n in 0..100 {
+            quality.record(&user(MAX_RECORDED_USERS + n), ran(1, 1, true));
+        }
+        assert_eq!(asked(0)["runs"], 1);
+        let lost = quality.report(&asks(&user(2), 1), "detailed", 1).unwrap();
+        for (name, figure) in lost.as_object().unwrap() {
+            let about = ["known", "complete", "period_hours", "report_type"];
+            assert!(
+                about.contains(&name.as_str()) || figure.is_null(),
+                "{name}: {figure}"
+            );
+        }
+        assert_eq!(lost["known"], false);
+        // One that comes back is known from then on, and not for the time before.
+        quality.record(&user(2), ran(1, 1, true));
+        assert_eq!(
+            (&asked(2)["runs"], &asked(2)["complete"]),
+            (&json!(1), &json!(false))
+        );
+        assert!(quality.0.len() <= MAX_RECORDED_USERS);
+    }
+
+    #[test]
+    fn r079_figures_that_a_host_made_up_saturate() {
+        let (quality, ann) = (MemoryQuality::default(), UserId::new("ann").unwrap());
+        for _ in 0..MAX_RECORDS {
+            let record = RunRecord {
+                success: true,
+                duration: Duration::MAX,
+                characters: usize::MAX,
+                at: Duration::MAX,
+            };
+            quality.record(&ann, record);
+        }
+        for hours in [1, u64::MAX] {
+            for now in [0, 1, u64::MAX / 3600] {
+                let report = quality.report(&asks(&ann, now), "detailed", hours).unwrap();
+                assert_eq!(
+                    report["p95_duration_ms"],
+                    if report["runs"] == 0 { 0 } else { u64::MAX }
+                );
+                assert!(hours == 1 || report["runs"] == MAX_RECORDS);
+            }
+        }
     }
 
     #[test]

@@ -5,15 +5,19 @@ use std::thread;
 use std::time::Duration;
 
 use super::{
-    Confirmation, ConfirmationLimits, Confirmations, MessageKind, RunId, RunLimits, RunRegistry,
+    AgentRun, AgentRuns, Confirmation, ConfirmationLimits, Confirmations, MessageKind,
+    OpenRunLimits, Packet, RunError, RunId, RunLimits, RunRegistry, UserContext,
 };
+use crate::Router;
 use crate::id::{ThreadId, UserId};
+use crate::scope::UserScope;
 use crate::sync::Stop;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const NOW: Duration = Duration::from_secs(1_000);
 const SOON: Duration = Duration::from_secs(1_030);
 const LATE: Duration = Duration::from_secs(1_000_000);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const KIND: MessageKind = MessageKind::AgentStarted;
 
 type Operation<W, R> = (&'static str, fn(&W) -> R);
@@ -83,8 +87,8 @@ fn others_confirm(all: &Confirmations) {
 }
 
 fn all_confirmed(all: &Confirmations) {
-    for _ in 0..2 {
-        all.sweep(LATE);
+    for n in 0..10 {
+        all.sweep(LATE + n * DAY);
     }
     assert!(all.is_empty());
     let stats = all.stats();
@@ -115,7 +119,9 @@ fn confirmations_go_on() {
             let _ = all.confirm(&user("ann"), "e", NOW);
         }),
         ("time out", |all| {
-            let _ = all.sweep(SOON);
+            for n in 1..=4 {
+                let _ = all.sweep(NOW + n * SOON.saturating_sub(NOW) / 4);
+            }
         }),
         ("remove", |all| {
             let _ = all.failed(&user("ann"), "e", NOW);
@@ -175,7 +181,9 @@ fn others_run(runs: &RunRegistry) {
 
 fn all_runs(runs: &RunRegistry, removed: usize) {
     in_step(runs);
-    runs.sweep(LATE);
+    for n in 0..6 {
+        runs.sweep(LATE + n * DAY);
+    }
     assert!(runs.is_empty());
     let stats = runs.stats();
     let gone = stats.evicted + stats.expired + removed as u64;
@@ -205,11 +213,85 @@ fn runs_go_on() {
         }),
         ("remove all", |runs| runs.remove_user(&user("ann"))),
         ("expire", |runs| {
-            runs.sweep(NOW + Duration::from_secs(24 * 60 * 60));
+            for n in 1..=4 {
+                runs.sweep(NOW + n * DAY / 4);
+            }
             0
         }),
     ];
     for (name, operation) in operations {
         stopped_everywhere(name, runs, operation, others_run, all_runs);
+    }
+}
+
+fn begin(runs: &AgentRuns, scope: &UserScope<Packet>) -> Result<AgentRun, RunError> {
+    let context = UserContext::builder(scope.user().clone(), thread_id(), run("r-7"));
+    let context = context.build().expect("valid");
+    let scope = scope.clone();
+    runs.start(scope, context, "planner", NOW)
+        .map(|(run, _)| run)
+}
+
+/// An owner that is stopped anywhere holds neither the end of all runs nor other users' runs up, and
+/// one host that ends them is held up by no other.
+#[test]
+#[allow(clippy::disallowed_types)] // Hands the run over.
+fn open_runs_end() {
+    struct World {
+        runs: AgentRuns,
+        ann: UserScope<Packet>,
+        bob: UserScope<Packet>,
+        run: std::sync::Mutex<Option<AgentRun>>,
+    }
+    fn world() -> World {
+        let limits = OpenRunLimits {
+            total: 3,
+            per_user: 2,
+        };
+        let runs = AgentRuns::new(Arc::default(), limits);
+        let router = Router::new();
+        let (ann, bob) = (router.scope(user("ann")), router.scope(user("bob")));
+        let run = begin(&runs, &ann).expect("room");
+        let run = std::sync::Mutex::new(Some(run));
+        World {
+            runs,
+            ann,
+            bob,
+            run,
+        }
+    }
+    fn owned(world: &World) -> AgentRun {
+        world.run.lock().expect("no panic").take().expect("once")
+    }
+    let operations: [Operation<World, ()>; 5] = [
+        ("chunk", |world| {
+            let mut run = owned(world);
+            let _ = run.chunk("x", NOW);
+            let _ = run.chunk("y", NOW);
+        }),
+        ("complete", |world| {
+            let _ = owned(world).complete("success", "", NOW, NOW);
+        }),
+        ("drop", |world| drop(owned(world))),
+        ("start", |world| drop(begin(&world.runs, &world.ann))),
+        ("end all", |world| {
+            let _ = world.runs.end_all("shutdown", "it ends", true, NOW);
+        }),
+    ];
+    let others = |world: &World| {
+        // Another user's run, before all end.
+        if let Ok(mut bobs) = begin(&world.runs, &world.bob) {
+            let _ = bobs.chunk("x", NOW);
+        }
+        let ended = world.runs.end_all("shutdown", "it ends", true, NOW);
+        assert!(ended.is_ok());
+        assert!(begin(&world.runs, &world.bob).is_err());
+    };
+    let check = |world: &World, ()| {
+        drop(world.run.lock().expect("no panic").take());
+        assert!(world.runs.is_empty(), "each place is given back, once");
+    };
+    for (name, operation) in operations {
+        stopped_everywhere(name, world, operation, others, check);
     }
 }

@@ -1,25 +1,40 @@
 //! What the host writes: handlers and middleware, what they are given, and what they answer.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Audience, Broadcast, Broadcaster, Message, MessageKind, Packet};
+use super::registry::CopyOnWrite;
+use super::rpc::{self, Asks};
+use super::{Audience, Broadcast, BroadcastError, Broadcaster, Message, MessageKind, Packet, json};
 use crate::id::{ConnectionId, UserId};
 use crate::scope::UserScope;
 
 /// Who sent a message, and the way back: the only users whom a handler can answer.
-#[derive(Debug)]
 pub struct Sender<'a> {
     pub(super) scope: &'a UserScope<Packet>,
     pub(super) connection: Option<ConnectionId>,
     pub(super) broadcaster: &'a Broadcaster,
     pub(super) now: Duration,
     pub(super) deadline: Option<Duration>,
+    /// What this sender was answered, if that is to be known.
+    pub(super) answers: Option<CopyOnWrite<Vec<Packet>>>,
+}
+
+impl fmt::Debug for Sender<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("scope", &self.scope)
+            .field("connection", &self.connection)
+            .field("now", &self.now)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Sender<'_> {
@@ -50,46 +65,90 @@ impl Sender<'_> {
     }
     /// Answers the connection that the message came by, or all of the user's if that is not known.
     pub fn reply(&self, message: &Message) -> Broadcast {
-        let audience = self
-            .connection
-            .map_or(Audience::Everybody, Audience::Connection);
-        self.broadcaster
-            .broadcast_to(self.scope, audience, message, self.now)
+        let (broadcast, packet) =
+            (self.broadcaster).reply(self.scope, self.audience(), message, self.now);
+        if let (Some(answers), Some(packet)) = (&self.answers, packet) {
+            let noted: Result<(), Infallible> = answers.update(|answers| {
+                let packet = [packet.clone()];
+                Ok((answers.iter().cloned().chain(packet).collect(), ()))
+            });
+            let Ok(()) = noted;
+        }
+        broadcast
     }
+
+    fn audience(&self) -> Audience<'static> {
+        self.connection
+            .map_or(Audience::Everybody, Audience::Connection)
+    }
+
+    /// Answers once more what was answered before.
+    pub(super) fn repeat(&self, answers: &[Packet]) {
+        for packet in answers {
+            (self.broadcaster).repeat(self.scope, self.audience(), packet, self.now);
+        }
+    }
+
     /// Sends to all of the user's connections.
     pub fn broadcast(&self, message: &Message) -> Broadcast {
         self.broadcaster.broadcast(self.scope, message, self.now)
     }
 
     /// Answers a JSON-RPC request with its result, under the request's own id.
+    ///
+    /// The answer has the members `jsonrpc`, `id` and `result`, and no other. To anything but a
+    /// request nothing is sent, and the result says [`BroadcastError::NoRequest`].
     pub fn answer(&self, request: &Message, result: impl Into<Value>) -> Broadcast {
-        self.reply(&rpc_answer(request).with("result", result))
+        let result = json::Owned(result.into());
+        if request.kind != MessageKind::JsonRpcRequest {
+            return Broadcast::refused(request.kind.clone(), BroadcastError::NoRequest, self.now);
+        }
+        let answer = rpc::answer(request);
+        result.inside(answer, "result", |answer| self.reply(answer))
     }
 
     /// A reply of the router's own: with the time.
     pub(super) fn reply_stamped(&self, message: Message) {
         let ms = u64::try_from(self.now.as_millis()).unwrap_or(u64::MAX);
-        let _ = self.reply(&message.with("timestamp", ms));
+        let message = message.with("timestamp", ms);
+        let _ = self.reply(&message);
+        json::discard_fields(message.fields);
     }
 
     /// Tells the sender what went wrong with `message`, in the form that its kind asks for.
-    pub(super) fn reply_error(&self, message: Option<&Message>, error: &HandlerError) {
-        match message.map(|message| (&message.kind, message)) {
-            Some((MessageKind::JsonRpcRequest, request)) => {
-                let _ = self.reply(&rpc_error(request, -32603, &error.message));
-            }
-            // Nobody waits for an answer to a notification, not even for an error.
-            Some((MessageKind::JsonRpcNotification, _)) => {}
-            _ => self.reply_stamped(
-                Message::new(MessageKind::ErrorMessage)
-                    .with("code", &*error.code)
-                    .with("message", &*error.message),
-            ),
+    pub(super) fn reply_error(&self, message: &Message, error: &HandlerError) {
+        if message.kind == MessageKind::JsonRpcRequest {
+            let code = rpc::error_code(error);
+            let _ = self.reply(&rpc::error_answer(message, code, &error.message));
+        } else if message.kind.is_answered() {
+            self.tell_error(error);
         }
+    }
+
+    /// Tells the sender why bytes were refused, in the form that they ask for.
+    pub(super) fn refuse(&self, asks: Asks, code: i64, error: &HandlerError) {
+        match asks {
+            Asks::Nothing => {}
+            Asks::Rpc(id) => _ = self.reply(&rpc::error(id, code, &error.message)),
+            Asks::Message => self.tell_error(error),
+        }
+    }
+
+    fn tell_error(&self, error: &HandlerError) {
+        self.reply_stamped(
+            Message::new(MessageKind::ErrorMessage)
+                .with("code", &*error.code)
+                .with("message", &*error.message),
+        );
     }
 }
 
 /// Why a message was not handled. The sender sees both parts.
+///
+/// The sender of a JSON-RPC request sees `message` and a number: −32602 for the codes `INVALID_PARAMS`
+/// and `INVALID_FIELD`, −32601 for `METHOD_NOT_FOUND`, −32600 for `INVALID_REQUEST`, −32700 for
+/// `PARSE_ERROR`, −32000 for `BUSY`, the number itself if `code` is a whole number such as `-32042`,
+/// and −32603 for all others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandlerError {
     /// For machines: one word that stays as it is.
@@ -174,6 +233,9 @@ pub enum Outcome {
     Handled(Option<Arc<str>>),
     /// Nobody took it. Its sender was told, unless it is a kind that gets no answer.
     Unhandled,
+    /// It came before under the same message id, and was not handled again. Its sender got the answers of
+    /// then.
+    Repeated,
     /// It was no message, or a middleware refused it. Its sender was told.
     Refused(HandlerError),
     /// Its handler failed or panicked, or a middleware panicked. Its sender was told.
@@ -199,20 +261,4 @@ pub(super) fn contained<R>(f: impl FnOnce() -> Result<R, HandlerError>) -> Resul
             Err(Trouble::Panic(HandlerError::new("INTERNAL", text)))
         }
     }
-}
-
-/// The JSON-RPC error answer to a request.
-pub(super) fn rpc_error(request: &Message, code: i64, text: &str) -> Message {
-    rpc_answer(request).with("error", json!({"code": code, "message": text}))
-}
-
-fn rpc_answer(request: &Message) -> Message {
-    // Anything else is no id, and could name somebody.
-    let id = match request.fields.get("id") {
-        Some(id @ (Value::String(_) | Value::Number(_))) => id.clone(),
-        _ => Value::Null,
-    };
-    Message::new(MessageKind::JsonRpcResponse)
-        .with("jsonrpc", "2.0")
-        .with("id", id)
 }

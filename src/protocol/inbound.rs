@@ -4,10 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{HandlerError, MessageRouter, Outcome, Packet};
+use super::quota::{Quota, Share, raise};
+use super::{HandlerError, MessageRouter, Outcome, Packet, rpc};
 use crate::id::ConnectionId;
 use crate::scope::UserScope;
 use crate::sync::{AtomicUsize, Ordering};
+
+/// Users whose mailboxes the table has room for before its lists grow.
+const USERS: usize = 1 << 16;
 
 /// There is no room for a message: tell the client to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,55 +27,166 @@ impl std::error::Error for Busy {}
 
 /// A queue of messages that wait for a worker. Cheap to clone; all clones are the same queue.
 ///
-/// Each client has an [`Inlet`] of its own, which holds at most its share of the queue and of the
-/// workers. So a client that floods, or whose messages hang their handlers, is told that it is busy,
-/// and nobody else is: as long as there are more workers than one share, and as many places as the
-/// clients that flood have shares. A worker whose handler hangs is lost until it comes back; the
-/// others go on. Putting in and taking out take the channel's short lock; handlers run outside of it.
-#[derive(Clone, Debug)]
-pub struct InboundQueue {
-    jobs: flume::Sender<Job>,
-    waiting: flume::Receiver<Job>,
+/// Messages of one user are handled one at a time, in the order in which they were submitted, however
+/// many workers there are and whichever [`Inlet`] they came by. Messages of different users are handled
+/// side by side; a user with many messages gets one turn among the others' turns.
+///
+/// A user has at most a share of the places, whatever the number of the user's inlets, and at most one
+/// worker. So a user who floods, or whose messages hang their handlers, is told to be busy, and no other
+/// user is, as long as there is a worker more than users whose handlers hang, and as many places as the
+/// users who flood have shares. A worker whose handler hangs is lost until it comes back; the others go
+/// on. Putting in and taking out take the channels' short locks; handlers run outside of them.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use laneway::protocol::{Busy, InboundQueue, MessageRouter};
+/// use laneway::{Router, UserId};
+///
+/// let (engine, now) = (Router::new(), Duration::ZERO);
+/// let router = MessageRouter::new(Arc::default(), now);
+/// let queue = InboundQueue::new(1_024, 1);
+/// let inlet = queue.inlet(engine.scope(UserId::new("ann")?), None);
+/// queue.submit(&router, &inlet, br#"{"type":"ping"}"#.to_vec(), now)?;
+/// assert_eq!(queue.submit(&router, &inlet, br#"{"type":"ping"}"#.to_vec(), now), Err(Busy));
+/// assert!(queue.work(&router, Duration::ZERO, || now).is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct InboundQueue(Arc<Inner>);
+
+struct Inner {
+    /// Users who have a message that waits and none that is handled: each is in it once.
+    ready: (flume::Sender<Arc<User>>, flume::Receiver<Arc<User>>),
+    /// Messages that wait, of all users.
+    waiting: AtomicUsize,
+    capacity: usize,
     share: usize,
+    users: Arc<Quota<Mailbox>>,
+}
+
+type User = Share<Mailbox>;
+
+/// A user's messages.
+struct Mailbox {
+    jobs: (flume::Sender<Job>, flume::Receiver<Job>),
+    /// Those that wait.
+    waiting: AtomicUsize,
+    /// Those that wait, and the one that a worker has.
+    under_way: AtomicUsize,
+}
+
+impl Default for Mailbox {
+    fn default() -> Self {
+        Self {
+            jobs: flume::unbounded(), // As long as `waiting` allows.
+            waiting: AtomicUsize::new(0),
+            under_way: AtomicUsize::new(0),
+        }
+    }
 }
 
 /// What a client sent, and whose it is.
-#[derive(Debug)]
 struct Job {
     client: Arc<Client>,
     json: Vec<u8>,
 }
 
-impl Drop for Job {
-    fn drop(&mut self) {
-        self.client.under_way.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// One client's way into an [`InboundQueue`].
 ///
-/// Clones are the same client and share its share.
-#[derive(Clone, Debug)]
+/// Clones are the same client. All of a user's clients share the user's share.
+#[derive(Clone)]
 pub struct Inlet(Arc<Client>);
 
 impl Inlet {
-    /// The client's messages that wait or are with a worker. Wait-free.
+    /// The user's messages that wait or are with a worker. Wait-free.
     #[must_use]
     pub fn under_way(&self) -> usize {
-        self.0.under_way.load(Ordering::Relaxed)
+        self.0.user.of.under_way.load(Ordering::Relaxed)
     }
 }
 
-#[derive(Debug)]
+impl fmt::Debug for Inlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inlet")
+            .field("scope", &self.0.scope)
+            .field("connection", &self.0.connection)
+            .field("under_way", &self.under_way())
+            .finish()
+    }
+}
+
 struct Client {
     scope: UserScope<Packet>,
     connection: Option<ConnectionId>,
-    under_way: AtomicUsize,
+    user: Arc<User>,
+    users: Arc<Quota<Mailbox>>,
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // With the user's last client the mailbox goes: its messages keep their clients.
+        self.users.put_back(&self.user);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A message keeps its client, the client its mailbox, and the mailbox the message. No worker comes
+        // to take it out any more.
+        for user in self.ready.1.drain() {
+            user.of.jobs.1.drain();
+        }
+    }
+}
+
+/// A user's turn with a worker. It ends when this is dropped, also by a panic.
+struct Turn<'a> {
+    queue: &'a Inner,
+    user: Arc<User>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        // AcqRel: what the handler did is seen by the worker that takes the user's next message.
+        if self.user.of.under_way.fetch_sub(1, Ordering::AcqRel) > 1 {
+            self.queue.is_ready(&self.user);
+        }
+    }
+}
+
+impl Inner {
+    fn is_ready(&self, user: &Arc<User>) {
+        // Fails without receivers, and this has one.
+        let _ = self.ready.0.send(Arc::clone(user));
+    }
+
+    /// Takes a place for a message of the user's.
+    fn take_place(&self, mailbox: &Mailbox) -> bool {
+        let of_user = raise(&mailbox.waiting, self.share) == Ok(true);
+        let of_all = of_user && raise(&self.waiting, self.capacity) == Ok(true);
+        if of_user && !of_all {
+            mailbox.waiting.fetch_sub(1, Ordering::AcqRel);
+        }
+        of_all
+    }
+}
+
+impl fmt::Debug for InboundQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InboundQueue")
+            .field("waiting", &self.waiting())
+            .field("capacity", &self.0.capacity)
+            .field("share", &self.0.share)
+            .finish_non_exhaustive()
+    }
 }
 
 impl InboundQueue {
-    /// A queue of `capacity` messages, of which one client has at most `share` under way: waiting, or
-    /// with a worker.
+    /// A queue in which `capacity` messages may wait, `share` of them one user's. The message that a
+    /// worker has does not wait any more, so a share of 1 serves a client that sends its next message
+    /// when it has the answer.
     ///
     /// # Panics
     ///
@@ -82,31 +197,34 @@ impl InboundQueue {
             capacity > 0 && share > 0,
             "a queue without room takes no message"
         );
-        let (jobs, waiting) = flume::bounded(capacity);
-        Self {
-            jobs,
-            waiting,
+        Self(Arc::new(Inner {
+            ready: flume::unbounded(), // Each user once.
+            waiting: AtomicUsize::new(0),
+            capacity,
             share,
-        }
+            users: Arc::new(Quota::roomy(USERS)),
+        }))
     }
 
     /// A way in for one client: made once, where it connects. `connection` is where its answers go; all
-    /// of the user's get them if there is none.
+    /// of the user's get them if there is none. Lock-free.
     #[must_use]
     pub fn inlet(&self, scope: UserScope<Packet>, connection: Option<ConnectionId>) -> Inlet {
+        let users = Arc::clone(&self.0.users);
         Inlet(Arc::new(Client {
+            user: users.take_unlimited(scope.user()),
             scope,
             connection,
-            under_way: AtomicUsize::new(0),
+            users,
         }))
     }
 
     /// Puts in what a client sent. Never waits for room. A client that is refused is told so by
-    /// `router`, with the code `BUSY`, at the host's time `now`.
+    /// `router`, with the code `BUSY`, at the host's time `now`, unless it sent an answer.
     ///
     /// # Errors
     ///
-    /// [`Busy`] if the client has its share under way, or there is no room.
+    /// [`Busy`] if the user's share is waiting, or there is no room.
     pub fn submit(
         &self,
         router: &MessageRouter,
@@ -115,24 +233,29 @@ impl InboundQueue {
         now: Duration,
     ) -> Result<(), Busy> {
         let client = &inlet.0;
-        let under_way = client.under_way.fetch_add(1, Ordering::Relaxed);
-        // From here on it is the job that counts itself out.
-        let job = Job {
-            client: Arc::clone(client),
-            json,
-        };
-        if under_way < self.share && self.jobs.try_send(job).is_ok() {
+        let mailbox = &client.user.of;
+        if self.0.take_place(mailbox) {
+            let job = Job {
+                client: Arc::clone(client),
+                json,
+            };
+            // Fails without receivers, and the mailbox has one.
+            let _ = mailbox.jobs.0.send(job);
+            // After the message is in: the worker that is told finds one.
+            if mailbox.under_way.fetch_add(1, Ordering::AcqRel) == 0 {
+                self.0.is_ready(&client.user);
+            }
             return Ok(());
         }
-        let error = HandlerError::new("BUSY", Busy.to_string());
-        let _ = router.refuse(&client.scope, client.connection, error, now);
+        let error = (rpc::BUSY, HandlerError::new("BUSY", Busy.to_string()));
+        let _ = router.refuse(&client.scope, client.connection, &json, error, now);
         Err(Busy)
     }
 
     /// Messages that wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.0.waiting.load(Ordering::Relaxed)
     }
 
     /// What a worker does again and again: takes one message to its handler, waiting for one for at
@@ -143,7 +266,15 @@ impl InboundQueue {
         timeout: Duration,
         now: impl FnOnce() -> Duration,
     ) -> Option<Outcome> {
-        let job = self.waiting.recv_timeout(timeout).ok()?;
+        let user = self.0.ready.1.recv_timeout(timeout).ok()?;
+        let turn = Turn {
+            queue: &self.0,
+            user,
+        };
+        let mailbox = &turn.user.of;
+        let job = mailbox.jobs.1.try_recv().ok()?;
+        mailbox.waiting.fetch_sub(1, Ordering::AcqRel);
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
         let Client {
             scope, connection, ..
         } = &*job.client;

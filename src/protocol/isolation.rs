@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::Message;
+use super::json::{self, MAX_NESTING, Visit};
 use crate::id::UserId;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -123,7 +124,8 @@ impl Isolation {
     ///
     /// # Errors
     ///
-    /// [`Contaminated`] if there are any and the policy is to reject.
+    /// [`Contaminated`] if there are any and the policy is to reject, or the body is nested more than 126
+    /// deep. Of such a body the audit gets the names of the fields only.
     pub fn check<'a>(
         &self,
         body: &'a Value,
@@ -134,6 +136,11 @@ impl Isolation {
                 body: Cow::Borrowed(body),
                 rewritten: Vec::new(),
             });
+        }
+        if !json::is_within(body, MAX_NESTING) {
+            let foreign = foreign_in(|visit| json::all(body, visit), receiver.as_str());
+            let fields = self.settle(receiver, |fields| *fields = foreign)?;
+            return Err(Contaminated { fields });
         }
         let mut copy = body.clone();
         let rewritten = self.settle(receiver, |foreign| {
@@ -184,6 +191,12 @@ impl Isolation {
         if fields_are_clean(&message.fields, receiver.as_str()) {
             return Ok((Cow::Borrowed(message), Vec::new()));
         }
+        if !json::are_within(&message.fields) {
+            let all = |visit: Look<'_, 'a>| json::all_fields(&message.fields, visit);
+            let foreign = foreign_in(all, receiver.as_str());
+            let fields = self.settle(receiver, |fields| *fields = foreign)?;
+            return Err(Contaminated { fields });
+        }
         let mut copy = message.clone();
         let rewritten = self.settle(receiver, |foreign| {
             let path = &mut String::new();
@@ -219,18 +232,40 @@ fn routing(name: &str) -> Option<&'static str> {
 }
 
 fn is_clean(value: &Value, receiver: &str) -> bool {
-    match value {
-        Value::Array(list) => list.iter().all(|item| is_clean(item, receiver)),
-        Value::Object(object) => fields_are_clean(object, receiver),
-        _ => true,
-    }
+    json::all(value, |name, item, _| own(name, item, receiver))
 }
 
 fn fields_are_clean(object: &Map<String, Value>, receiver: &str) -> bool {
-    object.iter().all(|(name, item)| match routing(name) {
-        Some(_) => item.as_str() == Some(receiver),
-        None => is_clean(item, receiver),
-    })
+    json::all_fields(object, |name, item, _| own(name, item, receiver))
+}
+
+/// Stops at a field that names another receiver.
+fn own(name: Option<&str>, item: &Value, receiver: &str) -> Visit {
+    match name.and_then(routing) {
+        None => Visit::Enter,
+        Some(_) if item.as_str() == Some(receiver) => Visit::Pass,
+        Some(_) => Visit::Stop,
+    }
+}
+
+type Look<'l, 'v> = &'l mut dyn FnMut(Option<&'v str>, &'v Value, usize) -> Visit;
+
+/// The foreign fields of a body that is too deep to be copied: their names only.
+fn foreign_in<'v>(all: impl FnOnce(Look<'_, 'v>) -> bool, receiver: &str) -> Vec<ForeignField> {
+    let mut foreign = Vec::new();
+    all(&mut |name, item, _| {
+        let next = own(name, item, receiver);
+        let Some(field) = name.and_then(routing).filter(|_| next == Visit::Stop) else {
+            return next;
+        };
+        foreign.push(ForeignField {
+            field,
+            path: String::new(),
+            found: Value::Null,
+        });
+        Visit::Pass
+    });
+    foreign
 }
 
 fn rewrite(value: &mut Value, receiver: &str, path: &mut String, foreign: &mut Vec<ForeignField>) {

@@ -133,6 +133,58 @@ kinds! {
     GenerateQualityReport = "generate_quality_report";
 }
 
+/// What this layer says of its own accord or for an answer, under names that are no known kinds.
+const ANSWERS: [&str; 8] = [
+    "ack",
+    "disconnect_acknowledged",
+    "typing_acknowledged",
+    "quality_alerts_subscription",
+    "content_validation_result",
+    "quality_report_generated",
+    "quality_alert",
+    "quality_update",
+];
+/// Ends of names by which other systems acknowledge.
+const ANSWER_SUFFIXES: [&str; 2] = ["_ack", "_acknowledged"];
+
+impl MessageKind {
+    /// Whether the sender of such a message is told anything by the [`MessageRouter`] itself.
+    ///
+    /// An answer is never answered, not even by an error: otherwise two routers that face each other
+    /// would never fall silent. Answers are what this layer itself sends back, JSON-RPC responses, and
+    /// unknown names that end in `_ack` or `_acknowledged`. JSON-RPC notifications get no answer either.
+    /// Handlers see such messages like all others, and may send what they like.
+    ///
+    /// [`MessageRouter`]: super::MessageRouter
+    ///
+    /// ```
+    /// use laneway::protocol::MessageKind;
+    ///
+    /// assert!(MessageKind::Ping.is_answered() && MessageKind::Chat.is_answered());
+    /// assert!(!MessageKind::Pong.is_answered());
+    /// assert!(!MessageKind::from_name("ack").is_answered());
+    /// ```
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        match self {
+            Self::SystemMessage
+            | Self::ConnectionEstablished
+            | Self::ErrorMessage
+            | Self::HeartbeatAck
+            | Self::Pong
+            | Self::AgentTaskAck
+            | Self::QualityMetrics
+            | Self::JsonRpcResponse
+            | Self::JsonRpcNotification => false,
+            Self::Unknown(name) => {
+                let acknowledges = ANSWER_SUFFIXES.iter().any(|end| name.ends_with(end));
+                !acknowledges && !ANSWERS.contains(&&**name)
+            }
+            _ => true,
+        }
+    }
+}
+
 impl fmt::Display for MessageKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

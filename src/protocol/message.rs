@@ -3,18 +3,28 @@
 use std::error::Error;
 use std::fmt;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
-use super::MessageKind;
+use super::numbers::Numbers;
+use super::{MessageKind, json, rpc};
 
 /// A message: its kind, and the other fields of its JSON object.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Two messages are equal if their kinds and fields are.
+#[derive(Clone, Debug)]
 pub struct Message {
     /// What it is.
     pub kind: MessageKind,
     /// Everything but `type`, as it came.
     pub fields: Map<String, Value>,
+    /// How its numbers were written, where `serde_json` would write them in another way.
+    numbers: Numbers,
+}
+
+impl PartialEq for Message {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.fields == other.fields
+    }
 }
 
 /// How much of a client's message is looked at before it is refused.
@@ -64,6 +74,12 @@ pub enum MessageError {
     NoType,
     /// `type` is not a text, or an empty or blank one.
     BadType,
+    /// There is no `type`, and `jsonrpc` is there, but what it says is no JSON-RPC 2.0.
+    BadRpc,
+    /// A JSON-RPC batch. Its requests have to be sent one by one.
+    Batch,
+    /// A number has more digits than can be passed on, or is too large. A text may hold it.
+    InexactNumber,
 }
 
 impl MessageError {
@@ -78,6 +94,9 @@ impl MessageError {
             Self::NotAnObject => "MESSAGE_NOT_AN_OBJECT",
             Self::NoType => "MESSAGE_WITHOUT_TYPE",
             Self::BadType => "MESSAGE_TYPE_INVALID",
+            Self::BadRpc => "MESSAGE_RPC_INVALID",
+            Self::Batch => "MESSAGE_BATCH",
+            Self::InexactNumber => "MESSAGE_NUMBER_INEXACT",
         }
     }
 }
@@ -94,6 +113,11 @@ impl fmt::Display for MessageError {
             Self::NotAnObject => f.write_str("the message is not a JSON object"),
             Self::NoType => f.write_str("the message has no type"),
             Self::BadType => f.write_str("the type of the message is not a text with content"),
+            Self::BadRpc => f.write_str("the message is not valid JSON-RPC 2.0"),
+            Self::Batch => f.write_str("batches are not supported: send each request by itself"),
+            Self::InexactNumber => {
+                f.write_str("the message has a number that cannot be passed on exactly")
+            }
         }
     }
 }
@@ -107,7 +131,14 @@ impl Message {
         Self {
             kind,
             fields: Map::new(),
+            numbers: Numbers::default(),
         }
+    }
+
+    /// The same, its numbers written as `other` writes them.
+    pub(super) fn numbers_of(mut self, other: &Self) -> Self {
+        self.numbers = other.numbers.clone();
+        self
     }
 
     /// The same with one field more, or another value of it.
@@ -131,6 +162,21 @@ impl Message {
     /// Escaped names are names: what counts is the text that JSON means. Of a name that an object has
     /// twice the last value counts, and the others are gone.
     ///
+    /// A number is passed on exactly or the message is refused. [`to_json`](Self::to_json) writes it as
+    /// it came, `1e2` or `1.50`, unless one message writes one value in two ways. A value that is taken
+    /// out of the message keeps its number, and not how that was written. Refused are numbers that an
+    /// `f64` would round: whole ones beyond 64 bits, and those with too many digits.
+    ///
+    /// ```
+    /// use laneway::protocol::{Message, MessageError};
+    ///
+    /// let text = r#"{"type":"chat","price":1.50}"#;
+    /// assert_eq!(Message::parse(text.as_bytes())?.to_json(), text);
+    /// let rounded = br#"{"type":"chat","account":123456789012345678901}"#;
+    /// assert_eq!(Message::parse(rounded), Err(MessageError::InexactNumber));
+    /// # Ok::<(), MessageError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`parse`](Self::parse).
@@ -140,32 +186,59 @@ impl Message {
             return Err(MessageError::TooLong { limit });
         }
         let text = std::str::from_utf8(json).map_err(|_| MessageError::NotUtf8)?;
-        let value = serde_json::from_str(text).map_err(|e| MessageError::NotJson {
-            line: e.line(),
-            column: e.column(),
-        })?;
-        if !is_within(&value, limits.depth) {
+        let value = serde_json::from_str(text).map_err(|error| not_json(&error))?;
+        if !json::is_within(&value, limits.depth) {
             let limit = limits.depth;
             return Err(MessageError::TooDeep { limit });
         }
-        let Value::Object(mut fields) = value else {
-            return Err(MessageError::NotAnObject);
+        let numbers = Numbers::of(text).map_err(|_| MessageError::InexactNumber)?;
+        let mut fields = match value {
+            Value::Object(fields) => fields,
+            Value::Array(list) if list.iter().any(|item| item.get("jsonrpc").is_some()) => {
+                return Err(MessageError::Batch);
+            }
+            _ => return Err(MessageError::NotAnObject),
         };
         let kind = match fields.remove("type") {
-            None | Some(Value::Null) => json_rpc(&fields).ok_or(MessageError::NoType)?,
+            None | Some(Value::Null) => {
+                rpc::kind(&fields).ok_or(if fields.contains_key("jsonrpc") {
+                    MessageError::BadRpc
+                } else {
+                    MessageError::NoType
+                })?
+            }
             Some(Value::String(name)) if !name.trim().is_empty() => MessageKind::from_name(&name),
             Some(_) => return Err(MessageError::BadType),
         };
-        Ok(Self { kind, fields })
+        Ok(Self {
+            kind,
+            fields,
+            numbers,
+        })
     }
 
     /// The message as clients get it, under its outbound name.
+    ///
+    /// A valid JSON-RPC message goes out as its text asks, without `type`. Does not recurse, however
+    /// deep the fields are nested.
     #[must_use]
-    #[allow(clippy::missing_panics_doc)] // Names are texts, and values are JSON already.
     pub fn to_json(&self) -> String {
-        let mut json = Vec::with_capacity(ROOM);
-        serde_json::to_writer(&mut json, &Outbound(self)).expect("fields are JSON");
-        String::from_utf8(json).expect("JSON is UTF-8")
+        let mut out = String::with_capacity(ROOM);
+        out.push('{');
+        if rpc::kind(&self.fields).as_ref() != Some(&self.kind) {
+            out.push_str(r#""type":"#);
+            json::text(&mut out, self.kind.outbound_name());
+        }
+        for (name, value) in self.fields.iter().filter(|(name, _)| *name != "type") {
+            if out.len() > 1 {
+                out.push(',');
+            }
+            json::text(&mut out, name);
+            out.push(':');
+            json::write(&mut out, value, &self.numbers);
+        }
+        out.push('}');
+        out
     }
 
     /// A field of the payload, else of the message itself.
@@ -182,47 +255,16 @@ impl Message {
     }
 }
 
-/// What a message without a type is by the rules of JSON-RPC 2.0, if it is any.
-fn json_rpc(fields: &Map<String, Value>) -> Option<MessageKind> {
-    if fields.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
-        return None;
-    }
-    let has = |name: &str| fields.contains_key(name);
-    match (
-        fields.get("method").is_some_and(Value::is_string),
-        has("id"),
-    ) {
-        (true, true) => Some(MessageKind::JsonRpcRequest),
-        (true, false) => Some(MessageKind::JsonRpcNotification),
-        _ if has("result") || has("error") => Some(MessageKind::JsonRpcResponse),
-        _ => None,
-    }
-}
-
 /// Bytes that most messages find enough, so that few are written to a place that has to grow.
 const ROOM: usize = 512;
 
-/// A message with its type in front.
-struct Outbound<'a>(&'a Message);
-
-impl Serialize for Outbound<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Message { kind, fields } = self.0;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", kind.outbound_name())?;
-        for (name, value) in fields.iter().filter(|(name, _)| *name != "type") {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
+fn not_json(error: &serde_json::Error) -> MessageError {
+    // The one number that JSON allows and the parser does not.
+    if error.to_string().starts_with("number out of range") {
+        return MessageError::InexactNumber;
     }
-}
-
-/// Whether nothing stands within more than `depth` objects and lists.
-fn is_within(value: &Value, depth: usize) -> bool {
-    let below = |v: &Value| depth > 0 && is_within(v, depth - 1);
-    match value {
-        Value::Array(list) => depth > 0 && list.iter().all(below),
-        Value::Object(object) => depth > 0 && object.values().all(below),
-        _ => true,
+    MessageError::NotJson {
+        line: error.line(),
+        column: error.column(),
     }
 }

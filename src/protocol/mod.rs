@@ -4,9 +4,9 @@
 //! hosts agree on ([`Message`], [`MessageKind`]), the check that a body names nobody but its receiver
 //! ([`Isolation`]), the context of a request ([`UserContext`]), the one way by which messages go out
 //! ([`Broadcaster`]) and the one by which they come in ([`MessageRouter`]), the events of an agent
-//! ([`AgentRun`]), what clients are to confirm ([`Confirmations`]), which run is whose
-//! ([`RunRegistry`]), and a check of agents' events for the tests of hosts ([`SequenceChecker`]).
-//! Nothing here reads a clock or keeps a table of users.
+//! ([`AgentRun`]) and those that are open ([`AgentRuns`]), what clients are to confirm
+//! ([`Confirmations`]), which run is whose ([`RunRegistry`]), and a check of agents' events for the tests of hosts ([`SequenceChecker`]).
+//! Nothing here reads a clock. What is kept for users is bounded, and the oldest goes first.
 //!
 //! ```
 //! use laneway::protocol::{Isolation, Message, MessageKind};
@@ -29,35 +29,49 @@
 
 mod broadcast;
 mod builtin;
+mod chain;
 mod cleaning;
+mod clock;
 mod confirmation;
 mod context;
 mod dispatch;
+mod dispatch_stats;
 mod figures;
 #[cfg(test)]
 mod frozen;
 mod handler;
 mod inbound;
 mod isolation;
+mod json;
 mod kind;
 mod message;
+mod numbers;
+mod open_runs;
+mod per_user;
 mod quality;
 mod quota;
 mod registry;
+mod repeats;
+mod rpc;
 mod run;
+mod run_core;
+mod run_error;
 mod runs;
+mod secret;
 mod sequence;
+mod step;
 
 pub use broadcast::{
     Audience, Broadcast, BroadcastError, BroadcastStats, Broadcaster, Packet, UnknownFlag,
 };
-pub use cleaning::clean;
+pub use cleaning::{MAX_CLEANED_BYTES, clean};
 pub use confirmation::{
     COMPLETION_TIMEOUT, CONFIRMATION_TIMEOUT, Confirmation, ConfirmationLimits, ConfirmationStats,
     ConfirmationSweep, Confirmations, EventState, ExpectError, NotMoved,
 };
 pub use context::{ContextBuilder, ContextError, MAX_DEPTH, UserContext};
-pub use dispatch::{DispatchStats, MAX_HANDLERS, MessageRouter, RegisterError, Status};
+pub use dispatch::MessageRouter;
+pub use dispatch_stats::{DispatchStats, MAX_HANDLERS, RegisterError, Status};
 pub use figures::{MAX_RECORDED_USERS, MAX_RECORDS, MemoryQuality, RunRecord};
 pub use handler::{Handled, Handler, HandlerError, Middleware, Outcome, Sender};
 pub use inbound::{Busy, InboundQueue, Inlet};
@@ -66,11 +80,14 @@ pub use isolation::{
 };
 pub use kind::MessageKind;
 pub use message::{Message, MessageError, MessageLimits};
+pub use open_runs::{AgentRuns, OpenRunLimits, RunsEnded};
 pub use quality::{
     CONTENT_TYPES, MAX_PERIOD_HOURS, MAX_SUBSCRIBERS, Quality, QualityProvider, QualityReach,
     QualityRequest, REPORT_TYPES,
 };
-pub use run::{AgentRun, MAX_OPEN_TOOLS, NotEnded, RunError};
+pub use repeats::RepeatLimits;
+pub use run::AgentRun;
+pub use run_error::{MAX_OPEN_TOOLS, NotEnded, RunError};
 pub use runs::{RunLimits, RunRegistry, RunRegistryError, RunStats};
 pub use sequence::{
     Fault, MAX_CHECKED_IDS, MAX_CHECKED_RUNS, MAX_CHECKED_TOOLS, SequenceChecker, Violation,

@@ -9,10 +9,11 @@ use serde_json::{Map, Value};
 use super::registry::CopyOnWrite;
 use super::{
     Broadcaster, Handled, Handler, HandlerError, Message, MessageKind, MessageRouter, Packet,
-    RegisterError, RunId, Sender,
+    RegisterError, RunId, Sender, json,
 };
 use crate::id::{ThreadId, UserId};
 use crate::scope::UserScope;
+use crate::sync::{AtomicU64, Ordering};
 
 /// Users who may be subscribed to alerts at a time.
 pub const MAX_SUBSCRIBERS: usize = 10_000;
@@ -117,12 +118,20 @@ pub struct QualityReach {
 }
 
 /// By user, in order.
-type Subscribers = Vec<Arc<UserScope<Packet>>>;
+type Subscribers = Vec<Subscriber>;
+
+#[derive(Clone)]
+struct Subscriber {
+    scope: Arc<UserScope<Packet>>,
+    /// Its place in the order in which users subscribed.
+    number: u64,
+}
 
 /// Handles quality messages and tells subscribers of alerts. Cheap to clone; all clones are one.
 ///
 /// Nothing is kept of a message but a subscription, and of that the sender's scope. A subscription
-/// lasts until its user, or the host with [`unsubscribe`](Self::unsubscribe), ends it.
+/// lasts until its user, or the host with [`unsubscribe`](Self::unsubscribe), ends it, or until another
+/// user needs its place while its own user has no connection.
 #[derive(Clone)]
 pub struct Quality(Arc<Inner>);
 
@@ -130,6 +139,9 @@ struct Inner {
     broadcaster: Arc<Broadcaster>,
     provider: Arc<dyn QualityProvider>,
     subscribers: CopyOnWrite<Subscribers>,
+    /// Users who subscribed so far.
+    numbers: AtomicU64,
+    limit: usize,
 }
 
 impl fmt::Debug for Quality {
@@ -144,10 +156,22 @@ impl Quality {
     /// Asks `provider`, and sends through `broadcaster`.
     #[must_use]
     pub fn new(broadcaster: Arc<Broadcaster>, provider: Arc<dyn QualityProvider>) -> Self {
+        Self::with_room(broadcaster, provider, MAX_SUBSCRIBERS)
+    }
+
+    /// With room for so many subscribers instead of [`MAX_SUBSCRIBERS`].
+    #[must_use]
+    pub fn with_room(
+        broadcaster: Arc<Broadcaster>,
+        provider: Arc<dyn QualityProvider>,
+        subscribers: usize,
+    ) -> Self {
         Self(Arc::new(Inner {
             broadcaster,
             provider,
             subscribers: CopyOnWrite::new(),
+            numbers: AtomicU64::new(0),
+            limit: subscribers,
         }))
     }
 
@@ -160,24 +184,35 @@ impl Quality {
         router.register("quality", self.clone())
     }
 
-    /// Subscribes a user; no change if that is so already. Lock-free, linear in the subscribers.
+    /// Subscribes a user; no change if that is so already. If there is no room, the subscriber who
+    /// subscribed first of those without a connection makes room. Lock-free, linear in the subscribers.
     ///
     /// # Errors
     ///
-    /// `TOO_MANY_SUBSCRIBERS` if there are [`MAX_SUBSCRIBERS`] others.
+    /// `TOO_MANY_SUBSCRIBERS` if there are [`MAX_SUBSCRIBERS`] others, and all of them are connected.
     pub fn subscribe(&self, scope: &UserScope<Packet>) -> Result<(), HandlerError> {
-        let scope = Arc::new(scope.clone());
+        let new = Subscriber {
+            scope: Arc::new(scope.clone()),
+            number: self.0.numbers.fetch_add(1, Ordering::Relaxed),
+        };
         self.0.subscribers.update(|list| {
             let mut list = list.clone();
-            match list.binary_search_by(|other| other.user().cmp(scope.user())) {
+            if let Ok(at) = place(&list, scope) {
                 // The newer one, so that an engine that was started anew is heard of.
-                Ok(at) => list[at] = Arc::clone(&scope),
-                Err(_) if list.len() >= MAX_SUBSCRIBERS => {
+                list[at].scope = Arc::clone(&new.scope);
+                return Ok((list, ()));
+            }
+            if list.len() >= self.0.limit {
+                let gone = list.iter().filter(|s| s.scope.connection_count() == 0);
+                let oldest = gone.map(|subscriber| subscriber.number).min();
+                let Some(oldest) = oldest else {
                     let text = "there is no room for another subscriber";
                     return Err(HandlerError::new("TOO_MANY_SUBSCRIBERS", text));
-                }
-                Err(at) => list.insert(at, Arc::clone(&scope)),
+                };
+                list.retain(|subscriber| subscriber.number != oldest);
             }
+            let at = place(&list, scope).unwrap_or_else(|at| at);
+            list.insert(at, new.clone());
             Ok((list, ()))
         })
     }
@@ -185,7 +220,7 @@ impl Quality {
     /// Ends a user's subscription; no change if there is none. Lock-free, linear in the subscribers.
     pub fn unsubscribe(&self, scope: &UserScope<Packet>) {
         let _: Result<(), ()> = self.0.subscribers.update(|list| {
-            let found = list.binary_search_by(|other| other.user().cmp(scope.user()));
+            let found = place(list, scope);
             let mut list = list.clone();
             list.remove(found.map_err(drop)?);
             Ok((list, ()))
@@ -215,12 +250,13 @@ impl Quality {
     fn tell(&self, name: &str, payload: Map<String, Value>, at: Duration) -> QualityReach {
         let message = Message::new(MessageKind::from_name(name)).with("payload", payload);
         let mut reach = QualityReach::default();
-        for scope in self.0.subscribers.load().iter() {
-            let sent = self.0.broadcaster.broadcast(scope, &message, at);
+        for subscriber in self.0.subscribers.load().iter() {
+            let sent = (self.0.broadcaster).broadcast(&subscriber.scope, &message, at);
             reach.subscribers += 1;
             reach.reached += usize::from(sent.is_successful());
             reach.connections += sent.deliveries();
         }
+        json::discard_fields(message.fields);
         reach
     }
 
@@ -289,6 +325,11 @@ impl Handler for Quality {
         sender.reply_stamped(reply);
         Ok(Handled::Done)
     }
+}
+
+/// Where a user is among the subscribers, or would be.
+fn place(list: &Subscribers, scope: &UserScope<Packet>) -> Result<usize, usize> {
+    list.binary_search_by(|other| other.scope.user().cmp(scope.user()))
 }
 
 /// A field of the payload, else of the message; null is none.

@@ -1,7 +1,6 @@
 //! Bounded places, in all and for each user, counted exactly and without a lock.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ahash::RandomState;
 
@@ -23,20 +22,22 @@ pub(crate) fn mask(limit: usize) -> u64 {
 const GONE: usize = usize::MAX;
 
 /// What one user holds. In the table while that is something.
-pub(crate) struct Share {
+pub(crate) struct Share<T = ()> {
     user: UserId,
     hash: u64,
     held: AtomicUsize,
+    /// What goes with it.
+    pub(crate) of: T,
 }
 
-impl Share {
+impl<T> Share<T> {
     /// Places that the user holds. Wait-free.
     pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 }
 
-impl Keyed for Share {
+impl<T: 'static> Keyed for Share<T> {
     type Key = UserId;
     fn hash(&self) -> u64 {
         self.hash
@@ -55,17 +56,19 @@ pub(crate) enum Spent {
     User,
 }
 
-pub(crate) struct Quota {
+pub(crate) struct Quota<T: 'static = ()> {
     limit: usize,
     per_user: usize,
     taken: AtomicUsize,
-    shares: Table<Share>,
+    shares: Table<Share<T>>,
     hasher: RandomState,
+    mask: u64,
 }
 
-impl Quota {
+impl<T: Default> Quota<T> {
     pub(crate) fn new(limit: usize, per_user: usize) -> Self {
         Self {
+            mask: mask(limit),
             limit,
             per_user,
             taken: AtomicUsize::new(0),
@@ -74,8 +77,26 @@ impl Quota {
         }
     }
 
+    /// Without limits. The table is made for so many users.
+    pub(crate) fn roomy(users: usize) -> Self {
+        Self {
+            mask: mask(users),
+            ..Self::new(usize::MAX, usize::MAX)
+        }
+    }
+
+    /// Takes a place where there are no limits. Lock-free.
+    pub(crate) fn take_unlimited(&self, user: &UserId) -> Arc<Share<T>> {
+        loop {
+            // No count reaches the limit: each place is memory.
+            if let Ok(share) = self.take(user) {
+                return share;
+            }
+        }
+    }
+
     /// Takes a place, which is the caller's until it is [put back](Self::put_back). Lock-free.
-    pub(crate) fn take(&self, user: &UserId) -> Result<Arc<Share>, Spent> {
+    pub(crate) fn take(&self, user: &UserId) -> Result<Arc<Share<T>>, Spent> {
         let share = self.take_share(user)?;
         if raise(&self.taken, self.limit) == Ok(true) {
             return Ok(share);
@@ -85,7 +106,7 @@ impl Quota {
     }
 
     /// Gives a place back, once for each that was taken. Lock-free.
-    pub(crate) fn put_back(&self, share: &Arc<Share>) {
+    pub(crate) fn put_back(&self, share: &Arc<Share<T>>) {
         self.lower(share);
         self.taken.fetch_sub(1, Ordering::AcqRel);
     }
@@ -95,11 +116,11 @@ impl Quota {
         self.taken.load(Ordering::Acquire)
     }
 
-    fn take_share(&self, user: &UserId) -> Result<Arc<Share>, Spent> {
+    fn take_share(&self, user: &UserId) -> Result<Arc<Share<T>>, Spent> {
         if self.per_user == 0 {
             return Err(Spent::User);
         }
-        let hash = user.hash_with(&self.hasher) & mask(self.limit);
+        let hash = user.hash_with(&self.hasher) & self.mask;
         let guard = pin();
         loop {
             let found = self.shares.get(hash, user, &guard).map(|share| share.arc());
@@ -110,6 +131,7 @@ impl Quota {
                     user: user.clone(),
                     hash,
                     held: AtomicUsize::new(1),
+                    of: T::default(),
                 });
                 match self.shares.insert(&share, &guard) {
                     Ok(()) => return Ok(share),
@@ -125,7 +147,7 @@ impl Quota {
         }
     }
 
-    fn lower(&self, share: &Arc<Share>) {
+    fn lower(&self, share: &Arc<Share<T>>) {
         let last = share.held.fetch_sub(1, Ordering::AcqRel) == 1;
         if !last {
             return;
@@ -137,11 +159,12 @@ impl Quota {
     }
 }
 
+/// The number is closed: no place is taken from it any more.
 #[derive(PartialEq, Eq)]
-struct Gone;
+pub(super) struct Gone;
 
 /// One more, unless that is more than `limit`.
-fn raise(number: &AtomicUsize, limit: usize) -> Result<bool, Gone> {
+pub(super) fn raise(number: &AtomicUsize, limit: usize) -> Result<bool, Gone> {
     let mut now = number.load(Ordering::Acquire);
     loop {
         if now == GONE {
@@ -155,18 +178,4 @@ fn raise(number: &AtomicUsize, limit: usize) -> Result<bool, Gone> {
             Err(other) => now = other,
         }
     }
-}
-
-/// The most microseconds that are told apart: 73 000 years.
-const LATEST: u64 = u64::MAX >> 3;
-
-/// A time in whole microseconds, not before it.
-pub(crate) fn micros_up(time: Duration) -> u64 {
-    let micros = time.as_nanos().div_ceil(1_000);
-    u64::try_from(micros).map_or(LATEST, |micros| micros.min(LATEST))
-}
-
-/// A time in whole microseconds, not after it.
-pub(crate) fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).map_or(LATEST, |micros| micros.min(LATEST))
 }

@@ -8,6 +8,12 @@ use crate::table::storage::{Link, Owned, View};
 /// A value that is replaced as a whole. Whoever has loaded it keeps what it loaded.
 pub(crate) struct CopyOnWrite<T>(Link<T, u16>);
 
+impl<T: Default> Default for CopyOnWrite<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T: Default> CopyOnWrite<T> {
     pub(crate) fn new() -> Self {
         Self(Link::new(Owned::Leaf(Arc::default())))

@@ -1,99 +1,28 @@
 //! The run of an agent: its events, in their order, to its user and nobody else.
 
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use uuid::Uuid;
 
+use super::run_core::{Core, Whose, failure, millis};
+use super::run_error::required;
 use super::{
-    Broadcast, BroadcastError, Broadcaster, Message, MessageKind, Packet, UserContext, clean,
+    Broadcast, Broadcaster, MAX_OPEN_TOOLS, Message, MessageKind, NotEnded, Packet, RunError,
+    UserContext, clean, json,
 };
 use crate::scope::UserScope;
 
-/// Tools that a run has open at once, at most.
-pub const MAX_OPEN_TOOLS: usize = 32;
-
-/// Why an event was not sent. Nothing of it was, its number is free, and the run is where it was.
-///
-/// Says nothing of anybody else, so the run's user may see it.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum RunError {
-    /// The scope and the context are not of the same user.
-    ForeignScope,
-    /// A text that has to say something is empty or blank.
-    Empty {
-        /// The event's name for it.
-        field: &'static str,
-    },
-    /// A tool of this name was started and is not completed.
-    ToolOpen,
-    /// No tool of this name was started, or it is completed already.
-    ToolNotOpen,
-    /// [`MAX_OPEN_TOOLS`] are open.
-    TooManyTools,
-    /// The end of the run while tools are open.
-    ToolsOpen {
-        /// How many.
-        count: usize,
-    },
-    /// The broadcaster refused the event: it names another receiver, or there was no room for it. It
-    /// may be tried again.
-    ///
-    /// That nobody is connected is no error, see [`AgentRun`].
-    Refused(Box<Broadcast>),
-}
-
-impl fmt::Display for RunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ForeignScope => f.write_str("the scope and the context are of different users"),
-            Self::Empty { field } => write!(f, "{field} has to say something"),
-            Self::ToolOpen => f.write_str("the tool is executing already"),
-            Self::ToolNotOpen => f.write_str("the tool is not executing"),
-            Self::TooManyTools => write!(f, "{MAX_OPEN_TOOLS} tools are executing already"),
-            Self::ToolsOpen { count } => write!(f, "tools are still executing: {count}"),
-            Self::Refused(broadcast) => match &broadcast.refused {
-                Some(error) => error.fmt(f),
-                None => f.write_str("the event was refused"),
-            },
-        }
-    }
-}
-
-impl Error for RunError {}
-
-/// A run that could not be ended this way. It goes on as long as this is kept.
-#[derive(Debug)]
-#[must_use = "dropping it drops the run, which tells its user that it was abandoned"]
-pub struct NotEnded {
-    /// The run, as it was.
-    pub run: Box<AgentRun>,
-    /// Why it has not ended.
-    pub error: RunError,
-}
-
-impl fmt::Display for NotEnded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl Error for NotEnded {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.error)
-    }
-}
-
 /// One run of one agent for one user's request: says what the agent does, as it does it.
 ///
-/// [`start`](Self::start) says `agent_started`. Then come [`thinking`](Self::thinking) and pairs of
-/// [`tool_executing`](Self::tool_executing) and [`tool_completed`](Self::tool_completed), and in the end
+/// [`start`](Self::start) says `agent_started`. Then come [`thinking`](Self::thinking), pieces of the
+/// answer as [`chunk`](Self::chunk), and pairs of [`tool_executing`](Self::tool_executing) and
+/// [`tool_completed`](Self::tool_completed). Two calls of one tool at once have ids:
+/// [`call_executing`](Self::call_executing), [`call_completed`](Self::call_completed). In the end comes
 /// [`complete`](Self::complete) or [`fail`](Self::fail), after which there is no run that could say
-/// anything. A run that is dropped before its end says `agent_error` with the code `abandoned`.
+/// anything. A run that is dropped before its end says `agent_error` with the code `abandoned`. Runs
+/// that a host may have to end from outside begin with [`AgentRuns`](super::AgentRuns).
 ///
 /// Every event has these fields, and its own:
 ///
@@ -106,7 +35,7 @@ impl Error for NotEnded {
 /// | `timestamp` | the host's time, in milliseconds |
 /// | `sequence` | its place in this run, from 1, without holes |
 ///
-/// All but `agent_thinking` are sent as [critical](UserScope::publish_critical): a connected device
+/// All but `agent_thinking` and `agent_response_chunk` are sent as [critical](UserScope::publish_critical): a connected device
 /// gets them or is closed.
 ///
 /// What the broadcaster says comes back as it is. An event that found nobody connected, or the router
@@ -151,19 +80,19 @@ impl Error for NotEnded {
 /// ```
 #[must_use = "dropping it tells its user that it was abandoned"]
 pub struct AgentRun {
-    broadcaster: Arc<Broadcaster>,
-    scope: UserScope<Packet>,
-    context: UserContext,
-    agent_name: String,
-    /// Drawn for this run, what its event ids begin with.
-    stamp: Uuid,
-    /// Events so far.
-    sequence: u64,
+    core: Arc<Core>,
     /// The latest time a method was told.
     latest: Duration,
-    /// Tools that execute, oldest first.
-    open: Vec<String>,
-    ended: bool,
+    /// Calls of tools that execute, oldest first.
+    open: Vec<Call>,
+}
+
+/// A call of a tool.
+#[derive(Debug)]
+struct Call {
+    /// Of a call that has one. The others are known by their tool's name.
+    id: Option<String>,
+    tool: String,
 }
 
 impl AgentRun {
@@ -175,7 +104,7 @@ impl AgentRun {
     /// # Errors
     ///
     /// [`RunError::ForeignScope`] if the scope is not of the context's user, [`RunError::Empty`] for an
-    /// agent without a name, [`RunError::Refused`]. Then there is no run, and nobody is told anything.
+    /// agent without a name, [`RunError::Refused`]. Then there is no run, and no device is told anything.
     ///
     /// # Panics
     ///
@@ -187,23 +116,23 @@ impl AgentRun {
         agent_name: &str,
         now: Duration,
     ) -> Result<(Self, Broadcast), RunError> {
-        if scope.user() != context.user() {
-            return Err(RunError::ForeignScope);
-        }
-        required("agent_name", agent_name)?;
-        let mut run = Self {
+        let whose = Whose {
             broadcaster,
             scope,
             context,
             agent_name: agent_name.to_owned(),
-            stamp: Uuid::new_v4(),
-            sequence: 0,
+        };
+        Self::begin(Arc::new(Core::new(whose, None)?), now)
+    }
+
+    /// Begins a run of this core, which has said nothing yet.
+    pub(super) fn begin(core: Arc<Core>, now: Duration) -> Result<(Self, Broadcast), RunError> {
+        let told = Core::begin(&core, now)?;
+        let run = Self {
+            core,
             latest: now,
             open: Vec::new(),
-            ended: true, // Until it has begun.
         };
-        let told = run.emit(Message::new(MessageKind::AgentStarted), now)?;
-        run.ended = false;
         Ok((run, told))
     }
 
@@ -211,12 +140,43 @@ impl AgentRun {
     ///
     /// # Errors
     ///
-    /// [`RunError::Empty`], [`RunError::Refused`].
+    /// [`RunError::Empty`], [`RunError::Ended`], [`RunError::Refused`].
     pub fn thinking(&mut self, reasoning: &str, now: Duration) -> Result<Broadcast, RunError> {
         self.see(now);
         required("reasoning", reasoning)?;
         let event = Message::new(MessageKind::AgentThinking).with("reasoning", reasoning);
-        self.emit(event, now)
+        self.core.say(event, now)
+    }
+
+    /// Says `agent_response_chunk` with `text`: the next piece of an answer that is still being made. Blanks
+    /// are a piece as well. A device that is a whole lane behind may miss it: the whole answer comes with
+    /// [`complete`](Self::complete).
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Empty`] for no text at all, [`RunError::Ended`], [`RunError::Refused`].
+    ///
+    /// ```
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use laneway::protocol::{AgentRun, RunId, UserContext};
+    /// # use laneway::{Router, ThreadId, UserId};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
+    /// # let context = UserContext::builder(ann.clone(), ThreadId::new("t-7")?, RunId::new("r-7")?).build()?;
+    /// # let scope = Router::new().scope(ann);
+    /// let (mut run, _) = AgentRun::start(Arc::default(), scope, context, "planner", now)?;
+    /// for piece in ["There ", "are ", "three."] {
+    ///     let _ = run.chunk(piece, now)?;
+    /// }
+    /// let _ = run.complete("success", "There are three.", Duration::ZERO, now)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn chunk(&mut self, text: &str, now: Duration) -> Result<Broadcast, RunError> {
+        self.see(now);
+        if text.is_empty() {
+            return Err(RunError::Empty { field: "text" });
+        }
+        let event = Message::new(MessageKind::AgentResponseChunk).with("text", text);
+        self.core.say(event, now)
     }
 
     /// Says `tool_executing` with `tool_name` and the [cleaned](clean) `parameters`.
@@ -224,17 +184,61 @@ impl AgentRun {
     /// # Errors
     ///
     /// [`RunError::Empty`], [`RunError::ToolOpen`] for a name that is executing,
-    /// [`RunError::TooManyTools`] beyond [`MAX_OPEN_TOOLS`], [`RunError::Refused`].
-    #[allow(clippy::needless_pass_by_value)] // A host that has said it is done with it.
+    /// [`RunError::TooManyTools`] beyond [`MAX_OPEN_TOOLS`], [`RunError::Ended`],
+    /// [`RunError::Refused`].
     pub fn tool_executing(
         &mut self,
         tool_name: &str,
         parameters: Value,
         now: Duration,
     ) -> Result<Broadcast, RunError> {
+        self.executing(None, tool_name, &json::Owned(parameters), now)
+    }
+
+    /// As [`tool_executing`](Self::tool_executing), for one of several calls of a tool that may be open
+    /// at once: says `call_id` as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`tool_executing`](Self::tool_executing); [`RunError::ToolOpen`] for an id that is executing.
+    ///
+    /// ```
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use laneway::protocol::{AgentRun, RunId, UserContext};
+    /// # use laneway::{Router, ThreadId, UserId};
+    /// # use serde_json::json;
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
+    /// # let context = UserContext::builder(ann.clone(), ThreadId::new("t-7")?, RunId::new("r-7")?).build()?;
+    /// # let scope = Router::new().scope(ann);
+    /// # let (mut run, _) = AgentRun::start(Arc::default(), scope, context, "planner", now)?;
+    /// let took = Duration::from_millis(80);
+    /// let _ = run.call_executing("search", "call-1", json!({"query": "lanes"}), now)?;
+    /// let _ = run.call_executing("search", "call-2", json!({"query": "roads"}), now)?;
+    /// let _ = run.call_completed("call-2", json!([]), took, true, now)?;
+    /// let _ = run.call_completed("call-1", json!(["three"]), took, true, now)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn call_executing(
+        &mut self,
+        tool_name: &str,
+        call_id: &str,
+        parameters: Value,
+        now: Duration,
+    ) -> Result<Broadcast, RunError> {
+        self.executing(Some(call_id), tool_name, &json::Owned(parameters), now)
+    }
+
+    fn executing(
+        &mut self,
+        id: Option<&str>,
+        tool_name: &str,
+        parameters: &json::Owned,
+        now: Duration,
+    ) -> Result<Broadcast, RunError> {
         self.see(now);
         required("tool_name", tool_name)?;
-        if self.open_tool(tool_name).is_some() {
+        id.map_or(Ok(()), |id| required("call_id", id))?;
+        if self.open_call(id, tool_name).is_some() {
             return Err(RunError::ToolOpen);
         }
         if self.open.len() >= MAX_OPEN_TOOLS {
@@ -242,9 +246,12 @@ impl AgentRun {
         }
         let event = Message::new(MessageKind::ToolExecuting)
             .with("tool_name", tool_name)
-            .with("parameters", clean(&parameters));
-        let told = self.emit(event, now)?;
-        self.open.push(tool_name.to_owned());
+            .with("parameters", clean(&parameters.0));
+        let told = self.core.say(with_call(event, id), now)?;
+        self.open.push(Call {
+            id: id.map(str::to_owned),
+            tool: tool_name.to_owned(),
+        });
         Ok(told)
     }
 
@@ -254,8 +261,7 @@ impl AgentRun {
     /// # Errors
     ///
     /// [`RunError::Empty`], [`RunError::ToolNotOpen`] for a name that is not executing,
-    /// [`RunError::Refused`].
-    #[allow(clippy::needless_pass_by_value)] // As above.
+    /// [`RunError::Ended`], [`RunError::Refused`].
     pub fn tool_completed(
         &mut self,
         tool_name: &str,
@@ -264,26 +270,61 @@ impl AgentRun {
         success: bool,
         now: Duration,
     ) -> Result<Broadcast, RunError> {
+        let results = json::Owned(results);
         self.see(now);
         required("tool_name", tool_name)?;
-        let tool = self.open_tool(tool_name).ok_or(RunError::ToolNotOpen)?;
+        let call = self.open_call(None, tool_name);
+        self.completed(call, &results, duration, success, now)
+    }
+
+    /// As [`tool_completed`](Self::tool_completed), for a call by its id. The event says the tool's name.
+    ///
+    /// # Errors
+    ///
+    /// As [`tool_completed`](Self::tool_completed); [`RunError::ToolNotOpen`] for an id that is not
+    /// executing.
+    pub fn call_completed(
+        &mut self,
+        call_id: &str,
+        results: Value,
+        duration: Duration,
+        success: bool,
+        now: Duration,
+    ) -> Result<Broadcast, RunError> {
+        let results = json::Owned(results);
+        self.see(now);
+        required("call_id", call_id)?;
+        let call = self.open_call(Some(call_id), "");
+        self.completed(call, &results, duration, success, now)
+    }
+
+    fn completed(
+        &mut self,
+        call: Option<usize>,
+        results: &json::Owned,
+        duration: Duration,
+        success: bool,
+        now: Duration,
+    ) -> Result<Broadcast, RunError> {
+        let at = call.ok_or(RunError::ToolNotOpen)?;
+        let Call { id, tool } = &self.open[at];
         let event = Message::new(MessageKind::ToolCompleted)
-            .with("tool_name", tool_name)
-            .with("results", clean(&results))
+            .with("tool_name", tool.as_str())
+            .with("results", clean(&results.0))
             .with("duration", millis(duration))
             .with("success", success);
-        let told = self.emit(event, now)?;
-        self.open.remove(tool);
+        let told = self.core.say(with_call(event, id.as_deref()), now)?;
+        self.open.remove(at);
         Ok(told)
     }
 
     /// Ends the run: says `agent_completed` with `status`, `final_response`, and `duration` in
-    /// milliseconds.
+    /// milliseconds. The response may be empty: some runs end with nothing to say.
     ///
     /// # Errors
     ///
     /// [`NotEnded`] hands the run back, with [`RunError::ToolsOpen`] while tools are executing,
-    /// [`RunError::Empty`], or [`RunError::Refused`].
+    /// [`RunError::Empty`] for the status, [`RunError::Ended`], or [`RunError::Refused`].
     pub fn complete(
         mut self,
         status: &str,
@@ -293,7 +334,7 @@ impl AgentRun {
     ) -> Result<Broadcast, NotEnded> {
         self.see(now);
         let check = match self.open.len() {
-            0 => required("status", status).and(required("final_response", final_response)),
+            0 => required("status", status),
             count => Err(RunError::ToolsOpen { count }),
         };
         let event = Message::new(MessageKind::AgentCompleted)
@@ -308,7 +349,8 @@ impl AgentRun {
     ///
     /// # Errors
     ///
-    /// [`NotEnded`] hands the run back, with [`RunError::Empty`] or [`RunError::Refused`].
+    /// [`NotEnded`] hands the run back, with [`RunError::Empty`], [`RunError::Ended`] or
+    /// [`RunError::Refused`].
     pub fn fail(
         mut self,
         code: &str,
@@ -324,28 +366,36 @@ impl AgentRun {
     /// The context that it was started with.
     #[must_use]
     pub fn context(&self) -> &UserContext {
-        &self.context
+        &self.core.whose.context
     }
 
     /// Who runs.
     #[must_use]
     pub fn agent_name(&self) -> &str {
-        &self.agent_name
+        &self.core.whose.agent_name
     }
 
     /// Events so far: the number of the last one.
     #[must_use]
     pub fn sequence(&self) -> u64 {
-        self.sequence
+        self.core.sequence()
     }
 
-    /// The names of the tools that are executing, oldest first.
+    /// Whether [`AgentRuns::end_all`](super::AgentRuns::end_all) has ended it. Wait-free.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.core.is_ended()
+    }
+
+    /// The names of the tools that are executing, oldest first: one that is called twice stands twice.
     pub fn open_tools(&self) -> impl Iterator<Item = &str> {
-        self.open.iter().map(String::as_str)
+        self.open.iter().map(|call| call.tool.as_str())
     }
 
-    fn open_tool(&self, name: &str) -> Option<usize> {
-        self.open.iter().position(|open| open == name)
+    /// A call by its id, or one without an id by its tool's name.
+    fn open_call(&self, id: Option<&str>, tool: &str) -> Option<usize> {
+        let is_it = |call: &Call| call.id.as_deref() == id && (id.is_some() || call.tool == tool);
+        self.open.iter().position(is_it)
     }
 
     fn see(&mut self, now: Duration) {
@@ -354,86 +404,41 @@ impl AgentRun {
 
     /// The last event, unless a check has failed.
     fn end(
-        mut self,
+        self,
         check: Result<(), RunError>,
         event: Message,
         now: Duration,
     ) -> Result<Broadcast, NotEnded> {
-        match check.and_then(|()| self.emit(event, now)) {
-            Ok(told) => {
-                self.ended = true;
-                Ok(told)
-            }
-            Err(error) => Err(NotEnded {
-                run: Box::new(self),
-                error,
-            }),
-        }
-    }
-
-    /// The one way out.
-    fn emit(&mut self, event: Message, now: Duration) -> Result<Broadcast, RunError> {
-        let sequence = self.sequence + 1;
-        let event = event
-            .with("event_id", format!("{}-{sequence}", self.stamp))
-            .with("user_id", self.context.user().as_str())
-            .with("thread_id", self.context.thread().as_str())
-            .with("run_id", self.context.run().as_str())
-            .with("request_id", self.context.request().as_str())
-            .with("agent_name", self.agent_name.as_str())
-            .with("timestamp", millis(now))
-            .with("sequence", sequence);
-        let told = match event.kind {
-            MessageKind::AgentThinking => self.broadcaster.broadcast(&self.scope, &event, now),
-            _ => self
-                .broadcaster
-                .broadcast_critical(&self.scope, &event, now),
-        };
-        match told.refused {
-            None | Some(BroadcastError::NoConnections | BroadcastError::Closed) => {
-                self.sequence = sequence;
-                Ok(told)
-            }
-            Some(_) => Err(RunError::Refused(Box::new(told))),
-        }
+        let told = check.and_then(|()| Core::say_last(&self.core, event, now));
+        told.map_err(|error| NotEnded {
+            run: Box::new(self),
+            error,
+        })
     }
 }
 
 impl Drop for AgentRun {
     fn drop(&mut self) {
-        if !self.ended {
-            let event = failure("abandoned", "the run was dropped before its end", false);
-            // Nobody is left who could be told.
-            let _ = self.emit(event, self.latest);
-        }
+        let event = failure("abandoned", "the run was dropped before its end", false);
+        // Of a run that is over this says nothing.
+        Core::abandon(&self.core, event, self.latest);
     }
 }
 
 impl fmt::Debug for AgentRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AgentRun")
-            .field("context", &self.context)
-            .field("agent_name", &self.agent_name)
-            .field("sequence", &self.sequence)
+            .field("context", self.context())
+            .field("agent_name", &self.agent_name())
+            .field("sequence", &self.sequence())
             .field("open", &self.open)
             .finish_non_exhaustive()
     }
 }
 
-fn failure(code: &str, message: &str, recoverable: bool) -> Message {
-    Message::new(MessageKind::AgentError)
-        .with("code", code)
-        .with("message", message)
-        .with("recoverable", recoverable)
-}
-
-fn required(field: &'static str, text: &str) -> Result<(), RunError> {
-    if text.trim().is_empty() {
-        return Err(RunError::Empty { field });
+fn with_call(event: Message, id: Option<&str>) -> Message {
+    match id {
+        Some(id) => event.with("call_id", id),
+        None => event,
     }
-    Ok(())
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

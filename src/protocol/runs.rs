@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use ahash::RandomState;
 
-use super::quota::{Quota, ROOTS, Share, mask, micros, micros_up};
+use super::clock::{Clock, micros};
+use super::quota::{Quota, ROOTS, Share, mask};
 use crate::id::{RunId, ThreadId, UserId};
 use crate::sync::{AtomicU64, Ordering, pin};
 use crate::table::{Keyed, Table};
@@ -75,7 +76,7 @@ struct Run {
     key: (UserId, RunId),
     hash: u64,
     thread: ThreadId,
-    /// Microseconds at the last use, or [`GONE`]. The one truth about this run.
+    /// The clock's time of the last use, or [`GONE`]. The one truth about this run.
     used: AtomicU64,
     share: Arc<Share>,
 }
@@ -99,16 +100,17 @@ enum Use {
 }
 
 impl Run {
-    fn touch(&self, now: Duration, lifetime: u64) -> Use {
+    fn touch(&self, clock: &Clock, now: Duration, lifetime: u64) -> Use {
+        let (read, stamp) = (clock.read(now), clock.stamp(now));
         let mut last = self.used.load(Ordering::Acquire);
         loop {
             if last == GONE {
                 return Use::Gone;
             }
-            if micros(now).saturating_sub(last) >= lifetime {
+            if read.saturating_sub(last) >= lifetime {
                 return Use::Expired(last);
             }
-            let new = last.max(micros_up(now));
+            let new = last.max(stamp);
             match (self.used).compare_exchange(last, new, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Use::Live,
                 Err(other) => last = other,
@@ -120,7 +122,11 @@ impl Run {
 /// The runs of agents, each in a thread of the user who owns it. A host has one.
 ///
 /// A run is what was registered and nothing else: no id is looked into. Two users' runs of the same
-/// id are two runs. Times are the host's, on any one clock; one that goes back expires nothing.
+/// id are two runs. Times are the host's, on any one clock.
+///
+/// Time passes at sweeps, at each at most a quarter of a [`lifetime`](RunLimits), however late it comes: a host
+/// sweeps at least that often. So the first sweep after a pause does not remove what was used before it,
+/// a clock that goes back expires nothing early, and one that jumps ahead costs a quarter of a lifetime at most.
 /// Registering and [`thread_of`](Self::thread_of) are uses.
 ///
 /// Nothing here locks.
@@ -140,6 +146,7 @@ impl Run {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct RunRegistry {
+    clock: Clock,
     lifetime: u64,
     fair_share: usize,
     quota: Quota,
@@ -171,6 +178,7 @@ impl RunRegistry {
     #[must_use]
     pub fn new(limits: RunLimits) -> Self {
         Self {
+            clock: Clock::for_waits_of(limits.lifetime),
             lifetime: micros(limits.lifetime),
             fair_share: limits.fair_share,
             quota: Quota::new(limits.total, usize::MAX),
@@ -238,7 +246,7 @@ impl RunRegistry {
     ) -> Result<(), RunRegistryError> {
         loop {
             if let Some(there) = self.find(user, run) {
-                match there.touch(now, self.lifetime) {
+                match there.touch(&self.clock, now, self.lifetime) {
                     Use::Live if there.thread == *thread => return Ok(()),
                     Use::Live => return Err(RunRegistryError::OtherThread),
                     Use::Expired(last) => self.expire(&there, last),
@@ -255,7 +263,7 @@ impl RunRegistry {
                 key: (user.clone(), run.clone()),
                 hash: self.hash(user, run),
                 thread: thread.clone(),
-                used: AtomicU64::new(micros_up(now)),
+                used: AtomicU64::new(self.clock.stamp(now)),
                 share,
             });
             if self.runs.insert(&new, &pin()).is_ok() {
@@ -299,7 +307,7 @@ impl RunRegistry {
     #[must_use]
     pub fn thread_of(&self, user: &UserId, run: &RunId, now: Duration) -> Option<ThreadId> {
         let found = self.find(user, run)?;
-        let live = matches!(found.touch(now, self.lifetime), Use::Live);
+        let live = matches!(found.touch(&self.clock, now, self.lifetime), Use::Live);
         live.then(|| found.thread.clone())
     }
 
@@ -308,7 +316,7 @@ impl RunRegistry {
     /// number of runs.
     #[must_use]
     pub fn runs_of(&self, user: &UserId, thread: &ThreadId, now: Duration) -> Vec<RunId> {
-        let now = micros(now);
+        let now = self.clock.read(now);
         let mut runs = Vec::new();
         self.runs.for_each(|run| {
             let last = run.used.load(Ordering::Acquire);
@@ -341,7 +349,7 @@ impl RunRegistry {
     /// Removes the runs that have not been used for their lifetime; tells how many. Lock-free, linear
     /// in the number of runs.
     pub fn sweep(&self, now: Duration) -> usize {
-        let now = micros(now);
+        let now = self.clock.sweep(now);
         let mut expired = 0;
         self.runs.for_each(|run| {
             let last = run.used.load(Ordering::Acquire);

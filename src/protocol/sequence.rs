@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::MessageKind;
+use super::step::{ALWAYS, Shape, Step};
 use crate::id::UserId;
 
 /// Runs that a [`SequenceChecker`] keeps track of at once. Of more, those that ended first are
@@ -50,6 +51,11 @@ pub enum Fault {
         /// The tool.
         tool: String,
     },
+    /// A call began under an id that is executing.
+    DuplicateCall {
+        /// The tool.
+        tool: String,
+    },
     /// The run is over.
     AfterEnd,
     /// The event names another thread than the run's first.
@@ -85,92 +91,6 @@ impl fmt::Display for Violation {
     }
 }
 
-/// What a field has to be.
-#[derive(Clone, Copy)]
-enum Shape {
-    /// A text that is not blank.
-    Name,
-    Text,
-    Flag,
-    Number,
-    /// A number, or a text that is not blank.
-    Time,
-    /// Whatever it is.
-    There,
-}
-
-impl Shape {
-    fn fits(self, value: &Value) -> bool {
-        let is_name = || value.as_str().is_some_and(|text| !text.trim().is_empty());
-        match self {
-            Self::Name => is_name(),
-            Self::Text => value.is_string(),
-            Self::Flag => value.is_boolean(),
-            Self::Number => value.is_number(),
-            Self::Time => value.is_number() || is_name(),
-            Self::There => true,
-        }
-    }
-}
-
-type Fields = &'static [(&'static str, Shape)];
-
-/// What every event has, beside its type, user, run and sequence.
-const ALWAYS: Fields = &[
-    ("event_id", Shape::Name),
-    ("thread_id", Shape::Name),
-    ("request_id", Shape::Name),
-    ("agent_name", Shape::Name),
-    ("timestamp", Shape::Time),
-];
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Started,
-    Thinking,
-    Executing,
-    Completed,
-    End,
-    Error,
-}
-
-impl Step {
-    /// The event of this type, and what it has besides.
-    fn of(name: &str) -> Option<(Self, Fields)> {
-        use Shape::{Flag, Name, Number, Text, There};
-        Some(match name {
-            "agent_started" => (Self::Started, &[]),
-            "agent_thinking" => (Self::Thinking, &[("reasoning", Text)]),
-            "tool_executing" => {
-                let fields = &[("tool_name", Name), ("parameters", There)];
-                (Self::Executing, fields)
-            }
-            "tool_completed" => {
-                let fields = &[
-                    ("tool_name", Name),
-                    ("results", There),
-                    ("duration", Number),
-                    ("success", Flag),
-                ];
-                (Self::Completed, fields)
-            }
-            "agent_completed" => {
-                let fields = &[
-                    ("status", Name),
-                    ("final_response", There),
-                    ("duration", Number),
-                ];
-                (Self::End, fields)
-            }
-            "agent_error" => {
-                let fields = &[("code", Name), ("message", Text), ("recoverable", Flag)];
-                (Self::Error, fields)
-            }
-            _ => return None,
-        })
-    }
-}
-
 /// What has been seen of a run.
 #[derive(Debug, Default)]
 struct Seen {
@@ -180,7 +100,8 @@ struct Seen {
     ended: bool,
     /// The event before was one that had been kept.
     recovered: bool,
-    tools: Vec<String>,
+    /// Tools that execute, with the ids of their calls.
+    tools: Vec<(String, Option<String>)>,
 }
 
 impl Seen {
@@ -202,20 +123,31 @@ impl Seen {
     }
 
     /// Whether it may be what it is after those before.
-    fn step(&mut self, step: Step, tool: Option<&str>) -> Vec<Fault> {
+    fn step(&mut self, step: Step, tool: Option<&str>, call: Option<&str>) -> Vec<Fault> {
         let unpaired = |tool: String| Fault::Unpaired { tool };
         match (step, tool) {
             (Step::Executing, Some(_)) if self.tools.len() >= MAX_CHECKED_TOOLS => {
                 return vec![Fault::TooMany];
             }
-            (Step::Executing, Some(tool)) => self.tools.push(tool.to_owned()),
+            (Step::Executing, Some(tool)) => {
+                let tool = tool.to_owned();
+                if call.is_some() && self.tools.iter().any(|(_, open)| open.as_deref() == call) {
+                    return vec![Fault::DuplicateCall { tool }];
+                }
+                self.tools.push((tool, call.map(str::to_owned)));
+            }
             (Step::Completed, Some(tool)) => {
-                let Some(at) = self.tools.iter().position(|open| open == tool) else {
+                let is_it =
+                    |(open, id): &(String, Option<String>)| open == tool && id.as_deref() == call;
+                let Some(at) = self.tools.iter().position(is_it) else {
                     return vec![unpaired(tool.to_owned())];
                 };
                 self.tools.remove(at);
             }
-            (Step::End, _) => return self.tools.drain(..).map(unpaired).collect(),
+            (Step::End, _) => {
+                let left = self.tools.drain(..);
+                return left.map(|(tool, _)| unpaired(tool)).collect();
+            }
             // With an error a tool may be at work: it may well be what failed.
             _ => {}
         }
@@ -225,9 +157,10 @@ impl Seen {
 
 /// Checks the events of one user's agent runs, in the order in which a client got them.
 ///
-/// A run is `agent_started`, then `agent_thinking`, `tool_executing` and `tool_completed` as they
-/// come, each completed tool after one executing of the same name, then `agent_completed` with no tool
-/// left, or `agent_error`. Sequences count by one, from 0 or 1. A field is looked for in the event,
+/// A run is `agent_started`, then `agent_thinking`, `agent_response_chunk`, `tool_executing` and
+/// `tool_completed` as they come, each completed tool after one executing of the same name and, if it
+/// has one, the same `call_id`, then `agent_completed` with no tool left, or `agent_error`. Sequences
+/// count by one, from 0 or 1. A field is looked for in the event,
 /// then in its `payload`. What was kept for the user (`"recovered": true`) is as good as any other;
 /// but gaps before and behind it are no fault, because only critical events are kept. Messages of
 /// other known types are passed over.
@@ -329,6 +262,9 @@ impl SequenceChecker {
         if sequence.is_none() {
             faults.push(malformed("sequence"));
         }
+        if field("call_id").is_some_and(|id| !Shape::Name.fits(id)) {
+            faults.push(malformed("call_id"));
+        }
         if name("event_id").is_some_and(|id| !self.is_new(id)) {
             faults.push(Fault::DuplicateId);
         }
@@ -360,7 +296,7 @@ impl SequenceChecker {
         let is_late = matches!(order, Some(Fault::OutOfOrder { .. }));
         faults.extend(order);
         if !is_late {
-            faults.extend(seen.step(step, name("tool_name")));
+            faults.extend(seen.step(step, name("tool_name"), name("call_id")));
         }
         if step == Step::Started && std::mem::replace(&mut seen.started, true) {
             faults.push(Fault::DuplicateStart);

@@ -1,0 +1,175 @@
+//! Message ids that a client sends again, and what was answered the first time.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use ahash::RandomState;
+use serde_json::Value;
+
+use super::per_user::PerUser;
+use super::registry::CopyOnWrite;
+use super::{Message, MessageKind, Packet};
+use crate::id::{MAX_ID_BYTES, UserId};
+
+/// How many messages a [`MessageRouter`](super::MessageRouter) knows again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RepeatLimits {
+    /// Users whose messages are known again: of more, those who were heard longest ago are forgotten.
+    /// Default 4 096.
+    pub users: usize,
+    /// Messages of one user: of more, the oldest are forgotten. Default 64. With 0 none is known again.
+    pub messages: usize,
+    /// Bytes of the answers to all of them: of more, the answers to the oldest are forgotten. Default
+    /// 16 384.
+    pub answer_bytes: usize,
+}
+
+impl Default for RepeatLimits {
+    fn default() -> Self {
+        Self {
+            users: 4_096,
+            messages: 64,
+            answer_bytes: 16 * 1_024,
+        }
+    }
+}
+
+/// A message that is known again.
+#[derive(Clone)]
+struct Known {
+    id: Arc<str>,
+    /// Of its kind and its fields.
+    print: u64,
+    /// `None` while it is handled.
+    answers: Option<Answers>,
+}
+
+/// What a message was answered.
+#[derive(Clone)]
+pub(super) enum Answers {
+    /// These, in this order.
+    Kept(Arc<[Packet]>),
+    /// Something that is not there any more.
+    Forgotten,
+}
+
+impl Answers {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Kept(all) => all.iter().map(|packet| packet.json().len()).sum(),
+            Self::Forgotten => 0,
+        }
+    }
+}
+
+type List = CopyOnWrite<VecDeque<Known>>;
+
+/// What a router remembers of messages that have an id.
+pub(super) struct Repeats {
+    limits: RepeatLimits,
+    hasher: RandomState,
+    users: PerUser<List>,
+}
+
+/// The id of a message and what it says.
+pub(super) struct Print {
+    id: Arc<str>,
+    print: u64,
+}
+
+/// Whether a message came before.
+pub(super) enum Seen {
+    /// It did not.
+    First,
+    /// It is being handled.
+    Handling,
+    /// It was answered.
+    Answered(Answers),
+    /// Its id came with another message.
+    Other,
+}
+
+impl Repeats {
+    pub(super) fn new(limits: RepeatLimits) -> Self {
+        Self {
+            limits,
+            hasher: RandomState::new(),
+            users: PerUser::new(limits.users),
+        }
+    }
+
+    /// The id of a message, if it has one that can be known again.
+    pub(super) fn print(&self, message: &Message) -> Option<Print> {
+        let is_rpc = matches!(
+            message.kind,
+            MessageKind::JsonRpcRequest
+                | MessageKind::JsonRpcResponse
+                | MessageKind::JsonRpcNotification
+        );
+        if is_rpc || self.limits.messages == 0 {
+            return None;
+        }
+        // A number and the same digits as a text are two ids.
+        let id = match message.field("message_id")? {
+            Value::String(text) if !text.is_empty() => format!("s{text}"),
+            Value::Number(number) => format!("n{number}"),
+            _ => return None,
+        };
+        (id.len() <= MAX_ID_BYTES + 1).then(|| Print {
+            id: id.into(),
+            print: self.hasher.hash_one(message.to_json()),
+        })
+    }
+
+    /// Whether the user has sent this before; from now on it is being handled.
+    pub(super) fn see(&self, user: &UserId, print: &Print) -> Seen {
+        let kept = self.users.get_or_default(user);
+        let seen = kept.value.update(|list| {
+            if let Some(known) = list.iter().find(|known| known.id == print.id) {
+                return Err(match &known.answers {
+                    _ if known.print != print.print => Seen::Other,
+                    None => Seen::Handling,
+                    Some(answers) => Seen::Answered(answers.clone()),
+                });
+            }
+            let mut list = list.clone();
+            while list.len() >= self.limits.messages {
+                list.pop_front();
+            }
+            list.push_back(Known {
+                id: Arc::clone(&print.id),
+                print: print.print,
+                answers: None,
+            });
+            Ok((list, Seen::First))
+        });
+        seen.unwrap_or_else(|seen| seen)
+    }
+
+    /// The message was handled, and these are the answers.
+    pub(super) fn answered(&self, user: &UserId, print: &Print, answers: &Arc<[Packet]>) {
+        let Some(kept) = self.users.get(user) else {
+            return;
+        };
+        let done: Result<(), Infallible> = kept.value.update(|list| {
+            let mut list = list.clone();
+            if let Some(known) = list.iter_mut().find(|known| known.id == print.id) {
+                known.answers = Some(Answers::Kept(Arc::clone(answers)));
+            }
+            let bytes = |known: &Known| known.answers.as_ref().map_or(0, Answers::bytes);
+            let mut all: usize = list.iter().map(bytes).sum();
+            for known in &mut list {
+                if all <= self.limits.answer_bytes {
+                    break;
+                }
+                all -= bytes(known);
+                if known.answers.is_some() {
+                    known.answers = Some(Answers::Forgotten);
+                }
+            }
+            Ok((list, ()))
+        });
+        let Ok(()) = done;
+    }
+}

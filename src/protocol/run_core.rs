@@ -1,0 +1,257 @@
+//! What a run shares with a host that ends it from outside: its sequence, its state, its one way out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::open_runs::{Ending, Registered};
+use super::run_error::required;
+use super::{
+    Broadcast, BroadcastError, Broadcaster, Message, MessageKind, Packet, RunError, UserContext,
+};
+use crate::scope::UserScope;
+use crate::sync::{AtomicU64, Ordering};
+use crate::table::Keyed;
+
+/// A thread says something for the run.
+const BUSY: u64 = 1;
+/// A host wants the run ended; the thread that says something does it afterwards.
+const ASKED: u64 = 2;
+/// The run has said its last.
+const ENDED: u64 = 4;
+/// Where the sequence begins in the word.
+const SHIFT: u32 = 3;
+
+/// Whose run it is, and how it speaks.
+pub(super) struct Whose {
+    pub(super) broadcaster: Arc<Broadcaster>,
+    pub(super) scope: UserScope<Packet>,
+    pub(super) context: UserContext,
+    pub(super) agent_name: String,
+}
+
+/// A run, as its owner and the host see it.
+///
+/// Two threads may speak for a run: its owner, and a host that ends it. Each takes [`BUSY`] first. The
+/// host never waits for the owner: it sets [`ASKED`] instead, and the owner says the end.
+pub(super) struct Core {
+    pub(super) whose: Whose,
+    /// Drawn for this run, what its event ids begin with.
+    stamp: Uuid,
+    /// Events so far, and the three bits.
+    word: AtomicU64,
+    registered: Option<Registered>,
+}
+
+impl Keyed for Core {
+    type Key = Uuid;
+    fn hash(&self) -> u64 {
+        self.registered
+            .as_ref()
+            .map_or(0, |place| place.hash(self.stamp))
+    }
+    fn key(&self) -> &Uuid {
+        &self.stamp
+    }
+}
+
+/// What came of ending a run from outside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The run had ended before.
+    Before,
+    /// The run's owner is saying something and will say the end.
+    Asked,
+    /// It has ended. Its user was told, if a device of the user's was there.
+    Told,
+    /// It has ended, and the event was refused.
+    Untold,
+}
+
+impl Core {
+    /// A run that has said nothing yet, and that only its caller may speak for.
+    pub(super) fn new(whose: Whose, registered: Option<Registered>) -> Result<Self, RunError> {
+        if whose.scope.user() != whose.context.user() {
+            return Err(RunError::ForeignScope);
+        }
+        required("agent_name", &whose.agent_name)?;
+        Ok(Self {
+            whose,
+            stamp: Uuid::new_v4(),
+            word: AtomicU64::new(BUSY),
+            registered,
+        })
+    }
+
+    pub(super) fn registered(&self) -> Option<&Registered> {
+        self.registered.as_ref()
+    }
+
+    pub(super) fn sequence(&self) -> u64 {
+        self.word.load(Ordering::Acquire) >> SHIFT
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.word.load(Ordering::Acquire) & ENDED != 0
+    }
+
+    /// Says `agent_started`. A run that cannot is over.
+    pub(super) fn begin(core: &Arc<Self>, now: Duration) -> Result<Broadcast, RunError> {
+        let told = core.send(Message::new(MessageKind::AgentStarted), 1, now);
+        match &told {
+            Ok(_) => Self::release(core, 1),
+            Err(_) => Self::ended(core, 0),
+        }
+        told
+    }
+
+    /// Says something, unless the run is over.
+    pub(super) fn say(
+        self: &Arc<Self>,
+        event: Message,
+        now: Duration,
+    ) -> Result<Broadcast, RunError> {
+        let before = self.claim().ok_or(RunError::Ended)?;
+        let told = self.send(event, before + 1, now);
+        Self::release(self, before + u64::from(told.is_ok()));
+        told
+    }
+
+    /// Says the last, unless the run is over. If that is refused, the run goes on.
+    pub(super) fn say_last(
+        core: &Arc<Self>,
+        event: Message,
+        now: Duration,
+    ) -> Result<Broadcast, RunError> {
+        let before = core.claim().ok_or(RunError::Ended)?;
+        let told = core.send(event, before + 1, now);
+        match &told {
+            Ok(_) => Self::ended(core, before + 1),
+            Err(_) => Self::release(core, before),
+        }
+        told
+    }
+
+    /// Says the last for a run that goes, and is over whatever comes of it.
+    pub(super) fn abandon(core: &Arc<Self>, event: Message, now: Duration) {
+        if let Some(before) = core.claim() {
+            let told = core.send(event, before + 1, now);
+            Self::ended(core, before + u64::from(told.is_ok()));
+        }
+    }
+
+    /// Ends the run from outside. Never waits for the run's owner. Lock-free.
+    pub(super) fn end(core: &Arc<Self>, ending: &Ending) -> End {
+        let mut word = core.word.load(Ordering::Acquire);
+        loop {
+            if word & ENDED != 0 {
+                return End::Before;
+            }
+            let new = if word & BUSY == 0 { BUSY } else { ASKED };
+            let exchanged =
+                (core.word).compare_exchange(word, word | new, Ordering::AcqRel, Ordering::Acquire);
+            match exchanged {
+                Ok(_) if new == ASKED => return End::Asked,
+                Ok(_) => return Self::say_ending(core, word >> SHIFT, ending),
+                Err(other) => word = other,
+            }
+        }
+    }
+
+    /// Says that the host has ended the run, as the thread that has [`BUSY`].
+    fn say_ending(core: &Arc<Self>, before: u64, ending: &Ending) -> End {
+        let event = failure(&ending.code, &ending.message, ending.recoverable);
+        let told = core.send(event, before + 1, ending.at);
+        Self::ended(core, before + u64::from(told.is_ok()));
+        match told {
+            Ok(_) => End::Told,
+            Err(_) => End::Untold,
+        }
+    }
+
+    /// The sequence so far, for the one thread that may speak now.
+    fn claim(&self) -> Option<u64> {
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            // The owner is one thread, so another one that is busy ends the run.
+            if word & (BUSY | ENDED) != 0 {
+                return None;
+            }
+            let new = word | BUSY;
+            match (self.word).compare_exchange(word, new, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Some(word >> SHIFT),
+                Err(other) => word = other,
+            }
+        }
+    }
+
+    /// Lets others speak, unless a host has asked for the end meanwhile: then says it.
+    fn release(core: &Arc<Self>, sequence: u64) {
+        let mut word = core.word.load(Ordering::Acquire);
+        while word & ASKED == 0 {
+            let new = sequence << SHIFT;
+            // Fails if the host asks at this moment: a plain store would lose that, and the run would
+            // go on after `end_all` has counted it.
+            match (core.word).compare_exchange(word, new, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return,
+                Err(other) => word = other,
+            }
+        }
+        let ending = core.registered.as_ref().and_then(Registered::ending);
+        match ending {
+            Some(ending) => _ = Self::say_ending(core, sequence, &ending),
+            // The reason is there before the first run is asked.
+            None => Self::ended(core, sequence),
+        }
+    }
+
+    /// The run is over, and holds no place any more.
+    fn ended(core: &Arc<Self>, sequence: u64) {
+        core.word
+            .store(sequence << SHIFT | ENDED, Ordering::Release);
+        if let Some(registered) = &core.registered {
+            registered.leave(core);
+        }
+    }
+
+    /// The one way out.
+    fn send(&self, event: Message, sequence: u64, now: Duration) -> Result<Broadcast, RunError> {
+        let Whose {
+            broadcaster,
+            scope,
+            context,
+            agent_name,
+        } = &self.whose;
+        let event = event
+            .with("event_id", format!("{}-{sequence}", self.stamp))
+            .with("user_id", context.user().as_str())
+            .with("thread_id", context.thread().as_str())
+            .with("run_id", context.run().as_str())
+            .with("request_id", context.request().as_str())
+            .with("agent_name", agent_name.as_str())
+            .with("timestamp", millis(now))
+            .with("sequence", sequence);
+        let told = match event.kind {
+            MessageKind::AgentThinking | MessageKind::AgentResponseChunk => {
+                broadcaster.broadcast(scope, &event, now)
+            }
+            _ => broadcaster.broadcast_critical(scope, &event, now),
+        };
+        match told.refused {
+            None | Some(BroadcastError::NoConnections | BroadcastError::Closed) => Ok(told),
+            Some(_) => Err(RunError::Refused(Box::new(told))),
+        }
+    }
+}
+
+pub(super) fn failure(code: &str, message: &str, recoverable: bool) -> Message {
+    Message::new(MessageKind::AgentError)
+        .with("code", code)
+        .with("message", message)
+        .with("recoverable", recoverable)
+}
+
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,91 @@
+//! The events of an agent's run, and what each of them has to have.
+
+use serde_json::Value;
+
+/// What a field has to be.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    /// A text that is not blank.
+    Name,
+    Text,
+    Flag,
+    Number,
+    /// A number, or a text that is not blank.
+    Time,
+    /// Whatever it is.
+    There,
+}
+
+impl Shape {
+    pub(super) fn fits(self, value: &Value) -> bool {
+        let is_name = || value.as_str().is_some_and(|text| !text.trim().is_empty());
+        match self {
+            Self::Name => is_name(),
+            Self::Text => value.is_string(),
+            Self::Flag => value.is_boolean(),
+            Self::Number => value.is_number(),
+            Self::Time => value.is_number() || is_name(),
+            Self::There => true,
+        }
+    }
+}
+
+pub(super) type Fields = &'static [(&'static str, Shape)];
+
+/// What every event has, beside its type, user, run and sequence.
+pub(super) const ALWAYS: Fields = &[
+    ("event_id", Shape::Name),
+    ("thread_id", Shape::Name),
+    ("request_id", Shape::Name),
+    ("agent_name", Shape::Name),
+    ("timestamp", Shape::Time),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Started,
+    Thinking,
+    Chunk,
+    Executing,
+    Completed,
+    End,
+    Error,
+}
+
+impl Step {
+    /// The event of this type, and what it has besides.
+    pub(super) fn of(name: &str) -> Option<(Self, Fields)> {
+        use Shape::{Flag, Name, Number, Text, There};
+        Some(match name {
+            "agent_started" => (Self::Started, &[]),
+            "agent_thinking" => (Self::Thinking, &[("reasoning", Text)]),
+            "agent_response_chunk" => (Self::Chunk, &[("text", Text)]),
+            "tool_executing" => {
+                let fields = &[("tool_name", Name), ("parameters", There)];
+                (Self::Executing, fields)
+            }
+            "tool_completed" => {
+                let fields = &[
+                    ("tool_name", Name),
+                    ("results", There),
+                    ("duration", Number),
+                    ("success", Flag),
+                ];
+                (Self::Completed, fields)
+            }
+            "agent_completed" => {
+                let fields = &[
+                    ("status", Name),
+                    ("final_response", There),
+                    ("duration", Number),
+                ];
+                (Self::End, fields)
+            }
+            "agent_error" => {
+                let fields = &[("code", Name), ("message", Text), ("recoverable", Flag)];
+                (Self::Error, fields)
+            }
+            _ => return None,
+        })
+    }
+}
