@@ -54,9 +54,6 @@ pub struct Connection<E: Send + Sync + 'static> {
     core: Arc<Core<E>>,
     user: Arc<User<E>>,
     seat: Seat,
-    /// What is to be done before the next look at the lane: a set of the bits below. One word, so
-    /// that a receive looks once.
-    aside: u8,
     rare: Option<Box<Rare<E>>>,
 }
 
@@ -88,7 +85,6 @@ impl<E: Send + Sync + 'static> Connection<E> {
             core,
             user,
             seat,
-            aside: 0,
             rare: None,
         }
     }
@@ -165,7 +161,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
         self.unpark();
         let next = self.next_replayed();
         if next.is_none() {
-            self.aside = 0;
+            self.reader.aside = 0;
         }
         next
     }
@@ -185,8 +181,8 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// Takes the registration in the lane back, if there is one.
     #[cold]
     fn unpark(&mut self) {
-        if self.aside & PARKED != 0 {
-            self.aside &= !PARKED;
+        if self.reader.aside & PARKED != 0 {
+            self.reader.aside &= !PARKED;
             self.user.lane.unpark(self.member());
         }
     }
@@ -220,7 +216,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
             events: 0,
             missed: 0,
         };
-        if self.aside != 0 {
+        if self.reader.aside != 0 {
             visited.events = self.visit_aside(max, &mut f);
         }
         while visited.events < max {
@@ -259,7 +255,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     ///
     /// [`TryRecvError::Empty`] now, or [`TryRecvError::Closed`] for good.
     pub fn try_recv(&mut self) -> Result<Received<E>, TryRecvError> {
-        if self.aside != 0 {
+        if self.reader.aside != 0 {
             return self.try_recv_aside();
         }
         self.try_recv_live()
@@ -358,7 +354,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     fn park(&mut self, waker: &Waker) -> bool {
         let lane = &self.user.lane;
         let parked = lane.park(lane.member(&self.seat), &mut self.reader, waker);
-        self.aside |= if parked { PARKED } else { 0 };
+        self.reader.aside |= if parked { PARKED } else { 0 };
         parked
     }
 
@@ -402,7 +398,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
 
 impl<E: Send + Sync + 'static> Drop for Connection<E> {
     fn drop(&mut self) {
-        if self.aside != 0 {
+        if self.reader.aside != 0 {
             self.unpark();
         }
         let lane = &self.user.lane;

@@ -77,7 +77,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
     }
 
     fn replayed(&mut self) -> &mut Replayed<E> {
-        self.aside |= REPLAY;
+        self.reader.aside |= REPLAY;
         &mut self.rare().replayed
     }
 }
