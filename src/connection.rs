@@ -266,7 +266,8 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     /// The next event or gap, if there is one. Lock-free; never blocks.
     ///
     /// A connection that is more than `lane_capacity` numbers behind passes all but the last
-    /// `lane_capacity` unread, and returns one gap. It stops at a critical event that the lane still holds. It drops the payloads that no other connection wants. If a critical event that it has not
+    /// `lane_capacity` unread, and returns one gap. It stops at a critical event that the lane still
+    /// holds. It drops the payloads that no other connection wants. If a critical event that it has not
     /// read is gone, the connection is closed instead.
     ///
     /// If the event's `Clone` panics, the event counts as read.

@@ -42,9 +42,9 @@
 //!   [`Received::Gap`] with an exact count.
 //! * **Bounded.** A lane holds `lane_capacity` events, and [a few more](#limits) while devices stand still
 //!   in it. A slow device delays neither a publisher nor another device.
-//! * **Payloads** are moved out to their last reader, or dropped by it. An unread payload is dropped by the
-//!   last device that skips it, by the publish that needs its room, by the last connection that leaves,
-//!   or with the router. A collector never drops one.
+//! * **Payloads** are moved out to their last reader, or dropped by it. An unread one is dropped by
+//!   the last device that skips it or leaves, by the publish that needs its room, or with the router. A
+//!   collector never drops one.
 //!
 //! A scope cannot be had from a connection:
 //!

@@ -16,8 +16,9 @@ use crate::error::InvalidPosition;
 /// [recover](crate::Connection::recover) it.
 ///
 /// Events are dropped oldest first, an [arena](crate::architecture::lane) at a time where the lane is full.
-/// Since the lane holds a count of each, no reader moves an event out: each gets a clone. For the same reason a lane with retention has at most 126 connections. Its memory is given back when it
-/// ends, not after a burst.
+/// Since the lane holds a count of each, no reader moves an event out: each gets a clone. For the same
+/// reason a lane with retention has at most 126 connections. Its memory is given back when it ends, not
+/// after a burst.
 ///
 /// ```
 /// use std::time::Duration;

@@ -208,7 +208,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// What such a device has not read stays in the lane until the device skips it or a publish needs
     /// the room. That publish drops the oldest events before it returns: at most 256 at once, each more
-    /// than a lane old. The first unread event stays until each device has passed it or has left.
+    /// than a lane old. The first unread event stays until each device has passed it or is dropped.
     ///
     /// Lock-free; never waits for a reader.
     ///
