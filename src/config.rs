@@ -45,8 +45,9 @@ impl Default for Builder {
 }
 
 /// Connections that a lane with retention can have: while a replay reads an event, it counts there
-/// as one more, and the two together are counted in eight bits.
-const MAX_CONNECTIONS_WITH_RETENTION: usize = 127;
+/// as one more, and the two together are counted in eight bits. The lane's own limit,
+/// `State::MAX_ARCHIVED`, is the same.
+const MAX_CONNECTIONS_WITH_RETENTION: usize = 126;
 
 impl Retention {
     fn validate(&self, connections: usize) -> Result<(), ConfigError> {
@@ -71,12 +72,13 @@ pub(crate) fn is_lane_capacity(events: usize) -> bool {
 }
 
 impl Builder {
-    /// Events that a lane holds before it overwrites: a power of two from 2 to 65 536. Default 64.
+    /// How many numbers a device may be behind before it skips events: a power of two from 2 to 65 536.
+    /// A lane holds [a few events more](crate#limits). Default 64.
     pub fn lane_capacity(mut self, events: usize) -> Self {
         self.lane_capacity = events;
         self
     }
-    /// Live connections of one user: from 1 to 255, to 127 with retention. Default 10.
+    /// Live connections of one user: from 1 to 255, to 126 with retention. Default 10.
     pub fn max_connections_per_user(mut self, connections: usize) -> Self {
         self.max_connections_per_user = connections;
         self

@@ -26,7 +26,8 @@ use replay::Replayed;
 pub enum Received<E> {
     /// The next event.
     Event(Delivered<E>),
-    /// Numbers that were overwritten before this connection read them.
+    /// Numbers that this connection skipped, because it was more than a lane behind. Those of events for
+    /// other connections are among them.
     #[non_exhaustive]
     Gap {
         /// How many, exactly.
@@ -131,7 +132,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
     pub fn touch(&self) {
         self.member().touch();
     }
-    /// Disconnects, as dropping does. Lock-free; takes at most `lane_capacity` steps.
+    /// Disconnects, as dropping does. Lock-free; takes one step for each unread number that the lane holds.
     pub fn disconnect(self) {}
 
     fn rare(&mut self) -> &mut Rare<E> {
@@ -154,7 +155,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
         }
     }
 
-    /// Does what is to be done before the next look at the lane. Gives an event from before the
+    /// Does what is to be done before the next look at the lane. Returns an event from before the
     /// connection's time, if there is one.
     #[cold]
     fn step_aside(&mut self) -> Option<Delivered<E>> {
@@ -204,9 +205,20 @@ impl<E: Send + Sync + 'static> Connection<E> {
     }
 
     /// Reads up to `max` events in place, in order, without cloning; `f` gets the number and the
-    /// event. Returns how many it read, or stops early at a gap, which it tells. Lock-free.
+    /// event. Returns how many it read. Stops early at a gap, and returns that too. Lock-free.
     ///
     /// If `f` panics, the event it was given counts as read.
+    ///
+    /// ```
+    /// # let router: laneway::Router<u8> = laneway::Router::new();
+    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    /// let mut device = ann.connect().unwrap();
+    /// ann.publish_batch([3, 4]).unwrap();
+    /// let mut sum = 0;
+    /// let visited = device.visit(64, |_number, event| sum += event)?;
+    /// assert_eq!((visited.events, visited.missed, sum), (2, 0, 7));
+    /// # Ok::<(), laneway::Closed>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -249,7 +261,28 @@ pub struct Visited {
 impl<E: Clone + Send + Sync + 'static> Connection<E> {
     /// The next event or gap, if there is one. Lock-free; never blocks.
     ///
+    /// A connection that is more than `lane_capacity` numbers behind passes all but the last
+    /// `lane_capacity` unread, and returns one gap. It stops at a critical event that the lane still
+    /// holds. It drops the payloads that no other connection wants. If a critical event that it has not
+    /// read is gone, the connection is closed instead.
+    ///
     /// If the event's `Clone` panics, the event counts as read.
+    ///
+    /// ```
+    /// # let router: laneway::Router<u8> = laneway::Router::builder().lane_capacity(2).build().unwrap();
+    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    /// use laneway::{Received, TryRecvError};
+    ///
+    /// let mut device = ann.connect().unwrap();
+    /// assert_eq!(device.try_recv(), Err(TryRecvError::Empty));
+    /// ann.publish(7).unwrap();
+    /// let Ok(Received::Event(got)) = device.try_recv() else { panic!() };
+    /// assert_eq!(got.event, 7);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the event's `Clone` does, or the `Drop` of an event that it skips.
     ///
     /// # Errors
     ///

@@ -22,8 +22,8 @@ pub enum CloseReason {
     Evicted,
     /// A sweep found it idle. What it has not read is cut off.
     Idle,
-    /// It was a whole lane late when a critical event that it had not read was overwritten. What
-    /// it has not read is cut off.
+    /// It was more than a lane behind, and a publish needed the room of a critical event that it had not
+    /// read. What it has not read is cut off.
     Overrun,
     /// Its lane used up its numbers. What it has not read is cut off; connect again.
     Exhausted,
@@ -126,13 +126,15 @@ impl fmt::Display for RecvTimeoutError {
 }
 impl Error for RecvTimeoutError {}
 
-/// An event that was not accepted. Nobody has observed anything of it.
+/// An event that was not accepted. No connection has observed anything of it.
 #[non_exhaustive]
 pub enum PublishError<E> {
     /// The user has no live connection, or none of those that the event is for.
     NoConnections(E),
-    /// `try_publish` would have overwritten an event that a live connection has not read; or, for
-    /// either form, every cell of the lane was in the hands of a stopped thread.
+    /// A live connection has a whole lane to read already, and the event came by `try_publish`.
+    ///
+    /// By any publish: readers gave up 16 numbers of this event, because its thread was stopped each time it
+    /// had one; or stopped threads stand in all of the room that a lane can have.
     Full(E),
     /// The router was shut down.
     Closed(E),
@@ -303,7 +305,7 @@ pub enum ConfigError {
     RetainedBytes,
     /// `Retention::age` is less than a millisecond.
     RetainedAge,
-    /// `max_connections_per_user` is more than 127, and there is retention.
+    /// `max_connections_per_user` is more than 126, and there is retention.
     ConnectionsWithRetention(usize),
 }
 
@@ -334,7 +336,7 @@ impl fmt::Display for ConfigError {
             Self::RetainedAge => f.write_str("the age of retained events must be at least 1 ms"),
             Self::ConnectionsWithRetention(n) => write!(
                 f,
-                "max_connections_per_user must be from 1 to 127 with retention, not {n}"
+                "max_connections_per_user must be from 1 to 126 with retention, not {n}"
             ),
         }
     }

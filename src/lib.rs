@@ -3,7 +3,7 @@
 //! an event there.
 //!
 //! ```text
-//!                 Router  (held by whoever authenticates)
+//!                 Router  (held by the authenticator)
 //!                   │ scope(user)
 //!      ┌────────────┴────────────┐
 //!  UserScope("ann")          UserScope("bob")          publishes, connects
@@ -34,15 +34,17 @@
 //! # Guarantees
 //!
 //! * **Isolation.** What is published in a user's scope is observed only through that user's
-//!   connections. No method that delivers takes an id of somebody else.
+//!   connections. No method that delivers takes an id of another user.
 //! * **One order.** Two devices of a user see the events they have in common in the same order,
 //!   with growing numbers.
 //! * **No silent loss.** An event is delivered once to each connection live when it was accepted,
 //!   or the loss is told: to the publisher as an error that hands the event back, to the reader as
 //!   [`Received::Gap`] with an exact count.
-//! * **Bounded.** A lane holds `lane_capacity` events. A slow device delays nobody.
-//! * **Payloads** are moved out to their last reader, or dropped by whoever overwrites them, by the
-//!   last connection that leaves without reading them, or with the router; never by a collector.
+//! * **Bounded.** A lane holds `lane_capacity` events, and [a few more](#limits) while devices stand still
+//!   in it. A slow device delays neither a publisher nor another device.
+//! * **Payloads** are moved out to their last reader, or dropped by it. An unread one is dropped by
+//!   the last device that skips it or leaves, by the publish that needs its room, or with the router. A
+//!   collector never drops one.
 //!
 //! A scope cannot be had from a connection:
 //!
@@ -107,8 +109,9 @@
 //! ```
 //!
 //! [`Resumed`] says whether what is replayed is complete, what is missing, or that the position's lane is
-//! gone; a replay never has a hole. [`Connection::recover`] gives critical events that were accepted
-//! while nobody was there. What is kept is lost with the process.
+//! gone; a replay never has a hole. An event for a thread is replayed to a connection that resumes into
+//! that thread. [`Connection::recover`] returns critical events that were accepted while the user had no
+//! connection. What is kept is lost with the process.
 //!
 //! # Progress
 //!
@@ -118,16 +121,18 @@
 //! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_to_set`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
 //! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |
 //! | `UserScope::connect`, `connect_with`, `disconnect`, `disconnect_all` | lock-free |
-//! | `UserScope::resume`, `resume_with`, `Connection::recover` | lock-free; at most `lane_capacity` steps more than a connect |
+//! | `UserScope::resume`, `resume_with` | lock-free; at most `lane_capacity` steps more than a connect |
+//! | `Connection::recover` | lock-free; one step for each number that the lane holds |
 //! | `UserScope::connections`, `connection_count`, `overrun_count`, `dump`, `Router::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
-//! | `Connection::try_recv`, `poll_recv`, `visit`, `drain`, drop | lock-free; a gap or a drop takes at most `lane_capacity` steps |
+//! | `Connection::try_recv`, `poll_recv`, `visit`, `drain`, drop | lock-free; a gap or a drop takes one step for each unread number that the lane holds |
 //! | `Connection::recv`, `recv_timeout`, awaiting `next` | sleep when there is nothing to read |
 //! | `Connection::id`, `user`, `thread`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
-//! | `Router::lifecycle`, and connects and disconnects while somebody is subscribed | a short lock in the channel |
+//! | `Router::lifecycle`, and connects and disconnects while the host is subscribed | a short lock in the channel |
 //!
-//! Exceptions, which are the host's: the allocator (on connect, and on the first lap of a lane that is not kept up with), the
-//! payload's own `Clone` and `Drop`, and wakers. A bounded spin stands before a number whose
-//! publisher does not come is given up; no thread ever waits for another without bound.
+//! Exceptions, which are the host's: the allocator, the payload's own `Clone` and `Drop`, and wakers. laneway
+//! allocates on connect, when unread events need more room, and for an event that is not for all connections. A reader
+//! spins a bounded time before it gives up a number whose publisher does not come. No thread waits
+//! for another without bound.
 //!
 //! # Closing
 //!
@@ -143,10 +148,16 @@
 //!
 //! # Limits
 //!
-//! 255 connections a user (127 with retention), 65 536 events a lane, ids of 200 bytes, 2⁴⁴ numbers a lane: 200 days at
+//! 255 connections a user (126 with retention), 65 536 events a lane, ids of 200 bytes, 2⁴⁴ numbers a lane: 200 days at
 //! a million a second for one user who is never offline. Then all of the user's connections are
 //! closed with [`CloseReason::Exhausted`], the event comes back as `NoConnections`, and the next
 //! connect gets a fresh lane.
+//!
+//! A lane holds at most `lane_capacity` + (n + 2) × L + 1 payloads. n is the number of connections that stand
+//! still behind the others. L is a quarter of the capacity, at least 16 and at most 256, or the capacity if
+//! that is less. A user who keeps up takes no memory for that: room for unread events is
+//! allocated when there are some. [`Router::sweep`] gives it back at the second call that finds them all read
+//! and no new ones since the first.
 //!
 //! The user table never shrinks: entries go with their users, the nodes that were split for them stay
 //! until the router goes. That grows with the number of different users there ever were, ever more
@@ -154,16 +165,31 @@
 //!
 //! # Critical events
 //!
-//! An event published with [`UserScope::publish_critical`] is not overwritten unread by anything
-//! and left at that: when a later event has to take its place, every connection that is still a
-//! whole lane behind has *overrun*. It is closed at its next call, or by the next sweep, and its
-//! owner knows that it has to start over.
+//! A device that is more than a lane behind skips ordinary events. It receives a critical one as long as
+//! the lane holds it. A later publish may need the room of a critical event that is more
+//! than a lane old. Then each connection that has not read it has *overrun*: it is closed at its next
+//! call, or by the next sweep, with [`CloseReason::Overrun`]. Its owner knows that it has to start over.
+//!
+//! ```
+//! # let router: laneway::Router<u8> = laneway::Router::builder().lane_capacity(2).build().unwrap();
+//! # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+//! use laneway::Received;
+//!
+//! let mut device = ann.connect().unwrap(); // of a lane of two events
+//! for event in 0..5 {
+//!     ann.publish(event).unwrap();
+//! }
+//! // It skips to the last two events, and is told exactly how many it missed.
+//! assert!(matches!(device.try_recv(), Ok(Received::Gap { missed: 3, .. })));
+//! let Ok(Received::Event(got)) = device.try_recv() else { panic!() };
+//! assert_eq!(got.event, 3);
+//! ```
 //!
 //! # Misbehaving hosts
 //!
 //! | what | answer |
 //! |---|---|
-//! | a payload's `Drop` panics | whoever dropped it sees the panic: the publisher that overwrote it, after the new event is in place; the leaving connection; nobody else |
+//! | a payload's `Drop` panics | the panic reaches the one call that dropped it: the publish that needed its room, after the new event is in place; the receive that skipped it; the connection that leaves |
 //! | a payload's `Clone`, or a visitor, panics | the panic reaches the receiver; the event counts as read, and is not leaked |
 //! | a waker panics | caught; the publisher and the other sleepers go on |
 //! | a waker or a `Drop` calls back into the engine, even to drop the router | allowed; nothing of ours is held at the time |
@@ -178,17 +204,16 @@
 //!
 //! * Ids that a client chooses cannot be made to collide: equality is bytewise, hashing is keyed per
 //!   router, and entries whose hashes are equal all the same stand side by side.
-//! * A client that floods, or stops reading, fills or laps its own user's lane, nobody else's.
-//! * Memory is bounded by `max_users`, `max_connections_per_user` and `lane_capacity`; their product
-//!   times the size of a payload is the most that lanes can hold. With retention the lanes of
-//!   `max_absent_users` come to that, and a replay's clones, a lane at most, for each connection that
-//!   has resumed and has not read them.
+//! * A client that floods, or stops reading, fills the lane of its own user, and no other.
+//! * Memory is bounded by `max_users` times what [a lane holds](#limits) times the size of a payload. With
+//!   retention the lanes of `max_absent_users` come to that. So do a replay's clones, a lane at most, for
+//!   each connection that has resumed and has not read them.
 //! * A [`Position`] of another user is refused without saying whose it is. Whatever a client makes of
 //!   its own, it gets its own user's events at most.
 //! * An error shown to one user never names another; [`Router::dump`] and the lifecycle notices name
 //!   all of them and are for the host.
 //!
-//! What stays the host's: who is who. Whoever holds the [`Router`] can make any user's scope, so
+//! What stays the host's: who is who. Code that holds the [`Router`] can make any user's scope, so
 //! keep it in the authenticator and hand out scopes:
 //!
 //! ```

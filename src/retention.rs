@@ -9,13 +9,24 @@ use crate::error::InvalidPosition;
 /// How much of what was read a lane keeps, and how long a user without connections keeps the lane;
 /// for [`Builder::retention`](crate::Builder::retention).
 ///
-/// In a lane that keeps events every publish is accepted, also while nobody is connected: what is
-/// published then is there for a connection that [resumes](crate::UserScope::resume). A user who is
-/// not known has no lane; an ordinary publish to them is refused as ever, a critical one makes a lane
-/// for them, which their next connection can [recover](crate::Connection::recover) it from.
+/// In a lane that keeps events every publish to all of the user's connections is accepted, also while the
+/// user has none: what is published then is there for a connection that
+/// [resumes](crate::UserScope::resume). A user who is not known has no lane. An ordinary publish to them is
+/// refused; a critical one makes a lane for them, and their next connection can
+/// [recover](crate::Connection::recover) it.
 ///
-/// Events are dropped oldest first. Since the lane holds a count of each, no reader moves an event
-/// out: each gets a clone.
+/// Events are dropped oldest first, an [arena](crate::architecture::lane) at a time where the lane is full.
+/// Since the lane holds a count of each, no reader moves an event out: each gets a clone. For the same
+/// reason a lane with retention has at most 126 connections. Its memory is given back when it ends, not
+/// after a burst.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let retention = laneway::Retention::events(256).grace(Duration::from_secs(300));
+/// let router = laneway::Router::builder().retention(Some(retention)).build::<String>();
+/// assert!(router.is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retention {
@@ -134,7 +145,7 @@ pub enum Origin {
     Live,
     /// It resumed at a position before the event.
     Replayed,
-    /// It recovered a critical event that was accepted while nobody was connected.
+    /// It recovered a critical event that was accepted while the user had no connection.
     Recovered,
 }
 
@@ -158,7 +169,7 @@ pub struct Position {
     pub(crate) number: u64,
     /// Whose audiences count, of 48 bits.
     pub(crate) connection: u64,
-    /// Whose else, if it was taken while a replay was not read to its end: 0 for nobody's,
+    /// Whose else, if it was taken while a replay was not read to its end: 0 for no other's,
     /// `SEVERAL` for more than fit.
     pub(crate) before: u64,
 }

@@ -256,6 +256,9 @@ impl<E: Send + Sync + 'static> Router<E> {
     ///
     /// With [`Retention`](crate::Retention) it also drops events that are too old, and ends the lanes
     /// of users who have had no connection for longer than the grace.
+    ///
+    /// Without retention it also gives back the memory in which a user's unread events were: in the second
+    /// call that finds them all read and no new ones unread since the first.
     pub fn sweep(&self, now: Duration) -> usize {
         let timeout = self.core.config.idle_timeout;
         let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);

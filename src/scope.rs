@@ -20,8 +20,14 @@ use crate::sync::Ordering;
 pub struct Delivery {
     /// The event's number in the user's lane; later events have larger ones.
     pub number: u64,
-    /// The connections that the event is for and that were live when it was accepted: at least one,
-    /// unless the event is `kept`.
+    /// Connections that the event is for.
+    ///
+    /// For an event to all of the user's connections: exactly those that were live when it was accepted.
+    /// At least one, unless the event is `kept`.
+    ///
+    /// For an audience: the listed connections that match, counted just before the event is accepted. While
+    /// a connection joins this is a lower bound, which may be 0: the newcomer gets the event too if it
+    /// matches. A connection that is closed between the count and the acceptance is in the count.
     pub connections: usize,
     /// The router has [`Retention`](crate::Retention): the event stays in the lane, for connections
     /// that come back, until its place or its weight is needed, or it is too old.
@@ -97,6 +103,14 @@ impl<E: Send + Sync + 'static> UserScope<E> {
 
     /// Opens a connection that gets every event accepted from now on. Lock-free.
     ///
+    /// ```
+    /// # let router: laneway::Router<u8> = laneway::Router::new();
+    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    /// let device = ann.connect()?;
+    /// assert_eq!(ann.connection_count(), 1);
+    /// # Ok::<(), laneway::ConnectError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ConnectError`] says which limit stands in the way, or that the router was shut down.
@@ -116,12 +130,30 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// Opens a connection that first receives what came after `position`, and then every event
     /// accepted from now on, in one sequence without a hole and without anything twice. What is
     /// replayed is read from the lane, marked [`Origin::Replayed`](crate::Origin), before this
-    /// returns: whatever is published meanwhile cannot overwrite it any more. Lock-free; takes at
-    /// most `lane_capacity` steps more than [`connect`](Self::connect).
+    /// returns: a later publish cannot take it away. Lock-free; takes at most `lane_capacity` steps
+    /// more than [`connect`](Self::connect).
     ///
     /// If something after the position is gone, only what comes after the last such number is
-    /// replayed, and [`Resumed`] says how much is missing. An event for some connections only is
-    /// replayed if the connection that gave the position was one of them.
+    /// replayed, and [`Resumed`] says how much is missing.
+    ///
+    /// An event for some connections only follows its rule. An event for a thread is replayed to a
+    /// connection that resumes into that thread. An event for one connection is replayed if that
+    /// connection gave the position; an event for all but one, if another one did.
+    ///
+    /// ```
+    /// use laneway::{Resumed, Retention, Router, UserId};
+    ///
+    /// let retention = Some(Retention::events(64));
+    /// let router: Router<u8> = Router::builder().retention(retention).build()?;
+    /// let ann = router.scope(UserId::new("ann")?);
+    /// let phone = ann.connect()?;
+    /// let position = phone.position();
+    /// drop(phone);
+    /// ann.publish(7)?;
+    /// let (_phone, resumed) = ann.resume(&position)?;
+    /// assert!(matches!(resumed, Resumed::Complete { from: 0, to: 1, .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -170,10 +202,24 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         Ok((connection, resumed))
     }
 
-    /// Delivers `event` to every live connection of the user, overwriting the oldest event that a
-    /// late connection has not read; that connection is told exactly how much it missed.
+    /// Delivers `event` to every live connection of the user. A slow device does not hold it up: one that
+    /// is more than `lane_capacity` numbers behind skips to the last `lane_capacity` at its next call. It is
+    /// told exactly how many it missed.
     ///
-    /// Lock-free; never waits for a reader. An overwritten payload is dropped before this returns.
+    /// What such a device has not read stays in the lane until the device skips it or a publish needs
+    /// the room. That publish drops the oldest events before it returns: at most 256 at once, each more
+    /// than a lane old. The first unread event stays until each device has passed it or is dropped.
+    ///
+    /// Lock-free; never waits for a reader.
+    ///
+    /// ```
+    /// # let router: laneway::Router<&str> = laneway::Router::new();
+    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    /// # let _devices = (ann.connect().unwrap(), ann.connect().unwrap());
+    /// let delivery = ann.publish("hello")?; // to a user with two devices
+    /// assert_eq!((delivery.number, delivery.connections), (0, 2));
+    /// # Ok::<(), laneway::PublishError<&str>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -181,16 +227,26 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// # Panics
     ///
-    /// Only if the `Drop` of an overwritten event does; the new event is published then.
+    /// Only if the `Drop` of an event that it drops does; the new event is published then.
     pub fn publish(&self, event: E) -> Result<Delivery, PublishError<E>> {
         self.deliver(Target::Everybody, event, Terms::OVERWRITE)
     }
 
-    /// As [`publish`](Self::publish), but refuses with [`PublishError::Full`] where it would have
-    /// to overwrite; nobody observes anything then.
+    /// As [`publish`](Self::publish), but refuses with [`PublishError::Full`] if a live connection has
+    /// `lane_capacity` numbers to read already. No connection observes anything then.
     ///
     /// Calls of other threads for the same user that are under way may make it refuse a moment too
     /// long: a publish whose event no reader sees yet, a connection that is just coming or going.
+    ///
+    /// ```
+    /// # let router: laneway::Router<u8> = laneway::Router::builder().lane_capacity(2).build().unwrap();
+    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    /// # let _device = ann.connect().unwrap();
+    /// ann.try_publish(0)?; // in a lane of two events
+    /// ann.try_publish(1)?;
+    /// assert!(ann.try_publish(2).unwrap_err().is_full());
+    /// # Ok::<(), laneway::PublishError<u8>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -201,11 +257,27 @@ impl<E: Send + Sync + 'static> UserScope<E> {
 
     /// As [`publish`](Self::publish), for an event that must not be missed.
     ///
-    /// It is never overwritten unread: when a later event has to take its place, every connection
-    /// that is still a whole lane behind is closed with [`CloseReason::Overrun`], at its next call
-    /// or by the next [`sweep`](crate::Router::sweep). So each connection that this event was
-    /// accepted for receives it, or is closed. The publisher pays one step for that, whatever the
-    /// number of connections.
+    /// A device that is more than a lane behind skips ordinary events and still receives this one, as long
+    /// as the lane holds it. A later publish may need its room. Then every connection that has not read
+    /// it is closed with [`CloseReason::Overrun`], at its next call or by the next
+    /// [`sweep`](crate::Router::sweep). So each connection that this event was accepted for receives
+    /// it, or is closed. The publisher pays one step for that, whatever the number of connections.
+    ///
+    /// ```
+    /// # let router: laneway::Router<u8> = laneway::Router::builder().lane_capacity(2).build().unwrap();
+    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    /// use laneway::Received;
+    ///
+    /// let mut device = ann.connect().unwrap(); // of a lane of two events
+    /// ann.publish_critical(9)?;
+    /// for event in 0..4 {
+    ///     ann.publish(event)?;
+    /// }
+    /// let Ok(Received::Event(got)) = device.try_recv() else { panic!() };
+    /// assert_eq!(got.event, 9);
+    /// assert!(matches!(device.try_recv(), Ok(Received::Gap { missed: 2, .. })));
+    /// # Ok::<(), laneway::PublishError<u8>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -253,10 +325,19 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// of one router. It is a loop of publishes: what one user's lane does has no effect on another's.
     /// Lock-free.
     ///
+    /// ```
+    /// # use laneway::{Router, UserId, UserScope};
+    /// # let router: Router<u8> = Router::new();
+    /// # let scope = |name| router.scope(UserId::new(name).unwrap());
+    /// let team = [scope("ann"), scope("bob")];
+    /// let _devices = team.each_ref().map(|user| user.connect().unwrap());
+    /// assert_eq!(UserScope::publish_to_set(&team, &7).users, 2);
+    /// ```
+    ///
     /// # Panics
     ///
-    /// If the event's `Clone` does, or the `Drop` of an overwritten event; the users that come after
-    /// get nothing then.
+    /// If the event's `Clone` does, or the `Drop` of an event that a publish drops; the users that come
+    /// after get nothing then.
     pub fn publish_to_set<S: Borrow<Self>>(scopes: &[S], event: &E) -> SetDelivery
     where
         E: Clone,
@@ -276,7 +357,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
 
     /// As [`try_publish`](Self::try_publish), looking again for at most `timeout` while the lane is
     /// full: back-pressure for a host that can afford to wait. Sleeps up to a millisecond between
-    /// two looks; nobody else waits for it.
+    /// two looks; no other thread waits for it.
     ///
     /// # Errors
     ///
@@ -309,7 +390,20 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         self.addressed(Target::Connection(connection))
     }
 
-    /// Publishes to the connections of this user that are attached to `thread`.
+    /// Publishes to the connections of this user that are attached to `thread`, those included that join
+    /// at that moment.
+    ///
+    /// ```
+    /// use laneway::{ConnectOptions, ThreadId};
+    /// # let router: laneway::Router<u8> = laneway::Router::new();
+    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    ///
+    /// let oslo = ThreadId::new("Oslo").unwrap();
+    /// let options = ConnectOptions { thread: Some(oslo.clone()), ..ConnectOptions::default() };
+    /// let _devices = (ann.connect().unwrap(), ann.connect_with(options).unwrap());
+    /// assert_eq!(ann.to_thread(&oslo).publish(7)?.connections, 1);
+    /// # Ok::<(), laneway::PublishError<u8>>(())
+    /// ```
     #[must_use]
     pub fn to_thread<'a>(&'a self, thread: &'a ThreadId) -> Addressed<'a, E> {
         self.addressed(Target::Thread(thread))
@@ -458,9 +552,10 @@ impl<E: Send + Sync + 'static> fmt::Debug for UserScope<E> {
 /// Some or all of one user's connections: those that are connected at each publish. Borrowed from a
 /// scope or from the router.
 ///
-/// `Delivery::connections` counts the ones among them that were open when the event had its place.
-/// All of the user's connections pass the event's number; those it is not for step over it. An
-/// audience other than everybody takes one allocation a publish.
+/// [`Delivery::connections`] counts the ones among them that were open just before the event was accepted.
+/// All of the user's connections pass the event's number; those it is not for step over it. Each
+/// decides that by itself, so a connection that joins at that moment gets what is for it. An audience
+/// other than all connections takes one allocation a publish.
 pub struct Addressed<'a, E: Send + Sync + 'static> {
     core: &'a Arc<Core<E>>,
     user: &'a UserId,
@@ -498,7 +593,8 @@ impl<'a, E: Send + Sync + 'static> Addressed<'a, E> {
     ///
     /// # Errors
     ///
-    /// [`PublishError`] hands the event back; `NoConnections` if nobody of the audience is there.
+    /// [`PublishError`] hands the event back; `NoConnections` if no connection of the audience is there
+    /// and none is joining.
     pub fn publish(&self, event: E) -> Result<Delivery, PublishError<E>> {
         self.deliver(event, Terms::OVERWRITE)
     }
@@ -512,8 +608,8 @@ impl<'a, E: Send + Sync + 'static> Addressed<'a, E> {
         self.deliver(event, Terms::REFUSE)
     }
 
-    /// As [`UserScope::publish_critical`]. A connection outside of the audience that is a whole
-    /// lane behind is closed too, since the lane does not know any more whom it has missed.
+    /// As [`UserScope::publish_critical`]. A connection outside of the audience that has not passed the
+    /// event when its room is needed is closed too: the lane notes only the event's number.
     ///
     /// # Errors
     ///

@@ -20,9 +20,9 @@ pub struct RouterStats {
     pub missed: u64,
     /// Connections closed because they had lost a critical event.
     pub overruns: u64,
-    /// Events refused because nobody of their audience was connected.
+    /// Events refused because no connection of their audience was there.
     pub refused_no_connections: u64,
-    /// Events refused for want of room.
+    /// Events refused as [`PublishError::Full`](crate::PublishError::Full).
     pub refused_full: u64,
     /// Events refused after the shutdown.
     pub refused_closed: u64,
@@ -61,12 +61,13 @@ pub struct ConnectionStats {
     /// Numbers it passed that were for other connections, or were no event because their publisher
     /// took too long and went on under another number.
     pub stepped_over: u64,
-    /// Numbers it was told it missed, whomever they were for.
+    /// Numbers it was told it missed, whomever they were for. In room that a publish has taken, numbers that
+    /// were no event count as missed, except those behind the last event.
     pub missed: u64,
     /// Numbers it has not come to.
     pub unread: u64,
     /// Events it received from before it was live, replayed or recovered. They are besides
-    /// `numbers`: whoever was live when they were accepted has them among theirs.
+    /// `numbers`: the connections that were live when they were accepted have them among theirs.
     pub replayed: u64,
 }
 
@@ -104,7 +105,7 @@ impl Error for Imbalance {}
 ///   number of events that the host handed to any publish
 ///
 /// Events that are replayed or recovered were accepted once and stay so: they change neither law. What
-/// a lane accepts while nobody is connected counts as accepted.
+/// a lane accepts while the user has no connection counts as accepted.
 ///
 /// They hold whenever no call is under way.
 ///

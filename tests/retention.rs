@@ -738,7 +738,7 @@ fn settings_are_validated() {
         built.map(drop)
     };
     let events = Retention::events;
-    assert_eq!(build(events(1), 127), Ok(()));
+    assert_eq!(build(events(1), 126), Ok(()));
     assert_eq!(build(events(0), 1), Err(ConfigError::RetainedEvents(0)));
     assert_eq!(
         build(events(65_537), 1),
@@ -751,8 +751,8 @@ fn settings_are_validated() {
     let short = events(1).age(Duration::from_micros(1));
     assert_eq!(build(short, 1), Err(ConfigError::RetainedAge));
     assert_eq!(
-        build(events(1), 128),
-        Err(ConfigError::ConnectionsWithRetention(128))
+        build(events(1), 127),
+        Err(ConfigError::ConnectionsWithRetention(127))
     );
 }
 

@@ -135,10 +135,25 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     /// and before what comes live, marked [`Origin::Recovered`]; what it has resumed anyway it
     /// receives once. Only the router's [`Retention`](crate::Retention) keeps such events.
     ///
-    /// Each is recovered once: of several connections that ask, one gets it. If that one goes
-    /// before it has received it, the event is still in the lane for who resumes from an earlier
-    /// position, and for nobody else. Call it before the first receive, or events come out of order.
-    /// Lock-free; takes at most `lane_capacity` steps.
+    /// Each is recovered once: of several connections that ask, one gets it. If that one goes before it
+    /// has received it, only a connection that resumes from an earlier position still gets it. Call
+    /// this before the first receive, or events come out of order. Lock-free; takes one step for each
+    /// number that the lane holds.
+    ///
+    /// ```
+    /// use laneway::{Origin, Received, Retention, Router, UserId};
+    ///
+    /// let retention = Some(Retention::events(64));
+    /// let router: Router<u8> = Router::builder().retention(retention).build()?;
+    /// let ann = router.scope(UserId::new("ann")?);
+    /// ann.publish_critical(7)?;
+    /// let mut phone = ann.connect()?;
+    /// let recovered = phone.recover();
+    /// assert!(recovered.complete && recovered.events == 1);
+    /// let Ok(Received::Event(got)) = phone.try_recv() else { panic!() };
+    /// assert_eq!((got.event, got.origin), (7, Origin::Recovered));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Panics
     ///
