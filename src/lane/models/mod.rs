@@ -7,3 +7,4 @@ mod evict;
 mod late;
 mod stand;
 mod stopped;
+mod wait;
