@@ -4,6 +4,8 @@
 mod burst;
 mod close;
 mod evict;
+mod join;
+mod keep;
 mod late;
 mod stand;
 mod stopped;
