@@ -22,6 +22,7 @@ fn join_and_publish_counted() {
     b.drain();
     let got = a.got.len() + b.got.len();
     assert_eq!(usize::from(counted), got, "counted and delivered agree");
+    clean(&l);
     drop(a.leave());
     drop(b.leave());
     end(l, c, 0, 0);
@@ -89,6 +90,7 @@ fn audience_and_join(audience: Audience, thread: Option<ThreadId>) {
         usize::from(counted),
         "a newcomer that counts gets its event"
     );
+    clean(&l);
     drop(a.leave());
     drop(b.leave());
     end(l, c, 0, 0);
@@ -123,6 +125,7 @@ fn audience_and_readers() {
     all_read(&l, &mut b);
     assert_eq!(a.got.len(), 0, "a connection gets nothing of the others'");
     assert_eq!((b.ids(), a.stepped(), b.stepped()), (vec![1], 1, 0));
+    clean(&l);
     drop(a.leave());
     drop(b.leave());
     end(l, c, 0, 0);
@@ -147,6 +150,7 @@ fn try_publish_and_join() {
     assert_eq!(b.missed, 0, "what the newcomer has to read is there");
     exact_r(&d, &a, 0);
     exact_r(&d, &b, 0);
+    clean(&l);
     drop(a.leave());
     drop(b.leave());
     end(l, c, 0, 0);
@@ -173,6 +177,7 @@ fn try_publish_and_leave() {
         "the leaver is gone, or what it has not read stays"
     );
     b.drain();
+    clean(&l);
     drop(b.leave());
     end(l, c, 0, 0);
 }
@@ -204,6 +209,7 @@ fn leave_and_close() {
         0,
         "nothing is kept for a connection that has left"
     );
+    clean(&l);
     drop(b.leave());
     end(l, c, 0, 0);
 }

@@ -115,9 +115,10 @@ fn replay_and_evict() {
     let (l, c) = (kept_lane(1), counts());
     let mut a = l.join().unwrap();
     let mut d = vec![];
-    for i in 0..3 {
-        publish(&l, c, i, &mut d);
-    } // 10 hot | 11 | 12
+    publish(&l, c, 0, &mut d); // 10 hot
+    publish(&l, c, 1, &mut d); // 11
+    let mut b = l.join().unwrap();
+    publish(&l, c, 2, &mut d); // 12
     a.drain();
     let l2 = l.clone();
     let t = spawn(move || {
@@ -126,7 +127,6 @@ fn replay_and_evict() {
         publish(&l2, c, 4, &mut d); // 14: evicts 11
         d
     });
-    let mut b = l.join().unwrap();
     b.replay(11);
     d.extend(t.join().unwrap());
     b.drain();

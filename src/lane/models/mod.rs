@@ -7,6 +7,7 @@ mod evict;
 mod join;
 mod keep;
 mod late;
+mod rest;
 mod stand;
 mod stopped;
 mod wait;
