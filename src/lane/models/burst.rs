@@ -36,8 +36,8 @@ fn publish_read() {
     publish_read_n(2)
 }
 
-fn publish_read_4() {
-    publish_read_n(4)
+fn publish_read_3() {
+    publish_read_n(3)
 }
 
 fn two_publishers() {
@@ -315,8 +315,8 @@ fn model_publish_read() {
     model::sound("publish read", 2, publish_read);
 }
 #[test]
-fn model_publish_read_4() {
-    model::sound("publish read 4", 1, publish_read_4);
+fn model_publish_read_3() {
+    model::sound("publish read 3", 1, publish_read_3);
 }
 #[test]
 fn model_two_publishers() {
