@@ -161,7 +161,8 @@ impl<E: 'static> Lane<E> {
                 Departure::OneOfSeveral
             }
         };
-        if owner_is_gone || broken("closer-passes-for-the-living") {
+        let is_mine = owner_is_gone && !broken("leave-it-to-the-owner");
+        if is_mine || broken("closer-passes-for-the-living") {
             self.count_out(member.cursor(), end, &mut Reader::new());
         }
         departure

@@ -6,7 +6,7 @@ use super::litter::Litter;
 use super::slot::SlotRef;
 use super::words::{ArenaWord, Kind, Run, SlotWord, State, Status};
 use super::{Accepted, Lane, Refusal, Refused, Terms};
-use crate::sync::{Guard, Ordering, broken, pin};
+use crate::sync::{Guard, Ordering, broken, fence, pin};
 
 /// Numbers that one publish may lose to impatient readers before it hands its event back.
 const ATTEMPTS: usize = 16;
@@ -145,7 +145,9 @@ impl<E: 'static> Lane<E> {
     pub(super) fn give_up(&self, claim: &Claim<'_, E>) -> bool {
         let is_late = self.count_void();
         claim.acknowledge();
-        if self.load().live() == 0 {
+        // As in `finish`: the last connection to leave sees the acknowledgement, or this sees it gone.
+        fence(Ordering::SeqCst);
+        if self.load().live() == 0 && !broken("leave-the-arenas") {
             // The last connection to leave found this publisher still inside.
             self.finish();
         }

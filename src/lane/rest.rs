@@ -2,7 +2,7 @@
 
 use super::Lane;
 use super::words::SlotWord;
-use crate::sync::{Guard, Ordering, broken, pin};
+use crate::sync::{Guard, Ordering, broken, fence, pin};
 
 impl<E: 'static> Lane<E> {
     /// A sweep's look: takes a lane that every connection has read back to hot, and gives its arenas
@@ -64,6 +64,11 @@ impl<E: 'static> Lane<E> {
     /// Gives everything back at the end of the lane. The last connection to leave calls it, and the
     /// publisher that finds the lane over; the one that comes last succeeds.
     pub(super) fn finish(&self) {
+        // The caller has taken itself off a word and now looks at the other's. Without a total order of
+        // both, each of the two can find the other still there, and none gives the arenas back.
+        if !broken("finish-unfenced") {
+            fence(Ordering::SeqCst);
+        }
         if self.root.is_empty() {
             return;
         }

@@ -25,7 +25,7 @@ impl<E: 'static> Lane<E> {
             let is_behind = state.seq() > cursor && !broken("sleep-without-looking");
             if is_behind || state.is_closed() || !member.is_open() {
                 member.wake.disarm();
-                if is_behind && member.is_open() {
+                if is_behind && member.is_open() && !broken("sleep-behind-the-frozen") {
                     // The publisher of this number may be stopped: its number is not waited for.
                     if let Place::At(slot) = self.locate(cursor, &mut reader.pin) {
                         self.resolve(cursor, slot, &reader.pin);

@@ -23,6 +23,7 @@ fn late_hot() {
     d.extend(t.join().unwrap());
     all_read(&l, &mut r);
     exact_r(&d, &r, 0);
+    clean(&l);
     drop(r.leave());
     end(l, c, 0, 0);
 }
@@ -48,6 +49,7 @@ fn late_arena() {
     d.extend(t.join().unwrap());
     all_read(&l, &mut r);
     exact_r(&d, &r, 0);
+    clean(&l);
     drop(r.leave());
     end(l, c, 0, 0);
 }
@@ -81,6 +83,7 @@ fn frozen() {
     exact_r(&d2, &r, 0);
     assert_eq!(r.missed, 0);
     assert!(l.used_arenas() <= 4, "{}", l.told());
+    clean(&l);
     drop(r.leave());
     end(l, c, 2, 0);
 }
@@ -109,6 +112,7 @@ fn late_reuse() {
     d.extend(t.join().unwrap());
     all_read(&l, &mut r);
     exact_r(&d, &r, 0);
+    clean(&l);
     drop(r.leave());
     let _ = h;
     end(l, c, 0, 0);
@@ -137,6 +141,7 @@ fn late_evicted() {
     d.extend(t.join().unwrap());
     all_read(&l, &mut r);
     exact_r(&d, &r, 1);
+    clean(&l);
     drop(r.leave());
     end(l, c, 0, 0);
 }
@@ -188,6 +193,7 @@ fn void_is_no_loss() {
         b.got,
         b.cursor
     );
+    clean(&l);
     drop(a.leave());
     drop(b.leave());
     end(l, c, 0, 0);
@@ -233,6 +239,7 @@ fn small_void_is_no_loss() {
         b.got,
         b.cursor
     );
+    clean(&l);
     drop(a.leave());
     drop(b.leave());
     end(l, c, 0, 0);
@@ -241,20 +248,20 @@ fn small_void_is_no_loss() {
 #[test]
 fn model_late_hot() {
     model::sound("late hot", 2, late_hot);
-    model::twin("void-frees", "panicked");
-    model::twin("fill-by-store", "panicked");
-    model::twin("hot-any-free", "panicked");
-    model::twin("line-up-a-void", "panicked");
+    model::twin("void-frees", "Concurrent write accesses");
+    model::twin("fill-by-store", "silent loss");
+    model::twin("hot-any-free", "Concurrent write accesses");
+    model::twin("line-up-a-void", "Concurrent write accesses");
 }
 #[test]
 fn model_late_arena() {
     model::sound("late arena", 2, late_arena);
-    model::twin("restart-over-a-void", "panicked");
+    model::twin("restart-over-a-void", "Concurrent write accesses");
 }
 #[test]
 fn model_frozen() {
     model::sound("frozen", 2, frozen);
-    model::twin("wait-for-the-frozen", "panicked");
+    model::twin("wait-for-the-frozen", "exceeded maximum number of branches");
 }
 #[test]
 fn model_late_reuse() {
@@ -263,7 +270,7 @@ fn model_late_reuse() {
 #[test]
 fn model_late_evicted() {
     model::sound("late evicted", 2, late_evicted);
-    model::twin("reuse-over-a-void", "panicked");
+    model::twin("reuse-over-a-void", "Concurrent write accesses");
 }
 #[test]
 fn model_void_is_no_loss() {
@@ -272,5 +279,5 @@ fn model_void_is_no_loss() {
 #[test]
 fn model_small_void_is_no_loss() {
     model::sound("small void is no loss", 2, small_void_is_no_loss);
-    model::twin("gap-counts-voids", "panicked");
+    model::twin("gap-counts-voids", "too much told");
 }

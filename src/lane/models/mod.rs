@@ -4,6 +4,10 @@
 mod burst;
 mod close;
 mod evict;
+mod join;
+mod keep;
 mod late;
+mod rest;
 mod stand;
 mod stopped;
+mod wait;

@@ -6,11 +6,15 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::super::archive::{Archive, Asker, Replay};
+use super::super::audience::Audience;
 use super::super::member::Member;
 use super::super::publish::Claim;
-use super::super::{Lane, Offer, Reader as Way, Refusal, Seat, Step as LaneStep, Terms};
+use super::super::{
+    Accepted, Entered, Lane, Offer, Reader as Way, Refusal, Seat, Step as LaneStep, Terms,
+};
 use crate::error::CloseReason;
-use crate::id::ConnectionId;
+use crate::id::{ConnectionId, ThreadId};
 
 /// The number that a model gives to its lane's first event.
 pub(super) const FIRST: u64 = 10;
@@ -19,6 +23,8 @@ pub(super) const FIRST: u64 = 10;
 pub(super) struct Counts {
     pub(super) made: AtomicU64,
     pub(super) gone: AtomicU64,
+    /// Clones that panic from now on.
+    pub(super) panics: AtomicU64,
 }
 
 /// An event. Its counts tell that each is dropped once.
@@ -35,6 +41,10 @@ impl Ev {
 }
 impl Clone for Ev {
     fn clone(&self) -> Self {
+        if self.counts.panics.load(Relaxed) > 0 {
+            self.counts.panics.fetch_sub(1, Relaxed);
+            std::panic::resume_unwind(Box::new("a host's panic"));
+        }
         Self::new(self.id, self.counts)
     }
 }
@@ -68,14 +78,25 @@ pub(super) fn lane() -> L {
 }
 
 pub(super) fn lane_of(capacity: usize, arena_len: u32) -> L {
+    lane_with(capacity, arena_len, true, false)
+}
+
+/// A lane of two events that keeps what is read, with arenas of so many slots.
+pub(super) fn kept_lane(arena_len: u32) -> L {
+    lane_with(2, arena_len, true, true)
+}
+
+/// A lane that keeps what is read, made for no connection.
+pub(super) fn deserted_lane() -> L {
+    lane_with(2, 2, false, true)
+}
+
+fn lane_with(capacity: usize, arena_len: u32, has_first: bool, is_kept: bool) -> L {
+    let first = has_first.then_some((ConnectionId(1), None));
+    let archive = is_kept.then(|| Archive::new(1, capacity, None));
     L {
-        lane: Arc::new(Lane::with_arenas(
-            capacity,
-            arena_len,
-            Some((ConnectionId(1), None)),
-            None,
-        )),
-        next_id: Arc::new(Cell::new(1)),
+        lane: Arc::new(Lane::with_arenas(capacity, arena_len, first, archive)),
+        next_id: Arc::new(Cell::new(if has_first { 1 } else { 2 })),
     }
 }
 
@@ -112,13 +133,18 @@ impl L {
     }
 
     pub(super) fn join(&self) -> Option<Reader> {
+        self.join_attached(None)
+    }
+
+    /// Joins with a connection that is attached to a thread. The lane's own is attached to none.
+    pub(super) fn join_attached(&self, thread: Option<ThreadId>) -> Option<Reader> {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
         let (seat, cursor): (Seat, u64) = if id == 1 {
             (None, self.load().seq())
         } else {
             let cursor = self.lane.join(255).ok()?;
-            let member = Member::new(ConnectionId(id), None, cursor);
+            let member = Member::new(ConnectionId(id), thread, cursor);
             (Some(Arc::new(member)), cursor)
         };
         self.list(&seat);
@@ -131,6 +157,7 @@ impl L {
             cursor,
             got: Vec::new(),
             missed: 0,
+            gone: 0,
         })
     }
 
@@ -158,6 +185,37 @@ impl L {
         done.map(|done| done.number + FIRST).map_err(|r| r.why)
     }
 
+    /// Publishes an event for some of the connections.
+    pub(super) fn publish_for(
+        &self,
+        event: Ev,
+        audience: Option<Audience>,
+        refuse: bool,
+    ) -> Result<Accepted, Refusal> {
+        let offer = Offer {
+            event,
+            audience: audience.map(Box::new),
+        };
+        let done = self.lane.append(offer, terms(false, refuse));
+        done.map_err(|r| r.why)
+    }
+
+    /// Counts the archive out of the numbers below `to`, as a sweep does that finds them too old.
+    pub(super) fn release_below(&self, to: u64) {
+        let archive = self.archive().expect("a lane with an archive");
+        drop(self.lane.release(archive, self.internal(to - FIRST)));
+    }
+
+    /// The end of a lane whose connections have left.
+    pub(super) fn expire_now(&self) {
+        assert!(self.expire().is_some(), "the archive leaves");
+    }
+
+    /// Whether the lane has given its arenas back.
+    pub(super) fn is_bare(&self) -> bool {
+        self.root.is_empty()
+    }
+
     pub(super) fn told(&self) -> String {
         let mut text = String::new();
         self.dump(&mut text).expect("a string takes all");
@@ -182,6 +240,8 @@ pub(super) struct Reader {
     pub(super) cursor: u64,
     pub(super) got: Vec<(u64, u64)>,
     pub(super) missed: u64,
+    /// Numbers that a replay did not find any more.
+    pub(super) gone: u64,
 }
 
 impl Reader {
@@ -216,6 +276,60 @@ impl Reader {
                 lane.unpark(member);
             }
         }
+    }
+
+    /// Stands inside the next event, until what is returned is dropped.
+    pub(super) fn enter(&mut self) -> Entered<'_, Ev> {
+        let lane = &self.lane.lane;
+        match lane.read(lane.member(&self.member.0), &mut self.way) {
+            Ok((_, entered)) => entered,
+            Err(step) => panic!("there is an event: {step:?}"),
+        }
+    }
+
+    /// Registers as a sleeper, unless there is something to look at.
+    pub(super) fn park(&mut self, waker: &std::task::Waker) -> bool {
+        let lane = &self.lane.lane;
+        lane.park(lane.member(&self.member.0), &mut self.way, waker)
+    }
+
+    pub(super) fn unpark(&self) {
+        self.lane.unpark(self.at());
+    }
+
+    pub(super) fn member(&self) -> &Member {
+        self.at()
+    }
+
+    /// Reads again what came from the number `from` on until it joined, before what comes live.
+    pub(super) fn replay(&mut self, from: u64) {
+        let asker = Asker {
+            ids: [ConnectionId(1), ConnectionId(0)],
+            thread: None,
+            is_exact: true,
+        };
+        let (start, to) = (self.lane.internal(from - FIRST), self.at().joined_at);
+        let mut got = Vec::new();
+        let first = self.lane.lane.replay(&asker, start, to, |step| match step {
+            Replay::Event(number, event) => got.push((number + FIRST, event.id)),
+            Replay::StartOver => got.clear(),
+        });
+        self.gone = first - start;
+        self.got = got;
+    }
+
+    /// Gets the critical events that no connection was there for.
+    pub(super) fn recover(&mut self) -> bool {
+        let to = self.at().joined_at;
+        let got = &mut self.got;
+        self.lane
+            .lane
+            .recover(to, |number, event| got.push((number + FIRST, event.id)))
+    }
+
+    /// The events that it got.
+    pub(super) fn ids(&self) -> Vec<u64> {
+        self.got.iter().map(|got| got.1).collect()
     }
 
     pub(super) fn drain(&mut self) -> Step {
@@ -346,6 +460,17 @@ pub(super) fn end(lane: L, counts: &'static Counts, leaked: u64, full: usize) {
     drop(lane);
     let (made, gone) = (counts.made.load(Relaxed), counts.gone.load(Relaxed));
     assert_eq!(made, gone + leaked, "payloads dropped once");
+}
+
+/// Every connection has read or left everything: no slot holds an event. The end of a lane would hide
+/// one, because it gives the arenas back with what is in them.
+pub(super) fn clean(lane: &L) {
+    assert_eq!(
+        lane.full(),
+        0,
+        "an event is left that no reader counts for: {}",
+        lane.told()
+    );
 }
 
 pub(super) fn all_read(lane: &L, reader: &mut Reader) {
