@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{Connection, Delivered, REPLAY};
 use crate::id::ConnectionId;
-use crate::lane::archive::{Asker, Replay};
+use crate::lane::replay::{Asker, Replay};
 use crate::retention::{Origin, Position, Recovered, Resumed, SEVERAL};
 use crate::sync::Ordering;
 

@@ -1,4 +1,4 @@
-//! Arenas: the slots of bursts, and the directory by which a lane finds them. Unsafe code, 3 of 3.
+//! Arenas: the slots of bursts, and the directory by which a lane finds them. Unsafe code, 3 of 4.
 //!
 //! # Invariants
 //!
@@ -15,15 +15,15 @@
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 
 use super::slot::{Slot, SlotRef};
-use super::words::{ArenaWord, Run, Status};
-use crate::sync::{AtomicPtr, AtomicU64, Guard, Ordering, broken};
+use super::words::{ArenaWord, Status};
+use crate::sync::{AtomicU64, Ordering, broken};
 
 /// What stands in front of an arena's slots.
 #[repr(C)]
-struct Header<E> {
+pub(super) struct Header<E> {
     word: AtomicU64,
     /// Voids whose publishers have not come back.
     voids: AtomicU64,
@@ -52,7 +52,7 @@ impl<'a, E> Arena<'a, E> {
         header.extend(slots).expect("it fits").0.pad_to_align()
     }
 
-    fn allocate(len: usize) -> Self {
+    pub(super) fn allocate(len: usize) -> Self {
         let layout = Self::layout(len);
         // SAFETY: the layout has a size, that of the header at least.
         let memory = unsafe { alloc(layout) };
@@ -67,10 +67,7 @@ impl<'a, E> Arena<'a, E> {
         };
         // SAFETY: freshly allocated, with room for the header.
         unsafe { at.write(header) };
-        let arena = Self {
-            at,
-            alive: PhantomData,
-        };
+        let arena = Self::of(at);
         for i in 0..len {
             // SAFETY: `i` is below the length that was allocated.
             let slot = unsafe { arena.slot_at(i) };
@@ -78,6 +75,19 @@ impl<'a, E> Arena<'a, E> {
             unsafe { slot.write(Slot::new(0)) };
         }
         arena
+    }
+
+    /// The arena at an address that `pointer` returned, while its directory is alive.
+    #[inline]
+    pub(super) fn of(at: NonNull<Header<E>>) -> Self {
+        Self {
+            at,
+            alive: PhantomData,
+        }
+    }
+
+    pub(super) fn pointer(self) -> NonNull<Header<E>> {
+        self.at
     }
 
     /// # Safety
@@ -94,7 +104,7 @@ impl<'a, E> Arena<'a, E> {
     }
 
     /// Frees an arena that no other thread can reach.
-    fn free(self) {
+    pub(super) fn free(self) {
         let len = self.header().len;
         for i in 0..len {
             // SAFETY: invariant 1.
@@ -173,275 +183,6 @@ impl<'a, E> Arena<'a, E> {
     }
 }
 
-/// Arenas in the first part of a directory; every further part is as long as all before it.
-const FIRST_PART: usize = 4;
-const PARTS: usize = 9;
-/// Arenas of one lane: those that a lane of 65 536 events fills, one for each of 255 connections
-/// that stand still in one, one for each of 510 publishers that stand still in one, and three.
-pub(super) const MAX_ARENAS: usize = FIRST_PART << (PARTS - 1);
-
-/// A lane's arenas, and what it notes of bursts.
-pub(super) struct Directory<E> {
-    /// The number of the claim that the directory was made for.
-    born: u64,
-    len: usize,
-    /// The base of the current burst, once it has left its first arena.
-    began: AtomicU64,
-    /// The highest critical number that was evicted.
-    lost: AtomicU64,
-    /// The highest number that was evicted.
-    evicted: AtomicU64,
-    /// The run that the last sweep found at rest.
-    pub(super) swept: AtomicU64,
-    first: [AtomicPtr<Header<E>>; FIRST_PART],
-    /// Boxed slices of pointers to arenas.
-    parts: [AtomicPtr<AtomicPtr<Header<E>>>; PARTS - 1],
-}
-
-fn null<T>() -> AtomicPtr<T> {
-    AtomicPtr::new(ptr::null_mut())
-}
-
-impl<E> Directory<E> {
-    /// With one arena of `len` slots, for a burst that begins with `born`.
-    pub(super) fn new(born: u64, len: usize) -> Self {
-        let directory = Self {
-            born,
-            len,
-            began: AtomicU64::new(0),
-            lost: AtomicU64::new(0),
-            evicted: AtomicU64::new(0),
-            swept: AtomicU64::new(0),
-            first: std::array::from_fn(|_| null()),
-            parts: std::array::from_fn(|_| null()),
-        };
-        directory.make(0);
-        directory
-    }
-
-    pub(super) fn born(&self) -> u64 {
-        self.born
-    }
-    pub(super) fn began(&self) -> u64 {
-        self.began.load(Ordering::Acquire)
-    }
-    pub(super) fn lost(&self) -> u64 {
-        // Acquire: pairs with the exchange of the arena's word after `note`.
-        self.lost.load(Ordering::Acquire)
-    }
-    pub(super) fn evicted(&self) -> u64 {
-        self.evicted.load(Ordering::Acquire)
-    }
-    pub(super) fn raise_began(&self, base: u64) {
-        self.began.fetch_max(base, Ordering::AcqRel);
-    }
-    pub(super) fn note_lost(&self, number: u64) {
-        self.lost.fetch_max(number, Ordering::AcqRel);
-    }
-    pub(super) fn note_evicted(&self, number: u64) {
-        self.evicted.fetch_max(number, Ordering::AcqRel);
-    }
-    /// Where the numbers of a burst begin that lie in arenas.
-    pub(super) fn start(&self, run: Run) -> u64 {
-        if run.is_first() {
-            run.base()
-        } else {
-            self.began()
-        }
-    }
-
-    /// The pointer of arena `i`, if its part was made.
-    #[inline]
-    fn entry(&self, i: usize) -> Option<&AtomicPtr<Header<E>>> {
-        if i < FIRST_PART {
-            return Some(&self.first[i]);
-        }
-        self.entry_of_part(i)
-    }
-
-    #[cold]
-    fn entry_of_part(&self, i: usize) -> Option<&AtomicPtr<Header<E>>> {
-        if i >= MAX_ARENAS {
-            return None;
-        }
-        let (part, offset) = Self::place(i);
-        // Acquire: the part is initialized.
-        let part = NonNull::new(self.parts[part].load(Ordering::Acquire))?;
-        // SAFETY: `place` is inside the part.
-        let entry = unsafe { part.add(offset) };
-        // SAFETY: initialized before it was published, and freed with the directory.
-        Some(unsafe { entry.as_ref() })
-    }
-
-    /// The part of an index from `FIRST_PART` on, and the place in it.
-    fn place(i: usize) -> (usize, usize) {
-        let part = (i / FIRST_PART).ilog2() as usize;
-        (part, i - (FIRST_PART << part))
-    }
-
-    /// Arena `i`, if it was made.
-    #[inline]
-    pub(super) fn get(&self, i: usize) -> Option<Arena<'_, E>> {
-        // Acquire: the arena is initialized. It lives as long as the directory.
-        let at = NonNull::new(self.entry(i)?.load(Ordering::Acquire))?;
-        Some(Arena {
-            at,
-            alive: PhantomData,
-        })
-    }
-
-    /// Arena `i`, which a run names.
-    #[inline]
-    pub(super) fn at(&self, i: usize) -> Arena<'_, E> {
-        self.get(i).expect("a run names arenas that exist")
-    }
-
-    /// All arenas there are, with their indices.
-    pub(super) fn arenas(&self) -> impl Iterator<Item = (usize, Arena<'_, E>)> {
-        (0..MAX_ARENAS).map_while(|i| Some((i, self.get(i)?)))
-    }
-
-    /// Makes arena `i`, unless it is there. `None`: a directory has no more.
-    pub(super) fn make(&self, i: usize) -> Option<Arena<'_, E>> {
-        if i >= MAX_ARENAS {
-            return None;
-        }
-        if self.entry(i).is_none() {
-            self.make_part(Self::place(i).0);
-        }
-        let entry = self.entry(i)?;
-        let fresh = Arena::allocate(self.len);
-        let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);
-        let null = ptr::null_mut();
-        if entry
-            .compare_exchange(null, fresh.at.as_ptr(), ok, err)
-            .is_err()
-        {
-            // Another thread was faster, and this one's arena was never published.
-            fresh.free();
-        }
-        self.get(i)
-    }
-
-    fn make_part(&self, part: usize) {
-        let len = FIRST_PART << part;
-        let fresh: Box<[AtomicPtr<Header<E>>]> = (0..len).map(|_| null()).collect();
-        let fresh = Box::into_raw(fresh).cast::<AtomicPtr<Header<E>>>();
-        let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);
-        let at = &self.parts[part];
-        if at
-            .compare_exchange(ptr::null_mut(), fresh, ok, err)
-            .is_err()
-        {
-            Self::free_part(fresh, len);
-        }
-    }
-
-    /// Frees a part that no other thread can reach.
-    fn free_part(part: *mut AtomicPtr<Header<E>>, len: usize) {
-        // SAFETY: from a boxed slice of that length in `make_part`, and its last user frees it.
-        drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(part, len)) });
-    }
-
-    /// No reader stands in an arena, and no publisher in a void. Live slots are the caller's to know.
-    pub(super) fn is_at_rest(&self) -> bool {
-        self.arenas()
-            .all(|(_, arena)| arena.load().pins() == 0 && arena.voids() == 0)
-    }
-}
-
-impl<E> Drop for Directory<E> {
-    fn drop(&mut self) {
-        // The directory's last user is that of its arenas.
-        self.arenas().for_each(|(_, arena)| arena.free());
-        for (part, at) in self.parts.iter().enumerate() {
-            let base = at.load(Ordering::Acquire);
-            if !base.is_null() {
-                Self::free_part(base, FIRST_PART << part);
-            }
-        }
-    }
-}
-
-/// Where a lane finds its directory, if it has one.
-pub(super) struct Root<E>(AtomicPtr<Directory<E>>);
-
-// SAFETY: a root owns a directory with its arenas and slots, like a box of them.
-unsafe impl<E: Send> Send for Root<E> {}
-// SAFETY: it shares `&E` between threads, and drops events on others than wrote them.
-unsafe impl<E: Send + Sync> Sync for Root<E> {}
-
-impl<E> Root<E> {
-    pub(super) fn new() -> Self {
-        Self(null())
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.load(Ordering::Acquire).is_null()
-    }
-
-    /// The directory, under a guard.
-    pub(super) fn load<'g>(&self, _guard: &'g Guard) -> Option<&'g Directory<E>> {
-        // Acquire: the directory is initialized.
-        let at = NonNull::new(self.0.load(Ordering::Acquire))?;
-        // SAFETY: invariants 2 and 3: freed after the guard at the earliest.
-        Some(unsafe { at.as_ref() })
-    }
-
-    /// The directory, for a thread that owns a number in it, counts for one, or holds a pin.
-    #[inline]
-    pub(super) fn counted(&self) -> &Directory<E> {
-        // Acquire: the directory is initialized.
-        let at = NonNull::new(self.0.load(Ordering::Acquire)).expect("a burst has a directory");
-        // SAFETY: invariant 3.
-        unsafe { at.as_ref() }
-    }
-
-    /// Exchanges `current`, which was loaded under the guard, for `fresh`. `false` if the root has
-    /// changed.
-    pub(super) fn replace<'g>(
-        &self,
-        current: Option<&'g Directory<E>>,
-        fresh: Option<Box<Directory<E>>>,
-        guard: &'g Guard,
-    ) -> bool {
-        let from = current.map_or(ptr::null_mut(), |d| ptr::from_ref(d).cast_mut());
-        let to = fresh.map_or(ptr::null_mut(), Box::into_raw);
-        let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);
-        if let Ok(old) = self.0.compare_exchange(from, to, ok, err) {
-            if let Some(old) = NonNull::new(old) {
-                let retired = Retired(old);
-                // SAFETY: invariant 2: it is out of its only root, and freed once.
-                unsafe { guard.defer_unchecked(move || retired.free()) };
-            }
-            return true;
-        }
-        if let Some(fresh) = NonNull::new(to) {
-            // Never published.
-            Retired(fresh).free();
-        }
-        false
-    }
-}
-
-/// A directory that no root holds.
-struct Retired<E>(NonNull<Directory<E>>);
-
-impl<E> Retired<E> {
-    fn free(self) {
-        // SAFETY: from `Box::into_raw` in `replace`, and freed once, by its last user.
-        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
-    }
-}
-
-impl<E> Drop for Root<E> {
-    fn drop(&mut self) {
-        if let Some(at) = NonNull::new(self.0.load(Ordering::Acquire)) {
-            Retired(at).free();
-        }
-    }
-}
-
 /// The arena that a reader stands in, if any. It is dropped before the lane.
 pub(crate) struct Pin<E> {
     arena: Option<NonNull<Header<E>>>,
@@ -469,10 +210,7 @@ impl<E> Pin<E> {
     #[inline]
     pub(super) fn arena(&self) -> Option<Arena<'_, E>> {
         // By invariant 4 the arena is alive.
-        self.arena.map(|at| Arena {
-            at,
-            alive: PhantomData,
-        })
+        self.arena.map(Arena::of)
     }
 
     /// The slot of `number`, if it is in the pinned arena.

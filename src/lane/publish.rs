@@ -1,10 +1,11 @@
 //! Publishing: one exchange on the state claims a number and decides where its event lives.
 
-use super::arena::{Arena, Directory};
+use super::arena::Arena;
 use super::audience::Audience;
+use super::burst::Home;
 use super::litter::Litter;
 use super::slot::SlotRef;
-use super::words::{ArenaWord, Kind, Run, SlotWord, State, Status};
+use super::words::{Kind, Run, SlotWord, State, Status};
 use super::{Accepted, Lane, Refusal, Refused, Terms};
 use crate::sync::{Guard, Ordering, broken, fence, pin};
 
@@ -28,19 +29,12 @@ pub(super) struct Claim<'a, E> {
     arena: Option<Arena<'a, E>>,
 }
 
-/// Whether a burst's next number has a home.
-enum Home {
-    In(Run),
-    /// The lane has changed meanwhile.
-    LookAgain,
-}
-
 /// One call of `append`.
-struct Publisher<'a, E: 'static> {
-    lane: &'a Lane<E>,
+pub(super) struct Publisher<'a, E: 'static> {
+    pub(super) lane: &'a Lane<E>,
     terms: Terms,
     /// Of the events that it evicted: a panic of the host's `Drop` is thrown when the call is done.
-    litter: Litter<E>,
+    pub(super) litter: Litter<E>,
 }
 
 impl<E: 'static> Lane<E> {
@@ -159,7 +153,7 @@ impl<E: 'static> Lane<E> {
         Run(self.run.load(Ordering::Acquire))
     }
 
-    fn exchange_run(&self, from: Run, to: Run) -> bool {
+    pub(super) fn exchange_run(&self, from: Run, to: Run) -> bool {
         // Release: what was noted of the run before is seen by a thread that finds this one.
         self.run
             .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire)
@@ -273,339 +267,6 @@ impl<'a, E: 'static> Publisher<'a, E> {
             }
         }
     }
-
-    /// Prepares a burst that begins with `state`'s number. A burst that is prepared and not begun does
-    /// no harm.
-    #[cold]
-    #[inline(never)]
-    fn begin(&mut self, state: State) -> Result<Home, Refusal> {
-        let (lane, number) = (self.lane, state.seq());
-        let guard = pin();
-        let run = lane.run();
-        if run.base() > number && !broken("run-overwritten") {
-            return Ok(Home::LookAgain);
-        }
-        if !state.has_arenas() {
-            return Ok(self.begin_anew(number, run, &guard));
-        }
-        let Some(directory) = lane.root.load(&guard) else {
-            return Ok(Home::LookAgain);
-        };
-        if run.base() == number {
-            set_live(directory, run);
-            return Ok(Home::In(run));
-        }
-        if !broken("restart-before-ready") {
-            // Prepared before and not begun, perhaps.
-            set_live(directory, run);
-        }
-        let is_clean = directory.get(run.arena()).map(Arena::voids) == Some(0);
-        if is_clean || broken("restart-over-a-void") {
-            let next = Run::new(number, run.arena(), true);
-            let moved = lane.exchange_run(run, next);
-            return Ok(if moved {
-                Home::In(next)
-            } else {
-                Home::LookAgain
-            });
-        }
-        let Some(taken) = self.acquire(directory, number, run, false) else {
-            return Err(Refusal::Full);
-        };
-        let next = Run::new(number, taken.index, true);
-        Ok(self.install(directory, run, next, taken))
-    }
-
-    /// Prepares a burst of a lane whose arenas were taken away, or that never had any.
-    ///
-    /// A directory is made for the number of one claim. Another thread that claims the same number may
-    /// have installed it, which serves both. A directory of an older number is a dead one: the sweeper
-    /// that took it away is stopped before the exchange, or the burst that it was made for never began.
-    /// A directory of a newer number says that this publisher's look at the state is old.
-    fn begin_anew(&mut self, number: u64, run: Run, guard: &Guard) -> Home {
-        let lane = self.lane;
-        let current = lane.root.load(guard);
-        let born = current.map_or(0, Directory::born);
-        if born > number && !broken("replace-the-newer") {
-            return Home::LookAgain;
-        }
-        let is_dead = born < number && (current.is_none() || !broken("begin-in-what-was-taken"));
-        if is_dead || born > number {
-            let fresh = Directory::new(number, lane.arena_len() as usize);
-            if !lane.root.replace(current, Some(Box::new(fresh)), guard) {
-                return Home::LookAgain;
-            }
-        }
-        let next = Run::new(number, 0, true);
-        if run == next || lane.exchange_run(run, next) {
-            Home::In(next)
-        } else {
-            Home::LookAgain
-        }
-    }
-
-    /// Makes the arena ready in which a burst's next number is the first one.
-    #[cold]
-    #[inline(never)]
-    fn reach(&mut self, state: State, run: Run) -> Result<Home, Refusal> {
-        let lane = self.lane;
-        let number = state.seq();
-        if number < run.base() {
-            return Ok(Home::LookAgain);
-        }
-        let guard = pin();
-        let Some(directory) = lane.root.load(&guard) else {
-            return Ok(Home::LookAgain);
-        };
-        if number == run.base() {
-            set_live(directory, run);
-            return Ok(Home::In(run));
-        }
-        if run.is_first() {
-            // Before the run forgets that it was the first: a reader of the hot slot needs to know
-            // where the burst began.
-            directory.raise_began(run.base());
-        }
-        set_live(directory, run);
-        let Some(arena) = directory.get(run.arena()) else {
-            return Ok(Home::LookAgain);
-        };
-        if !broken("base-unrecorded") {
-            // Before the run forgets what the arena holds.
-            arena.change(|word| {
-                let is_older = word.status() == Status::Live && word.base() < run.base();
-                is_older.then(|| word.with(run.base(), Status::Live))
-            });
-        }
-        if lane.run() != run {
-            return Ok(Home::LookAgain);
-        }
-        let Some(taken) = self.acquire(directory, number, run, true) else {
-            let is_stuck = lane.run() == run && lane.load().seq() == number;
-            return if is_stuck {
-                Err(Refusal::Full)
-            } else {
-                Ok(Home::LookAgain)
-            };
-        };
-        let next = Run::new(run.base() + lane.arena_len(), taken.index, false);
-        self.install(directory, run, next, taken);
-        Ok(Home::LookAgain)
-    }
-
-    /// Exchanges the run for one in an arena that was taken for it, or gives the arena back.
-    fn install(&self, directory: &Directory<E>, run: Run, next: Run, taken: Taken) -> Home {
-        if self.lane.exchange_run(run, next) {
-            set_live(directory, next);
-            return Home::In(next);
-        }
-        let now = self.lane.run();
-        let Some(before) = taken.before else {
-            return Home::LookAgain;
-        };
-        if now.base() == next.base()
-            && now.arena() == taken.index
-            && !broken("give-back-what-was-helped")
-        {
-            // Another thread has installed it.
-            set_live(directory, now);
-            return Home::LookAgain;
-        }
-        directory.at(taken.index).change(|word| {
-            let is_mine = word.base() == next.base() && word.status() == Status::Taken;
-            is_mine.then(|| word.with(before.base(), before.status()))
-        });
-        Home::LookAgain
-    }
-
-    /// Takes an arena for a run that begins with `number`: one whose events all connections have
-    /// passed; else the one with the oldest events, if they are a whole lane old and no reader stands
-    /// in it; else a new one.
-    fn acquire(
-        &mut self,
-        directory: &Directory<E>,
-        number: u64,
-        run: Run,
-        in_burst: bool,
-    ) -> Option<Taken> {
-        loop {
-            let count = match self.find(directory, number, run, in_burst) {
-                Search::Taken(taken) => return Some(taken),
-                Search::Overtaken => continue,
-                Search::Nothing { count } => count,
-            };
-            let arena = directory.make(count)?;
-            let word = arena.load();
-            if word == ArenaWord::UNUSED
-                && let Some(taken) = Taken::take(arena, count, word, number)
-            {
-                return Some(taken);
-            }
-            // Another publisher was faster and has taken it.
-        }
-    }
-
-    /// Takes one of the arenas that there are.
-    fn find(&mut self, directory: &Directory<E>, number: u64, run: Run, in_burst: bool) -> Search {
-        let began = directory.began();
-        let (mut oldest, mut unused): (Option<(usize, ArenaWord)>, _) = (None, None);
-        let mut count = 0;
-        for (i, arena) in directory.arenas() {
-            count = i + 1;
-            if i == run.arena() {
-                continue;
-            }
-            let word = arena.load();
-            let is_taken = word.status() == Status::Taken;
-            if is_taken && word.base() == number && word.base() > run.base() {
-                // Taken for this number by a publisher that may be stopped: into the run with it.
-                return Search::Taken(Taken {
-                    index: i,
-                    before: None,
-                });
-            }
-            // An arena of a base beyond the run's may be in the run by now.
-            if is_taken || (word.base() > run.base() && !broken("acquire-any-base")) {
-                continue;
-            }
-            if word.is_unused() {
-                let is_clean = arena.voids() == 0 || broken("reuse-over-a-void");
-                unused = unused.or(is_clean.then_some((i, word)));
-                continue;
-            }
-            let is_over = !in_burst || word.base() < began || word.status() == Status::Gone;
-            let is_free = if is_over {
-                arena.voids() == 0 || broken("reuse-over-a-void")
-            } else {
-                arena.is_passed(word.base())
-            };
-            if is_free {
-                return Search::of(Taken::take(arena, i, word, number));
-            } else if !is_over
-                && (word.pins() == 0 || broken("evict-pinned"))
-                && oldest.is_none_or(|(_, o)| word.base() < o.base())
-            {
-                oldest = Some((i, word));
-            }
-        }
-        let is_far = |word: ArenaWord| {
-            let end = word.base() + self.lane.arena_len() + self.lane.capacity();
-            end <= number || broken("evict-within-capacity")
-        };
-        if let Some((i, word)) = oldest.filter(|(_, word)| is_far(*word)) {
-            return Search::of(self.evict(directory, i, word, number));
-        }
-        if let Some((i, word)) = unused {
-            return Search::of(Taken::take(directory.at(i), i, word, number));
-        }
-        Search::Nothing { count }
-    }
-
-    /// Empties an arena whose events are a whole lane old, and takes it for `number`. `None` if a reader
-    /// has come, or if a publisher may still be inside.
-    fn evict(
-        &mut self,
-        directory: &Directory<E>,
-        index: usize,
-        word: ArenaWord,
-        number: u64,
-    ) -> Option<Taken> {
-        let arena = directory.at(index);
-        // Before the arena is taken: a reader that finds it taken finds the notes.
-        if !broken("take-then-note") {
-            note(directory, arena, word.base());
-        }
-        // A reader that pins it after `word` was loaded makes this exchange fail.
-        if !arena.exchange(word, word.with(word.base(), Status::Taken)) {
-            return None;
-        }
-        if broken("take-then-note") {
-            note(directory, arena, word.base());
-        }
-        for (n, slot) in (word.base()..).zip(arena.slots()) {
-            let seen = slot.load();
-            if seen.is_event(n) && seen.remaining() > 0 {
-                self.litter.push(slot.empty(seen));
-            }
-        }
-        if arena.voids() != 0 && !broken("reuse-over-a-void") {
-            // A publisher may still be inside. The arena is no reader's any more.
-            arena.change(|w| Some(w.with(word.base(), Status::Gone)));
-            return None;
-        }
-        arena.change(|w| Some(w.with(number, Status::Taken)));
-        Some(Taken {
-            index,
-            before: Some(word.with(word.base(), Status::Gone)),
-        })
-    }
-}
-
-/// What a search for an arena came to.
-enum Search {
-    Taken(Taken),
-    /// Another thread has changed the arena that was found. Look again.
-    Overtaken,
-    /// None of the arenas, of which there are so many, can be had.
-    Nothing {
-        count: usize,
-    },
-}
-
-impl Search {
-    fn of(taken: Option<Taken>) -> Self {
-        taken.map_or(Self::Overtaken, Self::Taken)
-    }
-}
-
-/// An arena that a publisher has taken for a run.
-#[derive(Clone, Copy)]
-struct Taken {
-    index: usize,
-    /// Its word before, unless another publisher has taken it for the same number.
-    before: Option<ArenaWord>,
-}
-
-impl Taken {
-    fn take<E>(arena: Arena<'_, E>, index: usize, word: ArenaWord, number: u64) -> Option<Self> {
-        let taken = arena.exchange(word, word.with(number, Status::Taken));
-        taken.then_some(Self {
-            index,
-            before: Some(word),
-        })
-    }
-}
-
-/// Makes the run's arena live. Any thread does that once the arena is in the run, so that no reader
-/// waits for the publisher that put it there.
-fn set_live<E>(directory: &Directory<E>, run: Run) {
-    if let Some(arena) = directory.get(run.arena()) {
-        arena.change(|word| {
-            let is_ready = word.base() == run.base() && word.status() == Status::Taken;
-            is_ready.then(|| word.with(word.base(), Status::Live))
-        });
-    }
-}
-
-/// Makes unresolved numbers of an arena void and notes the others as evicted.
-fn note<E>(directory: &Directory<E>, arena: Arena<'_, E>, base: u64) {
-    for (n, slot) in (base..).zip(arena.slots()) {
-        let seen = slot.load();
-        if seen.number() < n {
-            void(slot.into(), seen, n, Some(arena));
-        }
-    }
-    for (n, slot) in (base..).zip(arena.slots()) {
-        let seen = slot.load();
-        if seen.is_event(n) {
-            if !broken("gap-counts-voids") {
-                directory.note_evicted(n);
-            }
-            if seen.is_critical() && !broken("forget-critical") {
-                directory.note_lost(n);
-            }
-        }
-    }
 }
 
 /// Passes over a number whose publisher has not come: whatever it does later, it finds its number
@@ -705,9 +366,11 @@ impl<'a, E> Claim<'a, E> {
 /// Halves of calls, for the models.
 #[cfg(all(test, laneway_loom))]
 pub(super) mod halves {
+    use super::super::reuse::note;
+    use super::super::words::ArenaWord;
     use super::{
-        ArenaWord, Claim, Lane, Litter, Offer, Ordering, Publisher, Refusal, Run, SlotWord, State,
-        Status, Terms, note, pin,
+        Claim, Lane, Litter, Offer, Ordering, Publisher, Refusal, Run, SlotWord, State, Status,
+        Terms, pin,
     };
 
     /// Where a thread stops for good.

@@ -1,4 +1,4 @@
-//! A slot: one event, and the word that says who may touch it. Unsafe code, 2 of 3.
+//! A slot: one event, and the word that says who may touch it. Unsafe code, 2 of 4.
 //!
 //! # Invariants
 //!

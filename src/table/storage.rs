@@ -1,4 +1,4 @@
-//! Pointers that several threads exchange, freed under an epoch. Unsafe code, 1 of 3.
+//! Pointers that several threads exchange, freed under an epoch. Unsafe code, 1 of 4.
 //!
 //! # Invariants
 //!

@@ -6,10 +6,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::super::archive::{Archive, Asker, Replay};
+use super::super::archive::Archive;
 use super::super::audience::Audience;
 use super::super::member::Member;
 use super::super::publish::Claim;
+use super::super::replay::{Asker, Replay};
 use super::super::{
     Accepted, Entered, Lane, Offer, Reader as Way, Refusal, Seat, Step as LaneStep, Terms,
 };

@@ -1,0 +1,173 @@
+//! Bursts begin and move on: the arena of a number is made ready before the number is claimed.
+
+use super::Refusal;
+use super::arena::Arena;
+use super::directory::Directory;
+use super::publish::Publisher;
+use super::reuse::Taken;
+use super::words::{Run, State, Status};
+use crate::sync::{Guard, broken, pin};
+
+/// Whether a burst's next number has a home.
+pub(super) enum Home {
+    In(Run),
+    /// The lane has changed meanwhile.
+    LookAgain,
+}
+
+impl<E: 'static> Publisher<'_, E> {
+    /// Prepares a burst that begins with `state`'s number. A burst that is prepared and not begun does
+    /// no harm.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn begin(&mut self, state: State) -> Result<Home, Refusal> {
+        let (lane, number) = (self.lane, state.seq());
+        let guard = pin();
+        let run = lane.run();
+        if run.base() > number && !broken("run-overwritten") {
+            return Ok(Home::LookAgain);
+        }
+        if !state.has_arenas() {
+            return Ok(self.begin_anew(number, run, &guard));
+        }
+        let Some(directory) = lane.root.load(&guard) else {
+            return Ok(Home::LookAgain);
+        };
+        if run.base() == number {
+            set_live(directory, run);
+            return Ok(Home::In(run));
+        }
+        if !broken("restart-before-ready") {
+            // Prepared before and not begun, perhaps.
+            set_live(directory, run);
+        }
+        let is_clean = directory.get(run.arena()).map(Arena::voids) == Some(0);
+        if is_clean || broken("restart-over-a-void") {
+            let next = Run::new(number, run.arena(), true);
+            let moved = lane.exchange_run(run, next);
+            return Ok(if moved {
+                Home::In(next)
+            } else {
+                Home::LookAgain
+            });
+        }
+        let Some(taken) = self.acquire(directory, number, run, false) else {
+            return Err(Refusal::Full);
+        };
+        let next = Run::new(number, taken.index, true);
+        Ok(self.install(directory, run, next, taken))
+    }
+
+    /// Prepares a burst of a lane whose arenas were taken away, or that never had any.
+    ///
+    /// A directory is made for the number of one claim. Another thread that claims the same number may
+    /// have installed it, which serves both. A directory of an older number is a dead one: the sweeper
+    /// that took it away is stopped before the exchange, or the burst that it was made for never began.
+    /// A directory of a newer number says that this publisher's look at the state is old.
+    fn begin_anew(&mut self, number: u64, run: Run, guard: &Guard) -> Home {
+        let lane = self.lane;
+        let current = lane.root.load(guard);
+        let born = current.map_or(0, Directory::born);
+        if born > number && !broken("replace-the-newer") {
+            return Home::LookAgain;
+        }
+        let is_dead = born < number && (current.is_none() || !broken("begin-in-what-was-taken"));
+        if is_dead || born > number {
+            let fresh = Directory::new(number, lane.arena_len() as usize);
+            if !lane.root.replace(current, Some(Box::new(fresh)), guard) {
+                return Home::LookAgain;
+            }
+        }
+        let next = Run::new(number, 0, true);
+        if run == next || lane.exchange_run(run, next) {
+            Home::In(next)
+        } else {
+            Home::LookAgain
+        }
+    }
+
+    /// Makes the arena ready in which a burst's next number is the first one.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn reach(&mut self, state: State, run: Run) -> Result<Home, Refusal> {
+        let lane = self.lane;
+        let number = state.seq();
+        if number < run.base() {
+            return Ok(Home::LookAgain);
+        }
+        let guard = pin();
+        let Some(directory) = lane.root.load(&guard) else {
+            return Ok(Home::LookAgain);
+        };
+        if number == run.base() {
+            set_live(directory, run);
+            return Ok(Home::In(run));
+        }
+        if run.is_first() {
+            // Before the run forgets that it was the first: a reader of the hot slot needs to know
+            // where the burst began.
+            directory.raise_began(run.base());
+        }
+        set_live(directory, run);
+        let Some(arena) = directory.get(run.arena()) else {
+            return Ok(Home::LookAgain);
+        };
+        if !broken("base-unrecorded") {
+            // Before the run forgets what the arena holds.
+            arena.change(|word| {
+                let is_older = word.status() == Status::Live && word.base() < run.base();
+                is_older.then(|| word.with(run.base(), Status::Live))
+            });
+        }
+        if lane.run() != run {
+            return Ok(Home::LookAgain);
+        }
+        let Some(taken) = self.acquire(directory, number, run, true) else {
+            let is_stuck = lane.run() == run && lane.load().seq() == number;
+            return if is_stuck {
+                Err(Refusal::Full)
+            } else {
+                Ok(Home::LookAgain)
+            };
+        };
+        let next = Run::new(run.base() + lane.arena_len(), taken.index, false);
+        self.install(directory, run, next, taken);
+        Ok(Home::LookAgain)
+    }
+
+    /// Exchanges the run for one in an arena that was taken for it, or gives the arena back.
+    fn install(&self, directory: &Directory<E>, run: Run, next: Run, taken: Taken) -> Home {
+        if self.lane.exchange_run(run, next) {
+            set_live(directory, next);
+            return Home::In(next);
+        }
+        let now = self.lane.run();
+        let Some(before) = taken.before else {
+            return Home::LookAgain;
+        };
+        if now.base() == next.base()
+            && now.arena() == taken.index
+            && !broken("give-back-what-was-helped")
+        {
+            // Another thread has installed it.
+            set_live(directory, now);
+            return Home::LookAgain;
+        }
+        directory.at(taken.index).change(|word| {
+            let is_mine = word.base() == next.base() && word.status() == Status::Taken;
+            is_mine.then(|| word.with(before.base(), before.status()))
+        });
+        Home::LookAgain
+    }
+}
+
+/// Makes the run's arena live. Any thread does that once the arena is in the run, so that no reader
+/// waits for the publisher that put it there.
+fn set_live<E>(directory: &Directory<E>, run: Run) {
+    if let Some(arena) = directory.get(run.arena()) {
+        arena.change(|word| {
+            let is_ready = word.base() == run.base() && word.status() == Status::Taken;
+            is_ready.then(|| word.with(word.base(), Status::Live))
+        });
+    }
+}
