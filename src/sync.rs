@@ -112,7 +112,7 @@ mod imp {
                 start.elapsed()
             );
             assert!(
-                executions >= 10,
+                executions >= if cfg!(crossbeam_loom) { 2 } else { 10 },
                 "model {name} explores too little: {executions}"
             );
         }
