@@ -270,6 +270,7 @@ fn stale_takers() {
     r.read(true);
     publish(&l, c, 5, &mut d);
     publish(&l, c, 6, &mut d);
+    r.drain();
     d.extend(t.join().unwrap());
     all_read(&l, &mut r);
     exact_r(&d, &r, 0);

@@ -366,8 +366,8 @@ fn try_exact() {
     a.drain();
     b.drain();
     exact_r(&d, &a, 0);
-    clean(&l);
     drop(b.leave());
+    clean(&l);
     drop(a.leave());
     end(l, c, 0, 0);
 }
@@ -386,7 +386,7 @@ fn model_behind_fresh() {
 #[test]
 fn model_pinned() {
     model::sound("pinned", 2, pinned);
-    model::twin("evict-pinned", "payloads dropped once");
+    model::twin("evict-pinned", "an event is left");
 }
 #[test]
 fn model_move_on() {
@@ -405,7 +405,7 @@ fn model_critical() {
 }
 #[test]
 fn model_late_critical() {
-    model::sound("late critical", 2, late_critical);
+    model::sound("late critical", 1, late_critical);
     model::twin("jump-over-the-unresolved", "a critical event was missed");
 }
 #[test]

@@ -6,8 +6,16 @@ use crate::sync::model;
 
 fn stopped(stop: Stop, before: u64) {
     let (l, c) = (lane(), counts());
-    let (mut r, gone) = (l.join().unwrap(), l.join().unwrap());
+    let (mut r, mut gone) = (l.join().unwrap(), l.join().unwrap());
     let mut d = vec![];
+    if before == 0 {
+        // A lane that is hot and has arenas.
+        publish(&l, c, 80, &mut d);
+        publish(&l, c, 81, &mut d);
+        all_read(&l, &mut r);
+        all_read(&l, &mut gone);
+        assert!(!l.is_burst(), "{}", l.told());
+    }
     let leaves = matches!(stop, Stop::Leaving | Stop::Departed);
     if !leaves {
         drop(gone.leave());
