@@ -14,6 +14,7 @@ use crate::{
     TryRecvError, UserId, UserScope, conserved,
 };
 
+mod bursts;
 mod operations;
 use operations::{Ends, OPERATIONS, Operation};
 

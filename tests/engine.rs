@@ -384,6 +384,35 @@ fn a_wait_is_taken_back_once() {
 }
 
 #[test]
+fn connections_that_were_closed_in_their_sleep_are_no_sleepers() {
+    let router = Router::builder()
+        .max_connections_per_user(2)
+        .limit_policy(LimitPolicy::EvictOldest)
+        .build::<u64>()
+        .unwrap();
+    let ann = router.scope(user("ann"));
+    let mut cx = Context::from_waker(Waker::noop());
+    // Each evicts the one before the last, which is asleep and is not polled again.
+    let mut devices: Vec<_> = (0..600)
+        .map(|_| {
+            let mut device = ann.connect().unwrap();
+            assert!(device.poll_recv(&mut cx).is_pending());
+            device
+        })
+        .collect();
+    assert_eq!(router.stats().connections, 2);
+    let mut last = devices.split_off(598);
+    assert_eq!(ann.publish(1).unwrap().connections, 2);
+    for device in &mut last {
+        assert_eq!(all(device), (vec![1], 0));
+    }
+    drop(last);
+    assert!(ann.publish(2).unwrap_err().is_no_connections());
+    drop(devices);
+    assert_eq!((router.user_count(), router.stats().connections), (0, 0));
+}
+
+#[test]
 fn overrun_connections_are_counted() {
     let router = small();
     let ann = router.scope(user("ann"));

@@ -228,6 +228,8 @@ impl<E> Pin<E> {
             // AcqRel: the exchange that takes the arena sees the pin, or this sees that exchange.
             let word = &arena.header().word;
             let before = ArenaWord(word.fetch_add(ArenaWord::ONE_PIN, Ordering::AcqRel));
+            // As many handles of closed connections as that would have to stand in one arena.
+            assert!(before.pins() < ArenaWord::MAX_PINS, "too many readers");
             let changed = before.status() != Status::Live || before.base() > base;
             if changed && !broken("pin-whatever") {
                 word.fetch_sub(ArenaWord::ONE_PIN, Ordering::AcqRel);

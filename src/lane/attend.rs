@@ -108,31 +108,34 @@ impl<E: 'static> Lane<E> {
     }
 
     /// Takes one connection off the live count; the last one closes the lane in the same step, unless
-    /// the lane keeps its events and can have more. Returns the state before and after.
-    fn depart(&self) -> (State, State) {
+    /// the lane keeps its events and can have more. Takes the connection off the sleepers, too, so that
+    /// there are never more of them than connections. Returns the state before and after.
+    fn depart(&self, was_asleep: bool) -> (State, State) {
+        let asleep = u64::from(was_asleep) * State::ONE_WAITING;
         loop {
-            let state = self.load();
+            let seen = self.load();
+            let state = State(seen.0 - asleep);
             let next = if broken("vacant-but-open") {
                 State(state.0 - State::ONE_LIVE)
             } else {
                 state.without_one()
             };
-            if self.exchange(state, next) {
-                return (state, next);
+            if self.exchange(seen, next) {
+                return (seen, next);
             }
         }
     }
 
     /// Closes one connection from anywhere.
     pub(crate) fn close(&self, member: &Member, reason: CloseReason) -> Departure {
-        if !member.close(reason) {
+        let Some(mark) = member.close(reason) else {
             return Departure::Before;
-        }
+        };
         // Before it is counted out: a reader that finds the lane empty after that finds a leaver.
         if !broken("leaving-late") {
             self.begin_leaving();
         }
-        let (before, left) = self.depart();
+        let (before, left) = self.depart(mark.is_asleep());
         if broken("leaving-late") {
             self.begin_leaving();
         }

@@ -1,11 +1,11 @@
 //! Bursts begin and move on: the arena of a number is made ready before the number is claimed.
 
-use super::Refusal;
 use super::arena::Arena;
 use super::directory::Directory;
 use super::publish::Publisher;
 use super::reuse::Taken;
 use super::words::{Run, State, Status};
+use super::{Lane, Refusal};
 use crate::sync::{Guard, broken, pin};
 
 /// Whether a burst's next number has a home.
@@ -30,7 +30,7 @@ impl<E: 'static> Publisher<'_, E> {
         if !state.has_arenas() {
             return Ok(self.begin_anew(number, run, &guard));
         }
-        let Some(directory) = lane.root.load(&guard) else {
+        let Some(directory) = lane.directory_of(run, &guard) else {
             return Ok(Home::LookAgain);
         };
         if run.base() == number {
@@ -96,7 +96,7 @@ impl<E: 'static> Publisher<'_, E> {
             return Ok(Home::LookAgain);
         }
         let guard = pin();
-        let Some(directory) = lane.root.load(&guard) else {
+        let Some(directory) = lane.directory_of(run, &guard) else {
             return Ok(Home::LookAgain);
         };
         if number == run.base() {
@@ -158,6 +158,18 @@ impl<E: 'static> Publisher<'_, E> {
             is_mine.then(|| word.with(before.base(), before.status()))
         });
         Home::LookAgain
+    }
+}
+
+impl<E: 'static> Lane<E> {
+    /// The directory that `run`, which was loaded before, is of. A publisher with an old run may find the
+    /// directory of a newer burst, whose first arena does not tell its base before the run moves on: the
+    /// publisher would take it for unused, under the readers of that burst. A run is never below the
+    /// number that its directory was made for.
+    fn directory_of<'g>(&self, run: Run, guard: &'g Guard) -> Option<&'g Directory<E>> {
+        let directory = self.root.load(guard)?;
+        let is_newer = directory.born() > run.base() && !broken("prepare-in-a-newer");
+        (!is_newer).then_some(directory)
     }
 }
 

@@ -122,11 +122,42 @@ impl Member {
         self.load().reason() == 0
     }
 
-    /// Marks the connection closed; `true` for the one caller that did it.
-    pub(crate) fn close(&self, reason: CloseReason) -> bool {
-        let closed = Mark::closed(reason.code());
+    /// Marks the connection closed, for the one caller that does. Returns the mark before, which tells
+    /// whether the connection was counted as asleep. `None`: it was closed before.
+    pub(crate) fn close(&self, reason: CloseReason) -> Option<Mark> {
+        loop {
+            let mark = self.load();
+            if mark.0 & !Mark::ASLEEP != Mark::OPEN.0 {
+                return None;
+            }
+            // The closer takes the sleeper's count along: a connection that is closed and not polled
+            // again is not counted in `waiting` for ever.
+            let closed = Mark::closed(reason.code());
+            let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);
+            if self
+                .mark
+                .compare_exchange(mark.0, closed.0, ok, err)
+                .is_ok()
+            {
+                return Some(mark);
+            }
+        }
+    }
+
+    /// The owner's: notes that it is counted as asleep. `false` if the connection is closed; then the
+    /// owner takes the count back.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        let (open, asleep) = (Mark::OPEN.0, Mark::ASLEEP);
         self.mark
-            .compare_exchange(Mark::OPEN.0, closed.0, Ordering::AcqRel, Ordering::Acquire)
+            .compare_exchange(open, asleep, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// The owner's: `true` if it is to take its count back, which a closer may have done.
+    pub(crate) fn wake_up(&self) -> bool {
+        let (open, asleep) = (Mark::OPEN.0, Mark::ASLEEP);
+        self.mark
+            .compare_exchange(asleep, open, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
     }
 

@@ -177,6 +177,7 @@ impl<E: 'static> Lane<E> {
             let number = member.cursor();
             let state = self.load();
             if let Some(reason) = member.closed() {
+                reader.pin.leave();
                 break Err(Step::Closed(reason));
             }
             if state.seq() <= number {

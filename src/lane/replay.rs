@@ -31,6 +31,8 @@ impl<E: 'static> Lane<E> {
             }),
             // The floor is read after the word. While the archive has not passed an event, the event
             // is there; so this number is none.
+            // There are too many replays of it at once.
+            None if slot.load().is_event(number) => Found::Gone,
             None if archive.floor() <= number => Found::Void,
             None => Found::Gone,
         }

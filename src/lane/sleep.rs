@@ -38,9 +38,10 @@ impl<E: 'static> Lane<E> {
                 break;
             }
         }
-        // A closer that came before on this word has marked; one that comes after wakes.
-        if !member.is_open() {
-            self.unpark(member);
+        // A closer that came before has marked; one that comes after takes the count along, and wakes.
+        if !member.fall_asleep() {
+            self.state.fetch_sub(State::ONE_WAITING, Ordering::AcqRel);
+            member.wake.disarm();
             return false;
         }
         true
@@ -48,7 +49,9 @@ impl<E: 'static> Lane<E> {
 
     /// Takes a sleeper's registration back.
     pub(crate) fn unpark(&self, member: &Member) {
-        self.state.fetch_sub(State::ONE_WAITING, Ordering::AcqRel);
+        if member.wake_up() {
+            self.state.fetch_sub(State::ONE_WAITING, Ordering::AcqRel);
+        }
         member.wake.disarm();
     }
 

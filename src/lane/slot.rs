@@ -162,7 +162,7 @@ impl<E> Slot<E> {
         loop {
             let word = self.load();
             // The last reader has subtracted itself and is about to move the event out.
-            if !word.is_event(number) || word.remaining() == 0 {
+            if !word.is_event(number) || matches!(word.remaining(), 0 | u8::MAX) {
                 return None;
             }
             if broken("replay-uncounted") || self.exchange(word, word.counted()) {

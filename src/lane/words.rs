@@ -287,6 +287,8 @@ impl ArenaWord {
     pub(crate) const ONE_PIN: u64 = 1;
     const STATUS_SHIFT: u32 = 18;
     const PINS: u64 = (1 << Self::STATUS_SHIFT) - 1;
+    /// Far below what the bits hold, so that no number of threads at once passes it by.
+    pub(crate) const MAX_PINS: u64 = Self::PINS / 2;
 
     pub(crate) const UNUSED: Self = Self(0);
 
@@ -328,6 +330,8 @@ impl Mark {
     pub(crate) const COMING: Self = Self(2);
     /// Its owner has gone.
     pub(crate) const GONE: u64 = 1;
+    /// It is counted in the state's `waiting`.
+    pub(crate) const ASLEEP: u64 = 4;
     const REASON_SHIFT: u32 = 3;
     const REASON: u64 = (1 << 17) - 1;
 
@@ -350,6 +354,9 @@ impl Mark {
             0 => None,
             number => Some(number),
         }
+    }
+    pub(crate) const fn is_asleep(self) -> bool {
+        self.0 & Self::ASLEEP != 0
     }
     pub(crate) const fn is_gone(self) -> bool {
         self.0 & Self::GONE != 0

@@ -13,19 +13,26 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct Stop {
     before: usize,
+    again_before: usize,
     accesses: atomic::AtomicUsize,
-    reached: atomic::AtomicBool,
-    released: atomic::AtomicBool,
+    reached: atomic::AtomicUsize,
+    released: atomic::AtomicUsize,
 }
 
 impl Stop {
     /// Before the access with this number, counted from 0.
     pub(crate) fn before(access: usize) -> Arc<Self> {
+        Self::twice(access, usize::MAX)
+    }
+
+    /// Before two accesses. The thread is released from each.
+    pub(crate) fn twice(access: usize, again: usize) -> Arc<Self> {
         Arc::new(Self {
             before: access,
+            again_before: again,
             accesses: atomic::AtomicUsize::new(0),
-            reached: atomic::AtomicBool::new(false),
-            released: atomic::AtomicBool::new(false),
+            reached: atomic::AtomicUsize::new(0),
+            released: atomic::AtomicUsize::new(0),
         })
     }
 
@@ -38,18 +45,25 @@ impl Stop {
     }
 
     pub(crate) fn is_reached(&self) -> bool {
-        self.reached.load(Ordering::SeqCst)
+        self.reached.load(Ordering::SeqCst) > 0
     }
 
+    /// Whether the thread stands before the second access, or has gone on from there.
+    pub(crate) fn is_reached_again(&self) -> bool {
+        self.reached.load(Ordering::SeqCst) > 1
+    }
+
+    /// Lets the thread go on from one stop.
     pub(crate) fn release(&self) {
-        self.released.store(true, Ordering::SeqCst);
+        self.released.fetch_add(1, Ordering::SeqCst);
     }
 
     #[allow(clippy::disallowed_methods)] // It is the point of it that this thread stands still.
     fn step(&self) {
-        if self.accesses.fetch_add(1, Ordering::SeqCst) == self.before {
-            self.reached.store(true, Ordering::SeqCst);
-            while !self.released.load(Ordering::SeqCst) {
+        let access = self.accesses.fetch_add(1, Ordering::SeqCst);
+        if access == self.before || access == self.again_before {
+            let stop = self.reached.fetch_add(1, Ordering::SeqCst) + 1;
+            while self.released.load(Ordering::SeqCst) < stop {
                 thread::yield_now();
             }
         }

@@ -295,7 +295,7 @@ fn full_for_the_gone() {
     let mut d = vec![];
     publish(&l, c, 0, &mut d);
     publish(&l, c, 1, &mut d);
-    assert!(b.member().close(CloseReason::Evicted));
+    assert!(b.member().close(CloseReason::Evicted).is_some());
     l.stop(Stop::Departed);
     b.member().set_left_at(l.load().seq());
     let l2 = l.clone();
