@@ -88,9 +88,9 @@ fn stopped_before(first: usize, second: usize, overtaken: bool) {
         .recv_timeout(PATIENCE)
         .unwrap_or_else(|e| panic!("{at}, the publisher stops a reader: {e}"));
     stop.release();
-    let published = u64::from(publisher.join().expect("goes on"));
+    let accepted = u64::from(publisher.join().expect("goes on"));
     lane.receive(&mut device, 100);
-    let sent = lane.sent + published;
+    let sent = lane.sent + accepted;
     assert_eq!(lane.got + missed, sent, "{at}: each event is read or told");
     assert_eq!(missed, 0, "{at}: nothing is a lane old");
 }
