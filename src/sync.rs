@@ -128,7 +128,7 @@ mod imp {
             let test = thread.name().expect("run with more than one test thread");
             let program = std::env::current_exe().expect("a test has a path");
             let child = Command::new(program)
-                .args([test, "--exact", "--nocapture"])
+                .args([test, "--exact", "--nocapture", "--include-ignored"])
                 .env(TWIN, defect)
                 .env("RUST_BACKTRACE", "0")
                 .output()

@@ -425,6 +425,12 @@ fn model_full_for_the_gone() {
 #[test]
 fn model_edge_of_three() {
     model::sound("edge of three", 1, edge_of_three);
+}
+/// The bound at which the twin shows.
+#[test]
+#[ignore = "takes minutes"]
+fn model_edge_of_three_at_two() {
+    model::sound("edge of three", 2, edge_of_three);
     model::twin(
         "give-back-what-was-helped",
         "exceeded maximum number of branches",
