@@ -123,8 +123,9 @@ impl Builder {
     }
 
     /// As [`build`](Self::build), for events that own more memory than their type shows: `weigh`
-    /// says how many bytes one takes. It is asked only if [`Retention::bytes`] is set, once for each
-    /// event, by its publisher, after the event is in place; a panic of it reaches the publisher.
+    /// says how many bytes one takes. It is asked only if [`Retention::bytes`] is set, by the publisher
+    /// of an event before the event is accepted; a panic of it reaches the publisher, and the event is
+    /// not published.
     ///
     /// # Errors
     ///

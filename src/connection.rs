@@ -27,7 +27,8 @@ pub enum Received<E> {
     /// The next event.
     Event(Delivered<E>),
     /// Numbers that this connection skipped, because it was more than a lane behind. Those of events for
-    /// other connections are among them.
+    /// other connections are among them, and those that were no event and went with the events around
+    /// them.
     #[non_exhaustive]
     Gap {
         /// How many, exactly.

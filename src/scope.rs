@@ -235,8 +235,9 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// As [`publish`](Self::publish), but refuses with [`PublishError::Full`] if a live connection has
     /// `lane_capacity` numbers to read already. No connection observes anything then.
     ///
-    /// Calls of other threads for the same user that are under way may make it refuse a moment too
-    /// long: a publish whose event no reader sees yet, a connection that is just coming or going.
+    /// Calls of other threads for the same user that are under way may make it refuse too long: a publish
+    /// whose event no reader sees yet, a connection that is just coming or going. A thread that is stopped
+    /// for good in such a call makes it refuse for good what only that connection has not read.
     ///
     /// ```
     /// # let router: laneway::Router<u8> = laneway::Router::builder().lane_capacity(2).build().unwrap();

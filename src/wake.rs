@@ -2,7 +2,7 @@
 //!
 //! The word is `[ generation : 62 | state : 2 ]`. The waiter arms it, publishers turn `WAITING`
 //! into `WAKING`, call the waker, and turn that into `NOTIFIED`. A publisher that meets `WAKING`
-//! calls the waker too: whoever set it may be frozen. One that meets `NOTIFIED` need not, so a
+//! calls the waker too: the publisher that set it may be stopped. One that meets `NOTIFIED` need not, so a
 //! burst wakes once. The generation keeps a slow publisher from marking a later wait as notified.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,7 +50,7 @@ impl WakeCell {
                 .replace(Owned::Node(Box::new(waker.clone())), &guard);
         }
         let next = self.word.load(Ordering::Relaxed) + GENERATION;
-        // Release: whoever reads the mark sees the waker.
+        // Release: a publisher that reads the mark sees the waker.
         self.word.store(at(next, WAITING), Ordering::Release);
     }
 
@@ -152,7 +152,7 @@ mod tests {
             assert_eq!(word(), generation + NOTIFIED);
             cell.wake();
             assert_eq!(woken(), 2 * wait - 1, "once is enough");
-            // Whoever set that mark may never get to the waker.
+            // The publisher that set that mark may never get to the waker.
             cell.word.store(generation + WAKING, Ordering::Release);
             cell.wake();
             assert_eq!(woken(), 2 * wait);

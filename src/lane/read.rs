@@ -266,7 +266,8 @@ impl<E: 'static> Lane<E> {
         }
     }
 
-    /// Moves a reader over numbers whose arenas were evicted. Returns how many were events.
+    /// Moves a reader over numbers whose arenas were evicted. Returns how many it missed: all up to the
+    /// highest number that was evicted as an event, voids among them included.
     fn skip_evicted(&self, member: &Member, reader: &mut Reader<E>, to: u64) -> u64 {
         let number = member.cursor();
         // Beyond the highest number that was evicted, all of these were void.
@@ -298,7 +299,7 @@ impl<E: 'static> Lane<E> {
             return;
         }
         reader.pin.leave();
-        let may = reader.last || broken("quiet-whoever");
+        let may = reader.last || broken("quiet-before-the-last");
         reader.last = false;
         if may && state.is_burst() && !state.is_archived() {
             self.quiet(state);

@@ -344,7 +344,7 @@ fn model_three_threads() {
 #[test]
 fn model_two_readers() {
     model::sound("two readers", 2, two_readers);
-    model::twin("quiet-whoever", "silent loss");
+    model::twin("quiet-before-the-last", "silent loss");
 }
 #[test]
 fn model_readers_and_publisher() {

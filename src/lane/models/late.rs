@@ -186,7 +186,7 @@ fn void_is_no_loss() {
     assert_eq!(
         (a.missed, b.missed),
         (0, 0),
-        "nothing is lost where everybody only tries: {d:?} a {:?} {} b {:?} {}",
+        "nothing is lost where all publishers only try: {d:?} a {:?} {} b {:?} {}",
         a.got,
         a.cursor,
         b.got,
@@ -234,7 +234,7 @@ fn small_void_is_no_loss() {
     assert_eq!(
         (a.missed, b.missed),
         (0, 0),
-        "nothing is lost where everybody only tries: {d:?} b {:?} {}",
+        "nothing is lost where all publishers only try: {d:?} b {:?} {}",
         b.got,
         b.cursor
     );
