@@ -123,6 +123,8 @@ struct Lane<V> {
     capacity: u64,
     log: Vec<Item<V>>,
     live: Vec<u64>,
+    /// The most connections that it had at once, with those that are closed and not dropped.
+    most_here: u64,
     /// The highest critical number that was dropped before every live connection had read it.
     lost: Option<u64>,
     /// If it keeps what was read.
@@ -219,6 +221,7 @@ impl<V: Copy> Model<V> {
             capacity: capacity.unwrap_or(self.settings.capacity).max(least),
             log: Vec::new(),
             live: Vec::new(),
+            most_here: 0,
             lost: None,
             archive: keeping.map(|_| Archive::default()),
         });
@@ -277,6 +280,9 @@ impl<V: Copy> Model<V> {
             active_at: 0,
         };
         self.connections.insert(id, connection);
+        let here = self.connections.values().filter(|c| c.lane == at);
+        let here = here.count() as u64;
+        self.lanes[at].most_here = self.lanes[at].most_here.max(here);
         Ok(id)
     }
 

@@ -40,14 +40,15 @@ impl<V: Copy> Model<V> {
     }
 
     /// The most events that may be in memory: those of each lane, with a block for each connection
-    /// that may stand in one and two more, and those that are to be replayed.
+    /// that has stood in one and two more, and those that are to be replayed. A lane that keeps events
+    /// goes on using the blocks it has once needed.
     pub(crate) fn most_events(&self) -> u64 {
         let mut most = 0;
         for (at, lane) in self.lanes.iter().enumerate() {
             let here = self.connections.values().filter(|c| c.lane == at).count() as u64;
             let is_open = self.current.values().any(|open| *open == at);
             if here > 0 || is_open {
-                most += lane.capacity + (here + 2) * block(lane.capacity) + 1;
+                most += lane.capacity + (lane.most_here + 2) * block(lane.capacity) + 1;
             }
         }
         let waiting = self.connections.values().map(|c| c.waiting.len() as u64);
