@@ -169,7 +169,7 @@ fn r078_r079_more_inlets_are_no_more_places() {
     assert_eq!(taken.count(), 2);
     let his = queue.inlet(bob, None);
     assert!(queue.submit(&router, &his, numbered(1), NOW).is_ok());
-    // One turn each, whoever came first and however often.
+    // One turn each, in whatever order and however often the senders came.
     let worked = (0..4).map_while(|_| queue.work(&router, Duration::ZERO, || NOW));
     assert_eq!(worked.count(), 3);
 }

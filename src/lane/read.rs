@@ -8,7 +8,7 @@ use super::slot::SlotRef;
 use super::words::{SlotWord, State};
 use super::{Lane, Step};
 use crate::error::CloseReason;
-use crate::sync::{Ordering, broken};
+use crate::sync::broken;
 
 /// What a connection's owner alone knows of its way through the lane.
 pub(crate) struct Reader<E> {
@@ -324,8 +324,7 @@ impl<E: 'static> Lane<E> {
         if word.number() < next - 1 && !self.hot.exchange(word, lined_up) {
             return;
         }
-        let quiet = state.hot();
-        let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);
-        let _ = self.state.compare_exchange(state.0, quiet.0, ok, err);
+        // If it fails, the lane has changed, and a later reader or sweep looks again.
+        let _ = self.exchange(state, state.hot());
     }
 }
