@@ -22,9 +22,9 @@ pub(crate) struct Offer<E> {
 /// A number that belongs to its publisher, and the slot that is its home.
 pub(super) struct Claim<'a, E> {
     pub(super) state: State,
-    slot: SlotRef<E>,
+    pub(super) slot: SlotRef<E>,
     /// The slot's word. The claim says that the numbers before it are over.
-    seen: SlotWord,
+    pub(super) seen: SlotWord,
     /// Of a slot in an arena.
     arena: Option<Arena<'a, E>>,
 }
@@ -32,7 +32,7 @@ pub(super) struct Claim<'a, E> {
 /// One call of `append`.
 pub(super) struct Publisher<'a, E: 'static> {
     pub(super) lane: &'a Lane<E>,
-    terms: Terms,
+    pub(super) terms: Terms,
     /// Of the events that it evicted: a panic of the host's `Drop` is thrown when the call is done.
     pub(super) litter: Litter<E>,
 }
@@ -225,7 +225,7 @@ impl<E: 'static> Lane<E> {
 
 impl<'a, E: 'static> Publisher<'a, E> {
     /// Claims the next number.
-    fn claim(&mut self) -> Result<Claim<'a, E>, Refusal> {
+    pub(super) fn claim(&mut self) -> Result<Claim<'a, E>, Refusal> {
         let lane = self.lane;
         loop {
             let state = lane.load();
@@ -359,146 +359,6 @@ impl<'a, E> Claim<'a, E> {
         self.slot.free(self.state.seq());
         if let Some(arena) = self.arena {
             arena.end_void();
-        }
-    }
-}
-
-/// Halves of calls, for the models.
-#[cfg(all(test, laneway_loom))]
-pub(super) mod halves {
-    use super::super::reuse::note;
-    use super::super::words::ArenaWord;
-    use super::{
-        Claim, Lane, Litter, Offer, Ordering, Publisher, Refusal, Run, SlotWord, State, Status,
-        Terms, pin,
-    };
-
-    /// Where a thread stops for good.
-    #[derive(Clone, Copy, Debug)]
-    pub(crate) enum Stop {
-        /// It has taken an arena.
-        Taken,
-        /// The arena is in the run, and not said to be live.
-        Installed,
-        /// It has taken an arena to evict it.
-        Evicting,
-        /// The hot slot expects the next number, and the lane is not hot.
-        LinedUp,
-        /// It stands in an arena.
-        Pinned,
-        /// It is about to make a slot void.
-        Voiding,
-        /// A connection is marked as leaving, and still counted.
-        Leaving,
-        /// It is counted out, and its end is not told.
-        Departed,
-    }
-
-    impl<E: 'static> Lane<E> {
-        fn publisher(&self, terms: Terms) -> Publisher<'_, E> {
-            Publisher {
-                lane: self,
-                terms,
-                litter: Litter::default(),
-            }
-        }
-
-        pub(in crate::lane) fn claim_only(&self, terms: Terms) -> Result<Claim<'_, E>, Refusal> {
-            self.publisher(terms).claim()
-        }
-
-        /// Does the first steps of something rare, and nothing more. No other thread runs.
-        pub(crate) fn stop(&self, stop: Stop) {
-            let (state, run) = (self.load(), self.run());
-            let guard = pin();
-            let in_burst = state.is_burst();
-            let take = || {
-                let directory = self.root.load(&guard).expect("a directory");
-                let mut publisher = self.publisher(Terms::OVERWRITE);
-                let taken = publisher.acquire(directory, state.seq(), run, in_burst);
-                (directory, taken.expect("an arena").index)
-            };
-            match stop {
-                Stop::Taken => drop(take()),
-                Stop::Installed => {
-                    let (directory, index) = take();
-                    if in_burst {
-                        if run.is_first() {
-                            directory.raise_began(run.base());
-                        }
-                        directory.at(run.arena()).change(|word| {
-                            let older = word.base() < run.base();
-                            older.then(|| word.with(run.base(), Status::Live))
-                        });
-                    }
-                    let next = Run::new(state.seq(), index, !in_burst);
-                    assert!(self.exchange_run(run, next));
-                }
-                Stop::Evicting => {
-                    let directory = self.root.load(&guard).expect("a directory");
-                    let far = |word: ArenaWord| {
-                        let end = word.base() + self.arena_len() + self.capacity();
-                        !word.is_unused() && end <= state.seq() && word.pins() == 0
-                    };
-                    let arenas = directory.arenas().map(|(_, arena)| arena);
-                    let arena = arenas
-                        .into_iter()
-                        .find(|a| far(a.load()))
-                        .expect("an old one");
-                    let word = arena.load();
-                    note(directory, arena, word.base());
-                    assert!(arena.exchange(word, word.with(word.base(), Status::Taken)));
-                }
-                Stop::LinedUp => {
-                    let word = self.hot.load();
-                    let next = SlotWord::free(state.seq() - 1);
-                    if word.is_free() && word.number() < next.number() {
-                        assert!(self.hot.exchange(word, next));
-                    }
-                }
-                Stop::Pinned => {
-                    let directory = self.root.load(&guard).expect("a directory");
-                    let mut pin = super::super::arena::Pin::none();
-                    assert!(pin.enter(directory.at(run.arena()), run.base()));
-                    std::mem::forget(pin);
-                }
-                Stop::Voiding => {
-                    let directory = self.root.load(&guard).expect("a directory");
-                    directory.at(run.arena()).begin_void();
-                }
-                Stop::Leaving => self.begin_leaving(),
-                Stop::Departed => {
-                    self.begin_leaving();
-                    self.state.fetch_sub(State::ONE_LIVE, Ordering::AcqRel);
-                }
-            }
-        }
-
-        /// Puts an event into a number's slot as its publisher, and is never heard of again.
-        pub(in crate::lane) fn fill_half(claim: &Claim<'_, E>, offer: Offer<E>) {
-            if claim.seen.number() < claim.state.seq() {
-                claim.slot.write(offer.event, offer.audience);
-            }
-        }
-
-        /// Slots that hold an event.
-        pub(crate) fn full(&self) -> usize {
-            let guard = pin();
-            let mut full = usize::from(self.hot.load().is_full());
-            if let Some(directory) = self.root.load(&guard) {
-                for (_, arena) in directory.arenas() {
-                    full += arena.slots().filter(|slot| slot.load().is_full()).count();
-                }
-            }
-            full
-        }
-
-        /// Arenas that were used.
-        pub(crate) fn used_arenas(&self) -> usize {
-            let guard = pin();
-            self.root
-                .load(&guard)
-                .map_or(0, |directory| directory.arenas().count())
         }
     }
 }

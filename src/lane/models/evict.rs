@@ -1,7 +1,7 @@
 //! Readers that are behind, eviction, critical events, and full lanes.
 
 use super::super::Refusal;
-use super::super::publish::halves::Stop;
+use super::halves::Stop;
 use super::stand::*;
 use crate::error::CloseReason;
 use crate::sync::model;

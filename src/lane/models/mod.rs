@@ -4,6 +4,7 @@
 mod burst;
 mod close;
 mod evict;
+mod halves;
 mod join;
 mod keep;
 mod late;

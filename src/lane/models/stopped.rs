@@ -1,6 +1,6 @@
 //! A thread is stopped for good in the middle of something rare; the others go on, and lose nothing.
 
-use super::super::publish::halves::Stop;
+use super::halves::Stop;
 use super::stand::*;
 use crate::sync::model;
 
