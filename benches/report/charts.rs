@@ -1,145 +1,204 @@
-//! The charts.
+//! The charts: horizontal bars on a logarithmic scale, a panel a workload, a bar a peer.
 
 use std::path::Path;
 
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::data::{Data, OURS, is_floor, number};
+use super::data::{Data, OURS, is_floor};
 use crate::peers::NAMES as PEERS;
 
-/// One line of a chart: a peer's figure for each of several workloads.
-type Series = (&'static str, Vec<f64>);
+/// Pixels.
+const WIDTH: i32 = 860;
+const MARGIN: i32 = 16;
+const HEAD: i32 = 64;
+const PANEL_HEAD: i32 = 24;
+const ROW: i32 = 17;
+const NAMES_END: i32 = 170;
+const VALUES_START: i32 = 750;
 
-fn series(data: &Data, workloads: &[&str], payload: &str, figure: &str) -> Vec<Series> {
-    let of = |peer: &&'static str| {
-        let values = workloads
-            .iter()
-            .map(|w| data.get(w, payload, peer, figure))
-            .collect::<Option<Vec<_>>>()?;
-        Some((*peer, values))
-    };
-    PEERS.iter().filter_map(of).collect()
+/// What a panel shows: its title in words, the workload, and the figure.
+type Group = (&'static str, &'static str, &'static str);
+
+struct Chart {
+    file: &'static str,
+    title: &'static str,
+    payload: &'static str,
+    groups: &'static [Group],
 }
 
+const CHARTS: [Chart; 4] = [
+    Chart {
+        file: "route.svg",
+        title: "An event to one user of many, published and received",
+        payload: "V",
+        groups: &[
+            ("1 000 users", "W1 1k", "ns/event"),
+            ("100 000 users", "W1 100k", "ns/event"),
+        ],
+    },
+    Chart {
+        file: "fan-out.svg",
+        title: "A publish to all devices of a user",
+        payload: "V",
+        groups: &[
+            ("1 device", "W2 1", "ns/publish"),
+            ("16 devices", "W2 16", "ns/publish"),
+            ("64 devices", "W2 64", "ns/publish"),
+        ],
+    },
+    Chart {
+        file: "growth.svg",
+        title: "The slowest call while a million users connect",
+        payload: "H",
+        groups: &[
+            ("connect", "W6", "connect max ns"),
+            (
+                "publish by another thread meanwhile",
+                "W6",
+                "publish max ns",
+            ),
+        ],
+    },
+    Chart {
+        file: "latency.svg",
+        title: "From a publish to a receiver that spins on another core",
+        payload: "V",
+        groups: &[
+            ("half of the events arrive within", "W7 spinning", "p50 ns"),
+            ("99 of 100 events arrive within", "W7 spinning", "p99 ns"),
+        ],
+    },
+];
+
+/// Draws what there is data for. Returns titles and files.
 pub(super) fn draw(data: &Data, to: &Path) -> Vec<(&'static str, &'static str)> {
-    let growing = ["W1 1k", "W1 100k"];
-    let devices = ["W2 1", "W2 4", "W2 16", "W2 64"];
-    let charts = [
-        (
-            "Publish and receive, a random one of so many users, ns an event (payload V)",
-            "route.svg",
-            series(data, &growing, "V", "ns/event"),
-            &growing[..],
-        ),
-        (
-            "Publish to one user with so many devices, ns a publish (payload V)",
-            "fan-out.svg",
-            series(data, &devices, "V", "ns/publish"),
-            &devices[..],
-        ),
-        (
-            "Worst connect and publish while a million users come, ns (payload H)",
-            "growth.svg",
-            ["connect max ns", "publish max ns"]
-                .map(|figure| series(data, &["W6"], "H", figure))
-                .into_iter()
-                .reduce(|a, b| {
-                    let both = a.into_iter().zip(b);
-                    both.map(|((peer, a), (_, b))| (peer, [a, b].concat()))
-                        .collect()
-                })
-                .unwrap_or_default(),
-            &["connect", "publish"][..],
-        ),
-        (
-            "From publish to a spinning receiver on another core, ns (payload V)",
-            "latency.svg",
-            ["p50 ns", "p99 ns"]
-                .map(|figure| series(data, &["W7 spinning"], "V", figure))
-                .into_iter()
-                .reduce(|a, b| {
-                    let both = a.into_iter().zip(b);
-                    both.map(|((peer, a), (_, b))| (peer, [a, b].concat()))
-                        .collect()
-                })
-                .unwrap_or_default(),
-            &["p50", "p99"][..],
-        ),
-    ];
-    let mut drawn = Vec::new();
-    for (title, file, series, groups) in charts {
-        if !series.is_empty() {
-            bars(&to.join(file), title, &series, groups).expect("can be drawn");
-            drawn.push((title, file));
+    let drawn = CHARTS.iter().filter_map(|chart| {
+        let panels: Vec<_> = chart
+            .groups
+            .iter()
+            .map(|&(title, workload, figure)| {
+                let bar = |peer: &&'static str| {
+                    Some((*peer, data.get(workload, chart.payload, peer, figure)?))
+                };
+                (title, PEERS.iter().filter_map(bar).collect::<Vec<_>>())
+            })
+            .filter(|(_, bars)| !bars.is_empty())
+            .collect();
+        if panels.is_empty() {
+            return None;
         }
-    }
-    drawn
+        bars(&to.join(chart.file), chart.title, panels).expect("can be drawn");
+        Some((chart.title, chart.file))
+    });
+    drawn.collect()
 }
 
-/// Bars on a logarithmic scale: a group a workload, a bar a peer.
-fn bars(
-    file: &Path,
-    title: &str,
-    series: &[Series],
-    groups: &[&str],
-) -> Result<(), Box<dyn std::error::Error>> {
-    let all = || series.iter().flat_map(|(_, values)| values);
-    let most = all().copied().fold(1.0, f64::max) * 2.0;
-    let least = all().copied().fold(f64::MAX, f64::min) / 2.0;
-    let width = series.len() as f64 + 1.0;
-    let root = SVGBackend::new(file, (900, 420)).into_drawing_area();
+type Panel = (&'static str, Vec<(&'static str, f64)>);
+
+fn bars(file: &Path, title: &str, panels: Vec<Panel>) -> Result<(), Box<dyn std::error::Error>> {
+    let rows: usize = panels.iter().map(|(_, bars)| bars.len()).sum();
+    let height = HEAD + rows as i32 * ROW + panels.len() as i32 * (PANEL_HEAD + 12);
+    let root = SVGBackend::new(file, (WIDTH as u32, height as u32)).into_drawing_area();
     root.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&root)
-        .caption(title, ("sans-serif", 18))
-        .margin(10)
-        .x_label_area_size(30)
-        .y_label_area_size(70)
-        .right_y_label_area_size(190)
-        .build_cartesian_2d(
-            0.0..width * groups.len() as f64,
-            (least..most).log_scale().with_key_points(vec![
-                1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9,
-            ]),
-        )?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .x_labels(2 * groups.len() + 1)
-        .x_label_formatter(&|x| {
-            let middle = |g: &usize| (x - (*g as f64 + 0.5) * width).abs() < width / 4.0;
-            let group = (0..groups.len()).find(middle);
-            group.map_or_else(String::new, |g| groups[g].to_owned())
-        })
-        .y_label_formatter(&|y| number(*y))
-        .draw()?;
-    for (at, (peer, values)) in series.iter().enumerate() {
-        let color = color(at, peer);
-        let bar = |(group, value): (usize, &f64)| {
-            let x = group as f64 * width + at as f64 + 0.5;
-            Rectangle::new([(x, least), (x + 0.9, *value)], color.filled())
-        };
-        chart
-            .draw_series(values.iter().enumerate().map(bar))?
-            .label(*peer)
-            .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], color.filled()));
+    let font = |size: i32| ("sans-serif", size).into_font().color(&BLACK);
+    let left = |size| font(size).pos(Pos::new(HPos::Left, VPos::Center));
+    let right = |size| font(size).pos(Pos::new(HPos::Right, VPos::Center));
+    root.draw(&Text::new(title.to_owned(), (MARGIN, 18), left(18)))?;
+    let mut peers = panels.iter().flat_map(|(_, bars)| bars);
+    let has_floor = peers.any(|(peer, _)| is_floor(peer));
+    legend(&root, &left(13), has_floor)?;
+
+    let values = || panels.iter().flat_map(|(_, bars)| bars).map(|bar| bar.1);
+    // Bars begin at half of the least value, so that the least one is seen, too.
+    let least = values().fold(f64::MAX, f64::min) / 2.0;
+    let most = values().fold(0.0, f64::max);
+    let full = f64::from(VALUES_START - NAMES_END);
+    let length = |value: f64| ((value / least).ln() / (most / least).ln() * full) as i32;
+
+    let mut y = HEAD;
+    for (title, mut bars) in panels {
+        bars.sort_by(|a, b| a.1.total_cmp(&b.1));
+        root.draw(&Text::new(title, (MARGIN, y + PANEL_HEAD / 2), left(15)))?;
+        y += PANEL_HEAD;
+        for (peer, value) in bars {
+            let middle = y + ROW / 2;
+            let end = NAMES_END + length(value);
+            root.draw(&Text::new(peer, (NAMES_END - 8, middle), right(13)))?;
+            let corners = [(NAMES_END, y + 2), (end, y + ROW - 2)];
+            root.draw(&Rectangle::new(corners, Kind::of(peer).color().filled()))?;
+            root.draw(&Text::new(time(value), (end + 6, middle), left(13)))?;
+            y += ROW;
+        }
+        y += 12;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::Coordinate(655, 10))
-        .label_font(("sans-serif", 13))
-        .draw()?;
     root.present()?;
     Ok(())
 }
 
-/// Ours stand out, floors are grey.
-fn color(at: usize, peer: &str) -> RGBColor {
-    match (OURS.contains(&peer), is_floor(peer)) {
-        (true, _) => [RGBColor(200, 40, 40), RGBColor(240, 120, 60)][at % 2],
-        (_, true) => RGBColor(190, 190, 190),
-        _ => {
-            let shade = 40 + 22 * (at as u8 % 8);
-            RGBColor(shade / 2, shade, 200)
+/// One row: what the colours say, and the scale.
+fn legend(
+    root: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
+    style: &TextStyle<'_>,
+    has_floor: bool,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut x = MARGIN;
+    let kinds = [
+        (Kind::Ours, "laneway"),
+        (Kind::Peer, "peers"),
+        (
+            Kind::Floor,
+            "floor: parts of the work by hand, not a router",
+        ),
+    ];
+    for (kind, name) in kinds.into_iter().take(2 + usize::from(has_floor)) {
+        let corners = [(x, 38), (x + 12, 50)];
+        root.draw(&Rectangle::new(corners, kind.color().filled()))?;
+        root.draw(&Text::new(name, (x + 18, 44), style.clone()))?;
+        x += 40 + 6 * name.len() as i32;
+    }
+    root.draw(&Text::new(
+        "shorter is better; logarithmic scale",
+        (x + 10, 44),
+        style.clone(),
+    ))?;
+    Ok(())
+}
+
+/// A time in the unit that suits it.
+fn time(ns: f64) -> String {
+    match ns {
+        ..100.0 => format!("{ns:.1} ns"),
+        ..10_000.0 => format!("{ns:.0} ns"),
+        ..1e6 => format!("{:.0} µs", ns / 1e3),
+        ..1e7 => format!("{:.1} ms", ns / 1e6),
+        _ => format!("{:.0} ms", ns / 1e6),
+    }
+}
+
+enum Kind {
+    Ours,
+    Peer,
+    Floor,
+}
+
+impl Kind {
+    fn of(peer: &str) -> Self {
+        if OURS.contains(&peer) {
+            Self::Ours
+        } else if is_floor(peer) {
+            Self::Floor
+        } else {
+            Self::Peer
+        }
+    }
+
+    /// Told apart with any colour vision.
+    fn color(&self) -> RGBColor {
+        match self {
+            Self::Ours => RGBColor(213, 94, 0),
+            Self::Peer => RGBColor(0, 114, 178),
+            Self::Floor => RGBColor(170, 170, 170),
         }
     }
 }
