@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use super::registry::CopyOnWrite;
+use crate::protocol::copy_on_write::CopyOnWrite;
 
 /// The most microseconds that are told apart: 73 000 years.
 const LATEST: u64 = u64::MAX >> 3;

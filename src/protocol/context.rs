@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::json;
 use crate::error::InvalidId;
 use crate::id::{RequestId, RunId, ThreadId, UserId};
+use crate::protocol::message::json;
 
 /// How deep children may be below their first context.
 pub const MAX_DEPTH: u8 = 10;

@@ -4,12 +4,18 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use super::{
-    AgentRun, AgentRuns, Confirmation, ConfirmationLimits, Confirmations, MessageKind,
-    OpenRunLimits, Packet, RunError, RunId, RunLimits, RunRegistry, UserContext,
-};
 use crate::Router;
 use crate::id::{ThreadId, UserId};
+use crate::protocol::RunId;
+use crate::protocol::agent::confirmation::{Confirmation, ConfirmationLimits};
+use crate::protocol::agent::confirmations::Confirmations;
+use crate::protocol::agent::error::RunError;
+use crate::protocol::agent::open::{AgentRuns, OpenRunLimits};
+use crate::protocol::agent::registry::{RunLimits, RunRegistry};
+use crate::protocol::agent::run::AgentRun;
+use crate::protocol::context::UserContext;
+use crate::protocol::message::kind::MessageKind;
+use crate::protocol::packet::Packet;
 use crate::scope::UserScope;
 use crate::sync::Stop;
 

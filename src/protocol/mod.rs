@@ -27,70 +27,53 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod agent;
 mod broadcast;
-mod builtin;
-mod chain;
-mod cleaning;
+mod broadcaster;
 mod clock;
-mod confirmation;
 mod context;
-mod dispatch;
-mod dispatch_stats;
-mod figures;
+mod copy_on_write;
 #[cfg(test)]
 mod frozen;
-mod handler;
 mod inbound;
-mod isolation;
-mod json;
-mod kind;
 mod message;
-mod numbers;
-mod open_runs;
+mod packet;
 mod per_user;
 mod quality;
 mod quota;
-mod registry;
-mod repeats;
-mod rpc;
-mod run;
-mod run_core;
-mod run_error;
-mod runs;
-mod secret;
-mod sequence;
-mod step;
 
-pub use broadcast::{
-    Audience, Broadcast, BroadcastError, BroadcastStats, Broadcaster, Packet, UnknownFlag,
-};
-pub use cleaning::{MAX_CLEANED_BYTES, clean};
-pub use confirmation::{
+pub use crate::id::{RequestId, RunId};
+pub use agent::cleaning::{MAX_CLEANED_BYTES, clean};
+pub use agent::confirmation::{
     COMPLETION_TIMEOUT, CONFIRMATION_TIMEOUT, Confirmation, ConfirmationLimits, ConfirmationStats,
-    ConfirmationSweep, Confirmations, EventState, ExpectError, NotMoved,
+    ConfirmationSweep, EventState, ExpectError, NotMoved,
 };
+pub use agent::confirmations::Confirmations;
+pub use agent::error::{MAX_OPEN_TOOLS, RunError};
+pub use agent::open::{AgentRuns, OpenRunLimits, RunsEnded};
+pub use agent::registry::{RunLimits, RunRegistry, RunRegistryError, RunStats};
+pub use agent::run::{AgentRun, NotEnded};
+pub use agent::sequence::{
+    Fault, MAX_CHECKED_IDS, MAX_CHECKED_RUNS, MAX_CHECKED_TOOLS, SequenceChecker, Violation,
+};
+pub use broadcast::{Broadcast, BroadcastError, BroadcastStats};
+pub use broadcaster::{Broadcaster, UnknownFlag};
 pub use context::{ContextBuilder, ContextError, MAX_DEPTH, UserContext};
-pub use dispatch::MessageRouter;
-pub use dispatch_stats::{DispatchStats, MAX_HANDLERS, RegisterError, Status};
-pub use figures::{MAX_RECORDED_USERS, MAX_RECORDS, MemoryQuality, RunRecord};
-pub use handler::{Handled, Handler, HandlerError, Middleware, Outcome, Sender};
-pub use inbound::{Busy, InboundQueue, Inlet};
-pub use isolation::{
+pub use inbound::dispatch::MessageRouter;
+pub use inbound::error::HandlerError;
+pub use inbound::handler::{Handled, Handler, Middleware, Outcome, Sender};
+pub use inbound::queue::{Busy, InboundQueue, Inlet};
+pub use inbound::repeats::RepeatLimits;
+pub use inbound::stats::{DispatchStats, MAX_HANDLERS, RegisterError, Status};
+pub use message::envelope::{Message, MessageLimits};
+pub use message::error::MessageError;
+pub use message::isolation::{
     Contaminated, Contamination, ForeignField, Isolated, Isolation, ROUTING_FIELDS,
 };
-pub use kind::MessageKind;
-pub use message::{Message, MessageError, MessageLimits};
-pub use open_runs::{AgentRuns, OpenRunLimits, RunsEnded};
-pub use quality::{
+pub use message::kind::MessageKind;
+pub use packet::{Audience, Packet};
+pub use quality::figures::{MAX_RECORDED_USERS, MAX_RECORDS, MemoryQuality, RunRecord};
+pub use quality::requests::{
     CONTENT_TYPES, MAX_PERIOD_HOURS, MAX_SUBSCRIBERS, Quality, QualityProvider, QualityReach,
     QualityRequest, REPORT_TYPES,
 };
-pub use repeats::RepeatLimits;
-pub use run::AgentRun;
-pub use run_error::{MAX_OPEN_TOOLS, NotEnded, RunError};
-pub use runs::{RunLimits, RunRegistry, RunRegistryError, RunStats};
-pub use sequence::{
-    Fault, MAX_CHECKED_IDS, MAX_CHECKED_RUNS, MAX_CHECKED_TOOLS, SequenceChecker, Violation,
-};
-
-pub use crate::id::{RequestId, RunId};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ahash::RandomState;
 
-use super::quota::{ROOTS, mask, raise};
 use crate::id::UserId;
+use crate::protocol::quota::{ROOTS, mask, raise};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, pin};
 use crate::table::{Keyed, Table};
 

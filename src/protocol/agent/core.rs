@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::open_runs::{Ending, Registered};
-use super::run_error::required;
-use super::{
-    Broadcast, BroadcastError, Broadcaster, Message, MessageKind, Packet, RunError, UserContext,
-};
+use crate::protocol::agent::error::{RunError, required};
+use crate::protocol::broadcast::{Broadcast, BroadcastError};
+use crate::protocol::broadcaster::Broadcaster;
+use crate::protocol::context::UserContext;
+use crate::protocol::message::envelope::Message;
+use crate::protocol::message::kind::MessageKind;
+use crate::protocol::packet::Packet;
 use crate::scope::UserScope;
 use crate::sync::{AtomicU64, Ordering};
 use crate::table::Keyed;
@@ -24,32 +26,49 @@ const ENDED: u64 = 4;
 const SHIFT: u32 = 3;
 
 /// Whose run it is, and how it speaks.
-pub(super) struct Whose {
-    pub(super) broadcaster: Arc<Broadcaster>,
-    pub(super) scope: UserScope<Packet>,
-    pub(super) context: UserContext,
-    pub(super) agent_name: String,
+pub(in crate::protocol) struct Whose {
+    pub(in crate::protocol) broadcaster: Arc<Broadcaster>,
+    pub(in crate::protocol) scope: UserScope<Packet>,
+    pub(in crate::protocol) context: UserContext,
+    pub(in crate::protocol) agent_name: String,
+}
+
+/// Why all runs end.
+#[derive(Clone, Debug)]
+pub(in crate::protocol) struct Ending {
+    pub(in crate::protocol) code: String,
+    pub(in crate::protocol) message: String,
+    pub(in crate::protocol) recoverable: bool,
+    pub(in crate::protocol) at: Duration,
+}
+
+/// A run's place among those that are open.
+pub(in crate::protocol) trait Place: Send + Sync {
+    /// Why all runs end, if they do.
+    fn ending(&self) -> Option<Ending>;
+    /// Gives the place back, once.
+    fn leave(&self, core: &Arc<Core>);
 }
 
 /// A run, as its owner and the host see it.
 ///
 /// Two threads may speak for a run: its owner, and a host that ends it. Each takes [`BUSY`] first. The
 /// host never waits for the owner: it sets [`ASKED`] instead, and the owner says the end.
-pub(super) struct Core {
-    pub(super) whose: Whose,
+pub(in crate::protocol) struct Core {
+    pub(in crate::protocol) whose: Whose,
     /// Drawn for this run, what its event ids begin with.
     stamp: Uuid,
     /// Events so far, and the three bits.
     word: AtomicU64,
-    registered: Option<Registered>,
+    /// Of `stamp`, as the list of open runs finds it.
+    hash: u64,
+    place: Option<Box<dyn Place>>,
 }
 
 impl Keyed for Core {
     type Key = Uuid;
     fn hash(&self) -> u64 {
-        self.registered
-            .as_ref()
-            .map_or(0, |place| place.hash(self.stamp))
+        self.hash
     }
     fn key(&self) -> &Uuid {
         &self.stamp
@@ -58,7 +77,7 @@ impl Keyed for Core {
 
 /// What came of ending a run from outside.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(in crate::protocol) enum End {
     /// The run had ended before.
     Before,
     /// The run's owner is saying something and will say the end.
@@ -71,33 +90,42 @@ pub(super) enum End {
 
 impl Core {
     /// A run that has said nothing yet, and that only its caller may speak for.
-    pub(super) fn new(whose: Whose, registered: Option<Registered>) -> Result<Self, RunError> {
+    pub(in crate::protocol) fn new(
+        whose: Whose,
+        place: Option<Box<dyn Place>>,
+        mask: u64,
+    ) -> Result<Self, RunError> {
         if whose.scope.user() != whose.context.user() {
             return Err(RunError::ForeignScope);
         }
         required("agent_name", &whose.agent_name)?;
+        let stamp = Uuid::new_v4();
         Ok(Self {
             whose,
-            stamp: Uuid::new_v4(),
+            stamp,
             word: AtomicU64::new(BUSY),
-            registered,
+            hash: stamp.as_u64_pair().1 & mask,
+            place,
         })
     }
 
-    pub(super) fn registered(&self) -> Option<&Registered> {
-        self.registered.as_ref()
+    pub(in crate::protocol) fn place(&self) -> Option<&dyn Place> {
+        self.place.as_deref()
     }
 
-    pub(super) fn sequence(&self) -> u64 {
+    pub(in crate::protocol) fn sequence(&self) -> u64 {
         self.word.load(Ordering::Acquire) >> SHIFT
     }
 
-    pub(super) fn is_ended(&self) -> bool {
+    pub(in crate::protocol) fn is_ended(&self) -> bool {
         self.word.load(Ordering::Acquire) & ENDED != 0
     }
 
     /// Says `agent_started`. A run that cannot is over.
-    pub(super) fn begin(core: &Arc<Self>, now: Duration) -> Result<Broadcast, RunError> {
+    pub(in crate::protocol) fn begin(
+        core: &Arc<Self>,
+        now: Duration,
+    ) -> Result<Broadcast, RunError> {
         let told = core.send(Message::new(MessageKind::AgentStarted), 1, now);
         match &told {
             Ok(_) => Self::release(core, 1),
@@ -107,7 +135,7 @@ impl Core {
     }
 
     /// Says something, unless the run is over.
-    pub(super) fn say(
+    pub(in crate::protocol) fn say(
         self: &Arc<Self>,
         event: Message,
         now: Duration,
@@ -119,7 +147,7 @@ impl Core {
     }
 
     /// Says the last, unless the run is over. If that is refused, the run goes on.
-    pub(super) fn say_last(
+    pub(in crate::protocol) fn say_last(
         core: &Arc<Self>,
         event: Message,
         now: Duration,
@@ -134,7 +162,7 @@ impl Core {
     }
 
     /// Says the last for a run that goes, and is over whatever comes of it.
-    pub(super) fn abandon(core: &Arc<Self>, event: Message, now: Duration) {
+    pub(in crate::protocol) fn abandon(core: &Arc<Self>, event: Message, now: Duration) {
         if let Some(before) = core.claim() {
             let told = core.send(event, before + 1, now);
             Self::ended(core, before + u64::from(told.is_ok()));
@@ -142,7 +170,7 @@ impl Core {
     }
 
     /// Ends the run from outside. Never waits for the run's owner. Lock-free.
-    pub(super) fn end(core: &Arc<Self>, ending: &Ending) -> End {
+    pub(in crate::protocol) fn end(core: &Arc<Self>, ending: &Ending) -> End {
         let mut word = core.word.load(Ordering::Acquire);
         loop {
             if word & ENDED != 0 {
@@ -198,7 +226,7 @@ impl Core {
                 Err(other) => word = other,
             }
         }
-        let ending = core.registered.as_ref().and_then(Registered::ending);
+        let ending = core.place().and_then(Place::ending);
         match ending {
             Some(ending) => _ = Self::say_ending(core, sequence, &ending),
             // The reason is there before the first run is asked.
@@ -210,8 +238,8 @@ impl Core {
     fn ended(core: &Arc<Self>, sequence: u64) {
         core.word
             .store(sequence << SHIFT | ENDED, Ordering::Release);
-        if let Some(registered) = &core.registered {
-            registered.leave(core);
+        if let Some(place) = core.place() {
+            place.leave(core);
         }
     }
 
@@ -245,13 +273,13 @@ impl Core {
     }
 }
 
-pub(super) fn failure(code: &str, message: &str, recoverable: bool) -> Message {
+pub(in crate::protocol) fn failure(code: &str, message: &str, recoverable: bool) -> Message {
     Message::new(MessageKind::AgentError)
         .with("code", code)
         .with("message", message)
         .with("recoverable", recoverable)
 }
 
-pub(super) fn millis(time: Duration) -> u64 {
+pub(in crate::protocol) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -40,7 +40,7 @@ pub enum Status {
     Error,
 }
 
-/// The figures of a [`MessageRouter`](super::MessageRouter): a copy.
+/// The figures of a [`MessageRouter`](crate::protocol::MessageRouter): a copy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DispatchStats {

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::per_user::PerUser;
-use super::registry::CopyOnWrite;
-use super::{HandlerError, QualityProvider, QualityRequest};
 use crate::id::UserId;
+use crate::protocol::copy_on_write::CopyOnWrite;
+use crate::protocol::inbound::error::HandlerError;
+use crate::protocol::per_user::PerUser;
+use crate::protocol::quality::requests::{QualityProvider, QualityRequest};
 
 /// Runs that are kept of one user; the oldest goes first.
 pub const MAX_RECORDS: usize = 256;

@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::per_user::PerUser;
-use super::quota::raise;
-use super::registry::CopyOnWrite;
-use super::{Message, MessageKind, Outcome, Sender, rpc};
 use crate::id::UserId;
+use crate::protocol::copy_on_write::CopyOnWrite;
+use crate::protocol::inbound::answer;
+use crate::protocol::inbound::handler::{Outcome, Sender};
+use crate::protocol::message::envelope::Message;
+use crate::protocol::message::kind::MessageKind;
+use crate::protocol::per_user::PerUser;
+use crate::protocol::quota::raise;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 
 /// Codes of clients' errors that are counted apart; those that come later are [`OTHER`].
@@ -26,7 +29,11 @@ const OTHER: &str = "OTHER";
 const UNKNOWN: &str = "UNKNOWN";
 
 /// The built-in reply, last in every chain.
-pub(super) fn reply(sender: &Sender<'_>, message: &Message, errors: &ClientErrors) -> Outcome {
+pub(in crate::protocol) fn reply(
+    sender: &Sender<'_>,
+    message: &Message,
+    errors: &ClientErrors,
+) -> Outcome {
     use MessageKind as Kind;
     let named = |name: &str| Message::new(Kind::from_name(name));
     let reply = match &message.kind {
@@ -48,7 +55,7 @@ pub(super) fn reply(sender: &Sender<'_>, message: &Message, errors: &ClientError
             return Outcome::Handled(None);
         }
         Kind::JsonRpcRequest => {
-            let error = rpc::error_answer(message, rpc::METHOD_NOT_FOUND, "method not found");
+            let error = answer::error_answer(message, answer::METHOD_NOT_FOUND, "method not found");
             let _ = sender.reply(&error);
             return Outcome::Unhandled;
         }
@@ -70,14 +77,14 @@ pub(super) fn reply(sender: &Sender<'_>, message: &Message, errors: &ClientError
 /// How often clients told of an error, by its code: bounded in number and length.
 ///
 /// A user who invents codes fills no more than a part of them: the rest stays for other users' codes.
-pub(super) struct ClientErrors {
+pub(in crate::protocol) struct ClientErrors {
     codes: CopyOnWrite<BTreeMap<Box<str>, Arc<AtomicU64>>>,
     /// Codes that a user told of first.
     invented: PerUser<AtomicUsize>,
 }
 
 impl ClientErrors {
-    pub(super) fn new() -> Self {
+    pub(in crate::protocol) fn new() -> Self {
         Self {
             codes: CopyOnWrite::new(),
             invented: PerUser::new(MAX_INVENTORS),
@@ -119,7 +126,7 @@ impl ClientErrors {
         raise(&invented.value, MAX_INVENTED) == Ok(true)
     }
 
-    pub(super) fn counts(&self) -> BTreeMap<String, u64> {
+    pub(in crate::protocol) fn counts(&self) -> BTreeMap<String, u64> {
         let known = self.codes.load();
         let counts = known
             .iter()

@@ -155,7 +155,7 @@ impl MessageKind {
     /// unknown names that end in `_ack` or `_acknowledged`. JSON-RPC notifications get no answer either.
     /// Handlers see such messages like all others, and may send what they like.
     ///
-    /// [`MessageRouter`]: super::MessageRouter
+    /// [`MessageRouter`]: crate::protocol::MessageRouter
     ///
     /// ```
     /// use laneway::protocol::MessageKind;

@@ -5,13 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use uuid::Uuid;
-
-use super::quota::{Quota, ROOTS, Share, mask};
-use super::registry::CopyOnWrite;
-use super::run_core::{Core, End, Whose};
-use super::run_error::required;
-use super::{AgentRun, Broadcast, Broadcaster, Packet, RunError, UserContext};
+use crate::protocol::agent::core::{Core, End, Ending, Place, Whose};
+use crate::protocol::agent::error::{RunError, required};
+use crate::protocol::agent::run::AgentRun;
+use crate::protocol::broadcast::Broadcast;
+use crate::protocol::broadcaster::Broadcaster;
+use crate::protocol::context::UserContext;
+use crate::protocol::copy_on_write::CopyOnWrite;
+use crate::protocol::packet::Packet;
+use crate::protocol::quota::{Quota, ROOTS, Share, mask};
 use crate::scope::UserScope;
 use crate::sync::pin;
 use crate::table::Table;
@@ -45,15 +47,6 @@ pub struct RunsEnded {
     pub untold: usize,
     /// Runs that were just saying something. The thread that says it ends them right afterwards.
     pub speaking: usize,
-}
-
-/// Why all runs end.
-#[derive(Clone, Debug)]
-pub(super) struct Ending {
-    pub(super) code: String,
-    pub(super) message: String,
-    pub(super) recoverable: bool,
-    pub(super) at: Duration,
 }
 
 /// Starts runs that the host can end. Cheap to clone; all clones are one. A host has one.
@@ -92,23 +85,18 @@ struct Inner {
     ending: CopyOnWrite<Option<Ending>>,
 }
 
-/// A run's place among those that are open.
-pub(super) struct Registered {
+/// The place of one run.
+struct Registered {
     all: Arc<Inner>,
     share: Arc<Share>,
 }
 
-impl Registered {
-    pub(super) fn hash(&self, stamp: Uuid) -> u64 {
-        stamp.as_u64_pair().1 & self.all.mask
-    }
-
-    pub(super) fn ending(&self) -> Option<Ending> {
+impl Place for Registered {
+    fn ending(&self) -> Option<Ending> {
         Option::clone(&self.all.ending.load())
     }
 
-    /// Gives the place back, once.
-    pub(super) fn leave(&self, core: &Arc<Core>) {
+    fn leave(&self, core: &Arc<Core>) {
         if self.all.runs.remove(core, &pin()) {
             self.all.quota.put_back(&self.share);
         }
@@ -165,7 +153,7 @@ impl AgentRuns {
             context,
             agent_name: agent_name.to_owned(),
         };
-        let core = Core::new(whose, Some(registered)).map(Arc::new);
+        let core = Core::new(whose, Some(Box::new(registered)), self.0.mask).map(Arc::new);
         let core = core.inspect_err(|_| self.0.quota.put_back(&share))?;
         if self.0.runs.insert(&core, &pin()).is_err() {
             // The same random number twice.
@@ -175,8 +163,8 @@ impl AgentRuns {
         // In this order: either this sees the reason, or `end_all`, which sets the reason before it
         // looks, sees the run.
         if self.0.ending.load().is_some() {
-            if let Some(registered) = core.registered() {
-                registered.leave(&core);
+            if let Some(place) = core.place() {
+                place.leave(&core);
             }
             return Err(RunError::ShuttingDown);
         }

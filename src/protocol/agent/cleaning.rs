@@ -4,8 +4,8 @@ use std::slice;
 
 use serde_json::{Map, Value, map};
 
-use super::json::text_len;
-use super::secret::{is_headers, is_secret};
+use crate::protocol::agent::secret::{is_headers, is_secret};
+use crate::protocol::message::json::text_len;
 
 /// Bytes that what [`clean`] returns takes as JSON, at most.
 pub const MAX_CLEANED_BYTES: usize = 65_536;

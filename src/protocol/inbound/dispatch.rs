@@ -5,19 +5,25 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::builtin::{self, ClientErrors};
-use super::chain::{Chain, Kinds, Named, Shielded};
-use super::clock::micros;
-use super::handler::{Trouble, contained};
-use super::json::{self, MAX_NESTING};
-use super::registry::CopyOnWrite;
-use super::repeats::{Answers, Print, Repeats, Seen};
-use super::{
-    Broadcaster, DispatchStats, Handled, Handler, HandlerError, MAX_HANDLERS, Message,
-    MessageError, MessageKind, MessageLimits, Middleware, Outcome, Packet, RegisterError,
-    RepeatLimits, Sender, Status, rpc,
-};
 use crate::id::ConnectionId;
+use crate::protocol::broadcaster::Broadcaster;
+use crate::protocol::clock::micros;
+use crate::protocol::copy_on_write::CopyOnWrite;
+use crate::protocol::inbound::builtin::ClientErrors;
+use crate::protocol::inbound::chain::{Chain, Kinds, Named, Shielded};
+use crate::protocol::inbound::error::HandlerError;
+use crate::protocol::inbound::handler::{
+    Handled, Handler, Middleware, Outcome, Sender, Trouble, contained,
+};
+use crate::protocol::inbound::repeats::{Answers, Print, RepeatLimits, Repeats, Seen};
+use crate::protocol::inbound::stats::{DispatchStats, MAX_HANDLERS, RegisterError, Status};
+use crate::protocol::inbound::{answer, builtin};
+use crate::protocol::message::envelope::{Message, MessageLimits};
+use crate::protocol::message::error::MessageError;
+use crate::protocol::message::json::MAX_NESTING;
+use crate::protocol::message::kind::MessageKind;
+use crate::protocol::message::{json, rpc};
+use crate::protocol::packet::Packet;
 use crate::scope::UserScope;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -187,7 +193,7 @@ impl MessageRouter {
         match Message::parse_within(json, self.limits) {
             Ok(message) => self.route(scope, connection, message, now),
             Err(error) => {
-                let code = rpc::refusal_code(&error);
+                let code = answer::refusal_code(&error);
                 let error = HandlerError::new(error.code(), error.to_string());
                 self.refuse(scope, connection, json, (code, error), now)
             }
@@ -195,7 +201,7 @@ impl MessageRouter {
     }
 
     /// Refuses what is no message or has no room, and tells its sender, unless it is an answer.
-    pub(super) fn refuse(
+    pub(in crate::protocol) fn refuse(
         &self,
         scope: &UserScope<Packet>,
         connection: Option<ConnectionId>,

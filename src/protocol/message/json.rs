@@ -2,7 +2,7 @@
 //!
 //! A host may build a value that is nested 100 000 deep. `serde_json` clones, writes and drops such a
 //! value by recursion, which ends the process on a small stack. Values from clients are parsed
-//! within [`MessageLimits`](super::MessageLimits) and cannot be that deep.
+//! within [`MessageLimits`](crate::protocol::MessageLimits) and cannot be that deep.
 
 use std::fmt::Write;
 use std::slice;
@@ -10,14 +10,13 @@ use std::slice;
 use serde_json::{Map, Value, map};
 use smallvec::SmallVec;
 
-use super::Message;
-use super::numbers::Numbers;
+use crate::protocol::message::numbers::Numbers;
 
 /// Levels that a walk keeps without an allocation: most messages have fewer.
 const INLINE: usize = 8;
 /// Objects and lists within each other that a field of a message may have. The message is one level
 /// more, and parsers give up at 128.
-pub(super) const MAX_NESTING: usize = 126;
+pub(in crate::protocol) const MAX_NESTING: usize = 126;
 
 /// The items of one list or object that are still to be visited.
 enum Rest<'a> {
@@ -44,7 +43,7 @@ impl<'a> Rest<'a> {
 
 /// Visits every value inside of `root` but what `enter` turns down, parents first. Returns `false` as
 /// soon as `visit` does. `visit` is told the name of the field and the depth, from 1.
-pub(super) fn all<'a>(
+pub(in crate::protocol) fn all<'a>(
     root: &'a Value,
     visit: impl FnMut(Option<&'a str>, &'a Value, usize) -> Visit,
 ) -> bool {
@@ -52,7 +51,7 @@ pub(super) fn all<'a>(
 }
 
 /// As [`all`], for the fields of an object.
-pub(super) fn all_fields<'a>(
+pub(in crate::protocol) fn all_fields<'a>(
     object: &'a Map<String, Value>,
     visit: impl FnMut(Option<&'a str>, &'a Value, usize) -> Visit,
 ) -> bool {
@@ -61,7 +60,7 @@ pub(super) fn all_fields<'a>(
 
 /// What [`all`] does next.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Visit {
+pub(in crate::protocol) enum Visit {
     /// Visits what is inside of this value, too.
     Enter,
     /// Goes on behind this value.
@@ -101,12 +100,12 @@ fn is_container(value: &Value) -> bool {
 }
 
 /// Whether at most `depth` objects and lists stand within each other.
-pub(super) fn is_within(value: &Value, depth: usize) -> bool {
+pub(in crate::protocol) fn is_within(value: &Value, depth: usize) -> bool {
     !is_container(value) || (depth > 0 && all(value, within(depth)))
 }
 
 /// Whether each field is within [`MAX_NESTING`].
-pub(super) fn are_within(object: &Map<String, Value>) -> bool {
+pub(in crate::protocol) fn are_within(object: &Map<String, Value>) -> bool {
     all_fields(object, within(MAX_NESTING + 1))
 }
 
@@ -125,7 +124,7 @@ fn within(depth: usize) -> impl FnMut(Option<&str>, &Value, usize) -> Visit {
 type Open<'a> = SmallVec<[(Rest<'a>, bool); INLINE]>;
 
 /// Writes a value as JSON, numbers as they came in.
-pub(super) fn write(out: &mut String, value: &Value, numbers: &Numbers) {
+pub(in crate::protocol) fn write(out: &mut String, value: &Value, numbers: &Numbers) {
     let mut open: Open<'_> = SmallVec::new();
     begin(out, value, numbers, &mut open);
     while let Some((rest, is_first)) = open.last_mut() {
@@ -168,7 +167,7 @@ fn begin<'a>(out: &mut String, value: &'a Value, numbers: &Numbers, open: &mut O
 }
 
 /// Writes a text with quotes and escapes.
-pub(super) fn text(out: &mut String, text: &str) {
+pub(in crate::protocol) fn text(out: &mut String, text: &str) {
     out.push('"');
     let mut plain = 0;
     for (at, byte) in text.bytes().enumerate() {
@@ -203,27 +202,12 @@ fn escaped(byte: u8) -> usize {
 }
 
 /// Bytes of JSON that a text takes, quotes included.
-pub(super) fn text_len(text: &str) -> usize {
+pub(in crate::protocol) fn text_len(text: &str) -> usize {
     text.bytes().map(escaped).sum::<usize>() + 2
 }
 
 /// A value of the host's, dropped without recursion.
-pub(super) struct Owned(pub(super) Value);
-
-impl Owned {
-    /// What `send` makes of `message` with this value for a field. The value is dropped afterwards.
-    pub(super) fn inside<R>(
-        mut self,
-        message: Message,
-        field: &str,
-        send: impl FnOnce(&Message) -> R,
-    ) -> R {
-        let message = message.with(field, self.0.take());
-        let done = send(&message);
-        discard_fields(message.fields);
-        done
-    }
-}
+pub(in crate::protocol) struct Owned(pub(in crate::protocol) Value);
 
 impl Drop for Owned {
     fn drop(&mut self) {
@@ -232,7 +216,7 @@ impl Drop for Owned {
 }
 
 /// Drops the fields of a message that is not passed on, without recursion.
-pub(super) fn discard_fields(fields: Map<String, Value>) {
+pub(in crate::protocol) fn discard_fields(fields: Map<String, Value>) {
     discard(fields.into_iter().map(|(_, value)| value));
 }
 

@@ -1,17 +1,22 @@
 //! The run of an agent: its events, in their order, to its user and nobody else.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::run_core::{Core, Whose, failure, millis};
-use super::run_error::required;
-use super::{
-    Broadcast, Broadcaster, MAX_OPEN_TOOLS, Message, MessageKind, NotEnded, Packet, RunError,
-    UserContext, clean, json,
-};
+use crate::protocol::agent::cleaning::clean;
+use crate::protocol::agent::core::{Core, Whose, failure, millis};
+use crate::protocol::agent::error::{MAX_OPEN_TOOLS, RunError, required};
+use crate::protocol::broadcast::Broadcast;
+use crate::protocol::broadcaster::Broadcaster;
+use crate::protocol::context::UserContext;
+use crate::protocol::message::envelope::Message;
+use crate::protocol::message::json;
+use crate::protocol::message::kind::MessageKind;
+use crate::protocol::packet::Packet;
 use crate::scope::UserScope;
 
 /// One run of one agent for one user's request: says what the agent does, as it does it.
@@ -22,7 +27,7 @@ use crate::scope::UserScope;
 /// [`call_executing`](Self::call_executing), [`call_completed`](Self::call_completed). In the end comes
 /// [`complete`](Self::complete) or [`fail`](Self::fail), after which there is no run that could say
 /// anything. A run that is dropped before its end says `agent_error` with the code `abandoned`. Runs
-/// that a host may have to end from outside begin with [`AgentRuns`](super::AgentRuns).
+/// that a host may have to end from outside begin with [`AgentRuns`](crate::protocol::AgentRuns).
 ///
 /// Every event has these fields, and its own:
 ///
@@ -122,11 +127,14 @@ impl AgentRun {
             context,
             agent_name: agent_name.to_owned(),
         };
-        Self::begin(Arc::new(Core::new(whose, None)?), now)
+        Self::begin(Arc::new(Core::new(whose, None, 0)?), now)
     }
 
     /// Begins a run of this core, which has said nothing yet.
-    pub(super) fn begin(core: Arc<Core>, now: Duration) -> Result<(Self, Broadcast), RunError> {
+    pub(in crate::protocol) fn begin(
+        core: Arc<Core>,
+        now: Duration,
+    ) -> Result<(Self, Broadcast), RunError> {
         let told = Core::begin(&core, now)?;
         let run = Self {
             core,
@@ -381,7 +389,7 @@ impl AgentRun {
         self.core.sequence()
     }
 
-    /// Whether [`AgentRuns::end_all`](super::AgentRuns::end_all) has ended it. Wait-free.
+    /// Whether [`AgentRuns::end_all`](crate::protocol::AgentRuns::end_all) has ended it. Wait-free.
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.core.is_ended()
@@ -440,5 +448,27 @@ fn with_call(event: Message, id: Option<&str>) -> Message {
     match id {
         Some(id) => event.with("call_id", id),
         None => event,
+    }
+}
+
+/// A run that could not be ended this way. It goes on as long as this is kept.
+#[derive(Debug)]
+#[must_use = "dropping it drops the run, which tells its user that it was abandoned"]
+pub struct NotEnded {
+    /// The run, as it was.
+    pub run: Box<AgentRun>,
+    /// Why it has not ended.
+    pub error: RunError,
+}
+
+impl fmt::Display for NotEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl Error for NotEnded {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
     }
 }

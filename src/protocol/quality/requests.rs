@@ -6,12 +6,18 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::registry::CopyOnWrite;
-use super::{
-    Broadcaster, Handled, Handler, HandlerError, Message, MessageKind, MessageRouter, Packet,
-    RegisterError, RunId, Sender, json,
-};
 use crate::id::{ThreadId, UserId};
+use crate::protocol::RunId;
+use crate::protocol::broadcaster::Broadcaster;
+use crate::protocol::copy_on_write::CopyOnWrite;
+use crate::protocol::inbound::dispatch::MessageRouter;
+use crate::protocol::inbound::error::HandlerError;
+use crate::protocol::inbound::handler::{Handled, Handler, Sender};
+use crate::protocol::inbound::stats::RegisterError;
+use crate::protocol::message::envelope::Message;
+use crate::protocol::message::json;
+use crate::protocol::message::kind::MessageKind;
+use crate::protocol::packet::Packet;
 use crate::scope::UserScope;
 use crate::sync::{AtomicU64, Ordering};
 

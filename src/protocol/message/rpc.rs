@@ -1,28 +1,14 @@
-//! JSON-RPC 2.0 as its text says: what a message is, and how a request is answered.
+//! JSON-RPC 2.0 as its text says: what a message is, and what it asks for.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::message::MessageError;
-use super::{HandlerError, Message, MessageKind};
-
-/// The text is not JSON.
-pub(super) const PARSE_ERROR: i64 = -32_700;
-/// The JSON is no request.
-pub(super) const INVALID_REQUEST: i64 = -32_600;
-/// No handler takes the method.
-pub(super) const METHOD_NOT_FOUND: i64 = -32_601;
-/// The handler does not take these parameters.
-pub(super) const INVALID_PARAMS: i64 = -32_602;
-/// The handler failed.
-pub(super) const INTERNAL_ERROR: i64 = -32_603;
-/// The first of the codes that the text leaves to servers: there is no room now.
-pub(super) const BUSY: i64 = -32_000;
+use crate::protocol::message::kind::MessageKind;
 
 /// What the fields of an object are by the rules of JSON-RPC 2.0, if they are any of it.
-pub(super) fn kind(fields: &Map<String, Value>) -> Option<MessageKind> {
+pub(in crate::protocol) fn kind(fields: &Map<String, Value>) -> Option<MessageKind> {
     if fields.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
         return None;
     }
@@ -45,56 +31,13 @@ fn has_answer(fields: &Map<String, Value>) -> bool {
     fields.contains_key("result") || fields.contains_key("error")
 }
 
-fn is_id(value: &Value) -> bool {
+pub(in crate::protocol) fn is_id(value: &Value) -> bool {
     value.is_string() || value.is_number() || value.is_null()
-}
-
-/// The code of the text for a message that is refused.
-pub(super) fn refusal_code(error: &MessageError) -> i64 {
-    match error {
-        MessageError::NotJson { .. } | MessageError::NotUtf8 => PARSE_ERROR,
-        _ => INVALID_REQUEST,
-    }
-}
-
-/// The code of the text for a handler's error.
-pub(super) fn error_code(error: &HandlerError) -> i64 {
-    match &*error.code {
-        "PARSE_ERROR" => PARSE_ERROR,
-        "INVALID_REQUEST" => INVALID_REQUEST,
-        "METHOD_NOT_FOUND" => METHOD_NOT_FOUND,
-        "INVALID_PARAMS" | "INVALID_FIELD" => INVALID_PARAMS,
-        "BUSY" => BUSY,
-        other => other.parse().unwrap_or(INTERNAL_ERROR),
-    }
-}
-
-/// An error under this id, which is null unless it is known.
-pub(super) fn error(id: Value, code: i64, text: &str) -> Message {
-    under(id).with("error", json!({"code": code, "message": text}))
-}
-
-/// The beginning of an answer to `request`, with the request's id as it was written.
-pub(super) fn answer(request: &Message) -> Message {
-    // Anything else is no id, and could name another user.
-    let id = request.fields.get("id").filter(|id| is_id(id));
-    under(id.cloned().unwrap_or(Value::Null)).numbers_of(request)
-}
-
-/// The error answer to a request.
-pub(super) fn error_answer(request: &Message, code: i64, text: &str) -> Message {
-    answer(request).with("error", json!({"code": code, "message": text}))
-}
-
-fn under(id: Value) -> Message {
-    Message::new(MessageKind::JsonRpcResponse)
-        .with("jsonrpc", "2.0")
-        .with("id", id)
 }
 
 /// Which answer bytes ask for that are refused before they are a message.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Asks {
+pub(in crate::protocol) enum Asks {
     /// None: they are an answer themselves, or a notification.
     Nothing,
     /// One of JSON-RPC, under this id.
@@ -104,7 +47,7 @@ pub(super) enum Asks {
 }
 
 /// What refused bytes ask for. Linear in their length; takes memory for their id only.
-pub(super) fn asks(json: &[u8]) -> Asks {
+pub(in crate::protocol) fn asks(json: &[u8]) -> Asks {
     let speaks_rpc = || json.windows(9).any(|part| part == br#""jsonrpc""#);
     match serde_json::from_slice(json) {
         Ok(Shape(asks)) => asks,

@@ -5,9 +5,9 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::MessageKind;
-use super::step::{ALWAYS, Shape, Step};
 use crate::id::UserId;
+use crate::protocol::agent::step::{ALWAYS, Shape, Step};
+use crate::protocol::message::kind::MessageKind;
 
 /// Runs that a [`SequenceChecker`] keeps track of at once. Of more, those that ended first are
 /// forgotten; if none has ended, the new one is not checked.

@@ -104,7 +104,7 @@ fn words(key: &str) -> (String, Vec<usize>) {
 }
 
 /// Whether one of the key's words, or several in a row, read as a secret.
-pub(super) fn is_secret(key: &str) -> bool {
+pub(in crate::protocol) fn is_secret(key: &str) -> bool {
     let (letters, bounds) = words(key);
     let is_bound = |at: usize| bounds.binary_search(&at).is_ok();
     // At the end of a word, or in front of its plural's last letter.
@@ -118,7 +118,7 @@ pub(super) fn is_secret(key: &str) -> bool {
 }
 
 /// Whether the key is one of a list of headers.
-pub(super) fn is_headers(key: &str) -> bool {
+pub(in crate::protocol) fn is_headers(key: &str) -> bool {
     let (letters, _) = words(key);
     letters.ends_with("header") || letters.ends_with("headers")
 }

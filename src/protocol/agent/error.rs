@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::{AgentRun, Broadcast};
+use crate::protocol::broadcast::Broadcast;
 
 /// Tools that a run has open at once, at most.
 pub const MAX_OPEN_TOOLS: usize = 32;
@@ -32,17 +32,17 @@ pub enum RunError {
         /// How many.
         count: usize,
     },
-    /// The run is over: [`AgentRuns::end_all`](super::AgentRuns::end_all) has ended it, and its user was
+    /// The run is over: [`AgentRuns::end_all`](crate::protocol::AgentRuns::end_all) has ended it, and its user was
     /// told why.
     Ended,
-    /// [`AgentRuns::end_all`](super::AgentRuns::end_all) has ended all runs, and none begins any more.
+    /// [`AgentRuns::end_all`](crate::protocol::AgentRuns::end_all) has ended all runs, and none begins any more.
     ShuttingDown,
     /// As many runs are open as may be, in all or of this user.
     TooManyRuns,
     /// The broadcaster refused the event: it names another receiver, or there was no room for it. It
     /// may be tried again.
     ///
-    /// A user without connections is no error, see [`AgentRun`].
+    /// A user without connections is no error, see [`AgentRun`](crate::protocol::AgentRun).
     Refused(Box<Broadcast>),
 }
 
@@ -68,30 +68,8 @@ impl fmt::Display for RunError {
 
 impl Error for RunError {}
 
-/// A run that could not be ended this way. It goes on as long as this is kept.
-#[derive(Debug)]
-#[must_use = "dropping it drops the run, which tells its user that it was abandoned"]
-pub struct NotEnded {
-    /// The run, as it was.
-    pub run: Box<AgentRun>,
-    /// Why it has not ended.
-    pub error: RunError,
-}
-
-impl fmt::Display for NotEnded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl Error for NotEnded {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.error)
-    }
-}
-
 /// Whether a required text has something else than blanks in it.
-pub(super) fn required(field: &'static str, text: &str) -> Result<(), RunError> {
+pub(in crate::protocol) fn required(field: &'static str, text: &str) -> Result<(), RunError> {
     if text.trim().is_empty() {
         return Err(RunError::Empty { field });
     }

@@ -1,6 +1,5 @@
 //! What the host writes: handlers and middleware, what they are given, and what they answer.
 
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,21 +8,28 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::registry::CopyOnWrite;
-use super::rpc::{self, Asks};
-use super::{Audience, Broadcast, BroadcastError, Broadcaster, Message, MessageKind, Packet, json};
 use crate::id::{ConnectionId, UserId};
+use crate::protocol::broadcast::{Broadcast, BroadcastError};
+use crate::protocol::broadcaster::Broadcaster;
+use crate::protocol::copy_on_write::CopyOnWrite;
+use crate::protocol::inbound::answer;
+use crate::protocol::inbound::error::HandlerError;
+use crate::protocol::message::envelope::Message;
+use crate::protocol::message::json;
+use crate::protocol::message::kind::MessageKind;
+use crate::protocol::message::rpc::Asks;
+use crate::protocol::packet::{Audience, Packet};
 use crate::scope::UserScope;
 
 /// Who sent a message, and the way back: the only users whom a handler can answer.
 pub struct Sender<'a> {
-    pub(super) scope: &'a UserScope<Packet>,
-    pub(super) connection: Option<ConnectionId>,
-    pub(super) broadcaster: &'a Broadcaster,
-    pub(super) now: Duration,
-    pub(super) deadline: Option<Duration>,
+    pub(in crate::protocol) scope: &'a UserScope<Packet>,
+    pub(in crate::protocol) connection: Option<ConnectionId>,
+    pub(in crate::protocol) broadcaster: &'a Broadcaster,
+    pub(in crate::protocol) now: Duration,
+    pub(in crate::protocol) deadline: Option<Duration>,
     /// What this sender was answered, if that is to be known.
-    pub(super) answers: Option<CopyOnWrite<Vec<Packet>>>,
+    pub(in crate::protocol) answers: Option<CopyOnWrite<Vec<Packet>>>,
 }
 
 impl fmt::Debug for Sender<'_> {
@@ -83,7 +89,7 @@ impl Sender<'_> {
     }
 
     /// Answers once more what was answered before.
-    pub(super) fn repeat(&self, answers: &[Packet]) {
+    pub(in crate::protocol) fn repeat(&self, answers: &[Packet]) {
         for packet in answers {
             (self.broadcaster).repeat(self.scope, self.audience(), packet, self.now);
         }
@@ -103,12 +109,12 @@ impl Sender<'_> {
         if request.kind != MessageKind::JsonRpcRequest {
             return Broadcast::refused(request.kind.clone(), BroadcastError::NoRequest, self.now);
         }
-        let answer = rpc::answer(request);
-        result.inside(answer, "result", |answer| self.reply(answer))
+        let answer = answer::answer(request);
+        answer.sent_with("result", result, |answer| self.reply(answer))
     }
 
     /// A reply of the router's own: with the time.
-    pub(super) fn reply_stamped(&self, message: Message) {
+    pub(in crate::protocol) fn reply_stamped(&self, message: Message) {
         let ms = u64::try_from(self.now.as_millis()).unwrap_or(u64::MAX);
         let message = message.with("timestamp", ms);
         let _ = self.reply(&message);
@@ -116,20 +122,20 @@ impl Sender<'_> {
     }
 
     /// Tells the sender what went wrong with `message`, in the form that its kind asks for.
-    pub(super) fn reply_error(&self, message: &Message, error: &HandlerError) {
+    pub(in crate::protocol) fn reply_error(&self, message: &Message, error: &HandlerError) {
         if message.kind == MessageKind::JsonRpcRequest {
-            let code = rpc::error_code(error);
-            let _ = self.reply(&rpc::error_answer(message, code, &error.message));
+            let code = answer::error_code(error);
+            let _ = self.reply(&answer::error_answer(message, code, &error.message));
         } else if message.kind.is_answered() {
             self.tell_error(error);
         }
     }
 
     /// Tells the sender why bytes were refused, in the form that they ask for.
-    pub(super) fn refuse(&self, asks: Asks, code: i64, error: &HandlerError) {
+    pub(in crate::protocol) fn refuse(&self, asks: Asks, code: i64, error: &HandlerError) {
         match asks {
             Asks::Nothing => {}
-            Asks::Rpc(id) => _ = self.reply(&rpc::error(id, code, &error.message)),
+            Asks::Rpc(id) => _ = self.reply(&answer::error(id, code, &error.message)),
             Asks::Message => self.tell_error(error),
         }
     }
@@ -142,38 +148,6 @@ impl Sender<'_> {
         );
     }
 }
-
-/// Why a message was not handled. The sender sees both parts.
-///
-/// The sender of a JSON-RPC request sees `message` and a number: −32602 for the codes `INVALID_PARAMS`
-/// and `INVALID_FIELD`, −32601 for `METHOD_NOT_FOUND`, −32600 for `INVALID_REQUEST`, −32700 for
-/// `PARSE_ERROR`, −32000 for `BUSY`, the number itself if `code` is a whole number such as `-32042`,
-/// and −32603 for all others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HandlerError {
-    /// For machines: one word that stays as it is.
-    pub code: Cow<'static, str>,
-    /// For people. It may name nobody but the sender.
-    pub message: String,
-}
-
-impl HandlerError {
-    /// An error with a code of its own.
-    pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self {
-            code: code.into(),
-            message: message.into(),
-        }
-    }
-}
-
-impl fmt::Display for HandlerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.message)
-    }
-}
-
-impl std::error::Error for HandlerError {}
 
 /// What a handler did with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,7 +217,7 @@ pub enum Outcome {
 }
 
 /// Why the host's code did not do it.
-pub(super) enum Trouble {
+pub(in crate::protocol) enum Trouble {
     /// It said so.
     Error(HandlerError),
     /// It panicked. Says nothing of what it was about.
@@ -251,7 +225,9 @@ pub(super) enum Trouble {
 }
 
 /// Runs the host's code.
-pub(super) fn contained<R>(f: impl FnOnce() -> Result<R, HandlerError>) -> Result<R, Trouble> {
+pub(in crate::protocol) fn contained<R>(
+    f: impl FnOnce() -> Result<R, HandlerError>,
+) -> Result<R, Trouble> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(done) => done.map_err(Trouble::Error),
         Err(panic) => {

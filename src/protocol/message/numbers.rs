@@ -18,17 +18,17 @@ const SAFE_DIGITS: usize = 18;
 
 /// A number that cannot be passed on exactly.
 #[derive(Debug)]
-pub(super) struct Inexact;
+pub(in crate::protocol) struct Inexact;
 
 /// How a message writes those of its numbers that `serde_json` would write differently, by the bits of
 /// their `f64`. `None` where one message writes one value in two ways: then both are written as
 /// `serde_json` does. Their value is exact all the same.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Numbers(Option<Arc<BTreeMap<u64, Option<Box<str>>>>>);
+pub(in crate::protocol) struct Numbers(Option<Arc<BTreeMap<u64, Option<Box<str>>>>>);
 
 impl Numbers {
     /// Looks at the numbers of `json`, which has been parsed before. Linear in its length.
-    pub(super) fn of(json: &str) -> Result<Self, Inexact> {
+    pub(in crate::protocol) fn of(json: &str) -> Result<Self, Inexact> {
         let mut written = BTreeMap::new();
         for token in tokens(json).filter(is_float) {
             let (bits, canonical) = parsed(token);
@@ -61,7 +61,7 @@ impl Numbers {
     }
 
     /// How the number came in, if it is to be written differently from `serde_json`'s way.
-    pub(super) fn written(&self, number: &Number) -> Option<&str> {
+    pub(in crate::protocol) fn written(&self, number: &Number) -> Option<&str> {
         let written = self.0.as_ref()?;
         if !number.is_f64() {
             return None;

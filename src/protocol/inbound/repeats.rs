@@ -7,12 +7,14 @@ use std::sync::Arc;
 use ahash::RandomState;
 use serde_json::Value;
 
-use super::per_user::PerUser;
-use super::registry::CopyOnWrite;
-use super::{Message, MessageKind, Packet};
 use crate::id::{MAX_ID_BYTES, UserId};
+use crate::protocol::copy_on_write::CopyOnWrite;
+use crate::protocol::message::envelope::Message;
+use crate::protocol::message::kind::MessageKind;
+use crate::protocol::packet::Packet;
+use crate::protocol::per_user::PerUser;
 
-/// How many messages a [`MessageRouter`](super::MessageRouter) knows again.
+/// How many messages a [`MessageRouter`](crate::protocol::MessageRouter) knows again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RepeatLimits {
     /// Users whose messages are known again: of more, those who were heard longest ago are forgotten.
@@ -47,7 +49,7 @@ struct Known {
 
 /// What a message was answered.
 #[derive(Clone)]
-pub(super) enum Answers {
+pub(in crate::protocol) enum Answers {
     /// These, in this order.
     Kept(Arc<[Packet]>),
     /// Something that is not there any more.
@@ -66,20 +68,20 @@ impl Answers {
 type List = CopyOnWrite<VecDeque<Known>>;
 
 /// What a router remembers of messages that have an id.
-pub(super) struct Repeats {
+pub(in crate::protocol) struct Repeats {
     limits: RepeatLimits,
     hasher: RandomState,
     users: PerUser<List>,
 }
 
 /// The id of a message and what it says.
-pub(super) struct Print {
+pub(in crate::protocol) struct Print {
     id: Arc<str>,
     print: u64,
 }
 
 /// Whether a message came before.
-pub(super) enum Seen {
+pub(in crate::protocol) enum Seen {
     /// It did not.
     First,
     /// It is being handled.
@@ -91,7 +93,7 @@ pub(super) enum Seen {
 }
 
 impl Repeats {
-    pub(super) fn new(limits: RepeatLimits) -> Self {
+    pub(in crate::protocol) fn new(limits: RepeatLimits) -> Self {
         Self {
             limits,
             hasher: RandomState::new(),
@@ -100,7 +102,7 @@ impl Repeats {
     }
 
     /// The id of a message, if it has one that can be known again.
-    pub(super) fn print(&self, message: &Message) -> Option<Print> {
+    pub(in crate::protocol) fn print(&self, message: &Message) -> Option<Print> {
         let is_rpc = matches!(
             message.kind,
             MessageKind::JsonRpcRequest
@@ -123,7 +125,7 @@ impl Repeats {
     }
 
     /// Whether the user has sent this before; from now on it is being handled.
-    pub(super) fn see(&self, user: &UserId, print: &Print) -> Seen {
+    pub(in crate::protocol) fn see(&self, user: &UserId, print: &Print) -> Seen {
         let kept = self.users.get_or_default(user);
         let seen = kept.value.update(|list| {
             if let Some(known) = list.iter().find(|known| known.id == print.id) {
@@ -148,7 +150,12 @@ impl Repeats {
     }
 
     /// The message was handled, and these are the answers.
-    pub(super) fn answered(&self, user: &UserId, print: &Print, answers: &Arc<[Packet]>) {
+    pub(in crate::protocol) fn answered(
+        &self,
+        user: &UserId,
+        print: &Print,
+        answers: &Arc<[Packet]>,
+    ) {
         let Some(kept) = self.users.get(user) else {
             return;
         };

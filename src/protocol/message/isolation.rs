@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::Message;
-use super::json::{self, MAX_NESTING, Visit};
 use crate::id::UserId;
+use crate::protocol::message::envelope::Message;
+use crate::protocol::message::json;
+use crate::protocol::message::json::{MAX_NESTING, Visit};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The fields of a body that name its receiver, at every depth.

@@ -4,9 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::quota::{Quota, Share, raise};
-use super::{HandlerError, MessageRouter, Outcome, Packet, rpc};
 use crate::id::ConnectionId;
+use crate::protocol::inbound::answer;
+use crate::protocol::inbound::dispatch::MessageRouter;
+use crate::protocol::inbound::error::HandlerError;
+use crate::protocol::inbound::handler::Outcome;
+use crate::protocol::packet::Packet;
+use crate::protocol::quota::{Quota, Share, raise};
 use crate::scope::UserScope;
 use crate::sync::{AtomicUsize, Ordering};
 
@@ -247,7 +251,7 @@ impl InboundQueue {
             }
             return Ok(());
         }
-        let error = (rpc::BUSY, HandlerError::new("BUSY", Busy.to_string()));
+        let error = (answer::BUSY, HandlerError::new("BUSY", Busy.to_string()));
         let _ = router.refuse(&client.scope, client.connection, &json, error, now);
         Err(Busy)
     }

@@ -3,14 +3,15 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::{Handler, MessageKind, Middleware};
+use crate::protocol::inbound::handler::{Handler, Middleware};
+use crate::protocol::message::kind::MessageKind;
 
 /// A set of kinds, by their index.
 #[derive(Clone, Copy)]
-pub(super) struct Kinds(u128);
+pub(in crate::protocol) struct Kinds(u128);
 
 impl Kinds {
-    pub(super) fn of(kinds: Option<&[MessageKind]>) -> Self {
+    pub(in crate::protocol) fn of(kinds: Option<&[MessageKind]>) -> Self {
         const { assert!(MessageKind::KNOWN.len() < 128) };
         let all = |kinds: &[MessageKind]| kinds.iter().fold(0, |set, kind| set | Self::bit(kind));
         Self(kinds.map_or(u128::MAX, all))
@@ -20,21 +21,21 @@ impl Kinds {
         1 << kind.index()
     }
 
-    pub(super) fn has(self, kind: &MessageKind) -> bool {
+    pub(in crate::protocol) fn has(self, kind: &MessageKind) -> bool {
         self.0 & Self::bit(kind) != 0
     }
 }
 
 #[derive(Clone)]
-pub(super) struct Named {
-    pub(super) name: Arc<str>,
-    pub(super) kinds: Kinds,
-    pub(super) handler: Arc<Shielded>,
+pub(in crate::protocol) struct Named {
+    pub(in crate::protocol) name: Arc<str>,
+    pub(in crate::protocol) kinds: Kinds,
+    pub(in crate::protocol) handler: Arc<Shielded>,
 }
 
 /// A handler of the host's whose `Drop` may panic: it is dropped wherever the last message that it was
 /// at ends, which may be another user's.
-pub(super) struct Shielded(pub(super) Option<Box<dyn Handler>>);
+pub(in crate::protocol) struct Shielded(pub(in crate::protocol) Option<Box<dyn Handler>>);
 
 impl Drop for Shielded {
     fn drop(&mut self) {
@@ -47,7 +48,7 @@ impl Drop for Shielded {
 
 /// What a message goes through: replaced as a whole, so one load shows all of it.
 #[derive(Clone, Default)]
-pub(super) struct Chain {
-    pub(super) middleware: Vec<Arc<dyn Middleware>>,
-    pub(super) handlers: Vec<Named>,
+pub(in crate::protocol) struct Chain {
+    pub(in crate::protocol) middleware: Vec<Arc<dyn Middleware>>,
+    pub(in crate::protocol) handlers: Vec<Named>,
 }

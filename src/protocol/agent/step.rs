@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// What a field has to be.
 #[derive(Clone, Copy)]
-pub(super) enum Shape {
+pub(in crate::protocol) enum Shape {
     /// A text that is not blank.
     Name,
     Text,
@@ -17,7 +17,7 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    pub(super) fn fits(self, value: &Value) -> bool {
+    pub(in crate::protocol) fn fits(self, value: &Value) -> bool {
         let is_name = || value.as_str().is_some_and(|text| !text.trim().is_empty());
         match self {
             Self::Name => is_name(),
@@ -30,10 +30,10 @@ impl Shape {
     }
 }
 
-pub(super) type Fields = &'static [(&'static str, Shape)];
+pub(in crate::protocol) type Fields = &'static [(&'static str, Shape)];
 
 /// What every event has, beside its type, user, run and sequence.
-pub(super) const ALWAYS: Fields = &[
+pub(in crate::protocol) const ALWAYS: Fields = &[
     ("event_id", Shape::Name),
     ("thread_id", Shape::Name),
     ("request_id", Shape::Name),
@@ -42,7 +42,7 @@ pub(super) const ALWAYS: Fields = &[
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(in crate::protocol) enum Step {
     Started,
     Thinking,
     Chunk,
@@ -54,7 +54,7 @@ pub(super) enum Step {
 
 impl Step {
     /// The event of this type, and what it has besides.
-    pub(super) fn of(name: &str) -> Option<(Self, Fields)> {
+    pub(in crate::protocol) fn of(name: &str) -> Option<(Self, Fields)> {
         use Shape::{Flag, Name, Number, Text, There};
         Some(match name {
             "agent_started" => (Self::Started, &[]),
