@@ -241,8 +241,19 @@
 //! ```
 
 pub mod architecture;
+// The protocol layer stamps and reads too; the engine only sweeps.
+#[cfg_attr(
+    any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
+    allow(dead_code)
+)]
+mod clock;
 mod config;
 mod connection;
+#[cfg_attr(
+    any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
+    allow(dead_code)
+)]
+mod copy_on_write;
 mod error;
 #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
 mod frozen;

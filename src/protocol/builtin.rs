@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::per_user::PerUser;
 use super::quota::raise;
-use super::registry::CopyOnWrite;
+use crate::copy_on_write::CopyOnWrite;
 use super::{Message, MessageKind, Outcome, Sender, rpc};
 use crate::id::UserId;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering};

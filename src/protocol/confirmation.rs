@@ -8,7 +8,7 @@ use std::time::Duration;
 use ahash::RandomState;
 
 use super::MessageKind;
-use super::clock::{Clock, micros};
+use crate::clock::{Clock, micros};
 use super::quota::{Quota, ROOTS, Share, Spent, mask};
 use crate::error::InvalidId;
 use crate::id::{MAX_ID_BYTES, UserId};

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::builtin::{self, ClientErrors};
 use super::chain::{Chain, Kinds, Named, Shielded};
-use super::clock::micros;
+use crate::clock::micros;
 use super::handler::{Trouble, contained};
 use super::json::{self, MAX_NESTING};
-use super::registry::CopyOnWrite;
+use crate::copy_on_write::CopyOnWrite;
 use super::repeats::{Answers, Print, Repeats, Seen};
 use super::{
     Broadcaster, DispatchStats, Handled, Handler, HandlerError, MAX_HANDLERS, Message,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::per_user::PerUser;
-use super::registry::CopyOnWrite;
+use crate::copy_on_write::CopyOnWrite;
 use super::{HandlerError, QualityProvider, QualityRequest};
 use crate::id::UserId;
 

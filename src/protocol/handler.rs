@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::registry::CopyOnWrite;
+use crate::copy_on_write::CopyOnWrite;
 use super::rpc::{self, Asks};
 use super::{Audience, Broadcast, BroadcastError, Broadcaster, Message, MessageKind, Packet, json};
 use crate::id::{ConnectionId, UserId};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::quota::{Quota, ROOTS, Share, mask};
-use super::registry::CopyOnWrite;
+use crate::copy_on_write::CopyOnWrite;
 use super::run_core::{Core, End, Whose};
 use super::run_error::required;
 use super::{AgentRun, Broadcast, Broadcaster, Packet, RunError, UserContext};

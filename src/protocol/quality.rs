@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::registry::CopyOnWrite;
+use crate::copy_on_write::CopyOnWrite;
 use super::{
     Broadcaster, Handled, Handler, HandlerError, Message, MessageKind, MessageRouter, Packet,
     RegisterError, RunId, Sender, json,

@@ -8,7 +8,7 @@ use ahash::RandomState;
 use serde_json::Value;
 
 use super::per_user::PerUser;
-use super::registry::CopyOnWrite;
+use crate::copy_on_write::CopyOnWrite;
 use super::{Message, MessageKind, Packet};
 use crate::id::{MAX_ID_BYTES, UserId};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ahash::RandomState;
 
-use super::clock::{Clock, micros};
+use crate::clock::{Clock, micros};
 use super::quota::{Quota, ROOTS, Share, mask};
 use crate::id::{RunId, ThreadId, UserId};
 use crate::sync::{AtomicU64, Ordering, pin};
