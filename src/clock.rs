@@ -31,6 +31,13 @@ struct Times {
     passed: u64,
 }
 
+/// A wait, and the time that has passed on its clock.
+#[derive(Clone, Copy)]
+pub(crate) struct Wait {
+    pub(crate) ms: u64,
+    pub(crate) now_ms: u64,
+}
+
 impl Times {
     fn at(self, now: u64, step: u64) -> u64 {
         let since = self.last.map_or(0, |last| now.saturating_sub(last));
@@ -67,6 +74,14 @@ impl Clock {
         });
         let Ok(passed) = done;
         passed
+    }
+
+    /// Lets time pass for a wait of `time`.
+    pub(crate) fn wait(&self, time: Duration, now: Duration) -> Wait {
+        Wait {
+            ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+            now_ms: self.sweep(now) / 1_000,
+        }
     }
 
     /// The times, from the first call on.

@@ -129,7 +129,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
             ..self.user.lane.stats(self.member(), &self.reader)
         }
     }
-    /// Counts as activity at the next sweep. Wait-free.
+    /// Counts as [activity](crate::Builder::activity) at the next sweep. Wait-free.
     pub fn touch(&self) {
         self.member().touch();
     }

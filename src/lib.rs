@@ -276,7 +276,7 @@ mod sync;
 mod table;
 mod wake;
 
-pub use config::{Builder, LimitPolicy};
+pub use config::{Activity, Builder, LimitPolicy};
 pub use connection::{Connection, Delivered, Next, Received, Visited};
 pub use error::{
     BatchError, CloseReason, Closed, ConfigError, ConnectError, InvalidId, InvalidPosition,

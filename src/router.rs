@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ahash::RandomState;
 use crossbeam_utils::CachePadded;
@@ -133,6 +132,7 @@ pub(crate) struct Core<E: 'static> {
     closed: AtomicBool,
     routers: AtomicUsize,
     absence: Absence<E>,
+    clocks: Clocks,
     pub(crate) counters: CachePadded<Counters>,
 }
 
@@ -208,6 +208,7 @@ impl<E: Send + Sync + 'static> Router<E> {
             routers: AtomicUsize::new(1),
             counters: CachePadded::default(),
             absence: Absence::new(&config, weigh),
+            clocks: Clocks::new(&config),
             config,
         };
         Self {
@@ -245,42 +246,6 @@ impl<E: Send + Sync + 'static> Router<E> {
                 f(&user.id, live);
             }
         });
-    }
-
-    /// Closes connections that have been idle for longer than `idle_timeout`, and those that have
-    /// lost a critical event without having noticed yet. Says how many.
-    ///
-    /// `now` is the time since any fixed moment of the host's choice. A connection's time starts at
-    /// the first sweep that sees it; reading, or [`Connection::touch`], is activity. A clock that
-    /// jumps back closes nothing. Lock-free.
-    ///
-    /// With [`Retention`](crate::Retention) it also drops events that are too old, and ends the lanes
-    /// of users who have had no connection for longer than the grace.
-    ///
-    /// Without retention it also gives back the memory in which a user's unread events were: in the second
-    /// call that finds them all read and no new ones unread since the first.
-    pub fn sweep(&self, now: Duration) -> usize {
-        let timeout = self.core.config.idle_timeout;
-        let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        let mut closed = 0;
-        self.core.table.for_each(|user| {
-            if let Some(retention) = &self.core.config.retention {
-                self.core.tend(user, retention, now_ms);
-            }
-            user.lane.for_each(|member| {
-                let idle_ms = member.idle_ms(now_ms);
-                let reason = if user.lane.is_overrun(member) {
-                    CloseReason::Overrun
-                } else if timeout.is_some_and(|t| u128::from(idle_ms) > t.as_millis()) {
-                    CloseReason::Idle
-                } else {
-                    return;
-                };
-                closed += usize::from(self.core.close(user, member, reason));
-            });
-            user.lane.tidy();
-        });
-        closed
     }
 
     /// Asks to be told who connects and who leaves, through a channel that holds `capacity`
@@ -833,6 +798,8 @@ impl<E: Send + Sync + 'static> Core<E> {
 mod absent;
 #[cfg(all(test, laneway_loom))]
 mod models;
+mod sweep;
+use sweep::Clocks;
 
 #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
 mod tests {

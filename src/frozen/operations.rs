@@ -278,8 +278,9 @@ fn sweep_overrun(world: &World, device: Device) -> Option<Device> {
 
 fn sweep_absent(world: &World, device: Device) -> Option<Device> {
     let _ = world.cem.publish_critical(world.event());
-    for now in [1000, 2000] {
-        world.router.sweep(Duration::from_secs(now));
+    // Each lets a quarter of the grace pass.
+    for now in 0..5 {
+        world.router.sweep(Duration::from_secs(60 * now));
     }
     Some(device)
 }

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::per_user::PerUser;
 use super::quota::raise;
-use crate::copy_on_write::CopyOnWrite;
 use super::{Message, MessageKind, Outcome, Sender, rpc};
+use crate::copy_on_write::CopyOnWrite;
 use crate::id::UserId;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use ahash::RandomState;
 
 use super::MessageKind;
-use crate::clock::{Clock, micros};
 use super::quota::{Quota, ROOTS, Share, Spent, mask};
+use crate::clock::{Clock, micros};
 use crate::error::InvalidId;
 use crate::id::{MAX_ID_BYTES, UserId};
 use crate::sync::{AtomicU64, Ordering, pin};

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use super::builtin::{self, ClientErrors};
 use super::chain::{Chain, Kinds, Named, Shielded};
-use crate::clock::micros;
 use super::handler::{Trouble, contained};
 use super::json::{self, MAX_NESTING};
-use crate::copy_on_write::CopyOnWrite;
 use super::repeats::{Answers, Print, Repeats, Seen};
 use super::{
     Broadcaster, DispatchStats, Handled, Handler, HandlerError, MAX_HANDLERS, Message,
     MessageError, MessageKind, MessageLimits, Middleware, Outcome, Packet, RegisterError,
     RepeatLimits, Sender, Status, rpc,
 };
+use crate::clock::micros;
+use crate::copy_on_write::CopyOnWrite;
 use crate::id::ConnectionId;
 use crate::scope::UserScope;
 use crate::sync::{AtomicU64, Ordering};

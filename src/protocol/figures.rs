@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::per_user::PerUser;
-use crate::copy_on_write::CopyOnWrite;
 use super::{HandlerError, QualityProvider, QualityRequest};
+use crate::copy_on_write::CopyOnWrite;
 use crate::id::UserId;
 
 /// Runs that are kept of one user; the oldest goes first.

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::copy_on_write::CopyOnWrite;
 use super::rpc::{self, Asks};
 use super::{Audience, Broadcast, BroadcastError, Broadcaster, Message, MessageKind, Packet, json};
+use crate::copy_on_write::CopyOnWrite;
 use crate::id::{ConnectionId, UserId};
 use crate::scope::UserScope;
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::quota::{Quota, ROOTS, Share, mask};
-use crate::copy_on_write::CopyOnWrite;
 use super::run_core::{Core, End, Whose};
 use super::run_error::required;
 use super::{AgentRun, Broadcast, Broadcaster, Packet, RunError, UserContext};
+use crate::copy_on_write::CopyOnWrite;
 use crate::scope::UserScope;
 use crate::sync::pin;
 use crate::table::Table;

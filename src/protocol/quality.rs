@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::copy_on_write::CopyOnWrite;
 use super::{
     Broadcaster, Handled, Handler, HandlerError, Message, MessageKind, MessageRouter, Packet,
     RegisterError, RunId, Sender, json,
 };
+use crate::copy_on_write::CopyOnWrite;
 use crate::id::{ThreadId, UserId};
 use crate::scope::UserScope;
 use crate::sync::{AtomicU64, Ordering};

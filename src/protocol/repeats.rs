@@ -8,8 +8,8 @@ use ahash::RandomState;
 use serde_json::Value;
 
 use super::per_user::PerUser;
-use crate::copy_on_write::CopyOnWrite;
 use super::{Message, MessageKind, Packet};
+use crate::copy_on_write::CopyOnWrite;
 use crate::id::{MAX_ID_BYTES, UserId};
 
 /// How many messages a [`MessageRouter`](super::MessageRouter) knows again.

@@ -8,7 +8,7 @@ use crate::id::{ConnectionId, UserId};
 use crate::lane::member::Member;
 use crate::lane::{Accepted, Departure, JoinError, Refusal, Refused, Terms};
 use crate::lifecycle::{Change, Turn};
-use crate::retention::{BITS_40, BITS_48, Position, Retention};
+use crate::retention::{BITS_40, BITS_48, Position};
 use crate::sync::{Ordering, fence, pin};
 
 impl<E: Send + Sync + 'static> Core<E> {
@@ -108,17 +108,6 @@ impl<E: Send + Sync + 'static> Core<E> {
         self.absence.users.fetch_sub(1, Ordering::AcqRel);
         self.forget(user);
         true
-    }
-
-    /// A sweep's part.
-    pub(super) fn tend(&self, user: &Arc<User<E>>, retention: &Retention, now_ms: u64) {
-        let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        if user
-            .lane
-            .tend(now_ms, ms(retention.grace), retention.age.map(ms))
-        {
-            self.expire(user);
-        }
     }
 
     /// Appends a critical event for a user who has no lane to a lane that is made for it.
