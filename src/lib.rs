@@ -193,6 +193,8 @@
 //! | a payload's `Clone`, or a visitor, panics | the panic reaches the receiver; the event counts as read, and is not leaked |
 //! | a waker panics | caught; the publisher and the other sleepers go on |
 //! | a waker or a `Drop` calls back into the engine, even to drop the router | allowed; nothing of ours is held at the time |
+//! | what `for_each_user` calls, or `dump` writes to, hangs or panics | the engine holds nothing at the time: all calls go on, and memory is reclaimed; at most 64 users are kept for it |
+//! | a waker, `weigh`, or a payload's `Clone` or `Drop` hangs | the call that it is in hangs; the others go on. A guard of the collector may be held at the time: what the process retires meanwhile is freed when it returns |
 //! | a connection is forgotten | the lane keeps working; its place is freed by the sweep or by disconnecting it |
 //! | a thread is killed while it holds a connection | as if forgotten |
 //!

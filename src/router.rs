@@ -33,9 +33,12 @@ pub(crate) struct User<E: 'static> {
 }
 
 impl<E: 'static> User<E> {
+    /// `out` is the host's, and is called without a guard: while it hangs, memory is reclaimed.
     pub(crate) fn dump(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        writeln!(out, "{:?}, session {}", self.id, self.session.number())?;
-        self.lane.dump(out)
+        let mut lane = String::new();
+        self.lane.dump(&mut lane)?;
+        let session = self.session.number();
+        write!(out, "{:?}, session {session}\n{lane}", self.id)
     }
 }
 
@@ -237,8 +240,24 @@ impl<E: Send + Sync + 'static> Router<E> {
         self.core.users.load(Ordering::Relaxed)
     }
 
-    /// Calls `f` with every user online and the number of their live connections. Users who come or
-    /// go meanwhile may or may not be among them. Lock-free.
+    /// Calls `f` with every user online and the number of their live connections. A user who comes or goes
+    /// meanwhile may or may not be among them. Lock-free, linear in the users.
+    ///
+    /// `f` may take its time, panic and call back into the engine: nothing waits for it, and no more than
+    /// 64 users are kept in memory for it.
+    ///
+    /// ```
+    /// # let router: laneway::Router<u8> = laneway::Router::new();
+    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    /// let _devices = (ann.connect().unwrap(), ann.connect().unwrap());
+    /// let mut online = Vec::new();
+    /// router.for_each_user(|user, devices| online.push((user.to_string(), devices)));
+    /// assert_eq!(online, [("ann".to_owned(), 2)]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `f` does; the other users are not told of then.
     pub fn for_each_user(&self, mut f: impl FnMut(&UserId, usize)) {
         self.core.table.for_each(|user| {
             let live = user.lane.live();
@@ -268,7 +287,8 @@ impl<E: Send + Sync + 'static> Router<E> {
     }
 
     /// Writes the inner state of every lane, for the report of an incident; no payloads, and no
-    /// promise about the form. Lock-free, linear in all there is.
+    /// promise about the form. Lock-free, linear in all there is. `out` may take its time, as in
+    /// [`for_each_user`](Self::for_each_user).
     ///
     /// # Errors
     ///

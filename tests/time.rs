@@ -19,10 +19,12 @@ fn ann(builder: Builder) -> (Router<u8>, laneway::UserScope<u8>) {
     (router, ann)
 }
 
+type IsThere = Box<dyn Fn(&Router<u8>) -> bool>;
+
 /// One thing that sweeps let grow old.
 struct Aging {
     router: Router<u8>,
-    is_there: Box<dyn Fn(&Router<u8>) -> bool>,
+    is_there: IsThere,
 }
 
 /// A connection that shows no activity.

@@ -113,6 +113,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     burst("disconnect from outside in a burst", 17, true, disconnect),
     // Sweeping and ending.
     small("sweep", 2, true, sweep),
+    small("tell of all users", 2, true, tell_of_all),
     burst("sweep after a burst", 33, false, sweep_after_burst),
     ending(
         "sweep that closes overrun connections",
@@ -253,6 +254,12 @@ fn disconnect(world: &World, device: Device) -> Option<Device> {
 
 fn sweep(world: &World, device: Device) -> Option<Device> {
     world.router.sweep(Duration::from_secs(1));
+    Some(device)
+}
+
+fn tell_of_all(world: &World, device: Device) -> Option<Device> {
+    world.router.for_each_user(|_, live| assert!(live > 0));
+    world.router.dump(&mut String::new()).expect("written");
     Some(device)
 }
 
