@@ -127,7 +127,10 @@
 //! | `Connection::try_recv`, `poll_recv`, `visit`, `drain`, drop | lock-free; a gap or a drop takes one step for each unread number that the lane holds |
 //! | `Connection::recv`, `recv_timeout`, awaiting `next` | sleep when there is nothing to read |
 //! | `Connection::id`, `user`, `thread`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
-//! | `Router::lifecycle`, and connects and disconnects while the host is subscribed | a short lock in the channel |
+//! | `Router::lifecycle`, `Lifecycle::lost` | lock-free |
+//! | connects, disconnects and sweeps that close, while there are subscribers | the short lock of each subscriber's channel |
+//! | `Lifecycle::try_next`, drop | the short lock of its own channel |
+//! | `Lifecycle::next_timeout` | the same, and sleeps when there is nothing to read |
 //!
 //! Exceptions, which are the host's: the allocator, the payload's own `Clone` and `Drop`, and wakers. laneway
 //! allocates on connect, when unread events need more room, and for an event that is not for all connections. A reader
@@ -271,6 +274,7 @@ mod reentry;
 mod retention;
 mod router;
 mod scope;
+mod session;
 #[cfg(all(test, laneway_shuttle))]
 mod shuffled;
 mod stats;
@@ -285,7 +289,7 @@ pub use error::{
     PublishError, RecvTimeoutError, ResumeError, TryRecvError,
 };
 pub use id::{ConnectionId, MAX_ID_BYTES, ThreadId, UserId};
-pub use lifecycle::{Change, Lifecycle, Notice};
+pub use lifecycle::{Change, Lifecycle, LifecycleError, NoNotice, Notice};
 pub use retention::{Origin, Position, Recovered, Resumed, Retention};
 pub use router::Router;
 pub use scope::{Addressed, BatchDelivery, ConnectOptions, Delivery, SetDelivery, UserScope};

@@ -16,12 +16,13 @@ use crate::lane::member::Member;
 use crate::lane::{
     Accepted, Departure, JoinError, Lane, Newcomer, Offer, Reader, Refusal, Refused, Terms,
 };
-use crate::lifecycle::{Change, Lifecycle, Notice, Session, Subscriber};
+use crate::lifecycle::{Change, Subscribers};
 use crate::reentry::once_at_a_time;
 use crate::scope::{Addressed, ConnectOptions, UserScope};
+use crate::session::Session;
 use crate::stats::RouterStats;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Guard, Ordering, broken, fence, pin};
-use crate::table::storage::{LeafRef, Link, Owned, Settled, View};
+use crate::table::storage::{LeafRef, Settled};
 use crate::table::{Keyed, Table};
 
 /// A user who is online, or whose lane is kept: the table's entry and the lane in one allocation.
@@ -131,7 +132,7 @@ pub(crate) struct Core<E: 'static> {
     users: CachePadded<AtomicUsize>,
     next_connection: CachePadded<AtomicU64>,
     sessions: CachePadded<AtomicU64>,
-    notices: Link<(), Subscriber>,
+    subscribers: Subscribers,
     closed: AtomicBool,
     routers: AtomicUsize,
     absence: Absence<E>,
@@ -206,7 +207,7 @@ impl<E: Send + Sync + 'static> Router<E> {
             users: CachePadded::new(AtomicUsize::new(0)),
             next_connection: CachePadded::new(AtomicU64::new(1)),
             sessions: CachePadded::default(),
-            notices: Link::empty(),
+            subscribers: Subscribers::new(),
             closed: AtomicBool::new(false),
             routers: AtomicUsize::new(1),
             counters: CachePadded::default(),
@@ -265,25 +266,6 @@ impl<E: Send + Sync + 'static> Router<E> {
                 f(&user.id, live);
             }
         });
-    }
-
-    /// Asks to be told who connects and who leaves, through a channel that holds `capacity`
-    /// notices. One subscriber at a time: a new one takes the place of the one before.
-    ///
-    /// While there is a subscriber, connects and disconnects take the channel's short lock: the
-    /// only exception to lock-freedom. A full channel loses notices, counted, and delays nobody.
-    ///
-    /// # Panics
-    ///
-    /// If `capacity` is 0.
-    #[must_use]
-    pub fn lifecycle(&self, capacity: usize) -> Lifecycle {
-        assert!(capacity > 0, "a channel without room loses every notice");
-        let (subscriber, lifecycle) = Subscriber::new(capacity);
-        self.core
-            .notices
-            .replace(Owned::Node(Box::new(subscriber)), &pin());
-        lifecycle
     }
 
     /// Writes the inner state of every lane, for the report of an incident; no payloads, and no
@@ -698,7 +680,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         let limit = self.config.max_users;
         // Counted before it is in, so that there are never more than `limit`.
         if self.users.fetch_add(1, Ordering::AcqRel) >= limit {
-            self.users.fetch_sub(1, Ordering::AcqRel);
+            self.count_out();
             return Err(ConnectError::TooManyUsers { limit });
         }
         let newcomer = (self.next_connection(), options.thread.clone());
@@ -706,7 +688,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         match self.table.insert(&user, &guard) {
             Ok(()) => Ok((user, true)),
             Err(first) => {
-                self.users.fetch_sub(1, Ordering::AcqRel);
+                self.count_out();
                 Ok((first, false))
             }
         }
@@ -761,38 +743,12 @@ impl<E: Send + Sync + 'static> Core<E> {
         true
     }
 
-    /// Tells the subscriber, if there is one, of a change in a lane that sees one session.
-    fn tell(&self, user: &User<E>, number: u64, change: impl FnOnce() -> Change) {
-        if !self.notices.is_empty() {
-            self.tell_of(user, user.session.number(), number, change);
-        }
-    }
-
-    /// Tells the subscriber, if there is one.
-    fn tell_of(&self, user: &User<E>, session: u64, number: u64, change: impl FnOnce() -> Change) {
-        let guard = pin();
-        let view = self.notices.load(&guard);
-        let View::Node(subscriber) = view else {
-            return;
-        };
-        let heard = subscriber.tell(Notice {
-            user: user.id.clone(),
-            session,
-            number,
-            change: change(),
-        });
-        if !heard {
-            // Unless there is a new subscriber already.
-            let _ = self.notices.compare_exchange(view, Owned::Empty, &guard);
-        }
-    }
-
     /// Takes a closed entry out of the table. Whoever comes first counts it out, unless that was
     /// done as its last connection left.
     fn forget(&self, user: &Arc<User<E>>) {
         let removed = user.lane.is_over() && self.table.remove(user, &pin());
         if removed && user.lane.archive().is_none() {
-            self.users.fetch_sub(1, Ordering::AcqRel);
+            self.count_out();
         }
     }
 
@@ -811,6 +767,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.table
                 .for_each(|user| closed += usize::from(self.shut(user)));
         });
+        self.end_if_over();
         closed
     }
 }
@@ -819,6 +776,7 @@ mod absent;
 #[cfg(all(test, laneway_loom))]
 mod models;
 mod sweep;
+mod tell;
 use sweep::Clocks;
 
 #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]

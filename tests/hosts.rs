@@ -586,30 +586,19 @@ fn a_lane_may_have_a_capacity_of_its_own() {
 #[test]
 fn notices_are_lost_when_the_channel_is_full_and_counted() {
     let (router, ann) = small::<u32>();
-    let lifecycle = router.lifecycle(3);
+    let lifecycle = router.lifecycle(3).unwrap();
     let device = ann.connect().unwrap();
     let second = ann.connect().unwrap();
     drop((device, second));
     assert_eq!(lifecycle.lost(), 3);
-    let told: Vec<_> = std::iter::from_fn(|| lifecycle.try_next()).collect();
+    let told: Vec<_> = std::iter::from_fn(|| lifecycle.try_next().ok()).collect();
     assert_eq!(told[0].change, Change::Online);
     assert_eq!(told.iter().map(|n| n.number).collect::<Vec<_>>(), [0, 1, 2]);
     let device = ann.connect().unwrap();
     let online = lifecycle.try_next().unwrap();
     assert!(online.session > told[0].session && online.change == Change::Online);
-    // A new subscriber takes over; the old one hears no more, and dropping either hurts nobody.
-    let newer = router.lifecycle(10);
-    assert_eq!(lifecycle.next_timeout(Duration::ZERO).unwrap().number, 1);
     drop(device);
-    assert!(lifecycle.try_next().is_none());
-    assert_eq!(
-        newer.next_timeout(Duration::from_secs(5)).unwrap().number,
-        2
-    );
-    let offline = newer.try_next().unwrap();
-    assert_eq!((offline.number, offline.change), (3, Change::Offline));
-    drop(newer);
-    drop(ann.connect().unwrap());
+    assert_eq!(lifecycle.lost(), 3, "there was room for the rest");
 }
 
 #[test]

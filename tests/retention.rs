@@ -633,14 +633,14 @@ fn a_closed_connection_gives_nothing_of_its_replay() {
 #[test]
 fn sessions_are_told_from_online_to_offline_though_the_lane_stays() {
     let (router, ann) = eight::<u8>();
-    let lifecycle = router.lifecycle(64);
+    let lifecycle = router.lifecycle(64).unwrap();
     let mut sessions = Vec::new();
     for _ in 0..3 {
         let phone = ann.connect().unwrap();
         let tab = ann.connect().unwrap();
         drop((phone, tab));
         let mut told = Vec::new();
-        while let Some(notice) = lifecycle.try_next() {
+        while let Ok(notice) = lifecycle.try_next() {
             told.push((notice.session, notice.number, notice.change));
         }
         assert_eq!(told.len(), 6);
@@ -657,7 +657,7 @@ fn sessions_are_told_from_online_to_offline_though_the_lane_stays() {
         router.sweep(Duration::from_secs(3600 * hours));
     }
     drop(ann.connect().unwrap());
-    let notices = std::iter::from_fn(|| lifecycle.try_next());
+    let notices = std::iter::from_fn(|| lifecycle.try_next().ok());
     let next: Vec<_> = notices.map(|notice| notice.session).collect();
     assert!(next.iter().all(|&session| session == next[0]));
     sessions.push(next[0]);

@@ -152,7 +152,7 @@ pub(crate) fn run(settings: Settings, calls: &[Call]) -> Seen {
     let scope = |u| router.scope(UserId::new(format!("user {u}")).expect("valid"));
     let mut run = Run {
         scopes: (0..USERS).map(scope).collect(),
-        lifecycle: router.lifecycle(100_000),
+        lifecycle: router.lifecycle(100_000).unwrap(),
         offered: 0,
         router,
         model: Model::weighing(settings, weight),

@@ -55,7 +55,7 @@ impl Run {
         let mut told = Vec::new();
         let mut last = [(0, 0); USERS as usize];
         let id_of = |theirs| self.ids.iter().find(|(_, id)| *id == theirs).unwrap().0;
-        while let Some(notice) = self.lifecycle.try_next() {
+        while let Ok(notice) = self.lifecycle.try_next() {
             let user = (0..USERS).find(|u| self.scopes[*u as usize].user() == &notice.user);
             let user = user.expect("a user of the script");
             let (session, number) = &mut last[user as usize];
