@@ -114,6 +114,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     // Sweeping and ending.
     small("sweep", 2, true, sweep),
     small("tell of all users", 2, true, tell_of_all),
+    small("subscribe, and tell of a connect", 0, true, subscribe),
     burst("sweep after a burst", 33, false, sweep_after_burst),
     ending(
         "sweep that closes overrun connections",
@@ -261,6 +262,14 @@ fn tell_of_all(world: &World, device: Device) -> Option<Device> {
     world.router.for_each_user(|_, live| assert!(live > 0));
     world.router.dump(&mut String::new()).expect("written");
     Some(device)
+}
+
+fn subscribe(world: &World, device: Device) -> Option<Device> {
+    let lifecycles = [4, 1].map(|capacity| world.router.lifecycle(capacity).expect("room"));
+    drop(device);
+    let device = world.ann.connect().ok();
+    while lifecycles[0].try_next().is_ok() {}
+    device
 }
 
 /// A lane that has not burst between two sweeps may give memory back.
