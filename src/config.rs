@@ -17,6 +17,20 @@ pub enum LimitPolicy {
     EvictOldest,
 }
 
+/// What shows that a connection's peer is there, for [`Builder::activity`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Activity {
+    /// That the connection reads, or is [touched](crate::Connection::touch). Right where the peer itself
+    /// asks for each event. A call that finds nothing to read is no activity.
+    #[default]
+    ReadOrTouch,
+    /// That the connection is touched. Right where the host's writer reads on the peer's behalf: a writer
+    /// goes on reading for a peer that is gone as long as the network takes what it writes. The host
+    /// touches the connection when it hears of the peer.
+    Touch,
+}
+
 /// Builds a [`Router`].
 #[derive(Clone, Debug)]
 #[must_use]
@@ -27,6 +41,7 @@ pub struct Builder {
     pub(crate) shards: usize,
     pub(crate) max_users: usize,
     pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) activity: Activity,
     pub(crate) retention: Option<Retention>,
 }
 
@@ -39,6 +54,7 @@ impl Default for Builder {
             shards: 65_536,
             max_users: usize::MAX,
             idle_timeout: None,
+            activity: Activity::ReadOrTouch,
             retention: None,
         }
     }
@@ -99,10 +115,28 @@ impl Builder {
         self.max_users = users;
         self
     }
-    /// How long a connection may neither read nor be touched before a sweep closes it. Default: for
-    /// ever.
+    /// How long a connection may show no [`activity`](Self::activity) before a
+    /// [sweep](Router::sweep) closes it. One sweep lets a quarter of it pass at most. What is longer than
+    /// 139 years is for ever. Default: for ever.
     pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.idle_timeout = timeout;
+        self
+    }
+
+    /// What counts as activity of a connection. Default [`Activity::ReadOrTouch`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use laneway::{Activity, Router};
+    /// // A task per connection reads and writes to a socket; the peer's pongs touch the connection.
+    /// let router = Router::builder()
+    ///     .idle_timeout(Some(Duration::from_secs(120)))
+    ///     .activity(Activity::Touch)
+    ///     .build::<String>()?;
+    /// # Ok::<(), laneway::ConfigError>(())
+    /// ```
+    pub fn activity(mut self, activity: Activity) -> Self {
+        self.activity = activity;
         self
     }
 

@@ -71,6 +71,9 @@ const PARKED: u8 = 1;
 /// There are events from before the connection's time.
 const REPLAY: u8 = 2;
 
+/// What a task can take in turn, or look for in vain, before it gives way.
+const TURNS: u8 = 64;
+
 /// Wakes a thread that sleeps in `recv`.
 struct Unpark(Thread);
 
@@ -129,7 +132,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
             ..self.user.lane.stats(self.member(), &self.reader)
         }
     }
-    /// Counts as activity at the next sweep. Wait-free.
+    /// Counts as [activity](crate::Builder::activity) at the next sweep. Wait-free.
     pub fn touch(&self) {
         self.member().touch();
     }
@@ -358,13 +361,13 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
                 Err(TryRecvError::Empty) => {}
             }
             let waker = self.blocking_waker();
-            if !self.park(&waker) {
-                continue;
-            }
+            let parked = self.park(&waker);
             // Other users of this thread's token may end the sleep early; then look again.
             match deadline.map(|d| d.saturating_duration_since(Instant::now())) {
-                None => thread::park(),
+                // Also without a sleep: a flood of events for other connections lets none begin.
                 Some(Duration::ZERO) => return None,
+                _ if !parked => {}
+                None => thread::park(),
                 Some(left) => thread::park_timeout(left),
             }
         }
@@ -393,21 +396,36 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     }
 
     /// Polls for the next event or gap; any async runtime's waker will do. Lock-free.
+    ///
+    /// A task that always finds something gives way all the same: after 64 turns without a rest this wakes
+    /// the task and returns `Pending` once, though there is something to read. So the other tasks of its
+    /// executor run, whatever the rate of events. [`try_recv`](Self::try_recv) has no such bound.
+    ///
+    /// # Panics
+    ///
+    /// As [`try_recv`](Self::try_recv), or if the waker does.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received<E>, Closed>> {
-        loop {
+        while self.reader.turns < TURNS {
+            self.reader.turns += 1;
             match self.try_recv() {
                 Ok(received) => return Poll::Ready(Ok(received)),
                 Err(TryRecvError::Closed(closed)) => return Poll::Ready(Err(closed)),
                 Err(TryRecvError::Empty) => {
                     if self.park(cx.waker()) {
+                        self.reader.turns = 0;
                         return Poll::Pending;
                     }
                 }
             }
         }
+        // The connection is not registered for a wake, so the task wakes itself.
+        self.reader.turns = 0;
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
-    /// The next event or gap as a future. Dropping the future loses nothing.
+    /// The next event or gap as a future. Dropping the future loses nothing. Gives way to other tasks as
+    /// [`poll_recv`](Self::poll_recv) does.
     #[allow(clippy::should_implement_trait)] // As the streams of futures crates name it.
     pub fn next(&mut self) -> Next<'_, E> {
         Next { connection: self }

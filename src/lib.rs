@@ -127,7 +127,10 @@
 //! | `Connection::try_recv`, `poll_recv`, `visit`, `drain`, drop | lock-free; a gap or a drop takes one step for each unread number that the lane holds |
 //! | `Connection::recv`, `recv_timeout`, awaiting `next` | sleep when there is nothing to read |
 //! | `Connection::id`, `user`, `thread`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
-//! | `Router::lifecycle`, and connects and disconnects while the host is subscribed | a short lock in the channel |
+//! | `Router::lifecycle`, `Lifecycle::lost` | lock-free |
+//! | connects, disconnects and sweeps that close, while there are subscribers | the short lock of each subscriber's channel |
+//! | `Lifecycle::try_next`, drop | the short lock of its own channel |
+//! | `Lifecycle::next_timeout` | the same, and sleeps when there is nothing to read |
 //!
 //! Exceptions, which are the host's: the allocator, the payload's own `Clone` and `Drop`, and wakers. laneway
 //! allocates on connect, when unread events need more room, and for an event that is not for all connections. A reader
@@ -193,6 +196,8 @@
 //! | a payload's `Clone`, or a visitor, panics | the panic reaches the receiver; the event counts as read, and is not leaked |
 //! | a waker panics | caught; the publisher and the other sleepers go on |
 //! | a waker or a `Drop` calls back into the engine, even to drop the router | allowed; nothing of ours is held at the time |
+//! | what `for_each_user` calls, or `dump` writes to, hangs or panics | the engine holds nothing at the time: all calls go on, and memory is reclaimed; at most 64 users are kept for it |
+//! | a waker, `weigh`, or a payload's `Clone` or `Drop` hangs | the call that it is in hangs; the others go on. A guard of the collector may be held at the time: what the process retires meanwhile is freed when it returns |
 //! | a connection is forgotten | the lane keeps working; its place is freed by the sweep or by disconnecting it |
 //! | a thread is killed while it holds a connection | as if forgotten |
 //!
@@ -241,8 +246,19 @@
 //! ```
 
 pub mod architecture;
+// The protocol layer stamps and reads too; the engine only sweeps.
+#[cfg_attr(
+    any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
+    allow(dead_code)
+)]
+mod clock;
 mod config;
 mod connection;
+#[cfg_attr(
+    any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
+    allow(dead_code)
+)]
+mod copy_on_write;
 mod error;
 #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
 mod frozen;
@@ -258,6 +274,7 @@ mod reentry;
 mod retention;
 mod router;
 mod scope;
+mod session;
 #[cfg(all(test, laneway_shuttle))]
 mod shuffled;
 mod stats;
@@ -265,14 +282,14 @@ mod sync;
 mod table;
 mod wake;
 
-pub use config::{Builder, LimitPolicy};
+pub use config::{Activity, Builder, LimitPolicy};
 pub use connection::{Connection, Delivered, Next, Received, Visited};
 pub use error::{
     BatchError, CloseReason, Closed, ConfigError, ConnectError, InvalidId, InvalidPosition,
     PublishError, RecvTimeoutError, ResumeError, TryRecvError,
 };
 pub use id::{ConnectionId, MAX_ID_BYTES, ThreadId, UserId};
-pub use lifecycle::{Change, Lifecycle, Notice};
+pub use lifecycle::{Change, Lifecycle, LifecycleError, NoNotice, Notice};
 pub use retention::{Origin, Position, Recovered, Resumed, Retention};
 pub use router::Router;
 pub use scope::{Addressed, BatchDelivery, ConnectOptions, Delivery, SetDelivery, UserScope};

@@ -1,14 +1,16 @@
-//! Who comes and who goes, told through a bounded channel to a host that asks for it.
+//! Who comes and who goes, told through bounded channels to those who ask for it.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flume::{Receiver, Sender, TrySendError};
+use flume::{Receiver, Sender};
 
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId, UserId};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, pin};
+use crate::table::storage::{Link, Owned, View};
 
 /// One change of who is there.
 ///
@@ -59,197 +61,278 @@ pub enum Change {
 
 /// The receiving end of a router's notices, from [`Router::lifecycle`](crate::Router::lifecycle).
 ///
-/// Dropping it ends the notices.
+/// Several can listen at a time, each through a channel of its own. Each loses what finds its own channel
+/// full, and costs the others nothing. Dropping it ends its notices and drops what it has not read.
+///
+/// Each call takes the channel's short lock, as the thread that tells does.
 pub struct Lifecycle {
-    notices: Receiver<Notice>,
-    lost: Arc<AtomicU64>,
+    told: Receiver<Told>,
+    inbox: Subscriber,
+}
+
+/// What goes through a channel.
+enum Told {
+    Notice(Notice),
+    /// No more come. It stays in the channel, for later calls and other threads.
+    Over,
 }
 
 impl Lifecycle {
-    /// The next notice, if there is one. Takes the channel's short lock.
-    #[must_use]
-    pub fn try_next(&self) -> Option<Notice> {
-        self.notices.try_recv().ok()
+    /// The next notice, if there is one.
+    ///
+    /// ```
+    /// use laneway::{Change, NoNotice, Router, UserId};
+    ///
+    /// let router: Router<u8> = Router::new();
+    /// let lifecycle = router.lifecycle(16)?;
+    /// assert_eq!(lifecycle.try_next(), Err(NoNotice::Nothing));
+    /// let device = router.scope(UserId::new("ann")?).connect()?;
+    /// assert_eq!(lifecycle.try_next()?.change, Change::Online);
+    /// router.shutdown();
+    /// drop(device);
+    /// let told = std::iter::from_fn(|| lifecycle.try_next().ok());
+    /// assert_eq!(told.last().unwrap().change, Change::Offline);
+    /// assert_eq!(lifecycle.try_next(), Err(NoNotice::Over));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`NoNotice::Nothing`] for now, or [`NoNotice::Over`] for good.
+    pub fn try_next(&self) -> Result<Notice, NoNotice> {
+        self.open(self.told.try_recv().ok())
     }
 
-    /// The next notice, waiting for it for at most `timeout`.
-    #[must_use]
-    pub fn next_timeout(&self, timeout: Duration) -> Option<Notice> {
-        self.notices.recv_timeout(timeout).ok()
+    /// The next notice, waiting for it for at most `timeout`. Blocks the thread.
+    ///
+    /// # Errors
+    ///
+    /// [`NoNotice::Nothing`] if none came in time, [`NoNotice::Over`] as soon as that is so.
+    pub fn next_timeout(&self, timeout: Duration) -> Result<Notice, NoNotice> {
+        self.open(self.told.recv_timeout(timeout).ok())
     }
 
-    /// How many notices found the channel full.
+    fn open(&self, told: Option<Told>) -> Result<Notice, NoNotice> {
+        let told = match told {
+            Some(Told::Over) => {
+                // The notice of a thread that told late comes first.
+                let late = self.told.try_recv().ok();
+                self.inbox.put(Told::Over);
+                late.or(told)
+            }
+            told => told,
+        };
+        match told {
+            None => Err(NoNotice::Nothing),
+            Some(Told::Over) => Err(NoNotice::Over),
+            Some(Told::Notice(notice)) => {
+                self.inbox.0.room.fetch_add(1, Ordering::AcqRel);
+                Ok(notice)
+            }
+        }
+    }
+
+    /// How many notices found this channel full. Wait-free.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+        self.inbox.0.lost.load(Ordering::Relaxed)
+    }
+}
+
+/// Why there is no notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoNotice {
+    /// None was there, or none came in time. There may be one later.
+    Nothing,
+    /// The router is shut down, and no connection is left.
+    Over,
+}
+
+impl fmt::Display for NoNotice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "there is no notice yet",
+            Self::Over => "the notices are over",
+        })
+    }
+}
+impl Error for NoNotice {}
+
+/// Why a host is not told of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LifecycleError {
+    /// The capacity is not from 1 to 1 048 576.
+    Capacity(usize),
+    /// So many listen already.
+    #[non_exhaustive]
+    TooMany {
+        /// The most that can.
+        limit: usize,
+    },
+}
+
+impl fmt::Display for LifecycleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Capacity(n) => write!(f, "the capacity must be from 1 to 1048576, not {n}"),
+            Self::TooMany { limit } => write!(f, "there are {limit} subscribers already"),
+        }
+    }
+}
+impl Error for LifecycleError {}
+
+impl Drop for Lifecycle {
+    fn drop(&mut self) {
+        // The router keeps its end of the channel until it tells of the next change.
+        self.told.drain().for_each(drop);
     }
 }
 
 impl fmt::Debug for Lifecycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lifecycle")
-            .field("waiting", &self.notices.len())
+            .field("waiting", &self.told.len())
             .field("lost", &self.lost())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
-/// The sending end, as the router holds it.
-pub(crate) struct Subscriber {
-    notices: Sender<Notice>,
-    lost: Arc<AtomicU64>,
+/// The sending end of one subscriber's channel.
+#[derive(Clone)]
+struct Subscriber(Arc<Inbox>);
+
+struct Inbox {
+    notices: Sender<Told>,
+    /// For so many notices more. The end needs none.
+    room: AtomicUsize,
+    lost: AtomicU64,
+    over: AtomicBool,
 }
 
 impl Subscriber {
-    pub(crate) fn new(capacity: usize) -> (Self, Lifecycle) {
-        let (sender, receiver) = flume::bounded(capacity);
-        let lost = Arc::new(AtomicU64::new(0));
-        let subscriber = Self {
-            notices: sender,
-            lost: Arc::clone(&lost),
-        };
-        let lifecycle = Lifecycle {
-            notices: receiver,
-            lost,
-        };
-        (subscriber, lifecycle)
-    }
-
-    /// Never waits for room; `false` when nobody listens any more.
-    pub(crate) fn tell(&self, notice: Notice) -> bool {
-        match self.notices.try_send(notice) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_)) => {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-                true
-            }
-            Err(TrySendError::Disconnected(_)) => false,
-        }
-    }
-}
-
-/// A change in a lane that outlives its connections.
-pub(crate) struct Turn {
-    pub(crate) session: u64,
-    pub(crate) number: u64,
-    /// The session begins before this change, or ends after it.
-    pub(crate) is_edge: bool,
-}
-
-/// The numbers of one session's changes.
-#[derive(Default)]
-pub(crate) struct Session {
-    /// 0 while nobody has been there.
-    number: AtomicU64,
-    /// `[changes : 32 | connects : 32]`.
-    changes: AtomicU64,
-}
-
-const ONE_CHANGE: u64 = 1 << 32;
-/// Turns of one lane are told apart by so many bits.
-const TURN_BITS: u32 = 20;
-const TURN: u64 = (1 << TURN_BITS) - 1;
-
-impl Session {
-    /// Whoever connects sees to it that the session has a number before it is listed, and no session
-    /// ends before all it counts have come that far. So a session that ended has its number before
-    /// the user's next one can begin, and that one's is higher.
-    pub(crate) fn begin(&self, counter: &AtomicU64) {
-        if self.number.load(Ordering::Acquire) == 0 {
-            let fresh = counter.fetch_add(1, Ordering::AcqRel) + 1;
-            let _ = self
-                .number
-                .compare_exchange(0, fresh, Ordering::AcqRel, Ordering::Acquire);
-        }
-    }
-
-    pub(crate) fn number(&self) -> u64 {
-        self.number.load(Ordering::Acquire)
-    }
-
-    /// Before the connection is listed, so that nobody can close it under a lower number.
-    pub(crate) fn connect(&self) -> u64 {
-        self.change(ONE_CHANGE + 1)
-    }
-
-    pub(crate) fn disconnect(&self) -> u64 {
-        self.change(ONE_CHANGE)
-    }
-
-    fn change(&self, one: u64) -> u64 {
-        (self.changes.fetch_add(one, Ordering::AcqRel) >> 32) + 1
-    }
-
-    /// As `connect`, in a lane that outlives its connections and sees several sessions. `changes` is
-    /// then `[turn : 20 | connections : 12 | changes : 32]`, so that each step knows whether a session
-    /// begins or ends with it. `number` is `[session : 44 | turn : 20]`, and says which turn it is for.
-    pub(crate) fn return_to(&self, counter: &AtomicU64) -> Turn {
+    /// A full channel loses the notice. Never waits for room.
+    fn tell(&self, notice: Notice) {
         loop {
-            // Before the word: a number that is changed meanwhile may be that of a later turn.
-            let known = self.number();
-            let word = self.changes.load(Ordering::Acquire);
-            let (turn, connections, changes) = Self::parts(word);
-            let next = if connections == 0 {
-                self.prepare(known, (turn + 1) & TURN, counter);
-                Self::word((turn + 1) & TURN, 1, 1)
-            } else {
-                Self::word(turn, connections + 1, changes + 1)
-            };
-            if self.exchange(word, next) {
-                return Turn {
-                    // The connection is counted, so this session stays.
-                    session: self.number() >> TURN_BITS,
-                    number: Self::parts(next).2,
-                    is_edge: connections == 0,
-                };
+            let room = self.0.room.load(Ordering::Acquire);
+            if room == 0 {
+                self.0.lost.fetch_add(1, Ordering::Relaxed);
+                return;
             }
-        }
-    }
-
-    /// Gives the session of the next turn its number, unless it has one. A thread that is stopped before
-    /// the exchange finds the number changed: it is for that turn, or for a later one.
-    fn prepare(&self, known: u64, turn: u64, counter: &AtomicU64) {
-        if known == 0 || known & TURN != turn {
-            let fresh = counter.fetch_add(1, Ordering::AcqRel) + 1;
-            let fresh = (fresh << TURN_BITS) + turn;
             let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);
-            let _ = self.number.compare_exchange(known, fresh, ok, err);
-        }
-    }
-
-    /// As `disconnect`, in a lane that outlives its connections.
-    pub(crate) fn go_from(&self) -> Turn {
-        loop {
-            // Before the exchange: until then the connection is counted, and this session stays.
-            let session = self.number() >> TURN_BITS;
-            let word = self.changes.load(Ordering::Acquire);
-            let (turn, connections, changes) = Self::parts(word);
-            if self.exchange(word, Self::word(turn, connections - 1, changes + 1)) {
-                return Turn {
-                    session,
-                    number: changes + 1,
-                    is_edge: connections == 1,
-                };
+            let taken = self.0.room.compare_exchange(room, room - 1, ok, err);
+            if taken.is_ok() {
+                self.put(Told::Notice(notice));
+                return;
             }
         }
     }
 
-    fn exchange(&self, from: u64, to: u64) -> bool {
-        self.changes
-            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+    fn put(&self, told: Told) {
+        // It fails only if the receiving end is gone.
+        let _ = self.0.notices.send(told);
     }
 
-    fn parts(word: u64) -> (u64, u64, u64) {
-        (word >> 44, word >> 32 & 0xfff, word & 0xffff_ffff)
+    /// Tells that no more come, once.
+    fn end(&self) {
+        if !self.0.over.swap(true, Ordering::AcqRel) {
+            self.put(Told::Over);
+        }
     }
 
-    fn word(turn: u64, connections: u64, changes: u64) -> u64 {
-        (turn << 44) + (connections << 32) + (changes & 0xffff_ffff)
+    fn is_there(&self) -> bool {
+        !self.0.notices.is_disconnected()
+    }
+}
+
+type List = Vec<Subscriber>;
+
+/// Those who listen to a router's notices, in a list that is replaced as a whole.
+pub(crate) struct Subscribers(Link<List, u16>);
+
+/// Of one router at a time.
+const MAX_SUBSCRIBERS: usize = 16;
+/// That one channel holds.
+const MAX_NOTICES: usize = 1 << 20;
+
+impl Subscribers {
+    pub(crate) fn new() -> Self {
+        Self(Link::empty())
     }
 
-    /// After the last connection has left: each one had two numbers.
-    pub(crate) fn end(&self) -> u64 {
-        2 * (self.changes.load(Ordering::Acquire) % ONE_CHANGE) + 1
+    /// Whether no change has to be told.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds one with room for so many notices.
+    pub(crate) fn add(&self, capacity: usize) -> Result<Lifecycle, LifecycleError> {
+        if !(1..=MAX_NOTICES).contains(&capacity) {
+            return Err(LifecycleError::Capacity(capacity));
+        }
+        // The room that is counted bounds it: the end of the notices needs none.
+        let (notices, told) = flume::unbounded();
+        let inbox = Subscriber(Arc::new(Inbox {
+            notices,
+            room: AtomicUsize::new(capacity),
+            lost: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+        }));
+        self.relist(Some(&inbox))?;
+        Ok(Lifecycle { told, inbox })
+    }
+
+    /// The list, without those that are gone and with `added`.
+    fn relist(&self, added: Option<&Subscriber>) -> Result<(), LifecycleError> {
+        let guard = pin();
+        loop {
+            let view = self.0.load(&guard);
+            let mut list: List = match view {
+                View::Leaf(list) => list.iter().filter(|s| s.is_there()).cloned().collect(),
+                _ => Vec::new(),
+            };
+            if list.len() >= MAX_SUBSCRIBERS && added.is_some() {
+                let limit = MAX_SUBSCRIBERS;
+                return Err(LifecycleError::TooMany { limit });
+            }
+            list.extend(added.cloned());
+            let new = if list.is_empty() {
+                Owned::Empty
+            } else {
+                Owned::Leaf(Arc::new(list))
+            };
+            if self.0.compare_exchange(view, new, &guard).is_ok() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// No guard is held when this returns: a channel's lock keeps no memory from being reclaimed.
+    fn all(&self) -> Option<Arc<List>> {
+        match self.0.load(&pin()) {
+            View::Leaf(list) => Some(list.arc()),
+            _ => None,
+        }
+    }
+
+    /// Tells each of them.
+    pub(crate) fn tell(&self, notice: impl FnOnce() -> Notice) {
+        let Some(all) = self.all() else { return };
+        let notice = notice();
+        for subscriber in all.iter() {
+            subscriber.tell(notice.clone());
+        }
+        if !all.iter().all(Subscriber::is_there) {
+            let _ = self.relist(None);
+        }
+    }
+
+    /// Tells each of them that no more come.
+    pub(crate) fn end(&self) {
+        if let Some(all) = self.all() {
+            all.iter().for_each(Subscriber::end);
+        }
     }
 }

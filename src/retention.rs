@@ -41,8 +41,9 @@ pub struct Retention {
     /// before one and a half times that and 6 ms if it comes often, give or take what a sweep takes.
     /// What live connections have still to read stays all the same. Default: no limit.
     pub age: Option<Duration>,
-    /// How long a user without connections keeps the lane: from the first sweep that sees it so.
-    /// Default: one minute.
+    /// How long a user without connections keeps the lane: from the first [sweep](crate::Router::sweep) that
+    /// sees it so. One sweep lets a quarter of it pass at most. 0: until that first sweep. Default: one
+    /// minute.
     pub grace: Duration,
     /// Users without connections who keep their lane, in the whole router. With one more the lane
     /// of the user who leaves ends at once, and a critical event to an unknown user is refused.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ahash::RandomState;
 use crossbeam_utils::CachePadded;
@@ -17,12 +16,13 @@ use crate::lane::member::Member;
 use crate::lane::{
     Accepted, Departure, JoinError, Lane, Newcomer, Offer, Reader, Refusal, Refused, Terms,
 };
-use crate::lifecycle::{Change, Lifecycle, Notice, Session, Subscriber};
+use crate::lifecycle::{Change, Subscribers};
 use crate::reentry::once_at_a_time;
 use crate::scope::{Addressed, ConnectOptions, UserScope};
+use crate::session::Session;
 use crate::stats::RouterStats;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Guard, Ordering, broken, fence, pin};
-use crate::table::storage::{LeafRef, Link, Owned, Settled, View};
+use crate::table::storage::{LeafRef, Settled};
 use crate::table::{Keyed, Table};
 
 /// A user who is online, or whose lane is kept: the table's entry and the lane in one allocation.
@@ -34,9 +34,12 @@ pub(crate) struct User<E: 'static> {
 }
 
 impl<E: 'static> User<E> {
+    /// `out` is the host's, and is called without a guard: while it hangs, memory is reclaimed.
     pub(crate) fn dump(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        writeln!(out, "{:?}, session {}", self.id, self.session.number())?;
-        self.lane.dump(out)
+        let mut lane = String::new();
+        self.lane.dump(&mut lane)?;
+        let session = self.session.number();
+        write!(out, "{:?}, session {session}\n{lane}", self.id)
     }
 }
 
@@ -129,10 +132,11 @@ pub(crate) struct Core<E: 'static> {
     users: CachePadded<AtomicUsize>,
     next_connection: CachePadded<AtomicU64>,
     sessions: CachePadded<AtomicU64>,
-    notices: Link<(), Subscriber>,
+    subscribers: Subscribers,
     closed: AtomicBool,
     routers: AtomicUsize,
     absence: Absence<E>,
+    clocks: Clocks,
     pub(crate) counters: CachePadded<Counters>,
 }
 
@@ -203,11 +207,12 @@ impl<E: Send + Sync + 'static> Router<E> {
             users: CachePadded::new(AtomicUsize::new(0)),
             next_connection: CachePadded::new(AtomicU64::new(1)),
             sessions: CachePadded::default(),
-            notices: Link::empty(),
+            subscribers: Subscribers::new(),
             closed: AtomicBool::new(false),
             routers: AtomicUsize::new(1),
             counters: CachePadded::default(),
             absence: Absence::new(&config, weigh),
+            clocks: Clocks::new(&config),
             config,
         };
         Self {
@@ -236,8 +241,24 @@ impl<E: Send + Sync + 'static> Router<E> {
         self.core.users.load(Ordering::Relaxed)
     }
 
-    /// Calls `f` with every user online and the number of their live connections. Users who come or
-    /// go meanwhile may or may not be among them. Lock-free.
+    /// Calls `f` with every user online and the number of their live connections. A user who comes or goes
+    /// meanwhile may or may not be among them. Lock-free, linear in the users.
+    ///
+    /// `f` may take its time, panic and call back into the engine: nothing waits for it, and no more than
+    /// 64 users are kept in memory for it.
+    ///
+    /// ```
+    /// # let router: laneway::Router<u8> = laneway::Router::new();
+    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    /// let _devices = (ann.connect().unwrap(), ann.connect().unwrap());
+    /// let mut online = Vec::new();
+    /// router.for_each_user(|user, devices| online.push((user.to_string(), devices)));
+    /// assert_eq!(online, [("ann".to_owned(), 2)]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `f` does; the other users are not told of then.
     pub fn for_each_user(&self, mut f: impl FnMut(&UserId, usize)) {
         self.core.table.for_each(|user| {
             let live = user.lane.live();
@@ -247,63 +268,9 @@ impl<E: Send + Sync + 'static> Router<E> {
         });
     }
 
-    /// Closes connections that have been idle for longer than `idle_timeout`, and those that have
-    /// lost a critical event without having noticed yet. Says how many.
-    ///
-    /// `now` is the time since any fixed moment of the host's choice. A connection's time starts at
-    /// the first sweep that sees it; reading, or [`Connection::touch`], is activity. A clock that
-    /// jumps back closes nothing. Lock-free.
-    ///
-    /// With [`Retention`](crate::Retention) it also drops events that are too old, and ends the lanes
-    /// of users who have had no connection for longer than the grace.
-    ///
-    /// Without retention it also gives back the memory in which a user's unread events were: in the second
-    /// call that finds them all read and no new ones unread since the first.
-    pub fn sweep(&self, now: Duration) -> usize {
-        let timeout = self.core.config.idle_timeout;
-        let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        let mut closed = 0;
-        self.core.table.for_each(|user| {
-            if let Some(retention) = &self.core.config.retention {
-                self.core.tend(user, retention, now_ms);
-            }
-            user.lane.for_each(|member| {
-                let idle_ms = member.idle_ms(now_ms);
-                let reason = if user.lane.is_overrun(member) {
-                    CloseReason::Overrun
-                } else if timeout.is_some_and(|t| u128::from(idle_ms) > t.as_millis()) {
-                    CloseReason::Idle
-                } else {
-                    return;
-                };
-                closed += usize::from(self.core.close(user, member, reason));
-            });
-            user.lane.tidy();
-        });
-        closed
-    }
-
-    /// Asks to be told who connects and who leaves, through a channel that holds `capacity`
-    /// notices. One subscriber at a time: a new one takes the place of the one before.
-    ///
-    /// While there is a subscriber, connects and disconnects take the channel's short lock: the
-    /// only exception to lock-freedom. A full channel loses notices, counted, and delays nobody.
-    ///
-    /// # Panics
-    ///
-    /// If `capacity` is 0.
-    #[must_use]
-    pub fn lifecycle(&self, capacity: usize) -> Lifecycle {
-        assert!(capacity > 0, "a channel without room loses every notice");
-        let (subscriber, lifecycle) = Subscriber::new(capacity);
-        self.core
-            .notices
-            .replace(Owned::Node(Box::new(subscriber)), &pin());
-        lifecycle
-    }
-
     /// Writes the inner state of every lane, for the report of an incident; no payloads, and no
-    /// promise about the form. Lock-free, linear in all there is.
+    /// promise about the form. Lock-free, linear in all there is. `out` may take its time, as in
+    /// [`for_each_user`](Self::for_each_user).
     ///
     /// # Errors
     ///
@@ -713,7 +680,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         let limit = self.config.max_users;
         // Counted before it is in, so that there are never more than `limit`.
         if self.users.fetch_add(1, Ordering::AcqRel) >= limit {
-            self.users.fetch_sub(1, Ordering::AcqRel);
+            self.count_out();
             return Err(ConnectError::TooManyUsers { limit });
         }
         let newcomer = (self.next_connection(), options.thread.clone());
@@ -721,7 +688,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         match self.table.insert(&user, &guard) {
             Ok(()) => Ok((user, true)),
             Err(first) => {
-                self.users.fetch_sub(1, Ordering::AcqRel);
+                self.count_out();
                 Ok((first, false))
             }
         }
@@ -776,38 +743,12 @@ impl<E: Send + Sync + 'static> Core<E> {
         true
     }
 
-    /// Tells the subscriber, if there is one, of a change in a lane that sees one session.
-    fn tell(&self, user: &User<E>, number: u64, change: impl FnOnce() -> Change) {
-        if !self.notices.is_empty() {
-            self.tell_of(user, user.session.number(), number, change);
-        }
-    }
-
-    /// Tells the subscriber, if there is one.
-    fn tell_of(&self, user: &User<E>, session: u64, number: u64, change: impl FnOnce() -> Change) {
-        let guard = pin();
-        let view = self.notices.load(&guard);
-        let View::Node(subscriber) = view else {
-            return;
-        };
-        let heard = subscriber.tell(Notice {
-            user: user.id.clone(),
-            session,
-            number,
-            change: change(),
-        });
-        if !heard {
-            // Unless there is a new subscriber already.
-            let _ = self.notices.compare_exchange(view, Owned::Empty, &guard);
-        }
-    }
-
     /// Takes a closed entry out of the table. Whoever comes first counts it out, unless that was
     /// done as its last connection left.
     fn forget(&self, user: &Arc<User<E>>) {
         let removed = user.lane.is_over() && self.table.remove(user, &pin());
         if removed && user.lane.archive().is_none() {
-            self.users.fetch_sub(1, Ordering::AcqRel);
+            self.count_out();
         }
     }
 
@@ -826,6 +767,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.table
                 .for_each(|user| closed += usize::from(self.shut(user)));
         });
+        self.end_if_over();
         closed
     }
 }
@@ -833,6 +775,9 @@ impl<E: Send + Sync + 'static> Core<E> {
 mod absent;
 #[cfg(all(test, laneway_loom))]
 mod models;
+mod sweep;
+mod tell;
+use sweep::Clocks;
 
 #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
 mod tests {

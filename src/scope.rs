@@ -450,8 +450,10 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// Only those of `out`.
     pub fn dump(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        let dumped = self.core.with_user(&self.user, |user| user.dump(out));
-        dumped.unwrap_or(Ok(()))
+        match self.core.find(&self.user) {
+            Some(user) => user.dump(out),
+            None => Ok(()),
+        }
     }
 
     /// The user's live connections. Lock-free.

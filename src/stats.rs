@@ -118,14 +118,24 @@ pub fn conserved(
     connections: impl IntoIterator<Item = ConnectionStats>,
 ) -> Result<(), Imbalance> {
     for c in connections {
-        if c.numbers != c.delivered + c.stepped_over + c.missed + c.unread {
+        if !is_sum(c.numbers, [c.delivered, c.stepped_over, c.missed, c.unread]) {
             return Err(Imbalance::Connection(c));
         }
     }
-    let refused = router.refused_no_connections + router.refused_full + router.refused_closed;
-    if offered != router.accepted + refused {
-        let stats = *router;
+    let stats = *router;
+    let refused = [
+        stats.refused_no_connections,
+        stats.refused_full,
+        stats.refused_closed,
+    ];
+    let accepted_too = refused.into_iter().chain([stats.accepted]);
+    if !is_sum(offered, accepted_too) {
         return Err(Imbalance::Router { offered, stats });
     }
     Ok(())
+}
+
+/// Of any figures: a sum that does not fit into 64 bits is none of them.
+fn is_sum(whole: u64, parts: impl IntoIterator<Item = u64>) -> bool {
+    parts.into_iter().map(u128::from).sum::<u128>() == whole.into()
 }

@@ -13,6 +13,8 @@ use storage::{LeafRef, Link, Owned, View};
 
 const BITS: u32 = 4;
 const WAYS: usize = 1 << BITS;
+/// A walk looks at so many entries at once.
+const BATCH: usize = if cfg!(laneway_loom) { 1 } else { 64 };
 
 /// What the table can hold.
 pub(crate) trait Keyed {
@@ -181,11 +183,70 @@ impl<V: Keyed> Table<V> {
         }
     }
 
-    /// Calls `f` for every entry. Pins one root at a time, so a long walk holds nothing up.
+    /// Calls `f` for every entry, for each that is there all the time exactly once. No guard is held
+    /// meanwhile, so an `f` that hangs keeps at most a batch of entries from being freed.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&Arc<V>)) {
+        let mut batch = Vec::new();
         for root in self.roots.iter().filter(|root| !root.is_empty()) {
-            walk(root, &pin(), &mut f);
+            let mut after = None;
+            loop {
+                self.collect(root, self.root_bits, after, &pin(), &mut batch);
+                let is_full = batch.len() >= BATCH;
+                after = batch.last().map(|last| last.hash());
+                batch.drain(..).for_each(|entry| f(&entry));
+                if !is_full {
+                    break;
+                }
+            }
         }
+    }
+
+    /// Adds the entries below `link` that come after those with the hash `after`, in the order of their
+    /// hashes' digits, until there are [`BATCH`] of them; entries of one hash together.
+    ///
+    /// An entry that moves down a level when its leaf is split keeps its place in that order.
+    fn collect(
+        &self,
+        link: &Child<V>,
+        shift: u32,
+        after: Option<u64>,
+        guard: &Guard,
+        batch: &mut Vec<Arc<V>>,
+    ) {
+        let is_next = |hash| after.is_none_or(|after| self.comes_after(hash, after));
+        match link.load(guard) {
+            View::Empty => {}
+            View::Leaf(leaf) => batch.extend(is_next(leaf.hash()).then(|| leaf.arc())),
+            View::Node(node) => match node.get() {
+                Branch::Node(children) => {
+                    let first = after.map_or(0, |after| index(after, shift));
+                    for (i, child) in children.iter().enumerate().skip(first) {
+                        if batch.len() >= BATCH {
+                            return;
+                        }
+                        let after = after.filter(|_| i == first);
+                        self.collect(child, shift + BITS, after, guard, batch);
+                    }
+                }
+                Branch::Collision(entries) => {
+                    let entries = leaves(entries, guard).filter(|leaf| is_next(leaf.hash()));
+                    batch.extend(entries.map(|leaf| leaf.arc()));
+                }
+            },
+        }
+    }
+
+    /// The order of a walk below one root: by the digits that choose children, the highest level first.
+    fn comes_after(&self, hash: u64, other: u64) -> bool {
+        if broken("walk-by-leaves") {
+            return true;
+        }
+        let digits = |hash| {
+            (self.root_bits..64)
+                .step_by(BITS as usize)
+                .map(move |at| index(hash, at))
+        };
+        digits(hash).gt(digits(other))
     }
 }
 
@@ -221,22 +282,6 @@ fn leaves<'g, V>(
             View::Leaf(leaf) => Some(leaf),
             _ => None,
         })
-}
-
-fn walk<V: Keyed>(link: &Child<V>, guard: &Guard, f: &mut impl FnMut(&Arc<V>)) {
-    match link.load(guard) {
-        View::Empty => {}
-        View::Leaf(leaf) => f(&leaf.arc()),
-        View::Node(node) => {
-            let children: &[Child<V>] = match node.get() {
-                Branch::Node(children) => children,
-                Branch::Collision(entries) => entries,
-            };
-            for child in children {
-                walk(child, guard, f);
-            }
-        }
-    }
 }
 
 #[cfg(all(test, laneway_loom))]

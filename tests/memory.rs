@@ -1,7 +1,11 @@
-//! R080: what a lane keeps after a burst, and what is left of one that has ended.
+//! R080: what a lane keeps after a burst, and what is left of one that has ended. R079: what the host's
+//! callbacks keep from being reclaimed.
 #![cfg(not(any(laneway_loom, laneway_shuttle)))]
 #![allow(clippy::disallowed_types)] // The tests take turns.
 
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -181,5 +185,132 @@ fn r080_a_lane_that_has_ended_with_more_behind_it_holds_no_more_than_an_idle_one
     ended_lanes_hold_no_more_than_an_idle_one(1, 1);
     for unread in [0, 1, 40, 200] {
         ended_lanes_hold_no_more_than_an_idle_one(BURST, unread);
+    }
+}
+
+/// How many users come and go while a callback hangs, and the bytes that may stay for it.
+const CHURN: usize = 4_000;
+const HELD: i64 = 100_000;
+
+/// Hangs when it is called for the first time, until it is let go on.
+struct Hangs {
+    reached: SyncSender<()>,
+    go_on: Receiver<()>,
+    hung: bool,
+}
+
+impl Hangs {
+    fn hang(&mut self) {
+        if !std::mem::replace(&mut self.hung, true) {
+            self.reached.send(()).unwrap();
+            self.go_on.recv().unwrap();
+        }
+    }
+}
+
+type Call = fn(&Router<Event>, Hangs);
+
+impl fmt::Write for Hangs {
+    fn write_str(&mut self, _: &str) -> fmt::Result {
+        self.hang();
+        Ok(())
+    }
+}
+
+/// The bytes that users who come and go leave behind while `call` hangs in the host's code.
+fn left_while(call: impl FnOnce(&Router<Event>, Hangs) + Send) -> i64 {
+    let router = router(16);
+    let scopes = scopes(&router);
+    let _staying: Vec<_> = scopes
+        .iter()
+        .map(|scope| scope.connect().unwrap())
+        .collect();
+    let (reached, is_reached) = sync_channel(1);
+    let (go_on, may_go_on) = sync_channel(1);
+    let hangs = Hangs {
+        reached,
+        go_on: may_go_on,
+        hung: false,
+    };
+    let mut left = 0;
+    std::thread::scope(|s| {
+        s.spawn(|| call(&router, hangs));
+        is_reached.recv().unwrap();
+        left = bytes(|| {
+            for n in 0..CHURN {
+                let scope = router.scope(UserId::new(format!("guest {n}")).unwrap());
+                let device = scope.connect().unwrap();
+                scope.publish(EVENT).unwrap();
+                drop(device);
+            }
+            collect();
+        });
+        go_on.send(()).unwrap();
+    });
+    left
+}
+
+#[test]
+fn r079_a_callback_that_hangs_keeps_no_memory_of_users_who_come_and_go() {
+    let _turn = turn();
+    let calls: [(&str, Call); 3] = [
+        ("for_each_user", |router, mut hangs| {
+            router.for_each_user(|_, _| hangs.hang());
+        }),
+        ("dump", |router, mut hangs| {
+            // What the router writes of itself comes first.
+            let mut lines = 0;
+            router
+                .dump(&mut Lines(|| {
+                    lines += 1;
+                    if lines > 2 {
+                        hangs.hang();
+                    }
+                }))
+                .unwrap();
+        }),
+        ("dump of a user", |router, mut hangs| {
+            let scope = router.scope(UserId::new("user 7").unwrap());
+            scope.dump(&mut hangs).unwrap();
+        }),
+    ];
+    for (name, call) in calls {
+        let left = left_while(call);
+        assert!(left < HELD, "{name}: {left} bytes stay");
+    }
+}
+
+#[test]
+fn r079_a_callback_that_panics_keeps_nothing() {
+    let _turn = turn();
+    let router = router(16);
+    let _devices: Vec<_> = scopes(&router)
+        .iter()
+        .map(|s| s.connect().unwrap())
+        .collect();
+    let panics = || router.for_each_user(|_, _| panic!("the host's"));
+    assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+    let panics = || router.dump(&mut Lines(|| panic!("the host's")));
+    assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+    let left = bytes(|| {
+        for n in 0..CHURN {
+            let scope = router.scope(UserId::new(format!("guest {n}")).unwrap());
+            drop(scope.connect().unwrap());
+        }
+        collect();
+    });
+    assert!(left < HELD, "{left} bytes stay");
+    let mut seen = 0;
+    router.for_each_user(|_, _| seen += 1);
+    assert_eq!(seen, USERS, "and the next call tells of all");
+}
+
+/// Calls its function at each piece that is written.
+struct Lines<F>(F);
+
+impl<F: FnMut()> fmt::Write for Lines<F> {
+    fn write_str(&mut self, _: &str) -> fmt::Result {
+        (self.0)();
+        Ok(())
     }
 }

@@ -20,7 +20,7 @@ fn retaining(grace: Duration) -> Router<u8> {
 /// The session of one connection that comes and goes, and is the only one.
 fn session(lifecycle: &Lifecycle, scope: &UserScope<u8>) -> u64 {
     drop(scope.connect().unwrap());
-    let notices: Vec<_> = std::iter::from_fn(|| lifecycle.try_next()).collect();
+    let notices: Vec<_> = std::iter::from_fn(|| lifecycle.try_next().ok()).collect();
     let numbers: Vec<_> = notices.iter().map(|notice| notice.number).collect();
     assert_eq!(numbers, [0, 1, 2, 3]);
     assert_eq!(notices[0].change, Change::Online);
@@ -34,9 +34,9 @@ fn session(lifecycle: &Lifecycle, scope: &UserScope<u8>) -> u64 {
 fn r083_sessions_never_go_back_after_a_million_reconnects_to_one_lane() {
     let router = retaining(Duration::ZERO);
     let ann = router.scope(UserId::new("ann").unwrap());
-    let mut last = session(&router.lifecycle(4), &ann);
+    let mut last = session(&router.lifecycle(4).unwrap(), &ann);
     let mut check = |when: usize| {
-        let next = session(&router.lifecycle(4), &ann);
+        let next = session(&router.lifecycle(4).unwrap(), &ann);
         assert!(next > last, "{next} after {last}, after {when} reconnects");
         last = next;
     };
@@ -63,7 +63,7 @@ fn r083_sessions_never_go_back_when_lanes_are_made_anew() {
         } else {
             Router::builder().shards(1).build().unwrap()
         };
-        let lifecycle = router.lifecycle(16);
+        let lifecycle = router.lifecycle(16).unwrap();
         let scopes = ["ann", "bob"].map(|name| router.scope(UserId::new(name).unwrap()));
         let mut last = [0; 2];
         for n in 0..200 {
@@ -85,7 +85,7 @@ fn r083_sessions_never_go_back_when_lanes_are_made_anew() {
 fn r083_sessions_never_go_back_while_sweeps_end_the_lane() {
     const CONNECTS: usize = 20_000;
     let router = retaining(Duration::ZERO);
-    let lifecycle = router.lifecycle(8 * CONNECTS);
+    let lifecycle = router.lifecycle(8 * CONNECTS).unwrap();
     let ann = router.scope(UserId::new("ann").unwrap());
     let stop = AtomicBool::new(false);
     thread::scope(|s| {
@@ -108,7 +108,7 @@ fn r083_sessions_never_go_back_while_sweeps_end_the_lane() {
     assert_eq!(lifecycle.lost(), 0);
     let mut sessions = BTreeMap::<u64, Vec<u64>>::new();
     let mut connects = 0;
-    while let Some(notice) = lifecycle.try_next() {
+    while let Ok(notice) = lifecycle.try_next() {
         let numbers = sessions.entry(notice.session).or_default();
         numbers.push(notice.number);
         connects += usize::from(matches!(notice.change, Change::Connected { .. }));

@@ -23,7 +23,7 @@ use laneway::protocol::{
     AgentRuns, Broadcaster, MemoryQuality, MessageLimits, MessageRouter, OpenRunLimits, Packet,
     Quality, RunRegistry,
 };
-use laneway::{Retention, Router};
+use laneway::{Activity, Retention, Router};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -102,6 +102,8 @@ async fn serve(port: u16, pace: Duration) -> Result<(), String> {
         .max_connections_per_user(32)
         .max_users(100_000)
         .idle_timeout(Some(Duration::from_secs(120)))
+        // The socket's task reads on behalf of the tab, which is heard of by its pongs.
+        .activity(Activity::Touch)
         // A tab that is reloaded within the grace has missed nothing.
         .retention(Some(
             Retention::events(1024).grace(Duration::from_secs(120)),

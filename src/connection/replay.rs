@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Connection, Delivered, REPLAY};
+use crate::config::Activity;
 use crate::id::ConnectionId;
 use crate::lane::replay::{Asker, Replay};
 use crate::retention::{Origin, Position, Recovered, Resumed, SEVERAL};
@@ -72,7 +73,10 @@ impl<E: Send + Sync + 'static> Connection<E> {
             return None;
         };
         replay.received += 1;
-        member.touch();
+        if self.core.config.activity == Activity::ReadOrTouch {
+            // A replayed event moves no cursor by which a sweep could tell.
+            member.touch();
+        }
         Some(next)
     }
 

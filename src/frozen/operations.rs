@@ -113,6 +113,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     burst("disconnect from outside in a burst", 17, true, disconnect),
     // Sweeping and ending.
     small("sweep", 2, true, sweep),
+    small("tell of all users", 2, true, tell_of_all),
+    small("subscribe, and tell of a connect", 0, true, subscribe),
     burst("sweep after a burst", 33, false, sweep_after_burst),
     ending(
         "sweep that closes overrun connections",
@@ -256,6 +258,20 @@ fn sweep(world: &World, device: Device) -> Option<Device> {
     Some(device)
 }
 
+fn tell_of_all(world: &World, device: Device) -> Option<Device> {
+    world.router.for_each_user(|_, live| assert!(live > 0));
+    world.router.dump(&mut String::new()).expect("written");
+    Some(device)
+}
+
+fn subscribe(world: &World, device: Device) -> Option<Device> {
+    let lifecycles = [4, 1].map(|capacity| world.router.lifecycle(capacity).expect("room"));
+    drop(device);
+    let device = world.ann.connect().ok();
+    while lifecycles[0].try_next().is_ok() {}
+    device
+}
+
 /// A lane that has not burst between two sweeps may give memory back.
 fn sweep_after_burst(world: &World, mut device: Device) -> Option<Device> {
     drain(&mut device);
@@ -278,8 +294,9 @@ fn sweep_overrun(world: &World, device: Device) -> Option<Device> {
 
 fn sweep_absent(world: &World, device: Device) -> Option<Device> {
     let _ = world.cem.publish_critical(world.event());
-    for now in [1000, 2000] {
-        world.router.sweep(Duration::from_secs(now));
+    // Each lets a quarter of the grace pass.
+    for now in 0..5 {
+        world.router.sweep(Duration::from_secs(60 * now));
     }
     Some(device)
 }

@@ -5,6 +5,7 @@
 //! the archive passes it or its arena is evicted. A lane that its last connection leaves stays open
 //! until the archive leaves, by the same step that closes any lane.
 
+use crate::clock::Wait;
 use crate::retention::BITS_40;
 use crate::sync::{AtomicU64, Ordering, broken};
 
@@ -95,7 +96,7 @@ impl Archive {
         let mut below = 0;
         for mark in &self.marks {
             let mark = mark.load(Ordering::Acquire);
-            // A clock that jumped back shows as a very large difference.
+            // The time of a sweep that came late, behind another one, shows as a very large difference.
             let passed = tick.wrapping_sub(mark % WRAP) % WRAP;
             if mark != 0 && passed > TICKS && passed < WRAP / 2 {
                 below = below.max(mark / WRAP);
@@ -218,16 +219,16 @@ impl<E: 'static> Lane<E> {
         }
     }
 
-    /// Drops what is older than `age_ms`. Says whether no connection has been there for `grace_ms`.
-    pub(crate) fn tend(&self, now_ms: u64, grace_ms: u64, age_ms: Option<u64>) -> bool {
+    /// Drops what is older than `age`. Returns whether no connection has been there for `grace`.
+    pub(crate) fn tend(&self, grace: Wait, age: Option<Wait>) -> bool {
         let Some(archive) = self.archive() else {
             return false;
         };
-        if let Some(age_ms) = age_ms {
-            let below = archive.aged(self.load().seq(), now_ms, age_ms);
+        if let Some(age) = age {
+            let below = archive.aged(self.load().seq(), age.now_ms, age.ms);
             drop(self.release(archive, below));
         }
-        self.live() == 0 && archive.is_deserted(now_ms, grace_ms)
+        self.live() == 0 && archive.is_deserted(grace.now_ms, grace.ms)
     }
 
     /// A connection is there: the time of grace starts anew.

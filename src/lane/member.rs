@@ -26,7 +26,7 @@ pub(crate) struct Member {
 }
 
 /// What the last sweep saw of a connection: `[time : 42 | touched : 1 | cursor : 21]`, the time in
-/// the host's milliseconds. A cursor that moved by exactly a multiple of two million between two
+/// milliseconds that sweeps let pass. A cursor that moved by exactly a multiple of two million between two
 /// sweeps looks idle to that sweep.
 struct Activity;
 
@@ -191,11 +191,12 @@ impl Member {
     }
 
     /// How long the connection has been idle, in milliseconds, as seen by this sweep.
-    pub(crate) fn idle_ms(&self, now_ms: u64) -> u64 {
+    pub(crate) fn idle_ms(&self, now_ms: u64, reading_counts: bool) -> u64 {
         let now_ms = now_ms.min(Activity::MAX_TIME);
         let cursor = self.cursor.load(Ordering::Relaxed) & Activity::CURSOR;
         let seen = self.activity.load(Ordering::Relaxed);
-        if seen & (Activity::TOUCHED | Activity::CURSOR) == cursor {
+        let has_read = seen & Activity::CURSOR != cursor;
+        if seen & Activity::TOUCHED == 0 && !(has_read && reading_counts) {
             return now_ms.saturating_sub(seen >> Activity::TIME_SHIFT);
         }
         // A touch that comes in between is overwritten, and this sweep counts it.

@@ -19,6 +19,8 @@ pub(crate) struct Reader<E> {
     last: bool,
     /// The connection's: a set of what is to be done before the next look at the lane.
     pub(crate) aside: u8,
+    /// The connection's: turns that its task has had since it last gave way.
+    pub(crate) turns: u8,
 }
 
 impl<E> Reader<E> {
@@ -28,6 +30,7 @@ impl<E> Reader<E> {
             stepped_over: 0,
             last: false,
             aside: 0,
+            turns: 0,
         }
     }
 }

@@ -30,9 +30,7 @@
 mod agent;
 mod broadcast;
 mod broadcaster;
-mod clock;
 mod context;
-mod copy_on_write;
 #[cfg(test)]
 mod frozen;
 mod inbound;

@@ -7,8 +7,9 @@ use crate::error::{CloseReason, ConnectError};
 use crate::id::{ConnectionId, UserId};
 use crate::lane::member::Member;
 use crate::lane::{Accepted, Departure, JoinError, Refusal, Refused, Terms};
-use crate::lifecycle::{Change, Turn};
-use crate::retention::{BITS_40, BITS_48, Position, Retention};
+use crate::lifecycle::Change;
+use crate::retention::{BITS_40, BITS_48, Position};
+use crate::session::Turn;
 use crate::sync::{Ordering, fence, pin};
 
 impl<E: Send + Sync + 'static> Core<E> {
@@ -25,7 +26,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
         let limit = self.config.max_users;
         if self.users.fetch_add(1, Ordering::AcqRel) >= limit {
-            self.users.fetch_sub(1, Ordering::AcqRel);
+            self.count_out();
             return Err(ConnectError::TooManyUsers { limit });
         }
         let joined = user.lane.join_as(connections, true);
@@ -34,7 +35,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             user.lane.settle();
         } else {
             // Somebody else came first, and was counted.
-            self.users.fetch_sub(1, Ordering::AcqRel);
+            self.count_out();
         }
         Ok(joined.map(|(number, _)| number))
     }
@@ -81,7 +82,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                 self.counters
                     .accepted_offline
                     .fetch_add(accepted, Ordering::Relaxed);
-                self.users.fetch_sub(1, Ordering::AcqRel);
+                self.count_out();
                 self.forget(user);
             }
             Departure::Deserted => self.desert(user),
@@ -91,7 +92,7 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// A user's last connection has left a lane that stays.
     fn desert(&self, user: &Arc<User<E>>) {
-        self.users.fetch_sub(1, Ordering::AcqRel);
+        self.count_out();
         if !self.count_absent() {
             self.expire(user);
         }
@@ -108,17 +109,6 @@ impl<E: Send + Sync + 'static> Core<E> {
         self.absence.users.fetch_sub(1, Ordering::AcqRel);
         self.forget(user);
         true
-    }
-
-    /// A sweep's part.
-    pub(super) fn tend(&self, user: &Arc<User<E>>, retention: &Retention, now_ms: u64) {
-        let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        if user
-            .lane
-            .tend(now_ms, ms(retention.grace), retention.age.map(ms))
-        {
-            self.expire(user);
-        }
     }
 
     /// Appends a critical event for a user who has no lane to a lane that is made for it.

@@ -18,7 +18,7 @@ fn small() -> (Router<u8>, UserScope<u8>) {
 /// Whoever was connected before is cut, whoever connects after is not, and nobody is in between.
 fn disconnect_all_while_connecting(online: bool) {
     let (router, ann) = small();
-    let lifecycle = router.lifecycle(16);
+    let lifecycle = router.lifecycle(16).unwrap();
     let mut first = online.then(|| ann.connect().expect("room"));
     let other = ann.clone();
     let t = loom::thread::spawn(move || other.connect().expect("room"));
@@ -40,7 +40,7 @@ fn disconnect_all_while_connecting(online: bool) {
     assert_eq!(router.user_count(), 0);
 
     let mut told = Vec::new();
-    while let Some(notice) = lifecycle.try_next() {
+    while let Ok(notice) = lifecycle.try_next() {
         told.push(notice);
     }
     told.sort_by_key(|notice| (notice.session, notice.number));
@@ -107,6 +107,44 @@ fn sweep_while_coming_back() {
     assert_eq!(stats.accepted, 1);
 }
 
+/// A last connection goes while the router is shut down: the notices are over.
+fn shutdown_while_leaving() {
+    let (router, ann) = small();
+    let lifecycle = router.lifecycle(16).unwrap();
+    let device = ann.connect().expect("room");
+    let t = loom::thread::spawn(move || drop(device));
+    router.shutdown();
+    t.join().unwrap();
+    let told = std::iter::from_fn(|| lifecycle.try_next().ok()).count();
+    assert_eq!(told, 4, "from Online to Offline");
+    let over = Err(crate::NoNotice::Over);
+    assert_eq!(lifecycle.try_next(), over, "the notices are over");
+    let late = router.lifecycle(16).unwrap();
+    assert_eq!(late.try_next(), over, "the notices are over");
+}
+
+/// A host subscribes while the router is shut down: the notices are over.
+fn shutdown_while_subscribing() {
+    let (router, _ann) = small();
+    let other = router.clone();
+    let t = loom::thread::spawn(move || other.lifecycle(16).unwrap());
+    router.shutdown();
+    let lifecycle = t.join().unwrap();
+    let over = Err(crate::NoNotice::Over);
+    assert_eq!(lifecycle.try_next(), over, "the notices are over");
+}
+
+#[test]
+fn shutdown_against_subscribing() {
+    model::sound("shutdown, subscribe", 3, shutdown_while_subscribing);
+    model::twin("subscribe-without-looking", "the notices are over");
+}
+#[test]
+fn shutdown_against_leaving() {
+    model::sound("shutdown, leave", 3, shutdown_while_leaving);
+    model::twin("end-without-looking", "the notices are over");
+    model::twin("look-at-the-count", "the notices are over");
+}
 #[test]
 fn sweep_against_coming_back() {
     model::sound("sweep, come back", 3, sweep_while_coming_back);

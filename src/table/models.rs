@@ -102,6 +102,30 @@ fn split_while_removing() {
     assert!(has(&table, 2, 0x02) && !has(&table, 1, 0x01));
 }
 
+/// A walk comes to each entry that is there all the time once, though a split moves it down a level.
+fn walk_meets_a_split() {
+    let table = Arc::new(Table::new(1));
+    for (key, hash) in [(1, 0x01), (3, 0x03)] {
+        assert!(table.insert(&entry(key, hash), &pin()).is_ok());
+    }
+    let other = Arc::clone(&table);
+    let t = loom::thread::spawn(move || other.insert(&entry(2, 0x11), &pin()).is_ok());
+    let mut seen = Vec::new();
+    table.for_each(|entry| {
+        seen.push(entry.key);
+        assert!(seen.len() < 4, "each entry once");
+    });
+    assert!(t.join().unwrap());
+    let times = |key| seen.iter().filter(|seen| **seen == key).count();
+    assert_eq!((times(1), times(3)), (1, 1), "each entry once");
+    assert!(times(2) < 2, "each entry once");
+}
+
+#[test]
+fn walk_against_insert_at_a_split() {
+    model::sound("walk, insert", 3, walk_meets_a_split);
+    model::twin("walk-by-leaves", "each entry once");
+}
 #[test]
 fn remove_against_insert_and_lookup_at_a_split() {
     // Three threads on the real collector have too many interleavings for two preemptions.

@@ -59,6 +59,56 @@ fn a_key_is_there_once() {
     }
 }
 
+/// An entry with any hash.
+struct At(u64, u64);
+
+impl Keyed for At {
+    type Key = u64;
+    fn hash(&self) -> u64 {
+        self.1
+    }
+    fn key(&self) -> &u64 {
+        &self.0
+    }
+}
+
+#[test]
+fn a_walk_comes_to_each_entry_once_whatever_the_hashes_and_whatever_it_changes() {
+    for roots in [1, 2, 8] {
+        // Far more than a batch in one root; some that share all but their last digits; some that collide.
+        let hashes = (0..500_u64).map(|n| match n % 4 {
+            0 => n.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            1 => n << 54,
+            2 => n,
+            _ => 7,
+        });
+        let entries: Vec<_> = (0..)
+            .zip(hashes)
+            .map(|(key, hash)| Arc::new(At(key, hash)))
+            .collect();
+        let table = Table::new(roots);
+        for entry in &entries {
+            assert!(table.insert(entry, &pin()).is_ok());
+        }
+        let mut seen = Vec::new();
+        table.for_each(|entry| seen.push(entry.0));
+        seen.sort_unstable();
+        assert!(seen.iter().copied().eq(0..500));
+        // Each entry takes itself out, and puts another one in at some other place.
+        let mut seen = Vec::new();
+        table.for_each(|entry| {
+            assert!(table.remove(entry, &pin()) || entry.0 >= 500);
+            let other = At(entry.0 + 500, entry.1 ^ 0x1010);
+            if entry.0 < 500 {
+                seen.push(entry.0);
+                assert!(table.insert(&Arc::new(other), &pin()).is_ok());
+            }
+        });
+        seen.sort_unstable();
+        assert!(seen.iter().copied().eq(0..500));
+    }
+}
+
 /// Gives the collector occasion to free what it may: not while another test holds a guard.
 #[allow(clippy::disallowed_methods)] // A test may wait.
 fn collect(entry: &Arc<Entry>) {

@@ -9,8 +9,10 @@ mod critical;
 mod figures;
 pub(crate) mod receive;
 mod retention;
+mod time;
 use retention::Archive;
 pub(crate) use retention::{Figures, Floor, Keeping, NoResume, Position, Resumed};
+use time::Clocks;
 
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,9 +172,7 @@ pub(crate) struct Model<V> {
     connections: BTreeMap<u64, Connection<V>>,
     next: u64,
     shut: bool,
-    /// The clock of the last sweep, and how far it has gone forward in all.
-    clock_ms: Option<u64>,
-    elapsed_ms: u64,
+    clocks: Clocks,
     pub(crate) accepted: u64,
     /// Publishes that overwrote what a live connection had not read.
     pub(crate) overwrote: usize,
@@ -195,8 +195,7 @@ impl<V: Copy> Model<V> {
             connections: BTreeMap::new(),
             next: 0,
             shut: false,
-            clock_ms: None,
-            elapsed_ms: 0,
+            clocks: Clocks::default(),
             accepted: 0,
             overwrote: 0,
             told: Vec::new(),
@@ -334,7 +333,7 @@ impl<V: Copy> Model<V> {
             critical: how == How::Critical,
             audience,
             to,
-            at_ms: self.elapsed_ms,
+            at_ms: self.clocks.age,
         });
         self.weigh(user);
         Ok((number, reached))
@@ -350,7 +349,7 @@ impl<V: Copy> Model<V> {
             critical: false,
             audience: Vec::new(),
             to: To::Everybody,
-            at_ms: self.elapsed_ms,
+            at_ms: self.clocks.age,
         });
     }
 
@@ -415,12 +414,13 @@ impl<V: Copy> Model<V> {
 
     /// Comes to the users one after the other.
     pub(crate) fn sweep(&mut self, now_ms: u64, order: &[u8]) -> usize {
-        self.pass_time(now_ms);
-        order.iter().map(|&user| self.sweep_one(user, now_ms)).sum()
+        self.clocks.sweep(&self.settings, now_ms);
+        order.iter().map(|&user| self.sweep_one(user)).sum()
     }
 
-    fn sweep_one(&mut self, user: u8, now_ms: u64) -> usize {
-        self.tend(user, now_ms);
+    fn sweep_one(&mut self, user: u8) -> usize {
+        self.tend(user);
+        let now_ms = self.clocks.idle;
         let mut closed = Vec::new();
         for id in self.live(user) {
             let connection = self.connections.get_mut(&id).unwrap();

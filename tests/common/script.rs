@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use laneway::{
     CloseReason, ConnectError, ConnectOptions, Connection, ConnectionId, Delivery, Lifecycle,
-    LimitPolicy, PublishError, Received, Router, ThreadId, TryRecvError, UserId, UserScope,
+    LimitPolicy, NoNotice, PublishError, Received, Router, ThreadId, TryRecvError, UserId,
+    UserScope,
 };
 
 use super::model::{End, Got, How, Keeping, Model, NoConnect, Origin, Refused, Settings, To};
@@ -115,6 +116,9 @@ struct Handle {
     connection: Connection<Tainted>,
 }
 
+/// Notices that the second subscriber has room for.
+const SLOW: usize = 8;
+
 struct Run {
     router: Router<Tainted>,
     scopes: Vec<UserScope<Tainted>>,
@@ -123,7 +127,9 @@ struct Run {
     handles: Vec<Handle>,
     ids: Vec<(u64, ConnectionId)>,
     remembered: Vec<Remembered>,
-    lifecycle: Lifecycle,
+    lifecycle: Arc<Lifecycle>,
+    /// A second subscriber, with room for the first notices only.
+    slow: Lifecycle,
     offered: u64,
     alive: Arc<AtomicIsize>,
     serial: u32,
@@ -152,7 +158,8 @@ pub(crate) fn run(settings: Settings, calls: &[Call]) -> Seen {
     let scope = |u| router.scope(UserId::new(format!("user {u}")).expect("valid"));
     let mut run = Run {
         scopes: (0..USERS).map(scope).collect(),
-        lifecycle: router.lifecycle(100_000),
+        lifecycle: Arc::new(router.lifecycle(100_000).expect("room")),
+        slow: router.lifecycle(SLOW).expect("room"),
         offered: 0,
         router,
         model: Model::weighing(settings, weight),
@@ -478,8 +485,10 @@ impl Run {
             self.seen.stepped_over += handle.connection.stats().stepped_over as usize;
         }
         let (alive, forgot) = (Arc::clone(&self.alive), self.forgot);
-        let seen = self.seen;
+        let (lifecycle, seen) = (Arc::clone(&self.lifecycle), self.seen);
         drop(self);
+        while lifecycle.try_next().is_ok() {}
+        assert!(forgot || lifecycle.try_next() == Err(NoNotice::Over));
         let left = alive.load(Ordering::Relaxed);
         assert!(
             forgot || left == 0,

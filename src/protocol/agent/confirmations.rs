@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use ahash::RandomState;
 
+use crate::clock::{Clock, micros};
 use crate::error::InvalidId;
 use crate::id::{MAX_ID_BYTES, UserId};
 use crate::protocol::agent::confirmation::{
     COMPLETION_TIMEOUT, CONFIRMATION_TIMEOUT, Confirmation, ConfirmationLimits, ConfirmationStats,
     ConfirmationSweep, EventState, ExpectError, NotMoved,
 };
-use crate::protocol::clock::{Clock, micros};
 use crate::protocol::message::kind::MessageKind;
 use crate::protocol::quota::{Quota, ROOTS, Share, Spent, mask};
 use crate::sync::{AtomicU64, Ordering, pin};

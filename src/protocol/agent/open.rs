@@ -5,13 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::copy_on_write::CopyOnWrite;
 use crate::protocol::agent::core::{Core, End, Ending, Place, Whose};
 use crate::protocol::agent::error::{RunError, required};
 use crate::protocol::agent::run::AgentRun;
 use crate::protocol::broadcast::Broadcast;
 use crate::protocol::broadcaster::Broadcaster;
 use crate::protocol::context::UserContext;
-use crate::protocol::copy_on_write::CopyOnWrite;
 use crate::protocol::packet::Packet;
 use crate::protocol::quota::{Quota, ROOTS, Share, mask};
 use crate::scope::UserScope;

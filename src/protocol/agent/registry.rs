@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ahash::RandomState;
 
+use crate::clock::{Clock, micros};
 use crate::id::{RunId, ThreadId, UserId};
-use crate::protocol::clock::{Clock, micros};
 use crate::protocol::quota::{Quota, ROOTS, Share, mask};
 use crate::sync::{AtomicU64, Ordering, pin};
 use crate::table::{Keyed, Table};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::copy_on_write::CopyOnWrite;
 use crate::id::UserId;
-use crate::protocol::copy_on_write::CopyOnWrite;
 use crate::protocol::inbound::answer;
 use crate::protocol::inbound::handler::{Outcome, Sender};
 use crate::protocol::message::envelope::Message;

@@ -5,10 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::micros;
+use crate::copy_on_write::CopyOnWrite;
 use crate::id::ConnectionId;
 use crate::protocol::broadcaster::Broadcaster;
-use crate::protocol::clock::micros;
-use crate::protocol::copy_on_write::CopyOnWrite;
 use crate::protocol::inbound::builtin::ClientErrors;
 use crate::protocol::inbound::chain::{Chain, Kinds, Named, Shielded};
 use crate::protocol::inbound::error::HandlerError;

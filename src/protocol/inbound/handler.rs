@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::copy_on_write::CopyOnWrite;
 use crate::id::{ConnectionId, UserId};
 use crate::protocol::broadcast::{Broadcast, BroadcastError};
 use crate::protocol::broadcaster::Broadcaster;
-use crate::protocol::copy_on_write::CopyOnWrite;
 use crate::protocol::inbound::answer;
 use crate::protocol::inbound::error::HandlerError;
 use crate::protocol::message::envelope::Message;

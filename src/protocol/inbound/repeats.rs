@@ -7,8 +7,8 @@ use std::sync::Arc;
 use ahash::RandomState;
 use serde_json::Value;
 
+use crate::copy_on_write::CopyOnWrite;
 use crate::id::{MAX_ID_BYTES, UserId};
-use crate::protocol::copy_on_write::CopyOnWrite;
 use crate::protocol::message::envelope::Message;
 use crate::protocol::message::kind::MessageKind;
 use crate::protocol::packet::Packet;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::copy_on_write::CopyOnWrite;
 use crate::id::UserId;
-use crate::protocol::copy_on_write::CopyOnWrite;
 use crate::protocol::inbound::error::HandlerError;
 use crate::protocol::per_user::PerUser;
 use crate::protocol::quality::requests::{QualityProvider, QualityRequest};

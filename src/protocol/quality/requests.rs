@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::copy_on_write::CopyOnWrite;
 use crate::id::{ThreadId, UserId};
 use crate::protocol::RunId;
 use crate::protocol::broadcaster::Broadcaster;
-use crate::protocol::copy_on_write::CopyOnWrite;
 use crate::protocol::inbound::dispatch::MessageRouter;
 use crate::protocol::inbound::error::HandlerError;
 use crate::protocol::inbound::handler::{Handled, Handler, Sender};

@@ -59,8 +59,6 @@ pub(super) struct Archive {
     recovered: u64,
     /// The clock of the first sweep that saw nobody connected.
     pub(super) deserted_at: Option<u64>,
-    /// The clock has gone back in its time.
-    jumped: bool,
 }
 
 /// What happened, for the tally and the statistics.
@@ -121,7 +119,8 @@ impl<V: Copy> Model<V> {
     }
 
     /// Sees to what is kept for a user: what is too old, and a lane that nobody came back to.
-    pub(super) fn tend(&mut self, user: u8, now_ms: u64) {
+    pub(super) fn tend(&mut self, user: u8) {
+        let now_ms = self.clocks.grace;
         let (Some(keeping), Some(&at)) = (self.settings.retention, self.current.get(&user)) else {
             return;
         };
@@ -138,20 +137,9 @@ impl<V: Copy> Model<V> {
         }
     }
 
-    /// A sweep tells the time.
-    pub(super) fn pass_time(&mut self, now_ms: u64) {
-        let before = self.clock_ms.replace(now_ms).unwrap_or(now_ms);
-        self.elapsed_ms += now_ms.saturating_sub(before);
-        for at in self.current.values() {
-            if let Some(archive) = &mut self.lanes[*at].archive {
-                archive.jumped |= now_ms < before;
-            }
-        }
-    }
-
     /// The numbers up to which a lane may have let go of its events. An event is dropped for its age
     /// by a sweep, when it is older than the limit, and before half as much again has passed and the
-    /// next sweep comes; when exactly is not told. A clock that goes back ages nothing.
+    /// next sweep comes; when exactly is not told.
     pub(crate) fn floors(&self, lane: usize) -> RangeInclusive<u64> {
         let lane = &self.lanes[lane];
         let floor = lane.archive.as_ref().map_or(0, |a| a.floor);
@@ -159,11 +147,10 @@ impl<V: Copy> Model<V> {
             return floor..=floor;
         };
         let older = |ms| {
-            let is_older = |item: &&Item<V>| self.elapsed_ms - item.at_ms > ms;
+            let is_older = |item: &&Item<V>| self.clocks.age - item.at_ms > ms;
             lane.log.iter().take_while(is_older).count() as u64
         };
-        let jumped = lane.archive.as_ref().is_some_and(|a| a.jumped);
-        let surely = if jumped { 0 } else { older(age_ms * 13 / 8) };
+        let surely = older(age_ms * 13 / 8);
         floor.max(surely)..=floor.max(older(age_ms))
     }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use laneway::{Change, CloseReason, conserved};
 
-use super::{Run, USERS, end};
+use super::{Run, SLOW, USERS, end};
 use crate::common::model::Told;
 
 impl Run {
@@ -52,10 +52,10 @@ impl Run {
     /// What the subscriber was told of each user is what happened, in numbers without holes.
     pub(super) fn compare_notices(&self) {
         assert_eq!(self.lifecycle.lost(), 0);
-        let mut told = Vec::new();
+        let (mut all, mut told) = (Vec::new(), Vec::new());
         let mut last = [(0, 0); USERS as usize];
         let id_of = |theirs| self.ids.iter().find(|(_, id)| *id == theirs).unwrap().0;
-        while let Some(notice) = self.lifecycle.try_next() {
+        while let Ok(notice) = self.lifecycle.try_next() {
             let user = (0..USERS).find(|u| self.scopes[*u as usize].user() == &notice.user);
             let user = user.expect("a user of the script");
             let (session, number) = &mut last[user as usize];
@@ -66,7 +66,7 @@ impl Run {
                 *number += 1;
                 assert_eq!((notice.session, notice.number), (*session, *number));
             }
-            let change = match notice.change {
+            let change = match notice.change.clone() {
                 Change::Online => Told::Online,
                 Change::Offline => Told::Offline,
                 Change::Connected { connection, .. } => Told::Connected(id_of(connection)),
@@ -80,8 +80,13 @@ impl Run {
                 } => Told::Disconnected(id_of(connection), end(reason)),
                 other => panic!("no such notice: {other:?}"),
             };
+            all.push(notice);
             told.push((user, change));
         }
+        let first = std::iter::from_fn(|| self.slow.try_next().ok());
+        assert!(first.eq(all.iter().take(SLOW).cloned()));
+        let lost = all.len().saturating_sub(SLOW);
+        assert_eq!(self.slow.lost(), lost as u64, "what it lost is told to it");
         for user in 0..USERS {
             let of = |all: &[(u8, Told)]| -> Vec<_> {
                 all.iter().filter(|(u, _)| *u == user).copied().collect()

@@ -115,9 +115,13 @@ impl Run {
 
     pub(super) fn sweep(&mut self, later: i16) {
         let to_ms = self.now_ms.saturating_add_signed(later.into());
-        // Often enough for the age of events.
-        if let Some(age_ms) = self.keeps.and_then(|k| k.age_ms) {
-            let steps = (self.now_ms..to_ms).step_by(age_ms as usize / 8);
+        // Often enough for the age of events. For all else every other sweep comes late.
+        let age_ms = self.keeps.and_then(|k| k.age_ms);
+        let pace_ms = age_ms
+            .map(|age_ms| age_ms / 8)
+            .or((later % 2 == 0).then_some(20));
+        if let Some(pace_ms) = pace_ms {
+            let steps = (self.now_ms..to_ms).step_by(pace_ms as usize);
             steps.skip(1).for_each(|now_ms| self.sweep_at(now_ms));
         }
         self.sweep_at(to_ms);

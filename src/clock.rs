@@ -1,14 +1,15 @@
-//! Time as the ledgers count it: by the host's clock, and never faster than a sweep may age things.
+//! Time as sweeps count it: by the host's clock, and never faster than one sweep may age things.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
-use crate::protocol::copy_on_write::CopyOnWrite;
+use crate::copy_on_write::CopyOnWrite;
 
 /// The most microseconds that are told apart: 73 000 years.
 const LATEST: u64 = u64::MAX >> 3;
 
-/// What a ledger's times are measured by, in microseconds since its first call.
+/// What waits are measured by, in microseconds since the first call: a connection that is idle, a user who
+/// is absent, an event that is to be confirmed.
 ///
 /// Only sweeps let time pass, and one sweep at most a step, however late it comes: after a pause of the
 /// process what waits for a client has a step less to wait, and not nothing. A sweep at an earlier time
@@ -17,7 +18,7 @@ const LATEST: u64 = u64::MAX >> 3;
 /// would make of it: a stamp from the future is at most a step ahead.
 ///
 /// Lock-free; a reading is wait-free.
-pub(super) struct Clock {
+pub(crate) struct Clock {
     step: u64,
     times: CopyOnWrite<Times>,
 }
@@ -30,6 +31,13 @@ struct Times {
     passed: u64,
 }
 
+/// A wait, and the time that has passed on its clock.
+#[derive(Clone, Copy)]
+pub(crate) struct Wait {
+    pub(crate) ms: u64,
+    pub(crate) now_ms: u64,
+}
+
 impl Times {
     fn at(self, now: u64, step: u64) -> u64 {
         let since = self.last.map_or(0, |last| now.saturating_sub(last));
@@ -39,7 +47,7 @@ impl Times {
 
 impl Clock {
     /// One that a sweep moves on by at most a quarter of `shortest`, the shortest time that anything waits.
-    pub(super) fn for_waits_of(shortest: Duration) -> Self {
+    pub(crate) fn for_waits_of(shortest: Duration) -> Self {
         Self {
             step: micros(shortest / 4).max(1),
             times: CopyOnWrite::new(),
@@ -47,17 +55,17 @@ impl Clock {
     }
 
     /// The time now, not before it: for stamps.
-    pub(super) fn stamp(&self, now: Duration) -> u64 {
+    pub(crate) fn stamp(&self, now: Duration) -> u64 {
         self.started(now).at(micros_up(now), self.step)
     }
 
     /// The time now, not after it: to compare with stamps.
-    pub(super) fn read(&self, now: Duration) -> u64 {
+    pub(crate) fn read(&self, now: Duration) -> u64 {
         self.started(now).at(micros(now), self.step)
     }
 
     /// Lets time pass. Returns the time now, not after it.
-    pub(super) fn sweep(&self, now: Duration) -> u64 {
+    pub(crate) fn sweep(&self, now: Duration) -> u64 {
         let now = micros(now);
         let done: Result<u64, Infallible> = self.times.update(|times| {
             let passed = times.at(now, self.step);
@@ -66,6 +74,14 @@ impl Clock {
         });
         let Ok(passed) = done;
         passed
+    }
+
+    /// Lets time pass for a wait of `time`.
+    pub(crate) fn wait(&self, time: Duration, now: Duration) -> Wait {
+        Wait {
+            ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+            now_ms: self.sweep(now) / 1_000,
+        }
     }
 
     /// The times, from the first call on.
@@ -94,6 +110,6 @@ fn micros_up(time: Duration) -> u64 {
 }
 
 /// A time in whole microseconds, not after it.
-pub(super) fn micros(time: Duration) -> u64 {
+pub(crate) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).map_or(LATEST, |micros| micros.min(LATEST))
 }

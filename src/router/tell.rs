@@ -1,0 +1,79 @@
+//! Who is told of connections that come and go, and until when.
+
+use super::{Core, Router, User};
+use crate::lifecycle::{Change, Lifecycle, LifecycleError, Notice};
+use crate::sync::{Ordering, broken};
+
+impl<E: Send + Sync + 'static> Router<E> {
+    /// Asks to be told who connects and who leaves, through a channel that holds `capacity` notices: from 1
+    /// to 1 048 576. At most 16 subscribers can listen at a time; one that is dropped makes room.
+    ///
+    /// While there is a subscriber, each connect and each disconnect takes the short lock of each
+    /// subscriber's channel, once for each notice: the only exception to lock-freedom. A subscriber takes the
+    /// lock of its own channel. A full channel loses notices, which its [`Lifecycle::lost`] counts, and
+    /// delays no call.
+    ///
+    /// The notices are over when the router is shut down and no connection is left. A thread that is still
+    /// inside the call that closed an earlier connection may tell its last notice after that.
+    ///
+    /// # Errors
+    ///
+    /// [`LifecycleError`] if `capacity` is out of its bounds, or there are 16 subscribers.
+    pub fn lifecycle(&self, capacity: usize) -> Result<Lifecycle, LifecycleError> {
+        let lifecycle = self.core.subscribers.add(capacity)?;
+        // A shutdown that came before it was in the list has not told it.
+        if !broken("subscribe-without-looking") {
+            self.core.end_if_over();
+        }
+        Ok(lifecycle)
+    }
+}
+
+impl<E: Send + Sync + 'static> Core<E> {
+    /// Tells the subscribers, if there are some, of a change in a lane that sees one session.
+    pub(super) fn tell(&self, user: &User<E>, number: u64, change: impl FnOnce() -> Change) {
+        if !self.subscribers.is_empty() {
+            self.tell_of(user, user.session.number(), number, change);
+        }
+    }
+
+    /// Tells the subscribers, if there are some.
+    pub(super) fn tell_of(
+        &self,
+        user: &User<E>,
+        session: u64,
+        number: u64,
+        change: impl FnOnce() -> Change,
+    ) {
+        self.subscribers.tell(|| Notice {
+            user: user.id.clone(),
+            session,
+            number,
+            change: change(),
+        });
+    }
+
+    /// Counts one user out who was counted as online. The last one after a shutdown ends the notices.
+    pub(super) fn count_out(&self) {
+        // Acquire: pairs with the look of `end_if_over`. Of this and that look the later one sees the other.
+        if self.users.fetch_sub(1, Ordering::AcqRel) == 1 && self.is_closed() {
+            self.subscribers.end();
+        }
+    }
+
+    /// Ends the notices if the router is closed and no user is counted.
+    pub(super) fn end_if_over(&self) {
+        // An exchange of the count, and no load. Three threads exchange it: one that has closed the router,
+        // one that counts a user out, one that has added a subscriber. The later of two sees what the
+        // earlier one did before. With loads both could see the state before, and the notices would never
+        // be over.
+        let users = if broken("look-at-the-count") {
+            self.users.load(Ordering::Acquire)
+        } else {
+            self.users.fetch_add(0, Ordering::AcqRel)
+        };
+        if users == 0 && self.is_closed() && !broken("end-without-looking") {
+            self.subscribers.end();
+        }
+    }
+}
