@@ -20,6 +20,9 @@ pub enum CloseReason {
     /// A newer connection took its place; see [`LimitPolicy::EvictOldest`](crate::LimitPolicy).
     /// What it has not read is cut off.
     Evicted,
+    /// Another connection resumed from a position of this one, and so is the device now. It has the same
+    /// id. What this one has not read is cut off, and replayed to the other one.
+    Replaced,
     /// A sweep found it idle. What it has not read is cut off.
     Idle,
     /// It was more than a lane behind, and a publish needed the room of a critical event that it had not
@@ -41,6 +44,7 @@ impl CloseReason {
             Self::Shutdown => 4,
             Self::Overrun => 5,
             Self::Exhausted => 6,
+            Self::Replaced => 7,
             Self::Disconnected { code } => 1 << 16 | u64::from(code),
         }
     }
@@ -53,6 +57,7 @@ impl CloseReason {
             4 => Self::Shutdown,
             5 => Self::Overrun,
             6 => Self::Exhausted,
+            7 => Self::Replaced,
             code => Self::Disconnected { code: code as u16 },
         }
     }
@@ -63,7 +68,8 @@ impl fmt::Display for CloseReason {
         match self {
             Self::Dropped => f.write_str("dropped by its owner"),
             Self::Disconnected { code } => write!(f, "disconnected with code {code}"),
-            Self::Evicted => f.write_str("replaced by a newer connection"),
+            Self::Evicted => f.write_str("evicted for a newer connection"),
+            Self::Replaced => f.write_str("resumed by another connection"),
             Self::Idle => f.write_str("idle for too long"),
             Self::Shutdown => f.write_str("the router was shut down"),
             Self::Overrun => f.write_str("too late for a critical event"),
@@ -271,6 +277,9 @@ impl From<ConnectError> for ResumeError {
 pub enum InvalidPosition {
     /// It is longer or shorter than positions are.
     Length,
+    /// It has the length of positions before they were masked, which no router can read any more: connect
+    /// anew.
+    Outdated,
     /// It has a character that is not in the alphabet of positions.
     Character,
 }
@@ -278,7 +287,9 @@ pub enum InvalidPosition {
 impl fmt::Display for InvalidPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Length => "a position has 52 characters or 39 bytes",
+            Self::Length => "a position has 64 characters or 48 bytes",
+            Self::Outdated => "a position of an earlier form",
+
             Self::Character => "a position has letters, digits, '-' and '_' only",
         })
     }

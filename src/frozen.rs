@@ -402,3 +402,30 @@ fn a_connect_that_a_shutdown_overtakes_is_closed() {
         assert!((0..10_000).any(|k| !connects_before(k, keeps)));
     }
 }
+
+/// A look at the connections that is stopped on its way, while the oldest ones make room for others.
+#[allow(clippy::disallowed_methods)] // Watches the other thread.
+fn lists_before(k: usize, keeps: bool) -> bool {
+    let world = World::limited(CAPACITY, keeps, 2);
+    let mut devices = vec![world.device(), world.device()];
+    let stop = Stop::before(k);
+    let (stopped, ann) = (Arc::clone(&stop), world.ann.clone());
+    let thread = thread::spawn(move || stopped.run(|| ann.connections().len()));
+    while !stop.is_reached() && !thread.is_finished() {
+        thread::yield_now();
+    }
+    let reached = stop.is_reached();
+    devices.push(world.ann.connect().expect("the oldest goes"));
+    stop.release();
+    let listed = thread.join().expect("goes on");
+    assert!(listed <= 2, "stopped before access {k}: {listed} of 2");
+    reached
+}
+
+#[test]
+fn r020_a_look_at_the_connections_never_shows_more_than_the_limit() {
+    for keeps in [false, true] {
+        let accesses = (0..10_000).find(|&k| !lists_before(k, keeps));
+        assert!(accesses.expect("a look ends") > 0);
+    }
+}

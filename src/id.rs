@@ -199,7 +199,12 @@ impl RequestId {
     }
 }
 
-/// One connection, numbered by its router and never reused.
+/// One device: a connection, and those that [resume](crate::UserScope::resume) from it. Numbered by its router
+/// and given to no other device.
+///
+/// The number is a counter of the whole router, and the id shows it. A client that sees several ids can
+/// tell how many devices came in between. A host that keeps this from its clients shows them an id of
+/// its own. [Positions](crate::Position) hide the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub(crate) u64);
 

@@ -50,6 +50,13 @@ type Members = SmallVec<[Arc<Member>; 2]>;
 /// A connection's member, unless that is the lane's own.
 pub(crate) type Seat = Option<Arc<Member>>;
 
+/// A connection in whose place another one has joined. It stays listed until that one is.
+pub(crate) struct Ghost {
+    seat: Seat,
+    /// The first number that does not count it, and does count the other one.
+    pub(crate) end: u64,
+}
+
 /// The connection that a lane is made for.
 pub(crate) type Newcomer = (ConnectionId, Option<ThreadId>);
 
@@ -250,10 +257,10 @@ impl<E> Lane<E> {
             .saturating_sub(tally.voided())
     }
 
-    /// Listed connections that are open and that an event is for.
+    /// Listed connections that an event is for, of those that are open or about to be replaced.
     pub(crate) fn count_matching(&self, audience: &Audience) -> usize {
         let mut count = 0;
-        self.for_each(|m| count += usize::from(m.is_open() && audience.has_member(m)));
+        self.for_each(|m| count += usize::from(m.is_there() && audience.has_member(m)));
         count
     }
 

@@ -109,9 +109,11 @@
 //! ```
 //!
 //! [`Resumed`] says whether what is replayed is complete, what is missing, or that the position's lane is
-//! gone; a replay never has a hole. An event for a thread is replayed to a connection that resumes into
-//! that thread. [`Connection::recover`] returns critical events that were accepted while the user had no
-//! connection. What is kept is lost with the process.
+//! gone; a replay never has a hole. A connection that resumes is the same device: it has the id of the
+//! one that it continues, and takes its place if that one is still live. What was addressed to the id, or
+//! to a thread while the device was attached to it, is replayed. [`Connection::recover`] returns critical
+//! events that were accepted while the user had no connection, and each is owed until a connection
+//! receives it. What is kept is lost with the process.
 //!
 //! # Progress
 //!
@@ -214,7 +216,8 @@
 //!   retention the lanes of `max_absent_users` come to that. So do a replay's clones, a lane at most, for
 //!   each connection that has resumed and has not read them.
 //! * A [`Position`] of another user is refused without saying whose it is. Whatever a client makes of
-//!   its own, it gets its own user's events at most.
+//!   its own, it gets its own user's events at most. What it says is masked: a client cannot read the
+//!   router's counters from it. A [`ConnectionId`] is such a counter.
 //! * An error shown to one user never names another; [`Router::dump`] and the lifecycle notices name
 //!   all of them and are for the host.
 //!
@@ -268,6 +271,7 @@ mod id;
 pub mod internals;
 mod lane;
 mod lifecycle;
+mod position;
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 pub mod protocol;
 mod reentry;
@@ -290,7 +294,8 @@ pub use error::{
 };
 pub use id::{ConnectionId, MAX_ID_BYTES, ThreadId, UserId};
 pub use lifecycle::{Change, Lifecycle, LifecycleError, NoNotice, Notice};
-pub use retention::{Origin, Position, Recovered, Resumed, Retention};
+pub use position::Position;
+pub use retention::{Origin, Recovered, Resumed, Retention};
 pub use router::Router;
 pub use scope::{Addressed, BatchDelivery, ConnectOptions, Delivery, SetDelivery, UserScope};
 pub use stats::{ConnectionInfo, ConnectionStats, Imbalance, RouterStats, conserved};

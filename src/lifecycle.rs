@@ -20,6 +20,10 @@ use crate::table::storage::{Link, Owned, View};
 /// another order than their numbers when several threads connect and disconnect at once; a number
 /// that never arrives was lost because the channel was full. A session's numbers are for
 /// two billion connections.
+///
+/// A connection that resumes has the id of the one that it continues. If that one is still there, its
+/// `Disconnected` says [`CloseReason::Replaced`] and the next number is the `Connected` of the other
+/// one, or that came before: a device whose last notice says `Replaced` is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Notice {

@@ -14,9 +14,11 @@ use crate::lane::archive::Archive;
 use crate::lane::audience::Audience;
 use crate::lane::member::Member;
 use crate::lane::{
-    Accepted, Departure, JoinError, Lane, Newcomer, Offer, Reader, Refusal, Refused, Terms,
+    Accepted, Departure, Ghost, JoinError, Lane, Newcomer, Offer, Reader, Refusal, Refused, Seat,
+    Terms,
 };
 use crate::lifecycle::{Change, Subscribers};
+use crate::position::Keys;
 use crate::reentry::once_at_a_time;
 use crate::scope::{Addressed, ConnectOptions, UserScope};
 use crate::session::Session;
@@ -146,22 +148,18 @@ struct Absence<E> {
     users: CachePadded<AtomicUsize>,
     /// Lanes made so far.
     lanes: AtomicU64,
-    /// Tells the positions of this router from those of others.
-    router: u64,
-    /// Keys of the hashes by which positions are bound to users.
-    keys: RandomState,
+    /// What positions are sealed with.
+    keys: Keys,
     /// What an event weighs, if that is asked for.
     weigh: Option<fn(&E) -> usize>,
 }
 
 impl<E> Absence<E> {
     fn new(config: &Builder, weigh: fn(&E) -> usize) -> Self {
-        let keys = keys();
         Self {
             users: CachePadded::default(),
             lanes: AtomicU64::new(0),
-            router: keys.hash_one(keys.hash_one(())),
-            keys: self::keys(),
+            keys: Keys::new(),
             weigh: config
                 .retention
                 .and_then(|retention| retention.bytes)
@@ -568,9 +566,14 @@ impl<E: Send + Sync + 'static> Core<E> {
         self: &Arc<Self>,
         id: &UserId,
         options: ConnectOptions,
+        device: Option<ConnectionId>,
     ) -> Result<Connection<E>, ConnectError> {
         let limit = self.config.max_connections_per_user;
-        let capacity = options.lane_capacity.unwrap_or(self.config.lane_capacity);
+        let ConnectOptions {
+            thread,
+            lane_capacity,
+        } = options;
+        let capacity = lane_capacity.unwrap_or(self.config.lane_capacity);
         if !is_lane_capacity(capacity) {
             return Err(ConnectError::LaneCapacity(capacity));
         }
@@ -580,13 +583,19 @@ impl<E: Send + Sync + 'static> Core<E> {
             if self.is_closed() {
                 return Err(ConnectError::Closed);
             }
-            let (user, is_new) = self.find_or_insert(id, capacity, &options)?;
+            let (user, is_new) = self.find_or_insert(id, capacity, thread.as_ref(), device)?;
             let lasting = user.lane.archive().is_some();
             if !lasting {
                 user.session.begin(&self.sessions);
             }
+            // The place of the device's live connection, if it has one.
+            let ghost = device
+                .filter(|_| !is_new)
+                .and_then(|device| user.lane.take_over(device));
             let joined = if is_new {
                 Ok(user.lane.member(&None).joined_at)
+            } else if let Some(ghost) = &ghost {
+                Ok(ghost.end)
             } else if lasting {
                 self.rejoin(&user, limit as u8)?
             } else {
@@ -594,40 +603,17 @@ impl<E: Send + Sync + 'static> Core<E> {
             };
             match joined {
                 Ok(cursor) => {
-                    let turn = lasting.then(|| user.session.return_to(&self.sessions));
-                    let mut change = 0;
-                    if !lasting {
-                        change = user.session.connect();
-                    }
                     let seat = (!is_new).then(|| {
-                        let number = self.next_connection();
-                        Arc::new(Member::new(number, options.thread, cursor))
+                        let number = device.unwrap_or_else(|| self.next_connection());
+                        Arc::new(Member::new(number, thread.clone(), cursor))
                     });
-                    user.lane.list(&seat);
-                    let member = user.lane.member(&seat);
-                    if broken("number-after-listing") {
-                        change = user.session.disconnect();
-                    }
-                    let connected = || Change::Connected {
-                        connection: member.id,
-                        thread: member.thread.as_deref().cloned(),
-                    };
-                    if let Some(turn) = turn {
-                        self.returned(&user, &turn, connected);
-                    } else {
-                        if is_new {
-                            self.tell(&user, 0, || Change::Online);
-                        }
-                        self.tell(&user, change, connected);
-                    }
-                    // A shutdown that walked past before this entry was in the table has set the
-                    // flag before; the fences order flag and table on both sides.
-                    fence(Ordering::SeqCst);
-                    if self.closed.load(Ordering::Relaxed) && !broken("connect-without-looking") {
-                        self.close(&user, member, CloseReason::Shutdown);
+                    self.enter(&user, &seat, ghost.as_ref())?;
+                    // Another call has resumed the device at the same time: this one takes over from it.
+                    if device.is_some() && user.lane.has_elder(&seat) && !broken("two-of-one") {
+                        let member = user.lane.member(&seat);
+                        self.close(&user, member, CloseReason::Replaced);
                         user.lane.leave(member, &mut Reader::new());
-                        self.shut(&user);
-                        return Err(ConnectError::Closed);
+                        continue;
                     }
                     return Ok(Connection::new(Arc::clone(self), user, seat));
                 }
@@ -645,24 +631,80 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
     }
 
+    /// Lists a connection that has joined, and tells of it.
+    fn enter(
+        &self,
+        user: &Arc<User<E>>,
+        seat: &Seat,
+        ghost: Option<&Ghost>,
+    ) -> Result<(), ConnectError> {
+        let member = user.lane.member(seat);
+        let connected = || Change::Connected {
+            connection: member.id,
+            thread: member.thread.as_deref().cloned(),
+        };
+        let replaced = || Change::Disconnected {
+            connection: member.id,
+            reason: CloseReason::Replaced,
+        };
+        // The numbers are drawn before the connection is listed: its `Disconnected` has a higher one. A
+        // ghost's come first, and it is counted until the connection that takes its place is.
+        if user.lane.archive().is_some() {
+            let mut turn = user.session.return_to(&self.sessions);
+            let next = ghost.map(|_| user.session.go_from());
+            user.lane.list(seat, ghost);
+            if let Some(next) = next {
+                self.tell_of(user, turn.session, turn.number, replaced);
+                turn = next;
+            }
+            self.returned(user, &turn, connected);
+        } else {
+            let gone = ghost.map(|_| user.session.disconnect());
+            let mut change = user.session.connect();
+            user.lane.list(seat, ghost);
+            if broken("number-after-listing") {
+                change = user.session.disconnect();
+            }
+            if let Some(gone) = gone {
+                self.tell(user, gone, replaced);
+            }
+            if seat.is_none() {
+                self.tell(user, 0, || Change::Online);
+            }
+            self.tell(user, change, connected);
+        }
+        // A shutdown that walked past before this entry was in the table has set the flag before; the
+        // fences order flag and table on both sides.
+        fence(Ordering::SeqCst);
+        if self.closed.load(Ordering::Relaxed) && !broken("connect-without-looking") {
+            self.close(user, member, CloseReason::Shutdown);
+            user.lane.leave(member, &mut Reader::new());
+            self.shut(user);
+            return Err(ConnectError::Closed);
+        }
+        Ok(())
+    }
+
     fn next_connection(&self) -> ConnectionId {
         ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Closes the connection that was opened first; `false` if there is none.
     fn evict_oldest(&self, user: &Arc<User<E>>) -> bool {
-        let mut oldest = None;
-        user.lane.for_each(|m| {
-            if m.is_open() {
-                oldest = Some(oldest.map_or(m.id, |id| m.id.min(id)));
-            }
-        });
-        user.lane.for_each(|m| {
-            if Some(m.id) == oldest {
-                self.close(user, m, CloseReason::Evicted);
-            }
-        });
-        oldest.is_some()
+        let walk = || {
+            let mut is_found = false;
+            user.lane.for_each(|member| {
+                // Not by the id: a device that resumes keeps an old one.
+                if !is_found && member.is_open() {
+                    is_found = true;
+                    self.close(user, member, CloseReason::Evicted);
+                }
+            });
+            is_found
+        };
+        // A walk that is stopped behind its look at the list may find only connections that others have
+        // closed meanwhile. The next walk looks at the list anew.
+        walk() || walk()
     }
 
     /// The user's entry; if it is new, with the connection counted.
@@ -670,7 +712,8 @@ impl<E: Send + Sync + 'static> Core<E> {
         &self,
         id: &UserId,
         capacity: usize,
-        options: &ConnectOptions,
+        thread: Option<&ThreadId>,
+        device: Option<ConnectionId>,
     ) -> Result<Found<E>, ConnectError> {
         let hash = self.hash(id);
         let guard = pin();
@@ -683,7 +726,8 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.count_out();
             return Err(ConnectError::TooManyUsers { limit });
         }
-        let newcomer = (self.next_connection(), options.thread.clone());
+        let number = device.unwrap_or_else(|| self.next_connection());
+        let newcomer = (number, thread.cloned());
         let user = self.make(id, hash, capacity, Some(newcomer));
         match self.table.insert(&user, &guard) {
             Ok(()) => Ok((user, true)),

@@ -9,7 +9,8 @@ use crate::connection::Connection;
 use crate::error::{BatchError, CloseReason, ConnectError, PublishError, ResumeError};
 use crate::id::{ConnectionId, ThreadId, UserId};
 use crate::lane::{Accepted, Terms};
-use crate::retention::{Position, Resumed};
+use crate::position::Position;
+use crate::retention::Resumed;
 use crate::router::{Cache, Core, Target};
 use crate::stats::ConnectionInfo;
 use crate::sync::Ordering;
@@ -124,7 +125,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// As [`connect`](Self::connect).
     pub fn connect_with(&self, options: ConnectOptions) -> Result<Connection<E>, ConnectError> {
-        self.core.connect(&self.user, options)
+        self.core.connect(&self.user, options, None)
     }
 
     /// Opens a connection that first receives what came after `position`, and then every event
@@ -136,9 +137,22 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// If something after the position is gone, only what comes after the last such number is
     /// replayed, and [`Resumed`] says how much is missing.
     ///
-    /// An event for some connections only follows its rule. An event for a thread is replayed to a
-    /// connection that resumes into that thread. An event for one connection is replayed if that
-    /// connection gave the position; an event for all but one, if another one did.
+    /// The connection is the device that gave the position, and has its id. If that device has a live
+    /// connection still, that one is closed as [`CloseReason::Replaced`] and this one takes its place in the
+    /// same step, also where the user has as many connections as allowed. Of two calls that resume from
+    /// one position the later has the id. A position that [resets](Resumed::Reset) keeps the id as well,
+    /// unless it is of another router.
+    ///
+    /// An event for some connections only follows its rule. An event for one connection, or for all but
+    /// one, goes by the device's id. An event for a thread is replayed if the device was attached to the
+    /// thread when the event was accepted; a device that is away is attached to what its position says.
+    /// The thread of this connection, which may be another one, counts from its first live event on. A
+    /// device that resumes into a third thread, before it has received the replay of the first, is told of
+    /// a gap instead of an event for a thread that may have been for it.
+    ///
+    /// Two calls of this at one time for one device, which has no connection yet, may count it twice for a
+    /// moment. Then one of the two may be refused at the limit, or close the oldest connection. A call of
+    /// another thread that names the device while it resumes may not find it.
     ///
     /// ```
     /// use laneway::{Resumed, Retention, Router, UserId};
@@ -158,7 +172,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// # Errors
     ///
     /// [`ResumeError::Foreign`], counted, if the position is another user's or was altered, and
-    /// else as [`connect`](Self::connect).
+    /// else as [`connect`](Self::connect). A device that has a live connection is not refused for a limit.
     ///
     /// # Panics
     ///
@@ -188,13 +202,13 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         E: Clone,
     {
         let counters = &self.core.counters;
-        let Some(is_ours) = self.core.is_own(&self.user, position) else {
+        let spot = self.core.open(&self.user, position).inspect_err(|_| {
             counters.foreign_positions.fetch_add(1, Ordering::Relaxed);
-            return Err(ResumeError::Foreign);
-        };
-        let mut connection = self.connect_with(options)?;
-        let resumed = if is_ours {
-            connection.replay_from(position)
+        })?;
+        let device = spot.map(|spot| spot.device);
+        let mut connection = self.core.connect(&self.user, options, device)?;
+        let resumed = if let Some(spot) = spot {
+            connection.replay_from(&spot)
         } else {
             counters.stale_positions.fetch_add(1, Ordering::Relaxed);
             Resumed::Reset
@@ -456,7 +470,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         }
     }
 
-    /// The user's live connections. Lock-free.
+    /// The user's live connections; never more than the limit. Lock-free.
     #[must_use]
     pub fn connections(&self) -> Vec<ConnectionInfo> {
         let mut list = Vec::new();
@@ -505,10 +519,10 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         overrun
     }
 
-    /// Closes one of the user's connections with the host's `code`; what it has not read is cut
-    /// off. `false`, and counted, if it is not a live connection of this user. Lock-free.
+    /// Closes the connection that the device with this id has now, with the host's `code`; what it has not
+    /// read is cut off. `false`, and counted, if the user has no live connection with this id. Lock-free.
     pub fn disconnect(&self, connection: ConnectionId, code: u16) -> bool {
-        let closed = self.close_where(code, |id| id == connection) == 1;
+        let closed = self.close_where(code, |id| id == connection) > 0;
         if !closed {
             self.core
                 .counters

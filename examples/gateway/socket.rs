@@ -201,6 +201,8 @@ fn close(reason: CloseReason) -> Message {
         CloseReason::Idle => 4003,
         // It was a whole lane behind, with a critical event among what is gone.
         CloseReason::Overrun => 4004,
+        // Another tab has gone on from this one's position: this one was duplicated.
+        CloseReason::Replaced => 4005,
         _ => 1000,
     };
     Message::Close(Some(CloseFrame {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use laneway::{
-    Connection, Origin, Position, Received, ResumeError, Resumed, Retention, Router, UserId,
+    Connection, ConnectionId, Origin, Position, Received, ResumeError, Resumed, Retention, Router, UserId,
     UserScope,
 };
 use libfuzzer_sys::fuzz_target;
@@ -19,7 +19,7 @@ struct World {
     router: Router<Event>,
     scopes: [UserScope<Event>; USERS],
     connections: Vec<(usize, Connection<Event>)>,
-    positions: Vec<(usize, Position)>,
+    positions: Vec<(usize, ConnectionId, Position)>,
     now: Duration,
 }
 
@@ -39,8 +39,15 @@ impl World {
         }
     }
 
-    /// Resumes as `user` from a position that was given to `owner` and has perhaps been altered.
-    fn resume(&mut self, user: usize, owner: Option<usize>, position: &Position) {
+    /// Resumes as `user` from a position that was given to a device of `owner`'s and has perhaps been
+    /// altered.
+    fn resume(
+        &mut self,
+        user: usize,
+        owner: Option<(usize, ConnectionId)>,
+        position: &Position,
+    ) {
+        let (owner, device) = owner.unzip();
         let before = self.router.stats();
         let done = self.scopes[user].resume(position);
         let after = self.router.stats();
@@ -55,6 +62,12 @@ impl World {
             Err(_) => return,
         };
         assert_eq!(refused, 0);
+        let live = self.scopes[user].connections();
+        let own = live.iter().filter(|info| info.id == connection.id());
+        assert_eq!(own.count(), 1, "a device has one connection");
+        if owner == Some(user) {
+            assert_eq!(Some(connection.id()), device, "a device keeps its id");
+        }
         let unread = connection.unread();
         assert_eq!(unread, 0, "nothing was published since");
         let mut got = Vec::new();
@@ -99,21 +112,22 @@ impl World {
             4 if at < self.connections.len() => {
                 let (owner, connection) = &mut self.connections[at];
                 let _ = connection.visit(1, |_, event| assert_eq!(event.0, *owner));
-                self.positions.push((*owner, connection.position()));
+                let id = connection.id();
+                self.positions.push((*owner, id, connection.position()));
             }
             5 if at < self.positions.len() => {
-                let (owner, position) = self.positions[at];
-                self.resume(user, Some(owner), &position);
+                let (owner, id, position) = self.positions[at];
+                self.resume(user, Some((owner, id)), &position);
             }
             6 if at < self.positions.len() => {
-                let (owner, position) = self.positions[at];
+                let (owner, id, position) = self.positions[at];
                 let mut bytes = position.to_bytes();
                 for _ in 0..=rest.next().unwrap_or(0) % 4 {
                     let place = usize::from(rest.next().unwrap_or(0)) % bytes.len();
                     bytes[place] ^= rest.next().unwrap_or(1);
                 }
                 let altered = Position::from_bytes(&bytes).expect("of the right length");
-                let owner = (altered == position).then_some(owner);
+                let owner = (altered == position).then_some((owner, id));
                 self.resume(user, owner, &altered);
             }
             7 => {

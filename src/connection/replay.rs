@@ -4,18 +4,29 @@ use std::collections::VecDeque;
 
 use super::{Connection, Delivered, REPLAY};
 use crate::config::Activity;
-use crate::id::ConnectionId;
-use crate::lane::replay::{Asker, Replay};
-use crate::retention::{Origin, Position, Recovered, Resumed, SEVERAL};
+use crate::lane::audience::Audience;
+use crate::lane::replay::Replay;
+use crate::position::{Attached, Position, Spot};
+use crate::retention::{Origin, Recovered, Resumed};
 use crate::sync::Ordering;
+
+/// An event that waits to be received, for one reason or for both.
+struct Waiting<E> {
+    number: u64,
+    event: E,
+    /// It came after the position.
+    replayed: bool,
+    /// It is owed to the connection that receives it first.
+    owed: bool,
+}
 
 /// What waits to be received.
 pub(super) struct Replayed<E> {
-    events: VecDeque<Delivered<E>>,
-    /// Whose audiences the position counted from which this connection resumed.
-    of: u64,
-    /// The position itself counted those of several.
-    of_several: bool,
+    events: VecDeque<Waiting<E>>,
+    /// How many of these are owed.
+    owed: usize,
+    /// What the position said from which this connection resumed, if that is not its own thread.
+    attached: Option<Attached>,
     /// The number at which a closed connection was cut off.
     cut_off: Option<u64>,
     pub(super) received: u64,
@@ -25,8 +36,8 @@ impl<E> Default for Replayed<E> {
     fn default() -> Self {
         Self {
             events: VecDeque::new(),
-            of: 0,
-            of_several: false,
+            owed: 0,
+            attached: None,
             cut_off: None,
             received: 0,
         }
@@ -39,45 +50,100 @@ impl<E> Replayed<E> {
         let next = self.events.front().map(|next| next.number);
         next.into_iter().chain(self.cut_off).min()
     }
+
+    /// Adds an event that is owed. Returns whether it is new.
+    fn owe(&mut self, number: u64, event: E) -> bool {
+        let at = match self.events.binary_search_by_key(&number, |w| w.number) {
+            Ok(at) => at,
+            Err(at) => {
+                let waiting = Waiting {
+                    number,
+                    event,
+                    replayed: false,
+                    owed: false,
+                };
+                self.events.insert(at, waiting);
+                at
+            }
+        };
+        let is_new = !std::mem::replace(&mut self.events[at].owed, true);
+        self.owed += usize::from(is_new);
+        is_new
+    }
 }
 
 impl<E: Send + Sync + 'static> Connection<E> {
     /// How far this connection has come, for a later one to resume from: everything it received until
-    /// now is before the position, everything else is after it. One hash; wait-free.
+    /// now is before the position, everything else is after it. Six hashes; wait-free.
     ///
     /// Only a router with [`Retention`](crate::Retention) can resume from it; elsewhere it is a
-    /// position that resets.
+    /// position that resets. A connection that resets has this one's id all the same.
+    ///
+    /// ```
+    /// # let router: laneway::Router<u8> = laneway::Router::new();
+    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    /// let phone = ann.connect()?;
+    /// let text = phone.position().to_string(); // for the client
+    /// assert_eq!(text.parse(), Ok(phone.position()));
+    /// # Ok::<(), laneway::ConnectError>(())
+    /// ```
     #[must_use]
     pub fn position(&self) -> Position {
-        let lane = &self.user.lane;
+        let (lane, member) = (&self.user.lane, self.member());
+        let thread = self.core.digest(self.thread());
+        let own = Attached::to(thread);
         let waiting = self.rare.as_deref().map(|rare| &rare.replayed);
-        let (number, before) = match waiting.and_then(|r| Some((r.next()?, r))) {
-            None => (lane.position(self.member().cursor()), 0),
-            Some((next, replay)) if replay.of_several => (next, SEVERAL),
-            Some((next, replay)) => (next, replay.of),
+        let (number, attached) = match waiting.and_then(|r| Some((r.next()?, r))) {
+            None => (lane.position(member.cursor()), own),
+            Some((next, replay)) => {
+                let to = lane.position(member.joined_at);
+                let attached = replay.attached.map_or(own, |a| a.then(next, to, thread));
+                (next, attached)
+            }
         };
-        self.core.position(&self.user, number, self.id(), before)
+        self.core.position(&self.user, number, self.id(), attached)
     }
 
     pub(super) fn next_replayed(&mut self) -> Option<Delivered<E>> {
-        let member = self.user.lane.member(&self.seat);
+        let user = &self.user;
+        let member = user.lane.member(&self.seat);
         let replay = &mut self.rare.as_deref_mut()?.replayed;
         if !member.is_open() {
-            // What a closed connection has not received is cut off, and comes after its position.
+            // What a closed connection has not received is cut off, and comes after its position. What
+            // was owed to it is owed to the next connection.
             replay.cut_off = replay.next();
             replay.events = VecDeque::new();
             return None;
         }
-        let Some(next) = replay.events.pop_front() else {
-            replay.events = VecDeque::new();
-            return None;
-        };
-        replay.received += 1;
-        if self.core.config.activity == Activity::ReadOrTouch {
-            // A replayed event moves no cursor by which a sweep could tell.
-            member.touch();
+        while let Some(next) = replay.events.pop_front() {
+            let mut origin = Origin::Replayed;
+            if next.owed {
+                let is_mine = user.lane.receive_owed(next.number);
+                replay.owed -= 1;
+                if replay.owed == 0 {
+                    user.lane.end_recovery(member.joined_at);
+                }
+                if is_mine {
+                    origin = Origin::Recovered;
+                } else if !next.replayed {
+                    // Another connection has received it.
+                    continue;
+                }
+            }
+            replay.received += 1;
+            if self.core.config.activity == Activity::ReadOrTouch {
+                // A replayed event moves no cursor by which a sweep could tell.
+                member.touch();
+            }
+            let Waiting { number, event, .. } = next;
+            return Some(Delivered {
+                number,
+                event,
+                origin,
+            });
         }
-        Some(next)
+        replay.events = VecDeque::new();
+        None
     }
 
     fn replayed(&mut self) -> &mut Replayed<E> {
@@ -87,13 +153,13 @@ impl<E: Send + Sync + 'static> Connection<E> {
 }
 
 impl<E: Clone + Send + Sync + 'static> Connection<E> {
-    /// Replays what came after `position`, which is one of this user's.
-    pub(crate) fn replay_from(&mut self, position: &Position) -> Resumed {
+    /// Replays what came after the spot of a position, which is one of this device's.
+    pub(crate) fn replay_from(&mut self, spot: &Spot) -> Resumed {
         let user = std::sync::Arc::clone(&self.user);
         let lane = &user.lane;
         let to = self.member().joined_at;
-        let from = lane.internal(position.number);
-        let same = lane.archive().is_some_and(|a| a.is(position.lane));
+        let from = lane.internal(spot.number);
+        let same = lane.archive().is_some_and(|a| a.is(spot.lane));
         if !same || from > to {
             self.core
                 .counters
@@ -101,29 +167,32 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
                 .fetch_add(1, Ordering::Relaxed);
             return Resumed::Reset;
         }
-        let asker = Asker {
-            ids: [position.connection, position.before % SEVERAL].map(ConnectionId),
-            thread: self.thread(),
-            is_exact: position.before != SEVERAL,
+        let gets = |number, audience: Option<&Audience>| match audience {
+            None => Some(true),
+            Some(Audience::Connection(only)) => Some(spot.device == *only),
+            Some(Audience::Others(but)) => Some(spot.device != *but),
+            Some(Audience::Thread(thread)) => {
+                spot.attached.has(self.core.digest(Some(thread)), number)
+            }
         };
         let mut events = VecDeque::new();
-        let oldest = lane.replay(&asker, from, to, |step| match step {
-            Replay::Event(number, event) => events.push_back(Delivered {
+        let oldest = lane.replay(from, to, gets, |step| match step {
+            Replay::Event(number, event) => events.push_back(Waiting {
                 number,
                 event,
-                origin: Origin::Replayed,
+                replayed: true,
+                owed: false,
             }),
             Replay::StartOver => events.clear(),
         });
-        if !events.is_empty() {
+        if !events.is_empty() || !spot.attached.is(self.core.digest(self.thread())) {
             let replayed = self.replayed();
             replayed.events = events;
-            replayed.of = position.connection;
-            replayed.of_several = position.before != 0;
+            replayed.attached = Some(spot.attached);
         }
         if oldest == from {
             Resumed::Complete {
-                from: position.number,
+                from: spot.number,
                 to: lane.position(to),
             }
         } else {
@@ -135,14 +204,22 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     }
 
     /// Asks for the critical events that were accepted while the user had no connection, and that no
-    /// connection of the user has recovered. This connection receives clones of them next, in order
+    /// connection of the user has received since. This connection receives clones of them next, in order
     /// and before what comes live, marked [`Origin::Recovered`]; what it has resumed anyway it
     /// receives once. Only the router's [`Retention`](crate::Retention) keeps such events.
     ///
-    /// Each is recovered once: of several connections that ask, one gets it. If that one goes before it
-    /// has received it, only a connection that resumes from an earlier position still gets it. Call
-    /// this before the first receive, or events come out of order. Lock-free; takes one step for each
+    /// An event is owed until a connection receives it. A connection that goes before that leaves it to the
+    /// next one that asks. Of several connections that have asked, the one that comes to the event first
+    /// receives it, and the others pass over it. So each is received as recovered once. Call this
+    /// before the first receive, or events come out of order. Lock-free; takes one step for each
     /// number that the lane holds.
+    ///
+    /// To receive is to get the event from this crate. What a client has got of it is not known here:
+    /// a device whose line is dead may take an event and lose it. The same holds for a device that
+    /// is dead and not closed yet: the user is connected, and what comes then is not owed.
+    /// Such a device [resumes](crate::UserScope::resume) from the last position that its client has,
+    /// and gets what came after. A host that has to know of an event asks the client to confirm it, as
+    /// `protocol::Confirmations` does.
     ///
     /// ```
     /// use laneway::{Origin, Received, Retention, Router, UserId};
@@ -151,6 +228,9 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     /// let router: Router<u8> = Router::builder().retention(retention).build()?;
     /// let ann = router.scope(UserId::new("ann")?);
     /// ann.publish_critical(7)?;
+    /// let mut phone = ann.connect()?;
+    /// let _ = phone.recover();
+    /// drop(phone); // which has received nothing
     /// let mut phone = ann.connect()?;
     /// let recovered = phone.recover();
     /// assert!(recovered.complete && recovered.events == 1);
@@ -161,26 +241,26 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     ///
     /// # Panics
     ///
-    /// If the event's `Clone` does; the events are not recovered again then.
+    /// If the event's `Clone` does; the events stay owed then.
     pub fn recover(&mut self) -> Recovered {
         let user = std::sync::Arc::clone(&self.user);
         let to = self.member().joined_at;
         let mut found = Vec::new();
-        let complete = user.lane.recover(to, |number, event| {
-            found.push(Delivered {
-                number,
-                event,
-                origin: Origin::Recovered,
-            });
-        });
-        let events = found.len();
-        if events > 0 {
-            let waiting = &mut self.replayed().events;
-            for recovered in found {
-                match waiting.binary_search_by_key(&recovered.number, |d| d.number) {
-                    Ok(at) => waiting[at] = recovered,
-                    Err(at) => waiting.insert(at, recovered),
-                }
+        let complete = user
+            .lane
+            .recover(to, |number, event| found.push((number, event)));
+        let mut events = 0;
+        if !self.member().is_open() {
+            // It receives nothing any more.
+            let complete = complete && found.is_empty();
+            return Recovered { events, complete };
+        }
+        if found.is_empty() {
+            user.lane.end_recovery(to);
+        } else {
+            let waiting = self.replayed();
+            for (number, event) in found {
+                events += usize::from(waiting.owe(number, event));
             }
         }
         Recovered { events, complete }

@@ -105,7 +105,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
     small("connect", 0, false, connect),
     small("resume", 2, true, resume),
     burst("resume of a burst", 33, true, resume),
+    small("resume in the place of a live connection", 2, true, succeed),
+    burst("resume in the place of one in a burst", 33, true, succeed),
     small("recover", 0, false, recover),
+    small("recover and receive", 0, false, recover_absent),
     small("drop a connection", 2, true, leave),
     burst("drop a connection in a burst", 17, true, leave),
     burst("drop the last reader of a burst", 33, false, leave),
@@ -236,6 +239,29 @@ fn resume(world: &World, device: Device) -> Option<Device> {
     let position = device.position();
     drop(device);
     world.ann.resume(&position).ok().map(|(device, _)| device)
+}
+
+/// The old connection is dropped when the new one has its place.
+fn succeed(world: &World, device: Device) -> Option<Device> {
+    let position = device.position();
+    let resumed = world.ann.resume(&position).ok();
+    drop(device);
+    resumed.map(|(device, _)| device)
+}
+
+/// Of a user who was not there.
+fn recover_absent(world: &World, device: Device) -> Option<Device> {
+    let _ = world.cem.publish_critical(world.event());
+    let _ = world.cem.publish_critical(world.event());
+    for receives in [1, 2] {
+        if let Ok(mut connection) = world.cem.connect() {
+            let _ = connection.recover();
+            for _ in 0..receives {
+                let _ = connection.try_recv();
+            }
+        }
+    }
+    Some(device)
 }
 
 fn recover(_: &World, mut device: Device) -> Option<Device> {

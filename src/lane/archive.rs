@@ -5,9 +5,12 @@
 //! the archive passes it or its arena is evicted. A lane that its last connection leaves stays open
 //! until the archive leaves, by the same step that closes any lane.
 
+use std::sync::Arc;
+
 use crate::clock::Wait;
-use crate::retention::BITS_40;
-use crate::sync::{AtomicU64, Ordering, broken};
+use crate::position::BITS_40;
+use crate::sync::{AtomicU64, Ordering, broken, pin};
+use crate::table::storage::Settled;
 
 use super::Lane;
 use super::arena::Pin;
@@ -30,8 +33,10 @@ pub(crate) struct Archive {
     pub(crate) incarnation: u64,
     /// The archive has counted itself out of everything below this number.
     floor: AtomicU64,
-    /// Nothing below this number is to be recovered any more.
-    pub(super) recovered: AtomicU64,
+    /// No event below this number is owed to a connection that recovers.
+    owed_from: AtomicU64,
+    /// By place, the newest number that was received as recovered. Made for the first one.
+    received: Settled<Vec<AtomicU64>>,
     /// One more than the time of the first sweep that saw the lane without a connection; else 0.
     deserted_at: AtomicU64,
     /// Where the lane was at some sweeps: `[seq : 44 | time : 20]`.
@@ -55,7 +60,8 @@ impl Archive {
         Self {
             incarnation,
             floor: AtomicU64::new(capacity as u64),
-            recovered: AtomicU64::new(0),
+            owed_from: AtomicU64::new(0),
+            received: Settled::empty(),
             deserted_at: AtomicU64::new(0),
             marks: std::array::from_fn(|_| AtomicU64::new(0)),
             meter: bytes.map(|bytes| Meter {
@@ -74,6 +80,43 @@ impl Archive {
     /// Whether this lane is the one that a position names.
     pub(crate) fn is(&self, lane: u64) -> bool {
         self.incarnation & BITS_40 == lane
+    }
+
+    /// The number from which events may be owed to a connection that recovers.
+    pub(super) fn owed_from(&self) -> u64 {
+        self.owed_from.load(Ordering::Acquire)
+    }
+
+    /// All that was owed below `to` was received.
+    pub(super) fn owe_nothing_below(&self, to: u64) {
+        self.owed_from.fetch_max(to, Ordering::AcqRel);
+    }
+
+    /// Whether the event of `number` was received as recovered.
+    pub(super) fn is_received(&self, number: u64) -> bool {
+        let at = |received: &Vec<AtomicU64>| place(received, number).load(Ordering::Acquire);
+        self.received.get().is_some_and(|r| at(r) >= number)
+    }
+
+    /// Notes that the event of `number` is received as recovered; `false` if it was before.
+    ///
+    /// Numbers, not bits: a connection that is just being closed may come late, when its place belongs to
+    /// an event that was accepted after it. With a bit that later event would count as received.
+    pub(super) fn receive(&self, number: u64, capacity: usize) -> bool {
+        loop {
+            let Some(received) = self.received.get() else {
+                let fresh = (0..capacity).map(|_| AtomicU64::new(0)).collect();
+                self.received.settle(Arc::new(fresh), &pin());
+                continue;
+            };
+            let place = place(received, number);
+            if broken("receive-in-two-steps") {
+                let before = place.load(Ordering::Acquire);
+                place.store(number, Ordering::Release);
+                return before < number;
+            }
+            return place.fetch_max(number, Ordering::AcqRel) < number;
+        }
     }
 
     /// Whether no sweep for `grace_ms` has seen a connection, as far as the caller can tell.
@@ -106,6 +149,10 @@ impl Archive {
         self.marks[tick as usize % MARKS].store(seq * WRAP + tick, Ordering::Release);
         below
     }
+}
+
+fn place(received: &[AtomicU64], number: u64) -> &AtomicU64 {
+    &received[number as usize & (received.len() - 1)]
 }
 
 impl Meter {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::member::Member;
 use super::read::Reader;
 use super::words::{Comings, State, Tally};
-use super::{Departure, JoinError, Lane, Members, Seat};
+use super::{Departure, Ghost, JoinError, Lane, Members, Seat};
 use crate::error::CloseReason;
 use crate::id::ConnectionId;
 use crate::sync::{Ordering, broken, pin};
@@ -65,24 +65,104 @@ impl<E: 'static> Lane<E> {
         }
     }
 
-    /// Adds a connection that has joined to those that are found to be woken and closed.
-    pub(crate) fn list(&self, seat: &Seat) {
-        match seat {
-            None => self.first.list(),
-            Some(member) => self.relist(Some(member), None),
+    /// Joins in the place of the open connection with this id, if there is one: closes it and takes
+    /// its unit of `live` over, so the lane has as many connections as before at every moment.
+    pub(crate) fn take_over(&self, id: ConnectionId) -> Option<Ghost> {
+        if self.load().is_closed() {
+            return None;
+        }
+        self.comings
+            .fetch_add(Comings::ONE_JOINING, Ordering::AcqRel);
+        while let Some(seat) = self.find(id) {
+            let ghost = self.member(&seat);
+            // The thread that closes a connection owns its unit.
+            let is_asleep = match ghost.close(CloseReason::Replaced) {
+                Some(mark) => mark.is_asleep(),
+                None if broken("take-over-from-the-closed") => false,
+                None => continue,
+            };
+            // Before the ghost is told where it ends, as in `close`.
+            self.begin_leaving();
+            let end = self.hand_over(is_asleep && !broken("forget-the-sleeper"));
+            ghost.wake.wake();
+            return Some(Ghost { seat, end });
         }
         self.comings
             .fetch_sub(Comings::ONE_JOINING, Ordering::AcqRel);
+        None
     }
 
-    /// Exchanges the list for one with `added` and without `removed`.
-    fn relist(&self, added: Option<&Arc<Member>>, removed: Option<ConnectionId>) {
+    /// Passes the unit of a connection that is marked as closed to the one that takes its place. Returns
+    /// the first number that counts the other one.
+    fn hand_over(&self, was_asleep: bool) -> u64 {
+        if broken("take-over-by-load") {
+            return self.load().seq();
+        }
+        if broken("take-over-in-two-steps") {
+            self.state.fetch_sub(State::ONE_LIVE, Ordering::AcqRel);
+            return State(self.state.fetch_add(State::ONE_LIVE, Ordering::AcqRel)).seq();
+        }
+        let asleep = u64::from(was_asleep) * State::ONE_WAITING;
+        // An exchange, though the word mostly stays as it is. A plain load may return a `seq` from before a
+        // number that the ghost has read already, and then both connections pass that number.
+        State(self.state.fetch_sub(asleep, Ordering::AcqRel)).seq()
+    }
+
+    /// The open connection with this id that was listed last.
+    fn find(&self, id: ConnectionId) -> Option<Seat> {
+        let is_it = |member: &Member| member.id == id && member.is_open();
+        let guard = pin();
+        let found = match self.others.load(&guard) {
+            View::Empty => None,
+            View::Leaf(only) => is_it(&only).then(|| only.arc()),
+            View::Node(several) => several.get().iter().rfind(|m| is_it(m)).cloned(),
+        };
+        let is_first = found.is_none() && self.first.is_listed() && is_it(&self.first);
+        (found.is_some() || is_first).then_some(found)
+    }
+
+    /// Whether an open connection with the same id was listed before this one, which is listed. Of two
+    /// that are listed at one time one finds the other.
+    pub(crate) fn has_elder(&self, seat: &Seat) -> bool {
+        let own = self.member(seat);
+        let (mut others, mut elders) = (false, false);
+        self.for_each(|member| {
+            if std::ptr::eq(member, own) {
+                elders = others;
+            } else {
+                others |= member.id == own.id && member.is_open();
+            }
+        });
+        // The lane's own member is found first, whenever it was listed.
+        if seat.is_none() { others } else { elders }
+    }
+
+    /// Adds a connection that has joined, perhaps in the place of a ghost, to those that are found to
+    /// be woken and closed.
+    pub(crate) fn list(&self, seat: &Seat, ghost: Option<&Ghost>) {
+        match seat {
+            None => self.first.list(),
+            Some(member) => self.relist(Some(member), ghost.and_then(|g| g.seat.as_deref())),
+        }
+        // Release: pairs with the looks of `is_full` and `has_elder`.
+        self.comings
+            .fetch_sub(Comings::ONE_JOINING, Ordering::AcqRel);
+        if let Some(Ghost { seat, end }) = ghost {
+            let ghost = self.member(seat);
+            if ghost.set_left_at(*end) && !broken("leave-it-to-the-owner") {
+                self.count_out(ghost.cursor(), *end, &mut Reader::new());
+            }
+        }
+    }
+
+    /// Exchanges the list for one with `added` at its end and without `removed`.
+    fn relist(&self, added: Option<&Arc<Member>>, removed: Option<&Member>) {
         let guard = pin();
         loop {
             let view = self.others.load(&guard);
             let new = match (view, added) {
                 (View::Empty, Some(member)) => Owned::Leaf(Arc::clone(member)),
-                (View::Leaf(only), None) if Some(only.id) == removed => Owned::Empty,
+                (View::Leaf(only), None) if is(&only, removed) => Owned::Empty,
                 (view, added) => relisted(view, added, removed),
             };
             if self.others.compare_exchange(view, new, &guard).is_ok() {
@@ -91,16 +171,20 @@ impl<E: 'static> Lane<E> {
         }
     }
 
-    /// Calls `f` for every listed connection.
+    /// Calls `f` for every listed connection, in the order in which they were listed; the lane's own is
+    /// the first.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&Member)) {
+        // The list is loaded before the lane's own member is looked at. In the other order that member
+        // is found open and then closes, another connection is listed in its place, and both are found.
+        let guard = (!self.others.is_empty()).then(pin);
+        let view = match &guard {
+            Some(guard) => self.others.load(guard),
+            None => View::Empty,
+        };
         if self.first.is_listed() {
             f(&self.first);
         }
-        if self.others.is_empty() {
-            return;
-        }
-        let guard = pin();
-        match self.others.load(&guard) {
+        match view {
             View::Empty => {}
             View::Leaf(only) => f(&only),
             View::Node(several) => several.iter().for_each(|member| f(member)),
@@ -156,7 +240,7 @@ impl<E: 'static> Lane<E> {
             }
         } else {
             if !std::ptr::eq(member, &raw const self.first) {
-                self.relist(None, Some(member.id));
+                self.relist(None, Some(member));
             }
             if left.connections() == 0 {
                 Departure::Deserted
@@ -219,11 +303,16 @@ impl<E: 'static> Lane<E> {
     }
 }
 
+/// Two connections may have one id for a moment, so it is the member that counts.
+fn is(member: &Member, removed: Option<&Member>) -> bool {
+    removed.is_some_and(|removed| std::ptr::eq(member, removed))
+}
+
 /// A list of several, or what is left of one, with `added` and without `removed`.
 fn relisted(
     view: View<'_, Member, Members>,
     added: Option<&Arc<Member>>,
-    removed: Option<ConnectionId>,
+    removed: Option<&Member>,
 ) -> Owned<Member, Members> {
     let only;
     let listed = match &view {
@@ -235,7 +324,7 @@ fn relisted(
         // A list that is empty has no connection to remove.
         View::Empty => &[],
     };
-    let stay = listed.iter().filter(|m| Some(m.id) != removed);
+    let stay = listed.iter().filter(|m| !is(m, removed));
     let grown = listed.len() + usize::from(added.is_some());
     let mut members = Members::with_capacity(grown.saturating_sub(removed.into_iter().count()));
     members.extend(stay.chain(added).cloned());

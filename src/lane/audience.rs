@@ -29,8 +29,8 @@ impl Audience {
         self.has(member.id, member.thread.as_deref()) || broken("read-what-is-for-others")
     }
 
-    /// Whether a connection that is just coming can be among them. An id is known only after its
-    /// connection is listed.
+    /// Whether a connection that is just coming can be among them. The device with the id of an audience is
+    /// listed, or it is not there yet.
     pub(crate) fn may_have_a_newcomer(&self) -> bool {
         !matches!(self, Self::Connection(_))
     }

@@ -122,6 +122,13 @@ impl Member {
         self.load().reason() == 0
     }
 
+    /// Whether it is open, or a connection that takes its place is not listed yet.
+    pub(crate) fn is_there(&self) -> bool {
+        let mark = self.load();
+        let is_replaced = mark.reason() == CloseReason::Replaced.code();
+        mark.reason() == 0 || (is_replaced && mark.left_at().is_none())
+    }
+
     /// Marks the connection closed, for the one caller that does. Returns the mark before, which tells
     /// whether the connection was counted as asleep. `None`: it was closed before.
     pub(crate) fn close(&self, reason: CloseReason) -> Option<Mark> {

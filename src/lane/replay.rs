@@ -9,8 +9,7 @@ use super::audience::Audience;
 use super::locate::Place;
 use super::slot::SlotRef;
 use super::words::SlotWord;
-use crate::id::{ConnectionId, ThreadId};
-use crate::sync::{Ordering, broken};
+use crate::sync::broken;
 
 impl<E: 'static> Lane<E> {
     /// Finds the event of `number` and counts itself for it. The caller has joined, and the number is
@@ -38,14 +37,14 @@ impl<E: 'static> Lane<E> {
         }
     }
 
-    /// Returns clones of the events from `from` up to below `to` that are for `asker`, to a connection
-    /// that has joined at `to`. Returns the first number of what is whole: `from`, or a later one if
-    /// something is gone, and then `each` was told to start over.
+    /// Returns clones of the events from `from` up to below `to` that `gets` names, to a connection that
+    /// has joined at `to`. `gets` returns `None` for an event that may be one. Returns the first number of
+    /// what is whole: `from`, or a later one if something is gone, and then `each` was told to start over.
     pub(crate) fn replay(
         &self,
-        asker: &Asker<'_>,
         from: u64,
         to: u64,
+        gets: impl Fn(u64, Option<&Audience>) -> Option<bool>,
         mut each: impl FnMut(Replay<E>),
     ) -> u64
     where
@@ -58,25 +57,30 @@ impl<E: 'static> Lane<E> {
         let mut first = start;
         let mut pin = Pin::none();
         for number in start..to {
-            match self.revisit(archive, number, &mut pin) {
-                Found::Event(visit) if asker.gets(visit.audience()) => {
-                    each(Replay::Event(self.public(number), visit.get().clone()));
-                }
-                Found::Event(_) if asker.is_exact => {}
-                Found::Void => {}
-                Found::Gone if broken("replay-with-holes") => {}
-                Found::Event(_) | Found::Gone => {
-                    each(Replay::StartOver);
-                    first = number + 1;
-                }
+            let public = self.public(number);
+            let found = self.revisit(archive, number, &mut pin);
+            match &found {
+                Found::Event(visit) => match gets(public, visit.audience()) {
+                    Some(true) => {
+                        each(Replay::Event(public, visit.get().clone()));
+                        continue;
+                    }
+                    Some(false) => continue,
+                    None => {}
+                },
+                Found::Void => continue,
+                Found::Gone if broken("replay-with-holes") => continue,
+                Found::Gone => {}
             }
+            each(Replay::StartOver);
+            first = number + 1;
         }
         first
     }
 
     /// Returns clones of the critical events below `to` that were accepted while no connection was
-    /// there and that no call of this function has returned. Says whether nothing critical can have
-    /// been dropped since the last call.
+    /// there and that no connection has received since. Says whether nothing critical can have been
+    /// dropped that was owed.
     pub(crate) fn recover(&self, to: u64, mut each: impl FnMut(u64, E)) -> bool
     where
         E: Clone,
@@ -84,14 +88,7 @@ impl<E: 'static> Lane<E> {
         let Some(archive) = self.archive() else {
             return true;
         };
-        let from = if broken("recover-in-two-steps") {
-            let from = archive.recovered.load(Ordering::Acquire);
-            archive.recovered.store(to, Ordering::Release);
-            from
-        } else {
-            archive.recovered.fetch_max(to, Ordering::AcqRel)
-        };
-        let from = from.max(self.capacity());
+        let from = archive.owed_from().max(self.capacity());
         let oldest = self.oldest();
         let mut complete = true;
         let mut pin = Pin::none();
@@ -106,7 +103,7 @@ impl<E: 'static> Lane<E> {
             };
             self.resolve(number, slot, &pin);
             let word = slot.load();
-            if word.is_event(number) && word.is_unseen() {
+            if word.is_event(number) && word.is_unseen() && !archive.is_received(number) {
                 match self.revisit(archive, number, &mut pin) {
                     Found::Event(visit) if number >= oldest => {
                         each(self.public(number), visit.get().clone());
@@ -116,9 +113,27 @@ impl<E: 'static> Lane<E> {
             }
             number += 1;
         }
+        if broken("owed-until-fetched") {
+            archive.owe_nothing_below(to);
+        }
         // Last: an event that was gone before it was looked at has left its mark.
         let released = archive.floor() > from || self.is_over();
         complete && !(released && from < to) && self.lost() < from
+    }
+
+    /// Whether a connection that has recovered the event of a public number is the one that receives it.
+    pub(crate) fn receive_owed(&self, public: u64) -> bool {
+        let number = self.internal(public);
+        self.archive()
+            .is_some_and(|a| a.receive(number, self.capacity as usize))
+    }
+
+    /// A connection that has joined at `to` has passed all that it recovered: each such event was received,
+    /// by it or by another connection.
+    pub(crate) fn end_recovery(&self, to: u64) {
+        if let Some(archive) = self.archive() {
+            archive.owe_nothing_below(to);
+        }
     }
 }
 
@@ -152,26 +167,6 @@ impl<E> Drop for Visit<'_, E> {
         if !broken("replay-uncounted") {
             drop(self.slot.pass(self.word));
         }
-    }
-}
-
-/// For whom a replay is.
-pub(crate) struct Asker<'a> {
-    /// Connections whose events it is to get.
-    pub(crate) ids: [ConnectionId; 2],
-    /// The thread that it is attached to.
-    pub(crate) thread: Option<&'a ThreadId>,
-    /// These are all; else an event for others may be one that it is to get.
-    pub(crate) is_exact: bool,
-}
-
-impl Asker<'_> {
-    fn gets(&self, audience: Option<&Audience>) -> bool {
-        let [of, before] = self.ids;
-        audience.is_none_or(|audience| {
-            let also = before != ConnectionId(0) && audience.has(before, self.thread);
-            audience.has(of, self.thread) || also
-        })
     }
 }
 

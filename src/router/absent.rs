@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::{Core, Target, User};
-use crate::error::{CloseReason, ConnectError};
-use crate::id::{ConnectionId, UserId};
+use crate::error::{CloseReason, ConnectError, ResumeError};
+use crate::id::{ConnectionId, ThreadId, UserId};
 use crate::lane::member::Member;
 use crate::lane::{Accepted, Departure, JoinError, Refusal, Refused, Terms};
 use crate::lifecycle::Change;
-use crate::retention::{BITS_40, BITS_48, Position};
+use crate::position::{Attached, BITS_40, Position, Spot};
 use crate::session::Turn;
 use crate::sync::{Ordering, fence, pin};
 
@@ -168,44 +168,35 @@ impl<E: Send + Sync + 'static> Core<E> {
         Ok(user)
     }
 
-    /// The position of a connection that is to get `number` next.
+    /// What stands for a thread in positions.
+    pub(crate) fn digest(&self, thread: Option<&ThreadId>) -> u64 {
+        self.absence.keys.digest(thread)
+    }
+
+    /// The position of a device that is to get the event `number` next.
     pub(crate) fn position(
         &self,
         user: &User<E>,
         number: u64,
-        connection: ConnectionId,
-        before: u64,
+        device: ConnectionId,
+        attached: Attached,
     ) -> Position {
         let lane = user.lane.archive().map_or(0, |a| a.incarnation);
-        let mut position = Position {
-            router: self.absence.router,
-            tag: 0,
+        let spot = Spot {
             lane: lane & BITS_40,
-            number: number & BITS_48,
-            connection: connection.0 & BITS_48,
-            before,
-        };
-        position.tag = self.tag(&user.id, &position);
-        position
-    }
-
-    fn tag(&self, user: &UserId, position: &Position) -> u64 {
-        let Position {
-            lane,
             number,
-            connection,
-            before,
-            ..
-        } = *position;
-        let of = (user.as_bytes(), lane, number, connection, before);
-        self.absence.keys.hash_one(of)
+            device,
+            attached,
+        };
+        self.absence.keys.seal(&user.id, &spot)
     }
 
-    /// Whether a position is of this router; `None` if it is then not of this user.
-    pub(crate) fn is_own(&self, user: &UserId, position: &Position) -> Option<bool> {
-        if position.router != self.absence.router {
-            return Some(false);
-        }
-        (position.tag == self.tag(user, position)).then_some(true)
+    /// What a position of this user says; nothing if it is of another router.
+    pub(crate) fn open(
+        &self,
+        user: &UserId,
+        position: &Position,
+    ) -> Result<Option<Spot>, ResumeError> {
+        self.absence.keys.open(user, position)
     }
 }

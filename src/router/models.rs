@@ -145,6 +145,35 @@ fn shutdown_against_leaving() {
     model::twin("end-without-looking", "the notices are over");
     model::twin("look-at-the-count", "the notices are over");
 }
+/// Two calls resume one device, which is away or has a connection still: one of the two is the device.
+fn resume_while_resuming(online: bool) {
+    let (router, ann) = small();
+    let phone = ann.connect().expect("room");
+    let position = phone.position();
+    let mut ghost = online.then_some(phone);
+    let other = ann.clone();
+    let t = loom::thread::spawn(move || other.resume(&position).expect("room").0);
+    let first = ann.resume(&position).expect("room").0;
+    let mut devices = vec![first, t.join().unwrap()];
+    devices.extend(ghost.take());
+    assert_eq!(ann.connection_count(), 1, "one is the device");
+    let reached = ann.publish(1).map_or(0, |delivery| delivery.connections);
+    assert_eq!(reached, 1, "one is the device");
+    let live = devices.iter_mut().filter_map(|d| d.try_recv().ok());
+    assert_eq!(live.count(), 1, "one is the device");
+    drop(devices);
+    assert_eq!(router.user_count(), 0);
+}
+
+#[test]
+fn resume_against_resume() {
+    model::sound("resume, resume", 2, || resume_while_resuming(false));
+    model::twin("two-of-one", "one is the device");
+}
+#[test]
+fn resume_against_resume_online() {
+    model::sound("resume, resume, online", 2, || resume_while_resuming(true));
+}
 #[test]
 fn sweep_against_coming_back() {
     model::sound("sweep, come back", 3, sweep_while_coming_back);

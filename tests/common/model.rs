@@ -10,7 +10,7 @@ mod figures;
 pub(crate) mod receive;
 mod retention;
 mod time;
-use retention::Archive;
+use retention::{Archive, Span};
 pub(crate) use retention::{Figures, Floor, Keeping, NoResume, Position, Resumed};
 use time::Clocks;
 
@@ -19,12 +19,13 @@ use time::Clocks;
 pub(crate) enum End {
     Disconnected(u16),
     Evicted,
+    Replaced,
     Idle,
     Overrun,
     Shutdown,
 }
 
-/// Whom an event is for.
+/// Whom an event is for; a connection by the device that it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum To {
     Everybody,
@@ -96,9 +97,21 @@ pub(crate) struct Settings {
     pub(crate) retention: Option<Keeping>,
 }
 
+/// An event from before a connection's time.
+#[derive(Clone, Copy, Debug)]
+struct Waiting<V> {
+    value: V,
+    /// It came after the position.
+    replayed: bool,
+    /// It goes to the connection that comes to it first.
+    owed: bool,
+}
+
 #[derive(Clone, Debug)]
 struct Connection<V> {
     user: u8,
+    /// The first connection that this one continues, itself if there is none.
+    device: u64,
     /// Which of all lanes there were.
     lane: usize,
     thread: Option<u8>,
@@ -108,10 +121,10 @@ struct Connection<V> {
     stepped_over: u64,
     missed: u64,
     /// Events from before its time that it has not received.
-    waiting: BTreeMap<u64, (V, Origin)>,
+    waiting: BTreeMap<u64, Waiting<V>>,
     replayed: u64,
-    /// Whose audiences the position counted from which it resumed.
-    resumed_as: Vec<u64>,
+    /// The threads in which it was before its time, if it resumed.
+    attached: Vec<Span>,
     /// The first number that is not its own any more, once it has ended.
     left_at: Option<u64>,
     end: Option<End>,
@@ -142,6 +155,8 @@ struct Item<V> {
     audience: Vec<u64>,
     /// The rule by which a replay decides.
     to: To,
+    /// It was received as recovered.
+    received: bool,
     /// The model's time at which it was accepted.
     at_ms: u64,
 }
@@ -232,10 +247,17 @@ impl<V: Copy> Model<V> {
         thread: Option<u8>,
         capacity: Option<u64>,
     ) -> Result<u64, NoConnect> {
-        if self.shut {
-            return Err(NoConnect::Closed);
-        }
+        self.connect_as(user, thread, capacity, None)
+    }
+
+    /// Makes room for one more; a live connection of the same device does, whatever the limits, and says
+    /// so.
+    fn make_room(&mut self, user: u8, device: Option<u64>) -> Result<bool, NoConnect> {
         let live = self.live(user);
+        if let Some(ghost) = device.and_then(|device| self.connection_of(user, device)) {
+            self.close(ghost, Some(End::Replaced));
+            return Ok(true);
+        }
         if live.is_empty() && self.users() >= self.settings.max_users {
             return Err(NoConnect::TooManyUsers);
         }
@@ -245,24 +267,51 @@ impl<V: Copy> Model<V> {
             }
             self.end(live[0], Some(End::Evicted));
         }
+        Ok(false)
+    }
+
+    /// The live connection of a device.
+    fn connection_of(&self, user: u8, device: u64) -> Option<u64> {
+        let mut live = self.live(user).into_iter();
+        live.find(|id| self.connections[id].device == device)
+    }
+
+    pub(crate) fn device(&self, id: u64) -> u64 {
+        self.connections[&id].device
+    }
+
+    /// Connects as a device that was there before.
+    fn connect_as(
+        &mut self,
+        user: u8,
+        thread: Option<u8>,
+        capacity: Option<u64>,
+        device: Option<u64>,
+    ) -> Result<u64, NoConnect> {
+        if self.shut {
+            return Err(NoConnect::Closed);
+        }
+        let is_replacing = self.make_room(user, device)?;
         if !self.current.contains_key(&user) {
             self.begin(user, capacity);
         }
         let id = self.next;
         self.next += 1;
+        let device = device.unwrap_or(id);
         let at = self.current[&user];
         let lane = &mut self.lanes[at];
-        if lane.live.is_empty() {
+        if lane.live.is_empty() && !is_replacing {
             self.told.push((user, Told::Online));
         }
         lane.live.push(id);
         if let Some(archive) = &mut lane.archive {
             archive.deserted_at = None;
         }
-        self.told.push((user, Told::Connected(id)));
+        self.told.push((user, Told::Connected(device)));
         let joined_at = lane.end();
         let connection = Connection {
             user,
+            device,
             lane: at,
             thread,
             joined_at,
@@ -272,7 +321,7 @@ impl<V: Copy> Model<V> {
             missed: 0,
             waiting: BTreeMap::new(),
             replayed: 0,
-            resumed_as: Vec::new(),
+            attached: Vec::new(),
             left_at: None,
             end: None,
             moved: true,
@@ -307,9 +356,9 @@ impl<V: Copy> Model<V> {
         let connections = &self.connections;
         let wanted = |id: &u64| match to {
             To::Everybody => true,
-            To::Connection(other) => *id == other,
+            To::Connection(device) => connections[id].device == device,
             To::Thread(thread) => connections[id].thread == Some(thread),
-            To::Others(other) => *id != other,
+            To::Others(device) => connections[id].device != device,
         };
         let audience: Vec<_> = lane.live.iter().copied().filter(wanted).collect();
         if audience.is_empty() && !(for_all && lane.archive.is_some()) {
@@ -333,6 +382,7 @@ impl<V: Copy> Model<V> {
             critical: how == How::Critical,
             audience,
             to,
+            received: false,
             at_ms: self.clocks.age,
         });
         self.weigh(user);
@@ -349,6 +399,7 @@ impl<V: Copy> Model<V> {
             critical: false,
             audience: Vec::new(),
             to: To::Everybody,
+            received: false,
             at_ms: self.clocks.age,
         });
     }
@@ -371,12 +422,24 @@ impl<V: Copy> Model<V> {
 
     /// Ends a connection; `false` if it had ended before. Without a reason it was dropped.
     pub(crate) fn end(&mut self, id: u64, end: Option<End>) -> bool {
+        let user = self.connections[&id].user;
+        let was_open = self.close(id, end);
+        if was_open && self.lane(user).unwrap().live.is_empty() {
+            self.told.push((user, Told::Offline));
+            self.desert(user);
+        }
+        was_open
+    }
+
+    /// The same, and the user stays online.
+    fn close(&mut self, id: u64, end: Option<End>) -> bool {
         let connection = self.connections.get_mut(&id).unwrap();
         let user = connection.user;
         let was_open = connection.end.is_none();
         if was_open {
             connection.left_at = Some(self.lanes[connection.lane].end());
-            let told = end.map_or(Told::Left(id), |end| Told::Disconnected(id, end));
+            let device = connection.device;
+            let told = end.map_or(Told::Left(device), |end| Told::Disconnected(device, end));
             self.told.push((user, told));
         }
         match end {
@@ -387,17 +450,13 @@ impl<V: Copy> Model<V> {
         if was_open {
             let lane = self.lane_mut(user).unwrap();
             lane.live.retain(|&live| live != id);
-            if lane.live.is_empty() {
-                self.told.push((user, Told::Offline));
-                self.desert(user);
-            }
         }
         was_open
     }
 
-    pub(crate) fn disconnect(&mut self, user: u8, id: u64, code: u16) -> bool {
-        let own = self.connections.get(&id).is_some_and(|c| c.user == user);
-        own && self.end(id, Some(End::Disconnected(code)))
+    pub(crate) fn disconnect(&mut self, user: u8, device: u64, code: u16) -> bool {
+        self.connection_of(user, device)
+            .is_some_and(|id| self.end(id, Some(End::Disconnected(code))))
     }
 
     pub(crate) fn disconnect_all(&mut self, user: u8, code: u16) -> usize {

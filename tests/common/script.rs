@@ -125,6 +125,7 @@ struct Run {
     model: Model<Value>,
     keeps: Option<Keeping>,
     handles: Vec<Handle>,
+    /// Of the devices that there were.
     ids: Vec<(u64, ConnectionId)>,
     remembered: Vec<Remembered>,
     lifecycle: Arc<Lifecycle>,
@@ -282,7 +283,15 @@ impl Run {
     }
 
     fn hold(&mut self, id: u64, user: u8, connection: Connection<Tainted>) {
-        self.ids.push((id, connection.id()));
+        let device = self.model.device(id);
+        let ours = connection.id();
+        if let Some((_, theirs)) = self.ids.iter().find(|(known, _)| *known == device) {
+            assert_eq!(ours, *theirs, "a device keeps its id");
+        } else {
+            assert_eq!(device, id);
+            assert!(self.ids.iter().all(|(_, theirs)| *theirs != ours));
+            self.ids.push((device, ours));
+        }
         self.handles.push(Handle {
             id,
             user,
@@ -522,6 +531,7 @@ fn end(reason: CloseReason) -> End {
     match reason {
         CloseReason::Disconnected { code } => End::Disconnected(code),
         CloseReason::Evicted => End::Evicted,
+        CloseReason::Replaced => End::Replaced,
         CloseReason::Idle => End::Idle,
         CloseReason::Overrun => End::Overrun,
         CloseReason::Shutdown => End::Shutdown,

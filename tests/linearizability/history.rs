@@ -14,8 +14,9 @@ use crate::common::random::Random;
 
 const CALLS: usize = 5;
 pub(crate) const CAPACITY: u64 = 2;
-/// A connection that was there and had gone before the history began.
-pub(crate) const FIRST: usize = usize::MAX;
+/// The first of the connections that were there and had gone before the history began, one a thread.
+pub(crate) const FIRST: usize = usize::MAX - MOST_THREADS;
+pub(crate) const MOST_THREADS: usize = 3;
 
 /// What a history is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub(crate) enum Call {
     Leave(usize),
     /// Gives the connection a name; where another one left.
     Resume(usize, usize),
+    /// The same where another one is that is still open, and which is dropped then.
+    Succeed(usize, usize),
     Recover(usize),
     Disconnect(usize),
     /// Without any grace.
@@ -95,13 +98,14 @@ impl Actor<'_> {
             1 => How::Refusing,
             _ => How::Overwriting,
         };
-        let call = match (random.below(12), &self.mine, &self.left) {
+        let call = match (random.below(13), &self.mine, &self.left) {
             (0..=4, _, _) => Call::Publish(how(random.below(4)), value),
             (8, Some((id, _)), _) if kind == Kind::Recovering => Call::Recover(*id),
             (8 | 11, _, _) if kind == Kind::Sweeping => Call::Sweep,
             (5..=8, Some((id, _)), _) => Call::Receive(*id),
             (9, Some((id, _)), _) => Call::Leave(*id),
             (10, Some((id, _)), _) => Call::Disconnect(*id),
+            (12, Some((id, _)), _) => Call::Succeed(at, *id),
             (5..=9, None, Some((id, _))) => Call::Resume(at, *id),
             (5..=10, None, _) => Call::Connect(at),
             _ => Call::Count,
@@ -157,6 +161,7 @@ impl Actor<'_> {
                     Err(TryRecvError::Closed(closed)) => Got::Closed(match closed.reason {
                         CloseReason::Disconnected { code } => End::Disconnected(code),
                         CloseReason::Overrun => End::Overrun,
+                        CloseReason::Replaced => End::Replaced,
                         other => panic!("nobody closes for {other:?}"),
                     }),
                     other => panic!("no such answer: {other:?}"),
@@ -167,9 +172,14 @@ impl Actor<'_> {
                 self.left = mine.map(|(_, connection)| (name, connection.position()));
                 Answer::Left
             }
-            Call::Resume(name, _) => {
-                let (_, position) = self.left.as_ref().expect("a position");
-                match self.scope.resume(position) {
+            Call::Resume(name, _) | Call::Succeed(name, _) => {
+                let mine = self.mine.as_ref().map(|(_, connection)| connection);
+                let position = match (call, mine, self.left) {
+                    (Call::Succeed(..), Some(connection), _) => connection.position(),
+                    (_, _, Some((_, position))) => position,
+                    _ => panic!("no position"),
+                };
+                match self.scope.resume(&position) {
                     Ok((connection, resumed)) => {
                         self.mine = Some((name, connection));
                         Answer::Resumed(Some(resumed_as(resumed)))
@@ -212,15 +222,15 @@ pub(crate) fn history(kind: Kind, seed: u64) -> Vec<Record> {
         .build::<u32>()
         .expect("valid");
     let scope = router.scope(UserId::new("ann").expect("valid"));
-    let first = scope.connect().expect("room").position();
-    let left = (kind != Kind::Plain).then_some((FIRST, first));
-    let threads = 2 + seed as usize % 2;
+    let first = [0, 1, 2].map(|n| (FIRST + n, scope.connect().expect("room").position()));
+    let threads = 2 + seed as usize % (MOST_THREADS - 1);
     let (clock, arrived) = (AtomicU64::new(0), AtomicUsize::new(0));
     let outcomes: Vec<_> = thread::scope(|s| {
         let threads: Vec<_> = (0..threads)
             .map(|name| {
                 let (clock, arrived, router) = (&clock, &arrived, &router);
                 let scope = scope.clone();
+                let left = (kind != Kind::Plain).then_some(first[name]);
                 s.spawn(move || {
                     let mut random =
                         Random((seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) + name as u64);

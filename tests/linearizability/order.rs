@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::history::{Answer, CAPACITY, Call, FIRST, Kind, Record};
+use super::history::{Answer, CAPACITY, Call, FIRST, Kind, MOST_THREADS, Record};
 use crate::common::model::receive::Stops;
 use crate::common::model::{End, Floor, Got, How, Keeping, Model, Position, Refused, Settings, To};
 
@@ -37,9 +37,13 @@ impl State {
             retention: (kind != Kind::Plain).then_some(keeping),
         };
         let mut model = Model::new(settings);
-        let first = model.connect(USER, None, None).expect("room");
-        let left = vec![(FIRST, model.position(first))];
-        model.end(first, None);
+        let mut gone = |name| {
+            let id = model.connect(USER, None, None).expect("room");
+            let position = model.position(id);
+            model.end(id, None);
+            (name, position)
+        };
+        let left = (FIRST..FIRST + MOST_THREADS).map(&mut gone).collect();
         Self {
             model,
             names: Vec::new(),
@@ -103,7 +107,22 @@ impl State {
                 model.end(id, None);
                 Answer::Left
             }
-            Call::Resume(name, from) => return self.after_resume(name, from, record.answer, later),
+            Call::Resume(name, from) => {
+                let left = self.left.iter().find(|(left, _)| *left == from);
+                let position = left.map(|(_, position)| position.clone());
+                return self.after_resume(name, position, record.answer, later);
+            }
+            Call::Succeed(name, from) => {
+                let ghost = self.id(from);
+                let position = ghost.map(|id| model.position(id));
+                let mut after = self.after_resume(name, position, record.answer, later);
+                // Where there is no room the old one is kept.
+                let ghost = ghost.filter(|_| record.answer != Answer::Resumed(None));
+                for state in &mut after {
+                    ghost.map(|id| state.model.end(id, None));
+                }
+                return after;
+            }
             Call::Recover(name) => {
                 return self.id(name).map_or(Vec::new(), |id| {
                     self.after_recover(id, record.answer, later)
@@ -114,7 +133,7 @@ impl State {
                 let Some(id) = self.id(name) else {
                     return Vec::new();
                 };
-                Answer::Closed(model.disconnect(USER, id, 7))
+                Answer::Closed(model.disconnect(USER, model.device(id), 7))
             }
             Call::Count => Answer::Counted(model.live(USER).len()),
         };
@@ -123,8 +142,14 @@ impl State {
 
     /// The models in which a connection resumes so, however far the places of the oldest events are
     /// taken.
-    fn after_resume(&self, name: usize, from: usize, answer: Answer, later: u64) -> Vec<Self> {
-        let Some((_, position)) = self.left.iter().find(|(left, _)| *left == from) else {
+    fn after_resume(
+        &self,
+        name: usize,
+        position: Option<Position>,
+        answer: Answer,
+        later: u64,
+    ) -> Vec<Self> {
+        let Some(position) = position else {
             return Vec::new();
         };
         let each = (0..=later).filter_map(|later| {
@@ -132,7 +157,7 @@ impl State {
             let floor = Floor::KeepsUnread;
             let resumed = next
                 .model
-                .resume_amid(USER, position, None, later, floor)
+                .resume_amid(USER, &position, None, later, floor)
                 .ok();
             if resumed.is_some() {
                 next.names.push((name, next.model.newest()));
@@ -220,10 +245,8 @@ impl UnderWay {
                     under_way.published.push(value);
                     under_way.publishes |= 1 << i;
                 }
-                Call::Connect(_) | Call::Resume(..) | Call::Leave(_) | Call::Disconnect(_) => {
-                    under_way.comes_or_goes = true;
-                }
                 Call::Receive(_) | Call::Recover(_) | Call::Sweep | Call::Count => {}
+                _ => under_way.comes_or_goes = true,
             }
         }
         under_way

@@ -173,24 +173,36 @@ fn replay_and_release() {
     end(l, c, 0, 0);
 }
 
-/// Of two connections that ask for what no connection has seen, one gets it.
-fn two_recover() {
+/// Of two connections that ask for what no connection has seen, one gets it; if one of them goes before it
+/// has received anything, the other.
+fn recover_beside(receives: usize) {
     let (l, c) = (deserted_lane(), counts());
     assert!(l.publish_as(Ev::new(7, c), true, false).is_ok());
     let mut b = l.join().unwrap();
     let l2 = l.clone();
     let t = spawn(move || {
         let mut e = l2.join().unwrap();
-        e.recover();
+        e.recover(receives);
         e
     });
-    b.recover();
+    b.recover(1);
     let e = t.join().unwrap();
     assert_eq!([b.ids(), e.ids()].concat(), [7], "one gets it");
     drop(b.leave());
     drop(e.leave());
+    let mut f = l.join().unwrap();
+    f.recover(1);
+    assert_eq!(f.ids(), [0; 0], "it comes once");
+    drop(f.leave());
     l.expire_now();
     end(l, c, 0, 0);
+}
+
+fn two_recover() {
+    recover_beside(1);
+}
+fn recover_beside_one_that_goes() {
+    recover_beside(0);
 }
 
 /// Two calls let go of the same event while a connection reads it.
@@ -281,8 +293,17 @@ fn model_replay_and_release() {
 }
 #[test]
 fn model_two_recover() {
-    model::sound("two recover", 3, two_recover);
-    model::twin("recover-in-two-steps", "one gets it");
+    model::sound("two recover", 2, two_recover);
+    model::twin("receive-in-two-steps", "one gets it");
+}
+#[test]
+fn model_recover_beside_one_that_goes() {
+    model::sound(
+        "recover beside one that goes",
+        2,
+        recover_beside_one_that_goes,
+    );
+    model::twin("owed-until-fetched", "one gets it");
 }
 #[test]
 fn model_release_release_receive() {

@@ -11,4 +11,5 @@ mod late;
 mod rest;
 mod stand;
 mod stopped;
+mod succeed;
 mod wait;

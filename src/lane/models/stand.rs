@@ -10,9 +10,9 @@ use super::super::archive::Archive;
 use super::super::audience::Audience;
 use super::super::member::Member;
 use super::super::publish::Claim;
-use super::super::replay::{Asker, Replay};
+use super::super::replay::Replay;
 use super::super::{
-    Accepted, Entered, Lane, Offer, Reader as Way, Refusal, Seat, Step as LaneStep, Terms,
+    Accepted, Entered, Ghost, Lane, Offer, Reader as Way, Refusal, Seat, Step as LaneStep, Terms,
 };
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId};
@@ -129,6 +129,11 @@ impl L {
         self.load().is_burst()
     }
 
+    /// Connections that count as asleep.
+    pub(super) fn sleepers(&self) -> u8 {
+        self.load().waiting()
+    }
+
     pub(super) fn count(&self) -> usize {
         Arc::strong_count(&self.lane)
     }
@@ -148,9 +153,20 @@ impl L {
             let member = Member::new(ConnectionId(id), thread, cursor);
             (Some(Arc::new(member)), cursor)
         };
-        self.list(&seat);
+        Some(self.listed(seat, cursor, None))
+    }
+
+    /// Joins in the place of the connection with this id, if that one is open.
+    pub(super) fn take_over(&self, id: u64) -> Option<Reader> {
+        let ghost = self.lane.take_over(ConnectionId(id))?;
+        let seat = Arc::new(Member::new(ConnectionId(id), None, ghost.end));
+        Some(self.listed(Some(seat), ghost.end, Some(&ghost)))
+    }
+
+    fn listed(&self, seat: Seat, cursor: u64, ghost: Option<&Ghost>) -> Reader {
+        self.list(&seat, ghost);
         let cursor = self.number(cursor);
-        Some(Reader {
+        Reader {
             way: Way::new(),
             lane: self.clone(),
             member: MemberRef(seat),
@@ -159,7 +175,7 @@ impl L {
             got: Vec::new(),
             missed: 0,
             gone: 0,
-        })
+        }
     }
 
     pub(super) fn close_member(&self, member: &MemberRef) {
@@ -304,28 +320,36 @@ impl Reader {
 
     /// Reads again what came from the number `from` on until it joined, before what comes live.
     pub(super) fn replay(&mut self, from: u64) {
-        let asker = Asker {
-            ids: [ConnectionId(1), ConnectionId(0)],
-            thread: None,
-            is_exact: true,
-        };
         let (start, to) = (self.lane.internal(from - FIRST), self.at().joined_at);
         let mut got = Vec::new();
-        let first = self.lane.lane.replay(&asker, start, to, |step| match step {
-            Replay::Event(number, event) => got.push((number + FIRST, event.id)),
-            Replay::StartOver => got.clear(),
-        });
+        let first = self.lane.lane.replay(
+            start,
+            to,
+            |_, _| Some(true),
+            |step| match step {
+                Replay::Event(number, event) => got.push((number + FIRST, event.id)),
+                Replay::StartOver => got.clear(),
+            },
+        );
         self.gone = first - start;
         self.got = got;
     }
 
-    /// Gets the critical events that no connection was there for.
-    pub(super) fn recover(&mut self) -> bool {
-        let to = self.at().joined_at;
-        let got = &mut self.got;
-        self.lane
-            .lane
-            .recover(to, |number, event| got.push((number + FIRST, event.id)))
+    /// Gets the critical events that no connection was there for and receives so many of them; of these
+    /// it has what no other connection has received.
+    pub(super) fn recover(&mut self, receives: usize) {
+        let (lane, to) = (&self.lane.lane, self.at().joined_at);
+        let mut found = Vec::new();
+        lane.recover(to, |number, event| found.push((number, event.id)));
+        let all = found.len();
+        for (number, id) in found.into_iter().take(receives) {
+            if lane.receive_owed(number) {
+                self.got.push((number + FIRST, id));
+            }
+        }
+        if receives >= all {
+            lane.end_recovery(to);
+        }
     }
 
     /// The events that it got.

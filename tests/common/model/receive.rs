@@ -41,12 +41,16 @@ impl<V: Copy> Model<V> {
             if let Some(end) = connection.end {
                 return Got::Closed(end);
             }
-            if let Some((number, (value, origin))) = connection.waiting.pop_first() {
+            if let Some((number, waiting)) = connection.waiting.pop_first() {
+                let Some(origin) = self.origin(id, number, waiting) else {
+                    continue;
+                };
+                let connection = self.connections.get_mut(&id).unwrap();
                 connection.replayed += 1;
                 connection.moved = true;
                 return Got::Event {
                     number,
-                    value,
+                    value: waiting.value,
                     origin,
                 };
             }

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Item, Model, NoConnect, Origin, To};
+use super::{Got, Item, Model, NoConnect, Origin, To, Waiting};
 
 /// The settings of a retention.
 #[derive(Clone, Copy, Debug)]
@@ -22,11 +22,22 @@ pub(crate) struct Position {
     user: u8,
     lane: usize,
     number: u64,
-    /// The connections whose events count: this one, and the one whose replay it was reading.
-    of: Vec<u64>,
-    /// There were more than have room.
-    of_more: bool,
+    device: u64,
+    /// The threads in which the device was, in order.
+    attached: Vec<Span>,
 }
+
+/// A device was in a thread, or in none, up to a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    until: u64,
+    thread: Option<u8>,
+    /// There were more than have room.
+    unsure: bool,
+}
+
+/// So many have room in a position.
+const SPANS: usize = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resumed {
@@ -55,8 +66,8 @@ pub(crate) enum NoResume {
 pub(super) struct Archive {
     /// Below it nothing is kept but for connections that have still to read it.
     floor: u64,
-    /// Below it nothing is to be recovered any more.
-    recovered: u64,
+    /// Below it nothing is owed any more.
+    owed_from: u64,
     /// The clock of the first sweep that saw nobody connected.
     pub(super) deserted_at: Option<u64>,
 }
@@ -75,15 +86,18 @@ pub(crate) struct Figures {
 }
 
 impl<V> Item<V> {
-    /// Whether it is for a connection that resumes from `position`, attached to `thread`. The rule
-    /// also holds for a device that was away when the event was accepted.
-    fn is_replayed_to(&self, position: &Position, thread: Option<u8>) -> bool {
-        let mut of = position.of.iter();
+    /// Whether it is for the device of `position`, which may have been away when the event was accepted;
+    /// `None`: the position does not say.
+    fn is_replayed_to(&self, number: u64, position: &Position) -> Option<bool> {
         match self.to {
-            To::Everybody => true,
-            To::Connection(id) => position.of.contains(&id),
-            To::Others(than) => of.any(|id| *id != than),
-            To::Thread(to) => thread == Some(to),
+            To::Everybody => Some(true),
+            To::Connection(device) => Some(position.device == device),
+            To::Others(device) => Some(position.device != device),
+            To::Thread(to) => {
+                let mut attached = position.attached.iter();
+                let span = attached.find(|span| number < span.until)?;
+                (!span.unsure).then_some(span.thread == Some(to))
+            }
         }
     }
 }
@@ -206,21 +220,39 @@ impl<V: Copy> Model<V> {
 
     pub(crate) fn position(&self, id: u64) -> Position {
         let c = &self.connections[&id];
-        let next = c.waiting.keys().next();
-        let before = if next.is_some() {
-            &c.resumed_as[..]
-        } else {
-            &[]
-        };
-        let of_more = before.len() > 1;
+        let number = c.waiting.keys().next().copied().unwrap_or(c.cursor);
+        // Its last thread before this one counts until it came back.
+        let mut attached = c.attached.clone();
+        if let Some(last) = attached.last_mut() {
+            last.until = c.joined_at;
+        }
+        attached.push(Span {
+            until: u64::MAX,
+            thread: c.thread,
+            unsure: false,
+        });
+        attached.retain(|span| span.until > number);
+        attached.dedup_by(|later, span| {
+            let same = (later.thread, later.unsure) == (span.thread, span.unsure);
+            if same {
+                span.until = later.until;
+            }
+            same
+        });
+        if attached.len() > SPANS {
+            attached.truncate(SPANS);
+            attached[SPANS - 1] = Span {
+                until: u64::MAX,
+                thread: None,
+                unsure: true,
+            };
+        }
         Position {
             user: c.user,
             lane: c.lane,
-            number: next.copied().unwrap_or(c.cursor),
-            of: std::iter::once(id)
-                .chain(before.iter().copied().filter(|_| !of_more))
-                .collect(),
-            of_more,
+            number,
+            device: c.device,
+            attached,
         }
     }
 
@@ -249,7 +281,7 @@ impl<V: Copy> Model<V> {
             return Err(NoResume::Foreign);
         }
         let id = self
-            .connect(user, thread, None)
+            .connect_as(user, thread, None, Some(position.device))
             .map_err(NoResume::Connect)?;
         let at = self.connections[&id].lane;
         let lane = &self.lanes[at];
@@ -264,20 +296,21 @@ impl<V: Copy> Model<V> {
         for number in first..to {
             let item = &lane.log[number as usize];
             let Some(value) = item.value else { continue };
-            let for_it = item.is_replayed_to(position, thread);
-            if !self.is_there(at, number, floor) || (!for_it && position.of_more) {
+            let for_it = item.is_replayed_to(number, position);
+            if !self.is_there(at, number, floor) || for_it.is_none() {
                 replay.clear();
                 oldest = number + 1;
-            } else if for_it {
-                replay.push((number, (value, Origin::Replayed)));
+            } else if for_it == Some(true) {
+                let waiting = Waiting {
+                    value,
+                    replayed: true,
+                    owed: false,
+                };
+                replay.push((number, waiting));
             }
         }
         let connection = self.connections.get_mut(&id).unwrap();
-        if !replay.is_empty() {
-            connection.resumed_as.clone_from(&position.of);
-            // Any second one stands for those that had no room.
-            connection.resumed_as.extend(position.of_more.then_some(id));
-        }
+        connection.attached.clone_from(&position.attached);
         connection.waiting.extend(replay);
         Ok(if oldest == from {
             Resumed::Complete { from, to }
@@ -309,27 +342,67 @@ impl<V: Copy> Model<V> {
         let Some(archive) = &self.lanes[at].archive else {
             return (0, true);
         };
-        let (from, floor) = (archive.recovered, archive.floor);
+        let (from, floor) = (archive.owed_from, archive.floor);
         let lane = &self.lanes[at];
         let unseen = |n: &u64| {
             let item = &lane.log[*n as usize];
-            item.critical && item.to == To::Everybody && item.audience.is_empty()
+            let is_owed = item.to == To::Everybody && item.audience.is_empty();
+            item.critical && is_owed && !item.received
         };
         let (there, gone): (Vec<u64>, Vec<u64>) = (from..to)
             .filter(unseen)
             .partition(|n| self.is_there(at, *n, Floor::KeepsUnread) && !taken.contains(n));
-        let value = |n| Some((n, (self.value(at, n)?, Origin::Recovered)));
-        let recovered: Vec<_> = there.iter().filter_map(|&n| value(n)).collect();
+        let value = |n| Some((n, self.value(at, n)?));
+        let owed: Vec<_> = there.iter().filter_map(|&n| value(n)).collect();
         let passed = (lane.end() + later).saturating_sub(lane.capacity);
         let mut overwritten = from..passed.min(lane.end());
         let of_others = overwritten.any(|n| lane.log[n as usize].critical)
             || (floor > from || !self.is_open(at)) && from < to;
         let connection = self.connections.get_mut(&id).unwrap();
-        connection.waiting.extend(recovered);
-        let archive = self.lanes[at].archive.as_mut().unwrap();
-        archive.recovered = archive.recovered.max(to);
+        let mut fresh = 0;
+        if connection.end.is_some() {
+            let complete = gone.is_empty() && owed.is_empty() && (said || !of_others);
+            return (fresh, complete);
+        }
+        for &(number, value) in &owed {
+            let waiting = connection.waiting.entry(number).or_insert(Waiting {
+                value,
+                replayed: false,
+                owed: false,
+            });
+            fresh += usize::from(!waiting.owed);
+            waiting.owed = true;
+        }
+        if owed.is_empty() {
+            self.owe_nothing_below(at, to);
+        }
         let complete = gone.is_empty() && (said || !of_others);
-        (there.len(), complete)
+        (fresh, complete)
+    }
+
+    fn owe_nothing_below(&mut self, lane: usize, to: u64) {
+        let archive = self.lanes[lane].archive.as_mut().unwrap();
+        archive.owed_from = archive.owed_from.max(to);
+    }
+
+    /// Why a connection receives an event that has waited for it; `None` if another one has received it.
+    pub(super) fn origin(&mut self, id: u64, number: u64, waiting: Waiting<V>) -> Option<Origin> {
+        let replayed = waiting.replayed.then_some(Origin::Replayed);
+        if !waiting.owed {
+            return replayed;
+        }
+        let connection = &self.connections[&id];
+        let (at, to) = (connection.lane, connection.joined_at);
+        let item = &mut self.lanes[at].log[number as usize];
+        let is_first = !std::mem::replace(&mut item.received, true);
+        if !self.connections[&id].waiting.values().any(|w| w.owed) {
+            self.owe_nothing_below(at, to);
+        }
+        if is_first {
+            Some(Origin::Recovered)
+        } else {
+            replayed
+        }
     }
 
     fn value(&self, lane: usize, number: u64) -> Option<V> {
@@ -362,8 +435,13 @@ impl<V: Copy> Model<V> {
 
     /// Why a connection gets what it gets next, if that is an event.
     pub(crate) fn next_origin(&self, id: u64) -> Origin {
-        let waiting = self.connections.get(&id).map(|c| &c.waiting);
-        let first = waiting.and_then(|w| w.values().next());
-        first.map_or(Origin::Live, |(_, origin)| *origin)
+        let waits = self
+            .connections
+            .get(&id)
+            .is_some_and(|c| !c.waiting.is_empty());
+        match waits.then(|| self.clone().receive(id)) {
+            Some(Got::Event { origin, .. }) => origin,
+            _ => Origin::Live,
+        }
     }
 }

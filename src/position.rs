@@ -1,0 +1,300 @@
+//! How far a device has come, sealed for the way through its client.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::str::FromStr;
+
+use crate::error::{InvalidPosition, ResumeError};
+use crate::id::{ConnectionId, ThreadId, UserId};
+
+/// How far a connection has come: an opaque token to give to the client and to
+/// [resume](crate::UserScope::resume) from.
+///
+/// It belongs to one user of one router: in the scope of another user it is refused, after a restart
+/// it resets. As text it has 64 characters, all of them letters, digits, `-` or `_`, and so fits
+/// into a URL or into the `Last-Event-ID` of server-sent events; as bytes it has 48.
+///
+/// # What it hides
+///
+/// A position says which device it is of, the number of its next event, its lane and its threads. All of
+/// that is masked with a key of the router, so a client cannot follow the router's counters. In clear
+/// stand the router's random number, which is the same in all positions of one router, and a check
+/// value. Two positions are equal if one device gave them at one place; nothing else shows.
+///
+/// Mask and check value come from the keyed hash of the standard library, at present `SipHash` 1-3 with
+/// random keys. The check value has 64 bits: it guards against mix-ups and guesses, and is no
+/// signature. Isolation does not rest on it: a scope replays its own user's events, whatever the
+/// position says.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Position {
+    router: u64,
+    tag: u64,
+    masked: [u64; WORDS],
+}
+
+const BITS_24: u64 = (1 << 24) - 1;
+pub(crate) const BITS_40: u64 = (1 << 40) - 1;
+const BITS_48: u64 = (1 << 48) - 1;
+
+const WORDS: usize = 4;
+const BYTES: usize = 8 * (2 + WORDS);
+/// Of the form that was given before positions were masked.
+const OLD_BYTES: usize = 39;
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+const fn characters(bytes: usize) -> usize {
+    bytes / 3 * 4
+}
+
+/// What a position says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    /// Of 40 bits.
+    pub(crate) lane: u64,
+    /// The public number of the next event, of 48 bits.
+    pub(crate) number: u64,
+    /// Of 48 bits.
+    pub(crate) device: ConnectionId,
+    pub(crate) attached: Attached,
+}
+
+/// The threads that a device was attached to, as digests: 0 for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attached {
+    /// Below the number `until`.
+    first: u64,
+    /// At most a lane behind the position's number.
+    until: u64,
+    /// From there on, or `UNSURE`.
+    then: u64,
+}
+
+impl Attached {
+    /// There were two threads and more, and a position has room for one.
+    const UNSURE: u64 = BITS_48;
+
+    pub(crate) fn to(thread: u64) -> Self {
+        Self {
+            first: thread,
+            until: 0,
+            then: thread,
+        }
+    }
+
+    /// Whether this is one thread, and the one with this digest.
+    pub(crate) fn is(self, thread: u64) -> bool {
+        (self.first, self.then) == (thread, thread)
+    }
+
+    /// At the position `number` of a connection that goes on from here, is attached to `thread`, and has
+    /// its own events from `to` on.
+    pub(crate) fn then(self, number: u64, to: u64, thread: u64) -> Self {
+        let Self { first, until, then } = self;
+        if number >= until || first == then {
+            Self {
+                first: then,
+                until: to,
+                then: thread,
+            }
+        } else {
+            let then = if then == thread { then } else { Self::UNSURE };
+            Self { then, ..self }
+        }
+    }
+
+    /// Whether the device was attached to the thread with this digest at a number; `None`: the
+    /// position does not say.
+    pub(crate) fn has(self, thread: u64, number: u64) -> Option<bool> {
+        let at = if number < self.until {
+            self.first
+        } else {
+            self.then
+        };
+        (at != Self::UNSURE).then_some(at == thread)
+    }
+}
+
+impl Spot {
+    /// `[lane : 40 | until - number : 24] [number : 48 | - : 16] [device : 48 | - : 16] ...`, the gaps
+    /// filled with the two digests.
+    fn pack(&self) -> [u64; WORDS] {
+        let Attached { first, until, then } = self.attached;
+        let ahead = until.saturating_sub(self.number);
+        debug_assert!(ahead <= BITS_24, "at most a lane");
+        [
+            (self.lane << 24) + (ahead & BITS_24),
+            ((self.number & BITS_48) << 16) + (first >> 32),
+            ((self.device.0 & BITS_48) << 16) + (then >> 32),
+            (first << 32) + (then & 0xffff_ffff),
+        ]
+    }
+
+    fn unpack(words: [u64; WORDS]) -> Self {
+        let [lane, number, device, low] = words;
+        Self {
+            lane: lane >> 24,
+            number: number >> 16,
+            device: ConnectionId(device >> 16),
+            attached: Attached {
+                first: ((number & 0xffff) << 32) + (low >> 32),
+                until: (number >> 16) + (lane & BITS_24),
+                then: ((device & 0xffff) << 32) + (low & 0xffff_ffff),
+            },
+        }
+    }
+}
+
+/// What a router seals its positions with.
+pub(crate) struct Keys {
+    hash: RandomState,
+    /// Tells the positions of this router from those of others.
+    router: u64,
+}
+
+/// What is hashed, so that no hash of one use is one of another.
+#[derive(Hash)]
+enum Use<'a> {
+    Tag(&'a [u8], [u64; WORDS]),
+    Mask(u64, usize),
+    Thread(&'a [u8]),
+}
+
+impl Keys {
+    pub(crate) fn new() -> Self {
+        Self {
+            hash: RandomState::new(),
+            // Of keys of its own.
+            router: RandomState::new().hash_one(()),
+        }
+    }
+
+    /// What stands for a thread in a position, of 48 bits.
+    pub(crate) fn digest(&self, thread: Option<&ThreadId>) -> u64 {
+        thread.map_or(0, |thread| {
+            let digest = self.hash.hash_one(Use::Thread(thread.as_bytes()));
+            (digest & BITS_48).clamp(1, Attached::UNSURE - 1)
+        })
+    }
+
+    pub(crate) fn seal(&self, user: &UserId, spot: &Spot) -> Position {
+        let words = spot.pack();
+        let tag = self.hash.hash_one(Use::Tag(user.as_bytes(), words));
+        Position {
+            router: self.router,
+            tag,
+            masked: self.mask(tag, words),
+        }
+    }
+
+    /// What a position of this user says; nothing if it is of another router.
+    pub(crate) fn open(
+        &self,
+        user: &UserId,
+        position: &Position,
+    ) -> Result<Option<Spot>, ResumeError> {
+        if position.router != self.router {
+            return Ok(None);
+        }
+        let words = self.mask(position.tag, position.masked);
+        let tag = self.hash.hash_one(Use::Tag(user.as_bytes(), words));
+        if position.tag != tag {
+            return Err(ResumeError::Foreign);
+        }
+        Ok(Some(Spot::unpack(words)))
+    }
+
+    /// Masks words, or takes the mask off. The tag depends on all that is masked, so two positions that
+    /// differ have different masks.
+    fn mask(&self, tag: u64, words: [u64; WORDS]) -> [u64; WORDS] {
+        std::array::from_fn(|i| words[i] ^ self.hash.hash_one(Use::Mask(tag, i)))
+    }
+}
+
+impl Position {
+    /// How many bytes a position has.
+    pub const BYTES: usize = BYTES;
+
+    /// Its fixed form as bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; BYTES] {
+        let mut bytes = [0; BYTES];
+        let words = [self.router, self.tag].into_iter().chain(self.masked);
+        for (at, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *at = word.to_be_bytes();
+        }
+        bytes
+    }
+
+    /// The position with this form as bytes. Any bytes of the right number are some position; the
+    /// scope that is to resume tells whether it is one of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPosition::Length`], or [`InvalidPosition::Outdated`] for 39 bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidPosition> {
+        let Ok(bytes) = <&[u8; BYTES]>::try_from(bytes) else {
+            return Err(wrong_length(bytes.len(), OLD_BYTES));
+        };
+        let words = bytes.as_chunks::<8>().0;
+        let word = |i: usize| u64::from_be_bytes(words[i]);
+        Ok(Self {
+            router: word(0),
+            tag: word(1),
+            masked: std::array::from_fn(|i| word(2 + i)),
+        })
+    }
+}
+
+fn wrong_length(length: usize, old: usize) -> InvalidPosition {
+    if length == old {
+        InvalidPosition::Outdated
+    } else {
+        InvalidPosition::Length
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0; characters(BYTES)];
+        let bytes = self.to_bytes();
+        for (four, three) in text
+            .as_chunks_mut::<4>()
+            .0
+            .iter_mut()
+            .zip(bytes.as_chunks::<3>().0)
+        {
+            let bits = three.iter().fold(0, |n, &byte| n << 8 | usize::from(byte));
+            for (i, character) in four.iter_mut().enumerate() {
+                *character = ALPHABET[bits >> (18 - 6 * i) & 63];
+            }
+        }
+        f.pad(std::str::from_utf8(&text).expect("the alphabet is ASCII"))
+    }
+}
+
+impl FromStr for Position {
+    type Err = InvalidPosition;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPosition> {
+        if text.len() != characters(BYTES) {
+            return Err(wrong_length(text.len(), characters(OLD_BYTES)));
+        }
+        let mut bytes = [0; BYTES];
+        let fours = text.as_bytes().as_chunks::<4>().0;
+        for (three, four) in bytes.as_chunks_mut::<3>().0.iter_mut().zip(fours) {
+            let mut bits = 0_u32;
+            for character in four {
+                let digit = ALPHABET.iter().position(|c| c == character);
+                bits = (bits << 6) + digit.ok_or(InvalidPosition::Character)? as u32;
+            }
+            three.copy_from_slice(&bits.to_be_bytes()[1..]);
+        }
+        Self::from_bytes(&bytes)
+    }
+}
+
+impl fmt::Debug for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Position(..)")
+    }
+}
