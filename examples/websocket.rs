@@ -84,7 +84,7 @@ async fn serve(mut socket: WebSocket, scope: UserScope<Message>, mut device: Con
 /// A thread of the host's own tells all devices who comes and goes, and sweeps.
 fn tend(hub: &Hub<Message>, notices: &Lifecycle, start: time::Instant) {
     while !hub.is_shut_down() {
-        let notice = notices.next_timeout(PATIENCE);
+        let notice = notices.next_timeout(PATIENCE).ok();
         let notice = notice.filter(|n| matches!(n.change, Change::Online | Change::Offline));
         if let Some(user) = notice.map(|notice| notice.user) {
             // Notices may come out of order. Each makes the host look at what is true now.
@@ -100,7 +100,7 @@ fn tend(hub: &Hub<Message>, notices: &Lifecycle, start: time::Instant) {
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let hub = Hub::new();
-    let (tended, notices) = (hub.clone(), hub.lifecycle(1024));
+    let (tended, notices) = (hub.clone(), hub.lifecycle(1024)?);
     std::thread::spawn(move || tend(&tended, &notices, time::Instant::now()));
     let places = Arc::new(Semaphore::new(SOCKETS as usize));
     let app = axum::Router::new().route("/", axum::routing::any(open));
