@@ -153,7 +153,7 @@ fn every_stream_of_a_user_gets_what_the_user_posts_and_no_other_users() {
         "two\nlines\r\nid: x\revent: y\n\ndata: z 🦀",
     );
     let event = phone.next().unwrap();
-    assert_eq!((event.name.as_str(), event.id.len()), ("", 52));
+    assert_eq!((event.name.as_str(), event.id.len()), ("", 64));
     assert_eq!(
         event.data.unwrap().replace('\n', "|"),
         "two|lines||id: x|event: y||data: z 🦀"
@@ -256,15 +256,15 @@ fn a_bad_request_is_told_to_its_sender_and_changes_nothing() {
             401,
             "no such token",
         ),
-        ("GET /events", &id("x"), b"", 400, "52 characters"),
+        ("GET /events", &id("x"), b"", 400, "64 characters"),
         (
             "GET /events",
-            &id(&"ä".repeat(26)),
+            &id(&"ä".repeat(32)),
             b"",
             400,
-            "52 characters",
+            "64 characters",
         ),
-        ("GET /events", &id(&"!".repeat(52)), b"", 400, "letters"),
+        ("GET /events", &id(&"!".repeat(64)), b"", 400, "letters"),
         (
             "GET /events",
             &id(&anns.id),
