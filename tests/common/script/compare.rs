@@ -85,8 +85,12 @@ impl Run {
         }
         let first = std::iter::from_fn(|| self.slow.try_next().ok());
         assert!(first.eq(all.iter().take(SLOW).cloned()));
-        let lost = all.len().saturating_sub(SLOW);
-        assert_eq!(self.slow.lost(), lost as u64, "what it lost is told to it");
+        let beyond = all.len().saturating_sub(SLOW);
+        assert_eq!(
+            self.slow.lost(),
+            beyond as u64,
+            "what it lost is told to it"
+        );
         for user in 0..USERS {
             let of = |all: &[(u8, Told)]| -> Vec<_> {
                 all.iter().filter(|(u, _)| *u == user).copied().collect()
