@@ -1,4 +1,4 @@
-//! Who comes and who goes, told through bounded channels to those who ask for it.
+//! Notices of connections that come and go, through a bounded channel for each subscriber.
 
 use std::error::Error;
 use std::fmt;

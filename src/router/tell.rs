@@ -1,4 +1,4 @@
-//! Who is told of connections that come and go, and until when.
+//! The router tells its subscribers of connections that come and go, and of the end of the notices.
 
 use super::{Core, Router, User};
 use crate::lifecycle::{Change, Lifecycle, LifecycleError, Notice};
