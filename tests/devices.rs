@@ -564,6 +564,11 @@ fn r070_each_of_a_users_devices_keeps_its_place_while_they_resume_and_events_com
             }
             accepted
         });
+        s.spawn(|| {
+            while going.load(Ordering::Acquire) > 0 {
+                ann.connect().expect_err("no place is free at any time");
+            }
+        });
         let courses = devices.map(|device| {
             let (ann, going) = (&ann, &going);
             s.spawn(move || {

@@ -415,6 +415,7 @@ impl Run {
             Got::Closed(end) => {
                 self.seen.close += 1;
                 self.seen.overrun += usize::from(end == End::Overrun);
+                self.seen.replaced += usize::from(end == End::Replaced);
             }
             Got::Empty => {}
         }

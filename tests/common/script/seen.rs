@@ -35,6 +35,7 @@ outcomes! {
     resumed_with_gap: "resumed with gap",
     reset: "reset",
     foreign: "foreign",
+    replaced: "replaced",
     replayed: "replayed",
     in_replay: "position in a replay",
     recovered: "recovered",
