@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example gateway -- [--port 8080] [--origin URL]... [--pace 60]
-//!     [--beat 15000] [--session 43200000] [--sessions 10000]
+//!     [--beat 15000] [--session 43200000] [--sessions 10000] [--connections 4096]
 //! ```
 //!
 //! Times are in milliseconds; `Settings` says what each is. Log in with any name, in as many tabs as you
@@ -20,7 +20,8 @@
 //! | a socket whose peer answers no ping | after three heartbeats, with 4003 |
 //! | a socket whose peer takes nothing | after 10 s |
 //! | a closed connection | when its peer closes, or after 2 s |
-//! | connections | beyond 4096 with 503 |
+//! | connections | beyond `--connections` with 503 |
+//! | what is kept for a reload | beyond 1024 events or 512 KiB of a user the oldest are out, and told as missed |
 //! | the program | 5 s after SIGINT or SIGTERM |
 //!
 //! Requests are refused unless their host is the gateway's own and their origin, if they have one, is
@@ -138,7 +139,7 @@ async fn serve(settings: Settings) -> Result<(), String> {
         gateway.router.shutdown();
     };
     let app = app(Arc::clone(&gateway), origins);
-    let closed = server::serve(listener, app, &gateway.ending, stop).await;
+    let closed = server::serve(listener, settings.connections, app, &gateway.ending, stop).await;
     sweeper.abort();
     if !closed {
         eprintln!("gateway: some connections did not close in time");
@@ -164,6 +165,9 @@ fn app(gateway: Arc<Gateway>, origins: Arc<Origins>) -> axum::Router {
         .with_state(gateway)
 }
 
+/// Of one user's events, for a reload.
+const KEPT_BYTES: usize = 512 * 1024;
+
 fn engine() -> Result<Router<Packet>, String> {
     Router::builder()
         .lane_capacity(1024)
@@ -171,9 +175,11 @@ fn engine() -> Result<Router<Packet>, String> {
         .max_users(100_000)
         // A tab that is reloaded within the grace has missed nothing.
         .retention(Some(
-            Retention::events(1024).grace(Duration::from_secs(120)),
+            Retention::events(1024)
+                .bytes(KEPT_BYTES)
+                .grace(Duration::from_secs(120)),
         ))
-        .build()
+        .build_weighing(|packet: &Packet| packet.json().len())
         .map_err(|e| e.to_string())
 }
 

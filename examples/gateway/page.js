@@ -3,8 +3,8 @@
 'use strict';
 const $ = id => document.getElementById(id), runs = new Map();
 // Milliseconds: the first pause before a reconnect, the longest, and how long the server may be silent until it
-// has said how often it speaks.
-const FIRST = 500, LONGEST = 30000, PATIENCE = 10000;
+// has said how often it speaks. Boxes on the page.
+const FIRST = 500, LONGEST = 30000, PATIENCE = 10000, BOXES = 500;
 let socket = null, greeted = false, position = null, delay = FIRST, patience = PATIENCE, silence, retry, draft = null;
 
 // What survives a reload, in storage that no other tab sees: `name` and `token` as the server gave them, `beginning`
@@ -17,6 +17,7 @@ function add(kind, text) {
   box.className = kind;
   box.textContent = text;
   $('log').append(box);
+  if ($('log').childElementCount > BOXES) $('log').firstElementChild.remove();
   $('log').scrollTop = $('log').scrollHeight;
   return box;
 }
@@ -25,6 +26,8 @@ function agent(run) {
     const box = add('agent', ''), note = document.createElement('small'), answer = document.createElement('span');
     box.append(note, answer);
     runs.set(run, { note, answer });
+    // The end of a run may be among the events that were missed.
+    if (runs.size > BOXES) runs.delete(runs.keys().next().value);
   }
   return runs.get(run);
 }
@@ -49,7 +52,7 @@ const show = {
 };
 
 // What was typed stays in its field, and is sent again after a reconnect, until the server echoes it. Its id makes it
-// one message however often it is sent.
+// one message however often it is sent. An error ends the wait and not the message: it may be another request's.
 function say(text) {
   const id = Array.from(crypto.getRandomValues(new Uint32Array(4)), n => n.toString(16)).join('-');
   remember({ said: { id, text } });
@@ -61,10 +64,11 @@ const sendSaid = () =>
   send({ type: 'user_message', payload: { text: me.said.text, thread_id: 'main', message_id: me.said.id } });
 function settled() {
   if ($('text').value.trim() === me.said.text) $('text').value = '';
-  refused();
+  remember({ said: undefined });
+  $('text').readOnly = false;
 }
 function refused() {
-  remember({ said: undefined });
+  if (me.said) remember({ said: { ...me.said, refused: true } });
   $('text').readOnly = false;
 }
 
@@ -102,7 +106,7 @@ function greet(frame) {
   if (frame.reset) add('notice', 'what came while this tab was away is gone');
   if (frame.reset || !me.beginning) remember({ beginning: frame.position });
   send({ type: 'subscribe_quality_alerts', payload: { action: 'subscribe' } });
-  if (me.said) sendSaid();
+  if (me.said && !me.said.refused) sendSaid();
   $('state').dataset.open = '1';
   $('state').textContent = 'connected';
   return true;
@@ -184,10 +188,10 @@ $('leave').onclick = async () => {
 $('say').onsubmit = event => {
   event.preventDefault();
   const text = $('text').value.trim();
-  if (text && !me.said) say(text);
+  if (text && (!me.said || me.said.refused)) say(text);
 };
 $('figures').onclick = () => { if (greeted) send({ type: 'get_quality_metrics' }) };
 turn(!!me.token);
-if (me.said) { $('text').value = me.said.text; $('text').readOnly = true }
+if (me.said) { $('text').value = me.said.text; $('text').readOnly = !me.said.refused }
 if (me.token) connect();
 else $('state').textContent = 'not logged in';

@@ -14,8 +14,6 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::peer::Peer;
 
-/// TCP connections at a time: sockets, requests, and those whose peer has still to close.
-const CONNECTIONS: u32 = 4096;
 /// How long a peer may take to send its request, the headers and then the body.
 pub(crate) const REQUEST: Duration = Duration::from_secs(5);
 /// Bytes of a request that are held at a time; a longer head is answered with 431.
@@ -40,14 +38,16 @@ pub(crate) async fn drained(ending: &mut Ending) {
     }
 }
 
-/// Serves `app` until `stop`. Returns whether all connections closed in time.
+/// Serves `app` until `stop`, on at most so many `connections` at a time. Returns whether all of them
+/// closed in time.
 pub(crate) async fn serve(
     listener: TcpListener,
+    connections: u16,
     app: axum::Router,
     ending: &watch::Sender<Option<Instant>>,
     stop: impl Future<Output = ()>,
 ) -> bool {
-    let places = Arc::new(Semaphore::new(CONNECTIONS as usize));
+    let places = Arc::new(Semaphore::new(connections.into()));
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -71,13 +71,14 @@ pub(crate) async fn serve(
     drop((listener, app));
     ending.send_replace(Some(Instant::now() + DRAIN));
     // The last connection to end gives back the last place.
-    timeout(SHUTDOWN, places.acquire_many(CONNECTIONS))
+    timeout(SHUTDOWN, places.acquire_many(connections.into()))
         .await
         .is_ok()
 }
 
 fn refuse(stream: &TcpStream) {
-    // The buffer of a new connection has room. A peer that has gone is told nothing.
+    // The buffer of a new connection has room. A peer whose request is here already may see a reset
+    // instead: without a place there is no task that waits until the peer has read.
     let _ = stream.try_write(FULL);
 }
 

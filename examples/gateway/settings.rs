@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 pub(crate) const USAGE: &str = "usage: gateway [--port NUMBER] [--origin URL]... [--pace MILLISECONDS] \
-[--beat MILLISECONDS] [--session MILLISECONDS] [--sessions NUMBER]";
+[--beat MILLISECONDS] [--session MILLISECONDS] [--sessions NUMBER] [--connections NUMBER]";
 
 /// Each has a default, so that the program runs without arguments.
 pub(crate) struct Settings {
@@ -19,6 +19,8 @@ pub(crate) struct Settings {
     pub(crate) session: Duration,
     /// Sessions at a time.
     pub(crate) sessions: usize,
+    /// TCP connections at a time: sockets, requests, and those whose peer has still to close.
+    pub(crate) connections: u16,
 }
 
 impl Default for Settings {
@@ -30,6 +32,7 @@ impl Default for Settings {
             beat: Duration::from_secs(15),
             session: Duration::from_secs(12 * 60 * 60),
             sessions: 10_000,
+            connections: 4096,
         }
     }
 }
@@ -49,6 +52,7 @@ impl Settings {
                 "--beat" => settings.beat = positive(&name, &value)?,
                 "--session" => settings.session = positive(&name, &value)?,
                 "--sessions" => settings.sessions = number(&name, &value)?,
+                "--connections" => settings.connections = number(&name, &value)?,
                 _ => return Err(format!("{name}: no such option")),
             }
         }

@@ -7,7 +7,7 @@ use axum::extract::ws::{Message, WebSocket};
 use laneway::protocol::Packet;
 use laneway::{Connection, Origin, Position, Received, Resumed, UserScope};
 use serde_json::json;
-use tokio::time::{Instant, interval_at, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use crate::Gateway;
 use crate::close::Close;
@@ -16,7 +16,7 @@ use crate::sessions::Session;
 
 /// A tab that takes nothing for so long is given up.
 const SEND: Duration = Duration::from_secs(10);
-/// A tab is closed after so many heartbeats without an answer.
+/// A tab is closed at the heartbeat after so many without an answer.
 const BEATS: u32 = 3;
 
 pub(crate) struct Tab {
@@ -27,9 +27,10 @@ pub(crate) struct Tab {
     resumed: Option<Resumed>,
     slow: Duration,
     ending: Ending,
-    /// When the peer last sent something. The gateway's own writes say nothing of the peer: the system
-    /// takes them for a while also if the peer has gone.
-    heard: Instant,
+    /// Pings since the peer last sent something. The gateway's own writes say nothing of the peer: the
+    /// system takes them for a while also if the peer has gone. Pings and not seconds: a gateway that was
+    /// stopped itself would find all its peers silent.
+    unanswered: u32,
     /// When the next event may go out.
     ready: Instant,
 }
@@ -56,7 +57,6 @@ impl Tab {
         resumed: Option<Resumed>,
         slow: Duration,
     ) -> Self {
-        let now = Instant::now();
         Self {
             ending: gateway.ending.subscribe(),
             gateway,
@@ -65,8 +65,8 @@ impl Tab {
             connection,
             resumed,
             slow,
-            heard: now,
-            ready: now,
+            unanswered: 0,
+            ready: Instant::now(),
         }
     }
 
@@ -84,6 +84,8 @@ impl Tab {
         send(socket, self.hello()).await?;
         let beat = self.gateway.beat;
         let mut ticks = interval_at(Instant::now() + beat, beat);
+        // Ticks that were missed would else come at once, and leave the peer no time to answer.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 received = next(&mut self.connection, self.ready) => {
@@ -101,7 +103,7 @@ impl Tab {
 
     /// Routes what the tab says. The answer comes back through the connection.
     fn take(&mut self, message: Message) {
-        self.heard = Instant::now();
+        self.unanswered = 0;
         let json = match message {
             Message::Text(text) => text.into(),
             // The router says what is wrong with bytes that are no message.
@@ -120,9 +122,10 @@ impl Tab {
         if !self.gateway.sessions.is_open(&self.session, now) {
             return Err(Close::no_session().into());
         }
-        if self.heard.elapsed() >= self.gateway.beat * BEATS {
+        if self.unanswered == BEATS {
             return Err(Close::silent().into());
         }
+        self.unanswered += 1;
         write(socket, Message::Ping("".into())).await?;
         send(socket, json!({ "beat": self.beat_ms() }).to_string()).await
     }

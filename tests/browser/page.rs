@@ -239,3 +239,54 @@ fn r084_a_page_whose_message_is_refused_keeps_it_to_be_mended() {
     browser.say("shorter");
     browser.wait_for_answers(2);
 }
+
+#[test]
+fn r084_an_error_of_another_request_neither_loses_nor_repeats_what_was_said() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let (_server, address) = gateway(&["--pace", "1"]);
+    browser.tab(&address);
+    browser.log_in("ann");
+    // The server's answer to the first request comes before the echo of the second.
+    browser.run(
+        "socket.send(JSON.stringify({ type: 'get_quality_metrics', payload: { period_hours: 0 } }));
+         document.getElementById('text').value = 'hello there';
+         document.getElementById('say').requestSubmit()",
+    );
+    browser.wait_for_answers(1);
+    let log = browser.log();
+    assert!(
+        times(&log, "hello there") == 1 && log.contains("period_hours"),
+        "{log}"
+    );
+    browser.wait_for(
+        "it was echoed",
+        "document.getElementById('text').value === ''",
+    );
+    assert_eq!(
+        browser.run("return document.getElementById('text').readOnly"),
+        false
+    );
+    browser.reload();
+    browser.wait_for_answers(1);
+    assert_eq!(browser.typed(), "");
+}
+
+#[test]
+fn r084_a_page_holds_a_limited_part_of_a_long_conversation() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let (_server, address) = gateway(&["--pace", "1"]);
+    browser.tab(&address);
+    browser.log_in("ann");
+    browser.run(
+        "for (let i = 0; i < 600; i++)
+           socket.send(JSON.stringify({ type: 'get_quality_metrics', payload: { period_hours: 0 } }))",
+    );
+    browser.say("the last");
+    browser.wait_for_answers(1);
+    let boxes = browser.run("return document.getElementById('log').childElementCount");
+    assert_eq!(boxes, 500);
+}

@@ -317,6 +317,30 @@ async fn r084_a_peer_that_answers_no_ping_is_closed_however_much_it_is_sent() {
 }
 
 #[tokio::test]
+async fn r084_a_gateway_that_was_stopped_does_not_take_its_peers_for_silent() {
+    let server = Server::with(&["--beat", "200"]);
+    let token = server.login("ann").await;
+    let mut tabs = Vec::new();
+    for _ in 0..8 {
+        let mut tab = server.tab(&token).await;
+        tabs.push(tokio::spawn(async move {
+            while let Some(Ok(message)) = tab.next().await {
+                assert!(!message.is_close(), "{message:?}");
+            }
+        }));
+    }
+    for _ in 0..3 {
+        sleep(Duration::from_millis(500)).await;
+        server.signal("-STOP");
+        sleep(Duration::from_millis(1500)).await;
+        server.signal("-CONT");
+    }
+    sleep(Duration::from_millis(500)).await;
+    assert!(tabs.iter().all(|tab| !tab.is_finished()));
+    server.until("connections", 8).await;
+}
+
+#[tokio::test]
 async fn r084_a_peer_that_closes_is_answered_with_its_own_code() {
     let server = Server::start();
     let token = server.login("ann").await;

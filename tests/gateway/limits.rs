@@ -1,10 +1,14 @@
 //! R084: what the gateway holds for its users is limited, and nothing is held for those who have gone.
 
+use std::time::Duration;
+
 use futures_util::SinkExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::conversations::conversation;
-use crate::server::{Server, close_code, hear, say};
+use crate::server::{LONG, Server, close_code, hear, say};
 
 #[tokio::test]
 async fn r084_too_many_tabs_of_a_user_are_refused_and_cost_no_other_user_a_tab() {
@@ -116,4 +120,64 @@ async fn r084_a_session_ends_and_with_it_its_tab_and_what_it_asked_for() {
     server.until("sessions", 0).await;
     server.until("alert_subscribers", 0).await;
     server.empty().await;
+}
+
+#[tokio::test]
+async fn r084_what_is_kept_for_a_reload_is_limited_in_bytes_and_a_loss_is_told() {
+    let server = Server::start();
+    let token = server.login("ann").await;
+    let (mut tab, hello) = server.tab_at(&token, "").await;
+    // 16 KB each, in far fewer events than are kept.
+    let long = "\u{1f600}".repeat(4000);
+    let mut events = 0;
+    for _ in 0..40 {
+        say(&mut tab, &long).await;
+        events += conversation(&mut tab, 1).await.len();
+    }
+    assert!(events < 1000, "{events}");
+    drop(tab);
+    server.empty().await;
+    let query = format!("?position={}", hello["position"].as_str().unwrap());
+    let (mut tab, hello) = server.tab_at(&token, &query).await;
+    let gap = hello["gap"].as_u64().expect("a part of it is gone");
+    assert_eq!(hear(&mut tab).await["number"].as_u64(), Some(gap));
+}
+
+#[tokio::test]
+async fn r084_connections_are_limited_and_those_that_ask_for_nothing_make_room() {
+    let server = Server::with(&["--connections", "8"]);
+    let token = server.login("ann").await;
+    let mut tab = server.tab(&token).await;
+    // The log-in's own connection has ended by now, or ends.
+    let mut idle = Vec::new();
+    while idle.len() < 8 {
+        idle.push(server.connect().await);
+    }
+    let mut refused = server.connect().await;
+    let mut told = String::new();
+    let read = timeout(LONG, refused.read_to_string(&mut told)).await;
+    read.expect("at once").unwrap();
+    assert!(told.starts_with("HTTP/1.1 503"), "{told}");
+    // The tab goes on, and the rest is over in its time.
+    say(&mut tab, "hello").await;
+    conversation(&mut tab, 1).await;
+    let mut ended = idle.pop().unwrap();
+    let read = timeout(LONG, ended.read_to_string(&mut String::new())).await;
+    read.expect("it ends").unwrap();
+    drop(idle);
+    let again = async {
+        loop {
+            let mut stream = server.connect().await;
+            let request = format!("GET /stats HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+            let mut told = String::new();
+            if stream.write_all(request.as_bytes()).await.is_ok()
+                && stream.read_to_string(&mut told).await.is_ok()
+                && told.starts_with("HTTP/1.1 200")
+            {
+                return;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(LONG, again).await.expect("there is room again");
 }
