@@ -22,8 +22,9 @@ const MESSAGE_BYTES: usize = 64 * 1024;
 const READ_BYTES: usize = 8 * 1024;
 /// An event, which is longer than the message that it tells of by a name and a few numbers.
 const WRITE_BYTES: usize = 1024 * 1024;
-/// The longest that a test may ask a tab to take for an event.
-const SLOWEST: Duration = Duration::from_secs(1);
+/// The longest that a test may ask a tab to take for an event. The tab sees neither its peer's end nor the
+/// gateway's meanwhile.
+const SLOWEST: Duration = Duration::from_millis(100);
 
 /// What a tab asks for.
 #[derive(serde::Deserialize)]
@@ -71,7 +72,7 @@ fn enter(
     let Query(wishes) = wishes.map_err(|e| Close::malformed(e.body_text()))?;
     let slow = Duration::from_millis(wishes.slow);
     if slow > SLOWEST {
-        return Err(Close::malformed("a tab takes at most 1000 ms"));
+        return Err(Close::malformed("a tab takes at most 100 ms"));
     }
     let position = wishes.position.as_deref().map(str::parse::<Position>);
     let position = position.transpose().map_err(Close::malformed)?;

@@ -7,7 +7,7 @@ use axum::extract::ws::{Message, WebSocket};
 use laneway::protocol::Packet;
 use laneway::{Connection, Origin, Position, Received, Resumed, UserScope};
 use serde_json::json;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use crate::Gateway;
 use crate::close::Close;
@@ -31,8 +31,6 @@ pub(crate) struct Tab {
     /// system takes them for a while also if the peer has gone. Pings and not seconds: a gateway that was
     /// stopped itself would find all its peers silent.
     unanswered: u32,
-    /// When the next event may go out.
-    ready: Instant,
 }
 
 /// Why a tab ends.
@@ -66,7 +64,6 @@ impl Tab {
             resumed,
             slow,
             unanswered: 0,
-            ready: Instant::now(),
         }
     }
 
@@ -88,10 +85,10 @@ impl Tab {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                received = next(&mut self.connection, self.ready) => {
+                received = self.connection.next() => {
                     let received = received.map_err(|closed| End::from(closed.reason))?;
                     send(socket, frame(&received, &self.connection.position())).await?;
-                    self.ready = Instant::now() + self.slow;
+                    sleep(self.slow).await;
                 }
                 message = socket.recv() => self.take(message.ok_or(End::Gone)??),
                 _ = ticks.tick() => self.beat(socket).await?,
@@ -149,16 +146,6 @@ impl Tab {
         }
         hello.to_string()
     }
-}
-
-/// The next event, once the tab is ready for it. Loses nothing if it is dropped while it waits, so a slow
-/// tab is still asked for signs of life, and still closed.
-async fn next(
-    connection: &mut Connection<Packet>,
-    ready: Instant,
-) -> Result<Received<Packet>, laneway::Closed> {
-    sleep_until(ready).await;
-    connection.next().await
 }
 
 /// What a tab is told: an event with its number and where to resume from, or how much is missing.
