@@ -53,10 +53,14 @@ impl laneway::protocol::Handler for Chat {
             .build()
             .map_err(|e| refused("CONTEXT", e))?;
         // What the user wrote comes before what the agent says; so a run that cannot begin is told last.
-        let said = Message::new(MessageKind::UserMessage)
+        let mut said = Message::new(MessageKind::UserMessage)
             .with("run_id", run.as_str())
             .with("thread_id", thread.as_str())
             .with("text", text);
+        // A page knows by it that its message has arrived, also if the socket was lost meanwhile.
+        if let Some(id) = message.text("message_id") {
+            said = said.with("message_id", id);
+        }
         let _ = sender.broadcast(&said);
         let (scope, now) = (sender.scope().clone(), sender.now());
         let begun = self.open.start(scope, context.clone(), "counter", now);

@@ -1,116 +1,73 @@
-//! Who is who: a name for a token in a cookie. No passwords; this is an example.
-#![allow(clippy::disallowed_types)] // The host's own table of sessions, far from any delivery.
+//! Log-in and log-out. No passwords; this is an example.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use axum::extract::{Form, State};
-use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
-use laneway::UserId;
 
-use crate::Gateway;
+use crate::close::LOGGED_OUT;
+use crate::sessions::NoSession;
+use crate::{Gateway, name};
 
-/// Sessions at a time.
-const SESSIONS: usize = 100_000;
-/// Tells a tab that its user logged out.
-const LOGGED_OUT: u16 = 4001;
-
-/// Somebody who has logged in.
-#[derive(Clone)]
-pub(crate) struct Session {
-    pub(crate) token: String,
-    pub(crate) user: UserId,
-}
-
-/// Sessions by token.
-#[derive(Default)]
-pub(crate) struct Sessions(Mutex<HashMap<String, Session>>);
-
-impl Sessions {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The session of a request.
-    pub(crate) fn find(&self, headers: &HeaderMap) -> Option<Session> {
-        let token = headers
-            .get_all(COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .find_map(|pair| pair.trim().strip_prefix("laneway="))?;
-        self.lock().get(token).cloned()
-    }
-
-    /// Whether the session has not been ended meanwhile.
-    pub(crate) fn is_valid(&self, session: &Session) -> bool {
-        self.lock().contains_key(&session.token)
-    }
-}
-
-/// As many random bytes as make a token that nobody guesses, in hexadecimal digits.
-pub(crate) fn random_token<const BYTES: usize>() -> Result<String, StatusCode> {
-    let mut bytes = [0; BYTES];
-    getrandom::fill(&mut bytes).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-    Ok(hex::encode(bytes))
-}
-
+/// JSON in UTF-8 spells each name in one way only. A form that is decoded leniently makes one name of all
+/// bytes that are no UTF-8.
 #[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Credentials {
     name: String,
 }
 
+/// What a tab keeps for itself. A cookie would be shared by all tabs of a browser: with the second
+/// log-in, the sockets of the first tab would come back as the second user's.
+#[derive(serde::Serialize)]
+pub(crate) struct LoggedIn {
+    name: String,
+    token: String,
+}
+
+type Refused = (StatusCode, String);
+
 /// `POST /login`
 pub(crate) async fn login(
     State(gateway): State<Arc<Gateway>>,
-    Form(credentials): Form<Credentials>,
-) -> Result<Response, Response> {
-    let user = UserId::new(credentials.name)
-        .map_err(|e| (StatusCode::BAD_REQUEST, e.to_string()).into_response())?;
-    let token = random_token::<32>().map_err(IntoResponse::into_response)?;
-    let session = Session {
-        token: token.clone(),
-        user,
-    };
-    let mut sessions = gateway.sessions.lock();
-    if sessions.len() >= SESSIONS {
-        return Err((StatusCode::SERVICE_UNAVAILABLE, "too many sessions").into_response());
-    }
-    sessions.insert(token.clone(), session);
-    drop(sessions);
-    let cookie = format!("laneway={token}; HttpOnly; SameSite=Strict; Path=/");
-    Ok(([(SET_COOKIE, cookie)], Redirect::to("/")).into_response())
+    Json(credentials): Json<Credentials>,
+) -> Result<Json<LoggedIn>, Refused> {
+    let user =
+        name::parse(&credentials.name).map_err(|e| (StatusCode::BAD_REQUEST, e.to_string()))?;
+    let name = user.as_str().to_owned();
+    let now = gateway.clock.now();
+    let token = gateway.sessions.open(user, now).map_err(|e| match e {
+        NoSession::TooManyOfUser => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "this name has too many open tabs: close one".to_owned(),
+        ),
+        NoSession::TooMany => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "there are too many open tabs: try again later".to_owned(),
+        ),
+        NoSession::NoToken => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "no random bytes for a token".to_owned(),
+        ),
+    })?;
+    Ok(Json(LoggedIn { name, token }))
 }
 
 /// `POST /logout`: ends every session and closes every tab of the user.
 pub(crate) async fn logout(
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,
-) -> Result<Redirect, StatusCode> {
-    let session = gateway
-        .sessions
-        .find(&headers)
+) -> Result<StatusCode, StatusCode> {
+    let token = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok());
+    let session = token
+        .and_then(|text| text.strip_prefix("Bearer "))
+        .and_then(|token| gateway.sessions.find(token, gateway.clock.now()))
         .ok_or(StatusCode::UNAUTHORIZED)?;
-    gateway
-        .sessions
-        .lock()
-        .retain(|_, s| s.user != session.user);
-    let scope = gateway.router.scope(session.user);
+    gateway.sessions.end_all(&session.user);
+    let scope = gateway.router.scope(session.user.clone());
     gateway.quality.unsubscribe(&scope);
     scope.disconnect_all(LOGGED_OUT);
-    Ok(Redirect::to("/"))
-}
-
-/// `GET /me`: the name of whoever asks.
-pub(crate) async fn me(
-    State(gateway): State<Arc<Gateway>>,
-    headers: HeaderMap,
-) -> Result<String, StatusCode> {
-    gateway
-        .sessions
-        .find(&headers)
-        .map(|session| session.user.as_str().to_owned())
-        .ok_or(StatusCode::UNAUTHORIZED)
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -1,15 +1,44 @@
 //! A chat server with a simulated agent, on real sockets. laneway does all of its routing.
 //!
 //! ```text
-//! cargo run --release --example gateway -- [--port 8080] [--pace 60]
+//! cargo run --release --example gateway -- [--port 8080] [--origin URL]... [--pace 60]
+//!     [--beat 15000] [--session 43200000] [--sessions 10000] [--connections 4096]
 //! ```
 //!
-//! `--port 0` takes any free port; `--pace` is the time between two steps of an agent, in
-//! milliseconds. Log in with any name, in as many tabs as you like.
+//! Times are in milliseconds; `Settings` says what each is. Log in with any name, in as many tabs as you
+//! like; each tab has a session of its own, so one browser can hold several users.
+//!
+//! # Ends and limits
+//!
+//! | what | ends or is refused |
+//! |---|---|
+//! | a request's headers, its body | after 5 s each; its answer 15 s after the connection began |
+//! | a request's head, its body | beyond 16 KiB, beyond 4 KiB |
+//! | a message, a frame | beyond 64 KiB by its header, with 1009 |
+//! | a session | at log-out, or `--session` after its log-in; its socket within a heartbeat, with 4401 |
+//! | sessions of a user, of all | beyond 32 and `--sessions` the oldest without a socket is out |
+//! | a socket whose peer answers no ping | after three heartbeats, with 4003 |
+//! | a socket whose peer takes nothing | after 10 s |
+//! | a closed connection | when its peer closes, or after 2 s |
+//! | connections | beyond `--connections` with 503 |
+//! | what is kept for a reload | beyond 1024 events or 512 KiB of a user the oldest are out, and told as missed |
+//! | the program | 5 s after SIGINT or SIGTERM |
+//!
+//! Requests are refused unless their host is the gateway's own and their origin, if they have one, is
+//! one of its pages: 127.0.0.1 and localhost, and each `--origin`. `close::Close` lists the close codes,
+//! `name::parse` the rule of names.
 
 mod agent;
+mod close;
+mod guard;
 mod login;
+mod name;
+mod peer;
+mod server;
+mod sessions;
+mod settings;
 mod socket;
+mod tab;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,20 +46,22 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::response::Html;
 use axum::routing::{get, post};
 use laneway::protocol::{
     AgentRuns, Broadcaster, MemoryQuality, MessageLimits, MessageRouter, OpenRunLimits, Packet,
     Quality, RunRegistry,
 };
-use laneway::{Activity, Retention, Router};
+use laneway::{Retention, Router};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::sync::watch;
 
 use agent::Chat;
-use login::Sessions;
+use guard::Origins;
+use sessions::Sessions;
+use settings::{Settings, USAGE};
 
 /// What every request handler shares.
 struct Gateway {
@@ -39,8 +70,12 @@ struct Gateway {
     broadcaster: Arc<Broadcaster>,
     quality: Quality,
     open: AgentRuns,
+    runs: Arc<RunRegistry>,
     sessions: Sessions,
     clock: Clock,
+    beat: Duration,
+    /// When everything stops, once the gateway shuts down.
+    ending: watch::Sender<Option<tokio::time::Instant>>,
 }
 
 /// The host's time: the engine has none.
@@ -58,36 +93,16 @@ impl Clock {
     }
 }
 
-/// A socket's task holds a clone for as long as it runs.
-type Running = mpsc::Sender<()>;
-
-const USAGE: &str = "usage: gateway [--port NUMBER] [--pace MILLISECONDS]";
-
-fn arguments() -> Result<(u16, Duration), String> {
-    let (mut port, mut pace) = (8080, Duration::from_millis(60));
-    let mut args = std::env::args().skip(1);
-    while let Some(name) = args.next() {
-        let value = args.next().ok_or_else(|| format!("{name}: no value"))?;
-        let wrong = |e| format!("{name} {value}: {e}");
-        match name.as_str() {
-            "--port" => port = value.parse().map_err(wrong)?,
-            "--pace" => pace = Duration::from_millis(value.parse().map_err(wrong)?),
-            _ => return Err(format!("{name}: no such option")),
-        }
-    }
-    Ok((port, pace))
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    let (port, pace) = match arguments() {
-        Ok(arguments) => arguments,
+    let settings = match Settings::parse(std::env::args().skip(1)) {
+        Ok(settings) => settings,
         Err(wrong) => {
             eprintln!("gateway: {wrong}\n{USAGE}");
             return ExitCode::from(2);
         }
     };
-    match serve(port, pace).await {
+    match serve(settings).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(wrong) => {
             eprintln!("gateway: {wrong}");
@@ -96,71 +111,80 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn serve(port: u16, pace: Duration) -> Result<(), String> {
-    let router = Router::builder()
-        .lane_capacity(1024)
-        .max_connections_per_user(32)
-        .max_users(100_000)
-        .idle_timeout(Some(Duration::from_secs(120)))
-        // The socket's task reads on behalf of the tab, which is heard of by its pongs.
-        .activity(Activity::Touch)
-        // A tab that is reloaded within the grace has missed nothing.
-        .retention(Some(
-            Retention::events(1024).grace(Duration::from_secs(120)),
-        ))
-        .build()
-        .map_err(|e| e.to_string())?;
-    let gateway = Arc::new(gateway(&router, pace)?);
-    let (running, mut all_stopped): (Running, _) = mpsc::channel(1);
-    let app = axum::Router::new()
-        .route("/", get(async || Html(include_str!("page.html"))))
-        .route("/stats", get(stats))
-        .route("/me", get(login::me))
-        .route("/login", post(login::login))
-        .route("/logout", post(login::logout))
-        .route("/ws", get(socket::upgrade))
-        .layer(axum::Extension(running))
-        .layer(DefaultBodyLimit::max(4096))
-        .with_state(Arc::clone(&gateway));
-
-    // Before anybody is told the address, so that a signal never meets the default action.
+async fn serve(settings: Settings) -> Result<(), String> {
+    let gateway = Arc::new(gateway(&settings)?);
+    // Before the address is printed: a signal that comes earlier meets the default action.
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+    let port = settings.port;
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
         .map_err(|e| format!("cannot listen on 127.0.0.1:{port}: {e}"))?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
+    let origins = Arc::new(Origins::new(address.port(), settings.origins)?);
     println!("listening on http://{address}");
 
-    let ending = Arc::clone(&gateway);
     let sweeper = tokio::spawn(sweep(Arc::clone(&gateway)));
-    axum::serve(listener, app)
-        .with_graceful_shutdown(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            let (text, now) = ("the server is shutting down: ask again", ending.clock.now());
-            let _ = ending.open.end_all("shutdown", text, true, now);
-            // Every connection drains what was accepted and then ends.
-            router.shutdown();
-        })
-        .await
-        .map_err(|e| e.to_string())?;
+    let stop = async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        let (text, now) = (
+            "the server is shutting down: ask again",
+            gateway.clock.now(),
+        );
+        let _ = gateway.open.end_all("shutdown", text, true, now);
+        // Every connection drains what was accepted and then ends.
+        gateway.router.shutdown();
+    };
+    let app = app(Arc::clone(&gateway), origins);
+    let closed = server::serve(listener, settings.connections, app, &gateway.ending, stop).await;
     sweeper.abort();
-    // The app is gone, so the channel ends with the last socket.
-    if timeout(Duration::from_secs(5), all_stopped.recv())
-        .await
-        .is_err()
-    {
-        eprintln!("gateway: some sockets did not close in time");
+    if !closed {
+        eprintln!("gateway: some connections did not close in time");
     }
     println!("stopped");
     Ok(())
 }
 
+fn app(gateway: Arc<Gateway>, origins: Arc<Origins>) -> axum::Router {
+    let script = [(CONTENT_TYPE, "text/javascript")];
+    axum::Router::new()
+        .route("/", get(async || Html(include_str!("page.html"))))
+        .route(
+            "/page.js",
+            get(async move || (script, include_str!("page.js"))),
+        )
+        .route("/stats", get(stats))
+        .route("/login", post(login::login))
+        .route("/logout", post(login::logout))
+        .route("/ws", get(socket::upgrade))
+        .layer(DefaultBodyLimit::max(guard::BODY_BYTES))
+        .layer(axum::middleware::from_fn_with_state(origins, guard::guard))
+        .with_state(gateway)
+}
+
+/// Of one user's events, for a reload.
+const KEPT_BYTES: usize = 512 * 1024;
+
+fn engine() -> Result<Router<Packet>, String> {
+    Router::builder()
+        .lane_capacity(1024)
+        .max_connections_per_user(sessions::PER_USER)
+        .max_users(100_000)
+        // A tab that is reloaded within the grace has missed nothing.
+        .retention(Some(
+            Retention::events(1024)
+                .bytes(KEPT_BYTES)
+                .grace(Duration::from_secs(120)),
+        ))
+        .build_weighing(|packet: &Packet| packet.json().len())
+        .map_err(|e| e.to_string())
+}
+
 /// The one broadcaster, the one message router, and what they need.
-fn gateway(router: &Router<Packet>, pace: Duration) -> Result<Gateway, String> {
+fn gateway(settings: &Settings) -> Result<Gateway, String> {
     let clock = Clock::start();
     let broadcaster = Arc::new(Broadcaster::default());
     let figures = Arc::new(MemoryQuality::default());
@@ -177,32 +201,41 @@ fn gateway(router: &Router<Packet>, pace: Duration) -> Result<Gateway, String> {
         ..OpenRunLimits::default()
     };
     let open = AgentRuns::new(Arc::clone(&broadcaster), limits);
+    let runs = Arc::new(RunRegistry::default());
     let chat = Chat {
         open: open.clone(),
         quality: figures,
         alerts: quality.clone(),
-        runs: Arc::new(RunRegistry::default()),
+        runs: Arc::clone(&runs),
         clock,
-        pace,
+        pace: settings.pace,
     };
     messages.register("chat", chat).map_err(|e| e.to_string())?;
     Ok(Gateway {
-        router: router.clone(),
+        router: engine()?,
         messages,
         broadcaster,
         quality,
         open,
-        sessions: Sessions::default(),
+        runs,
+        sessions: Sessions::new(settings),
         clock,
+        beat: settings.beat,
+        ending: watch::Sender::new(None),
     })
 }
 
-/// Closes connections whose peer has been silent, and lets go of users who do not come back.
+/// Lets go of users who do not come back, of sessions that are over, and of what those asked for.
 async fn sweep(gateway: Arc<Gateway>) {
     let mut tick = tokio::time::interval(Duration::from_secs(5));
     loop {
         tick.tick().await;
-        gateway.router.sweep(gateway.clock.now());
+        let now = gateway.clock.now();
+        gateway.router.sweep(now);
+        gateway.runs.sweep(now);
+        for user in gateway.sessions.sweep(now) {
+            gateway.quality.unsubscribe(&gateway.router.scope(user));
+        }
     }
 }
 
@@ -210,6 +243,8 @@ async fn sweep(gateway: Arc<Gateway>) {
 struct Stats {
     users: usize,
     connections: usize,
+    sessions: usize,
+    alert_subscribers: usize,
     accepted: u64,
     missed: u64,
     refused_no_connections: u64,
@@ -225,6 +260,8 @@ async fn stats(State(gateway): State<Arc<Gateway>>) -> Json<Stats> {
     Json(Stats {
         users: stats.users,
         connections: stats.connections,
+        sessions: gateway.sessions.len(),
+        alert_subscribers: gateway.quality.subscriber_count(),
         accepted: stats.accepted,
         missed: stats.missed,
         refused_no_connections: stats.refused_no_connections,

@@ -1,0 +1,8 @@
+//! The gateway as its users meet it: the real program, real sockets.
+#![cfg(not(any(laneway_loom, laneway_shuttle)))]
+
+mod conversations;
+mod ends;
+mod limits;
+mod names;
+mod server;
