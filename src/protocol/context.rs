@@ -9,59 +9,11 @@ use serde_json::{Map, Value};
 use crate::error::InvalidId;
 use crate::id::{RequestId, RunId, ThreadId, UserId};
 use crate::protocol::message::json;
+use crate::protocol::placeholder::{is_placeholder, is_unauthenticated};
 
 /// How deep children may be below their first context.
 pub const MAX_DEPTH: u8 = 10;
 
-/// Ids that name nobody.
-const PLACEHOLDERS: [&str; 19] = [
-    "registry",
-    "placeholder",
-    "default",
-    "temp",
-    "none",
-    "null",
-    "undefined",
-    "0",
-    "1",
-    "xxx",
-    "yyy",
-    "example",
-    "test",
-    "demo",
-    "sample",
-    "template",
-    "mock",
-    "fake",
-    "dummy",
-];
-const PLACEHOLDER_PREFIXES: [&str; 10] = [
-    "placeholder_",
-    "registry_",
-    "temp_",
-    "example_",
-    "demo_",
-    "sample_",
-    "template_",
-    "mock_",
-    "fake_",
-    "default_",
-];
-/// Refused unless the host allows it.
-const TEST_PREFIX: &str = "test_";
-/// Ids that look like placeholders and are none.
-const ALLOWED: [&str; 7] = [
-    "default_user",
-    "default_admin",
-    "default_system",
-    "default_account",
-    "default_service",
-    "default_client",
-    "default_guest",
-];
-/// Users who are not known yet.
-const UNAUTHENTICATED: [&str; 2] = ["pending_auth", "awaiting_auth"];
-const UNAUTHENTICATED_PREFIX: &str = "temp_auth_";
 /// Names that metadata may not use: the context itself says this.
 const RESERVED: [&str; 5] = ["user_id", "thread_id", "run_id", "request_id", "created_at"];
 
@@ -269,18 +221,4 @@ fn checked(metadata: Map<String, Value>) -> Result<Map<String, Value>, ContextEr
         Some(name) => Err(ContextError::ReservedMetadata { name }),
         None => Ok(metadata),
     }
-}
-
-fn is_unauthenticated(id: &str) -> bool {
-    let id = id.to_ascii_lowercase();
-    UNAUTHENTICATED.contains(&id.as_str()) || id.starts_with(UNAUTHENTICATED_PREFIX)
-}
-
-fn is_placeholder(id: &str, test_ids: bool) -> bool {
-    let id = id.to_ascii_lowercase();
-    let has = |prefix: &&str| id.starts_with(prefix);
-    !ALLOWED.contains(&id.as_str())
-        && (PLACEHOLDERS.contains(&id.as_str())
-            || PLACEHOLDER_PREFIXES.iter().any(has)
-            || (!test_ids && has(&TEST_PREFIX)))
 }

@@ -39,6 +39,7 @@ mod inbound;
 mod message;
 mod packet;
 mod per_user;
+mod placeholder;
 mod quality;
 mod quota;
 
@@ -50,12 +51,13 @@ pub use agent::confirmation::{
 };
 pub use agent::confirmations::Confirmations;
 pub use agent::error::{MAX_OPEN_TOOLS, RunError};
+pub use agent::fault::{Fault, Violation};
 pub use agent::open::{AgentRuns, OpenRunLimits, RunsEnded};
-pub use agent::registry::{RunLimits, RunRegistry, RunRegistryError, RunStats};
-pub use agent::run::{AgentRun, NotEnded};
-pub use agent::sequence::{
-    Fault, MAX_CHECKED_IDS, MAX_CHECKED_RUNS, MAX_CHECKED_TOOLS, SequenceChecker, Violation,
-};
+pub use agent::registration::{RunLimits, RunRegistryError, RunStats};
+pub use agent::registry::RunRegistry;
+pub use agent::run::AgentRun;
+pub use agent::run_end::NotEnded;
+pub use agent::sequence::{MAX_CHECKED_IDS, MAX_CHECKED_RUNS, MAX_CHECKED_TOOLS, SequenceChecker};
 pub use broadcast::{Broadcast, BroadcastError, BroadcastStats};
 pub use broadcaster::{Broadcaster, UnknownFlag};
 pub use context::{ContextBuilder, ContextError, MAX_DEPTH, UserContext};
@@ -72,8 +74,9 @@ pub use message::isolation::{
 };
 pub use message::kind::MessageKind;
 pub use packet::{Audience, Packet};
-pub use quality::figures::{MAX_RECORDED_USERS, MAX_RECORDS, MemoryQuality, RunRecord};
-pub use quality::requests::{
-    CONTENT_TYPES, MAX_PERIOD_HOURS, MAX_SUBSCRIBERS, Quality, QualityProvider, QualityReach,
-    QualityRequest, REPORT_TYPES,
+pub use quality::figures::{MAX_RECORDED_USERS, MemoryQuality};
+pub use quality::provider::{
+    CONTENT_TYPES, MAX_PERIOD_HOURS, QualityProvider, QualityRequest, REPORT_TYPES,
 };
+pub use quality::records::{MAX_RECORDS, RunRecord};
+pub use quality::requests::{MAX_SUBSCRIBERS, Quality, QualityReach};

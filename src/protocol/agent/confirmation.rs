@@ -1,6 +1,7 @@
 //! An event that is to be confirmed: how long it waits, its states, and what a confirmation comes to.
 
 use crate::error::InvalidId;
+use crate::sync::{AtomicU64, Ordering};
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -173,4 +174,41 @@ pub struct ConfirmationStats {
     pub unknown: u64,
     /// Confirmations of somebody else's event. Whoever sent them was told that it is unknown.
     pub foreign: u64,
+}
+
+/// The counters behind [`ConfirmationStats`], one for each of its figures.
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) expected: AtomicU64,
+    pub(super) sent: AtomicU64,
+    pub(super) confirmed: AtomicU64,
+    pub(super) failed: AtomicU64,
+    pub(super) timed_out: AtomicU64,
+    pub(super) full: AtomicU64,
+    pub(super) repeated: AtomicU64,
+    pub(super) too_late: AtomicU64,
+    pub(super) unknown: AtomicU64,
+    pub(super) foreign: AtomicU64,
+}
+
+impl Counts {
+    pub(super) fn read(&self) -> ConfirmationStats {
+        let read = |from: &AtomicU64| from.load(Ordering::Relaxed);
+        ConfirmationStats {
+            expected: read(&self.expected),
+            sent: read(&self.sent),
+            confirmed: read(&self.confirmed),
+            failed: read(&self.failed),
+            timed_out: read(&self.timed_out),
+            full: read(&self.full),
+            repeated: read(&self.repeated),
+            too_late: read(&self.too_late),
+            unknown: read(&self.unknown),
+            foreign: read(&self.foreign),
+        }
+    }
+}
+
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -10,7 +10,7 @@ use crate::error::InvalidId;
 use crate::id::{MAX_ID_BYTES, UserId};
 use crate::protocol::agent::confirmation::{
     COMPLETION_TIMEOUT, CONFIRMATION_TIMEOUT, Confirmation, ConfirmationLimits, ConfirmationStats,
-    ConfirmationSweep, EventState, ExpectError, NotMoved,
+    ConfirmationSweep, Counts, EventState, ExpectError, NotMoved, count,
 };
 use crate::protocol::clock::{Clock, micros};
 use crate::protocol::message::kind::MessageKind;
@@ -59,24 +59,6 @@ impl Expected {
             }
         }
     }
-}
-
-#[derive(Default)]
-struct Counts {
-    expected: AtomicU64,
-    sent: AtomicU64,
-    confirmed: AtomicU64,
-    failed: AtomicU64,
-    timed_out: AtomicU64,
-    full: AtomicU64,
-    repeated: AtomicU64,
-    too_late: AtomicU64,
-    unknown: AtomicU64,
-    foreign: AtomicU64,
-}
-
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 /// The events that are to be confirmed, by their owner and their id. A host has one.
@@ -317,19 +299,6 @@ impl Confirmations {
     /// The figures so far. Wait-free.
     #[must_use]
     pub fn stats(&self) -> ConfirmationStats {
-        let read = |from: &AtomicU64| from.load(Ordering::Relaxed);
-        let counts = &self.counts;
-        ConfirmationStats {
-            expected: read(&counts.expected),
-            sent: read(&counts.sent),
-            confirmed: read(&counts.confirmed),
-            failed: read(&counts.failed),
-            timed_out: read(&counts.timed_out),
-            full: read(&counts.full),
-            repeated: read(&counts.repeated),
-            too_late: read(&counts.too_late),
-            unknown: read(&counts.unknown),
-            foreign: read(&counts.foreign),
-        }
+        self.counts.read()
     }
 }

@@ -1,20 +1,16 @@
 //! The run of an agent: its events, in their order, to its user and nobody else.
 
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::protocol::agent::cleaning::clean;
-use crate::protocol::agent::core::{Core, Whose, failure, millis};
-use crate::protocol::agent::error::{MAX_OPEN_TOOLS, RunError, required};
+use crate::protocol::agent::calls::OpenCalls;
+use crate::protocol::agent::core::{Core, Whose, failure};
+use crate::protocol::agent::error::{RunError, required};
 use crate::protocol::broadcast::Broadcast;
 use crate::protocol::broadcaster::Broadcaster;
 use crate::protocol::context::UserContext;
 use crate::protocol::message::envelope::Message;
-use crate::protocol::message::json;
 use crate::protocol::message::kind::MessageKind;
 use crate::protocol::packet::Packet;
 use crate::scope::UserScope;
@@ -85,19 +81,11 @@ use crate::scope::UserScope;
 /// ```
 #[must_use = "dropping it tells its user that it was abandoned"]
 pub struct AgentRun {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
     /// The latest time a method was told.
     latest: Duration,
     /// Calls of tools that execute, oldest first.
-    open: Vec<Call>,
-}
-
-/// A call of a tool.
-#[derive(Debug)]
-struct Call {
-    /// Of a call that has one. The others are known by their tool's name.
-    id: Option<String>,
-    tool: String,
+    pub(super) open: OpenCalls,
 }
 
 impl AgentRun {
@@ -139,7 +127,7 @@ impl AgentRun {
         let run = Self {
             core,
             latest: now,
-            open: Vec::new(),
+            open: OpenCalls::default(),
         };
         Ok((run, told))
     }
@@ -187,190 +175,6 @@ impl AgentRun {
         self.core.say(event, now)
     }
 
-    /// Says `tool_executing` with `tool_name` and the [cleaned](clean) `parameters`.
-    ///
-    /// # Errors
-    ///
-    /// [`RunError::Empty`], [`RunError::ToolOpen`] for a name that is executing,
-    /// [`RunError::TooManyTools`] beyond [`MAX_OPEN_TOOLS`], [`RunError::Ended`],
-    /// [`RunError::Refused`].
-    pub fn tool_executing(
-        &mut self,
-        tool_name: &str,
-        parameters: Value,
-        now: Duration,
-    ) -> Result<Broadcast, RunError> {
-        self.executing(None, tool_name, &json::Owned(parameters), now)
-    }
-
-    /// As [`tool_executing`](Self::tool_executing), for one of several calls of a tool that may be open
-    /// at once: says `call_id` as well.
-    ///
-    /// # Errors
-    ///
-    /// As [`tool_executing`](Self::tool_executing); [`RunError::ToolOpen`] for an id that is executing.
-    ///
-    /// ```
-    /// # use std::{sync::Arc, time::Duration};
-    /// # use laneway::protocol::{AgentRun, RunId, UserContext};
-    /// # use laneway::{Router, ThreadId, UserId};
-    /// # use serde_json::json;
-    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
-    /// # let context = UserContext::builder(ann.clone(), ThreadId::new("t-7")?, RunId::new("r-7")?).build()?;
-    /// # let scope = Router::new().scope(ann);
-    /// # let (mut run, _) = AgentRun::start(Arc::default(), scope, context, "planner", now)?;
-    /// let took = Duration::from_millis(80);
-    /// let _ = run.call_executing("search", "call-1", json!({"query": "lanes"}), now)?;
-    /// let _ = run.call_executing("search", "call-2", json!({"query": "roads"}), now)?;
-    /// let _ = run.call_completed("call-2", json!([]), took, true, now)?;
-    /// let _ = run.call_completed("call-1", json!(["three"]), took, true, now)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn call_executing(
-        &mut self,
-        tool_name: &str,
-        call_id: &str,
-        parameters: Value,
-        now: Duration,
-    ) -> Result<Broadcast, RunError> {
-        self.executing(Some(call_id), tool_name, &json::Owned(parameters), now)
-    }
-
-    fn executing(
-        &mut self,
-        id: Option<&str>,
-        tool_name: &str,
-        parameters: &json::Owned,
-        now: Duration,
-    ) -> Result<Broadcast, RunError> {
-        self.see(now);
-        required("tool_name", tool_name)?;
-        id.map_or(Ok(()), |id| required("call_id", id))?;
-        if self.open_call(id, tool_name).is_some() {
-            return Err(RunError::ToolOpen);
-        }
-        if self.open.len() >= MAX_OPEN_TOOLS {
-            return Err(RunError::TooManyTools);
-        }
-        let event = Message::new(MessageKind::ToolExecuting)
-            .with("tool_name", tool_name)
-            .with("parameters", clean(&parameters.0));
-        let told = self.core.say(with_call(event, id), now)?;
-        self.open.push(Call {
-            id: id.map(str::to_owned),
-            tool: tool_name.to_owned(),
-        });
-        Ok(told)
-    }
-
-    /// Says `tool_completed` with `tool_name`, the [cleaned](clean) `results`, `duration` in
-    /// milliseconds, and `success`.
-    ///
-    /// # Errors
-    ///
-    /// [`RunError::Empty`], [`RunError::ToolNotOpen`] for a name that is not executing,
-    /// [`RunError::Ended`], [`RunError::Refused`].
-    pub fn tool_completed(
-        &mut self,
-        tool_name: &str,
-        results: Value,
-        duration: Duration,
-        success: bool,
-        now: Duration,
-    ) -> Result<Broadcast, RunError> {
-        let results = json::Owned(results);
-        self.see(now);
-        required("tool_name", tool_name)?;
-        let call = self.open_call(None, tool_name);
-        self.completed(call, &results, duration, success, now)
-    }
-
-    /// As [`tool_completed`](Self::tool_completed), for a call by its id. The event says the tool's name.
-    ///
-    /// # Errors
-    ///
-    /// As [`tool_completed`](Self::tool_completed); [`RunError::ToolNotOpen`] for an id that is not
-    /// executing.
-    pub fn call_completed(
-        &mut self,
-        call_id: &str,
-        results: Value,
-        duration: Duration,
-        success: bool,
-        now: Duration,
-    ) -> Result<Broadcast, RunError> {
-        let results = json::Owned(results);
-        self.see(now);
-        required("call_id", call_id)?;
-        let call = self.open_call(Some(call_id), "");
-        self.completed(call, &results, duration, success, now)
-    }
-
-    fn completed(
-        &mut self,
-        call: Option<usize>,
-        results: &json::Owned,
-        duration: Duration,
-        success: bool,
-        now: Duration,
-    ) -> Result<Broadcast, RunError> {
-        let at = call.ok_or(RunError::ToolNotOpen)?;
-        let Call { id, tool } = &self.open[at];
-        let event = Message::new(MessageKind::ToolCompleted)
-            .with("tool_name", tool.as_str())
-            .with("results", clean(&results.0))
-            .with("duration", millis(duration))
-            .with("success", success);
-        let told = self.core.say(with_call(event, id.as_deref()), now)?;
-        self.open.remove(at);
-        Ok(told)
-    }
-
-    /// Ends the run: says `agent_completed` with `status`, `final_response`, and `duration` in
-    /// milliseconds. The response may be empty: some runs end with nothing to say.
-    ///
-    /// # Errors
-    ///
-    /// [`NotEnded`] hands the run back, with [`RunError::ToolsOpen`] while tools are executing,
-    /// [`RunError::Empty`] for the status, [`RunError::Ended`], or [`RunError::Refused`].
-    pub fn complete(
-        mut self,
-        status: &str,
-        final_response: &str,
-        duration: Duration,
-        now: Duration,
-    ) -> Result<Broadcast, NotEnded> {
-        self.see(now);
-        let check = match self.open.len() {
-            0 => required("status", status),
-            count => Err(RunError::ToolsOpen { count }),
-        };
-        let event = Message::new(MessageKind::AgentCompleted)
-            .with("status", status)
-            .with("final_response", final_response)
-            .with("duration", millis(duration));
-        self.end(check, event, now)
-    }
-
-    /// Ends the run, whatever is executing: says `agent_error` with `code`, `message`, and whether it
-    /// is `recoverable`.
-    ///
-    /// # Errors
-    ///
-    /// [`NotEnded`] hands the run back, with [`RunError::Empty`], [`RunError::Ended`] or
-    /// [`RunError::Refused`].
-    pub fn fail(
-        mut self,
-        code: &str,
-        message: &str,
-        recoverable: bool,
-        now: Duration,
-    ) -> Result<Broadcast, NotEnded> {
-        self.see(now);
-        let check = required("code", code).and(required("message", message));
-        self.end(check, failure(code, message, recoverable), now)
-    }
-
     /// The context that it was started with.
     #[must_use]
     pub fn context(&self) -> &UserContext {
@@ -397,31 +201,11 @@ impl AgentRun {
 
     /// The names of the tools that are executing, oldest first: one that is called twice stands twice.
     pub fn open_tools(&self) -> impl Iterator<Item = &str> {
-        self.open.iter().map(|call| call.tool.as_str())
+        self.open.tools()
     }
 
-    /// A call by its id, or one without an id by its tool's name.
-    fn open_call(&self, id: Option<&str>, tool: &str) -> Option<usize> {
-        let is_it = |call: &Call| call.id.as_deref() == id && (id.is_some() || call.tool == tool);
-        self.open.iter().position(is_it)
-    }
-
-    fn see(&mut self, now: Duration) {
+    pub(super) fn see(&mut self, now: Duration) {
         self.latest = self.latest.max(now);
-    }
-
-    /// The last event, unless a check has failed.
-    fn end(
-        self,
-        check: Result<(), RunError>,
-        event: Message,
-        now: Duration,
-    ) -> Result<Broadcast, NotEnded> {
-        let told = check.and_then(|()| Core::say_last(&self.core, event, now));
-        told.map_err(|error| NotEnded {
-            run: Box::new(self),
-            error,
-        })
     }
 }
 
@@ -441,34 +225,5 @@ impl fmt::Debug for AgentRun {
             .field("sequence", &self.sequence())
             .field("open", &self.open)
             .finish_non_exhaustive()
-    }
-}
-
-fn with_call(event: Message, id: Option<&str>) -> Message {
-    match id {
-        Some(id) => event.with("call_id", id),
-        None => event,
-    }
-}
-
-/// A run that could not be ended this way. It goes on as long as this is kept.
-#[derive(Debug)]
-#[must_use = "dropping it drops the run, which tells its user that it was abandoned"]
-pub struct NotEnded {
-    /// The run, as it was.
-    pub run: Box<AgentRun>,
-    /// Why it has not ended.
-    pub error: RunError,
-}
-
-impl fmt::Display for NotEnded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl Error for NotEnded {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.error)
     }
 }

@@ -1,6 +1,5 @@
 //! Quality from what really happened: a provider that keeps records in memory.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
@@ -11,60 +10,12 @@ use crate::id::UserId;
 use crate::protocol::copy_on_write::CopyOnWrite;
 use crate::protocol::inbound::error::HandlerError;
 use crate::protocol::per_user::PerUser;
-use crate::protocol::quality::requests::{QualityProvider, QualityRequest};
+use crate::protocol::quality::content::faults;
+use crate::protocol::quality::provider::{QualityProvider, QualityRequest};
+use crate::protocol::quality::records::{Period, Records, RunRecord};
 
-/// Runs that are kept of one user; the oldest goes first.
-pub const MAX_RECORDS: usize = 256;
 /// Users of whom records are kept; of more, those of the users asked or told of longest ago go first.
 pub const MAX_RECORDED_USERS: usize = 1_024;
-/// Characters below which content says too little, when it is looked at strictly.
-const SHORT: usize = 40;
-/// What an unfinished text has in it.
-const UNFINISHED: [&str; 4] = ["lorem ipsum", "todo", "tbd", "[placeholder]"];
-
-/// What came of one run of an agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RunRecord {
-    /// Whether it ended as it should.
-    pub success: bool,
-    /// How long it took.
-    pub duration: Duration,
-    /// Characters of its answer.
-    pub characters: usize,
-    /// The host's time of its end.
-    pub at: Duration,
-}
-
-/// A record, and what its time is worth.
-#[derive(Clone, Copy)]
-struct Kept {
-    record: RunRecord,
-    /// The earliest time at which the record's own time was still in the future.
-    ahead_at: Option<Duration>,
-}
-
-impl Kept {
-    /// When the run ended, as far as it can have by `now`.
-    fn ended(&self, now: Duration) -> Duration {
-        if self.record.at <= now {
-            self.record.at
-        } else {
-            self.ahead_at.unwrap_or(now)
-        }
-    }
-
-    fn is_ahead(&self, now: Duration) -> bool {
-        self.record.at > now && self.ahead_at.is_none_or(|seen| seen > now)
-    }
-}
-
-#[derive(Clone, Default)]
-struct Records {
-    kept: VecDeque<Kept>,
-    /// The latest time of those that are gone.
-    gone: Option<Duration>,
-}
-
 /// Keeps what it is told of users' runs, the last [`MAX_RECORDS`] of each, and answers with figures of
 /// them: a user's from that user's runs alone.
 ///
@@ -92,13 +43,6 @@ impl fmt::Debug for MemoryQuality {
     }
 }
 
-/// The records of a period.
-struct Period {
-    records: Vec<RunRecord>,
-    /// None of it is gone.
-    complete: bool,
-}
-
 impl MemoryQuality {
     /// Keeps a record. The user's oldest makes room for it, or the records of the user who was asked or
     /// told of longest ago.
@@ -107,18 +51,7 @@ impl MemoryQuality {
         let records = self.0.get_or_default(user);
         let added: Result<(), Infallible> = records.value.update(|records| {
             let mut records = records.clone();
-            if records.kept.is_empty() && may_have_lost {
-                // There may have been others of this user.
-                records.gone = records.gone.max(Some(record.at));
-            }
-            while records.kept.len() >= MAX_RECORDS {
-                let oldest = records.kept.pop_front();
-                records.gone = records.gone.max(oldest.map(|kept| kept.record.at));
-            }
-            records.kept.push_back(Kept {
-                record,
-                ahead_at: None,
-            });
+            records.add(record, may_have_lost);
             Ok((records, ()))
         });
         let Ok(()) = added;
@@ -140,22 +73,15 @@ impl MemoryQuality {
                 complete: true,
             });
         };
-        if records.value.load().kept.iter().any(|k| k.is_ahead(of.now)) {
+        if records.value.load().are_ahead(of.now) {
             let noted: Result<(), Infallible> = records.value.update(|records| {
                 let mut records = records.clone();
-                for kept in records.kept.iter_mut().filter(|k| k.is_ahead(of.now)) {
-                    kept.ahead_at = Some(of.now);
-                }
+                records.note_ahead(of.now);
                 Ok((records, ()))
             });
             let Ok(()) = noted;
         }
-        let records = records.value.load();
-        let of_period = records.kept.iter().filter(|k| k.ended(of.now) >= from);
-        Some(Period {
-            records: of_period.map(|kept| kept.record).collect(),
-            complete: records.gone.is_none_or(|gone| gone < from),
-        })
+        Some(records.value.load().since(from, of.now))
     }
 }
 
@@ -196,39 +122,6 @@ fn figures(period: Option<&Period>) -> Value {
         "p95_duration_ms": durations.get(p95).copied().unwrap_or(0),
         "mean_characters": per(characters),
     })
-}
-
-/// What is wrong with a text.
-fn faults(content: &str, content_type: &str, strict: bool) -> Vec<&'static str> {
-    let text = content.trim().to_lowercase();
-    let mut faults = Vec::new();
-    if text.is_empty() {
-        return vec!["it is empty"];
-    }
-    if UNFINISHED.iter().any(|mark| text.contains(mark)) {
-        faults.push("it is unfinished");
-    }
-    let lines: Vec<_> = text
-        .lines()
-        .map(str::trim)
-        .filter(|l| !l.is_empty())
-        .collect();
-    let mut distinct = lines.clone();
-    distinct.sort_unstable();
-    distinct.dedup();
-    if lines.len() > distinct.len() {
-        faults.push("it repeats itself");
-    }
-    if content_type == "action_plan" && lines.len() < 2 {
-        faults.push("a plan has more than one step");
-    }
-    if content_type == "data_analysis" && !text.contains(|c: char| c.is_ascii_digit()) {
-        faults.push("an analysis of data has figures");
-    }
-    if strict && text.chars().count() < SHORT {
-        faults.push("it is short");
-    }
-    faults
 }
 
 impl QualityProvider for MemoryQuality {
@@ -286,6 +179,7 @@ impl QualityProvider for MemoryQuality {
 #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
 mod tests {
     use super::*;
+    use crate::protocol::quality::records::MAX_RECORDS;
 
     fn ran(at_hours: u64, ms: u64, success: bool) -> RunRecord {
         RunRecord {
@@ -399,19 +293,5 @@ mod tests {
                 assert!(hours == 1 || report["runs"] == MAX_RECORDS);
             }
         }
-    }
-
-    #[test]
-    fn r044_content_is_looked_at_as_what_it_is() {
-        let faults = |text: &str, of: &'static str, strict| faults(text, of, strict).len();
-        assert_eq!(faults(" ", "general", false), 1);
-        assert_eq!(faults("fine", "general", false), 0);
-        assert_eq!(faults("fine", "general", true), 1);
-        assert_eq!(faults("TODO", "general", false), 1);
-        assert_eq!(faults("one\ntwo\none", "general", false), 1);
-        assert_eq!(faults("just do it", "action_plan", false), 1);
-        assert_eq!(faults("first\nthen", "action_plan", false), 0);
-        assert_eq!(faults("many", "data_analysis", false), 1);
-        assert_eq!(faults("17 of 20", "data_analysis", false), 0);
     }
 }

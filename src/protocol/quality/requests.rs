@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::id::{ThreadId, UserId};
-use crate::protocol::RunId;
+use crate::id::{RunId, ThreadId};
 use crate::protocol::broadcaster::Broadcaster;
 use crate::protocol::copy_on_write::CopyOnWrite;
 use crate::protocol::inbound::dispatch::MessageRouter;
@@ -18,26 +17,15 @@ use crate::protocol::message::envelope::Message;
 use crate::protocol::message::json;
 use crate::protocol::message::kind::MessageKind;
 use crate::protocol::packet::Packet;
+use crate::protocol::quality::fields::{choice, given, id, invalid, period, strict};
+use crate::protocol::quality::provider::{
+    CONTENT_TYPES, QualityProvider, QualityRequest, REPORT_TYPES,
+};
 use crate::scope::UserScope;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Users who may be subscribed to alerts at a time.
 pub const MAX_SUBSCRIBERS: usize = 10_000;
-/// What content may be. Default `general`.
-pub const CONTENT_TYPES: [&str; 7] = [
-    "general",
-    "optimization",
-    "data_analysis",
-    "action_plan",
-    "report",
-    "triage",
-    "error",
-];
-/// What a report may be. Default `summary`.
-pub const REPORT_TYPES: [&str; 2] = ["summary", "detailed"];
-/// The longest period: a year. Default 24.
-pub const MAX_PERIOD_HOURS: u64 = 8_760;
-
 const KINDS: [MessageKind; 5] = [
     MessageKind::GetQualityMetrics,
     MessageKind::SubscribeQualityAlerts,
@@ -45,70 +33,6 @@ const KINDS: [MessageKind; 5] = [
     MessageKind::ValidateContent,
     MessageKind::GenerateQualityReport,
 ];
-
-/// Whose quality is asked for: everything in it comes from the one message.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct QualityRequest<'a> {
-    /// The sender.
-    pub user: &'a UserId,
-    /// The thread, if the message names one.
-    pub thread: Option<ThreadId>,
-    /// The run, if the message names one.
-    pub run: Option<RunId>,
-    /// The host's time.
-    pub now: Duration,
-}
-
-/// The host's part: what quality is. Runs in the handler's call, under its rules.
-pub trait QualityProvider: Send + Sync {
-    /// The user's figures of the last so many hours.
-    ///
-    /// # Errors
-    ///
-    /// What the sender is told.
-    fn metrics(&self, of: &QualityRequest<'_>, period_hours: u64) -> Result<Value, HandlerError>;
-
-    /// What is to be said of `content`, one of [`CONTENT_TYPES`].
-    ///
-    /// # Errors
-    ///
-    /// What the sender is told.
-    fn validate(
-        &self,
-        of: &QualityRequest<'_>,
-        content: &str,
-        content_type: &'static str,
-        strict: bool,
-    ) -> Result<Value, HandlerError>;
-
-    /// A report, one of [`REPORT_TYPES`], of the last so many hours.
-    ///
-    /// # Errors
-    ///
-    /// What the sender is told.
-    fn report(
-        &self,
-        of: &QualityRequest<'_>,
-        report_type: &'static str,
-        period_hours: u64,
-    ) -> Result<Value, HandlerError>;
-
-    /// Starts an agent with an eye on its quality, or leaves that to the handlers that come later, as
-    /// this does unless it is written anew.
-    ///
-    /// # Errors
-    ///
-    /// What the sender is told.
-    fn start_agent(
-        &self,
-        _of: &QualityRequest<'_>,
-        _sender: &Sender<'_>,
-        _message: &Message,
-    ) -> Result<Handled, HandlerError> {
-        Ok(Handled::Declined)
-    }
-}
 
 /// Whom an update or an alert reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -336,66 +260,4 @@ impl Handler for Quality {
 /// Where a user is among the subscribers, or would be.
 fn place(list: &Subscribers, scope: &UserScope<Packet>) -> Result<usize, usize> {
     list.binary_search_by(|other| other.scope.user().cmp(scope.user()))
-}
-
-/// A field of the payload, else of the message; null is none.
-fn given<'a>(message: &'a Message, name: &str) -> Option<&'a Value> {
-    let payload = message.fields.get("payload").and_then(|p| p.get(name));
-    let places = [payload, message.fields.get(name)];
-    places.into_iter().flatten().find(|value| !value.is_null())
-}
-
-fn invalid(field: &str, allowed: &str) -> HandlerError {
-    HandlerError::new("INVALID_FIELD", format!("{field} has to be {allowed}"))
-}
-
-fn id<T>(
-    message: &Message,
-    name: &str,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> Result<Option<T>, HandlerError> {
-    let Some(value) = given(message, name) else {
-        return Ok(None);
-    };
-    let parsed = value.as_str().and_then(parse);
-    parsed
-        .map(Some)
-        .ok_or_else(|| invalid(name, "a valid id, or left out"))
-}
-
-/// One of `allowed`; the first if there is none.
-fn choice(
-    message: &Message,
-    name: &str,
-    allowed: &[&'static str],
-) -> Result<&'static str, HandlerError> {
-    let Some(value) = given(message, name) else {
-        return Ok(allowed[0]);
-    };
-    let found = allowed.iter().find(|option| *value == **option);
-    found
-        .copied()
-        .ok_or_else(|| invalid(name, &format!("one of {}", allowed.join(", "))))
-}
-
-fn period(message: &Message) -> Result<u64, HandlerError> {
-    let Some(value) = given(message, "period_hours") else {
-        return Ok(24);
-    };
-    let hours = value.as_u64();
-    hours
-        .filter(|hours| (1..=MAX_PERIOD_HOURS).contains(hours))
-        .ok_or_else(|| {
-            let allowed = format!("a whole number from 1 to {MAX_PERIOD_HOURS}");
-            invalid("period_hours", &allowed)
-        })
-}
-
-fn strict(message: &Message) -> Result<bool, HandlerError> {
-    let Some(value) = given(message, "strict_mode") else {
-        return Ok(false);
-    };
-    value
-        .as_bool()
-        .ok_or_else(|| invalid("strict_mode", "one of true, false"))
 }
