@@ -1,6 +1,6 @@
-//! Ids that stand for no user, thread or run.
+//! Ids that stand for no real user, thread or run. A context refuses them.
 
-/// Ids that name nobody.
+/// Ids that are refused as a whole.
 const PLACEHOLDERS: [&str; 19] = [
     "registry",
     "placeholder",
@@ -22,6 +22,7 @@ const PLACEHOLDERS: [&str; 19] = [
     "fake",
     "dummy",
 ];
+/// Beginnings of ids that are refused.
 const PLACEHOLDER_PREFIXES: [&str; 10] = [
     "placeholder_",
     "registry_",
@@ -34,9 +35,10 @@ const PLACEHOLDER_PREFIXES: [&str; 10] = [
     "fake_",
     "default_",
 ];
-/// Refused unless the host allows it.
+/// The beginning of ids that only [`allow_test_ids`](crate::protocol::ContextBuilder::allow_test_ids)
+/// lets through.
 const TEST_PREFIX: &str = "test_";
-/// Ids that look like placeholders and are none.
+/// Real ids that begin like placeholders. They are exempt from both lists above.
 const ALLOWED: [&str; 7] = [
     "default_user",
     "default_admin",
@@ -46,15 +48,17 @@ const ALLOWED: [&str; 7] = [
     "default_client",
     "default_guest",
 ];
-/// Users who are not known yet.
+/// Ids that hosts use for a connection before its user has logged in.
 const UNAUTHENTICATED: [&str; 2] = ["pending_auth", "awaiting_auth"];
 const UNAUTHENTICATED_PREFIX: &str = "temp_auth_";
 
+/// Returns `true` for an id of a user who has not logged in yet. Ignores ASCII case.
 pub(super) fn is_unauthenticated(id: &str) -> bool {
     let id = id.to_ascii_lowercase();
     UNAUTHENTICATED.contains(&id.as_str()) || id.starts_with(UNAUTHENTICATED_PREFIX)
 }
 
+/// Returns `true` for an id that stands for nothing real. Ignores ASCII case.
 pub(super) fn is_placeholder(id: &str, test_ids: bool) -> bool {
     let id = id.to_ascii_lowercase();
     let has = |prefix: &&str| id.starts_with(prefix);

@@ -148,10 +148,6 @@ impl AgentRun {
     /// are a piece as well. A device that is a whole lane behind may miss it: the whole answer comes with
     /// [`complete`](Self::complete).
     ///
-    /// # Errors
-    ///
-    /// [`RunError::Empty`] for no text at all, [`RunError::Ended`], [`RunError::Refused`].
-    ///
     /// ```
     /// # use std::{sync::Arc, time::Duration};
     /// # use laneway::protocol::{AgentRun, RunId, UserContext};
@@ -166,6 +162,10 @@ impl AgentRun {
     /// let _ = run.complete("success", "There are three.", Duration::ZERO, now)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Empty`] for no text at all, [`RunError::Ended`], [`RunError::Refused`].
     pub fn chunk(&mut self, text: &str, now: Duration) -> Result<Broadcast, RunError> {
         self.see(now);
         if text.is_empty() {

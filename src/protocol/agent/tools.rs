@@ -34,10 +34,6 @@ impl AgentRun {
     /// As [`tool_executing`](Self::tool_executing), for one of several calls of a tool that may be open
     /// at once: says `call_id` as well.
     ///
-    /// # Errors
-    ///
-    /// As [`tool_executing`](Self::tool_executing); [`RunError::ToolOpen`] for an id that is executing.
-    ///
     /// ```
     /// # use std::{sync::Arc, time::Duration};
     /// # use laneway::protocol::{AgentRun, RunId, UserContext};
@@ -54,6 +50,10 @@ impl AgentRun {
     /// let _ = run.call_completed("call-1", json!(["three"]), took, true, now)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`tool_executing`](Self::tool_executing); [`RunError::ToolOpen`] for an id that is executing.
     pub fn call_executing(
         &mut self,
         tool_name: &str,
