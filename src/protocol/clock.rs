@@ -1,36 +1,43 @@
-//! Time as the ledgers count it: by the host's clock, and never faster than a sweep may age things.
+//! The time that the ledgers count: it passes at sweeps only, and a limited amount at each.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use crate::protocol::copy_on_write::CopyOnWrite;
 
-/// The most microseconds that are told apart: 73 000 years.
+/// The latest time that a stamp can hold, in microseconds: 73 000 years. Three bits of the word stay
+/// free for a state.
 const LATEST: u64 = u64::MAX >> 3;
 
-/// What a ledger's times are measured by, in microseconds since its first call.
+/// The time of one ledger, in microseconds since the first call.
 ///
-/// Only sweeps let time pass, and one sweep at most a step, however late it comes: after a pause of the
-/// process what waits for a client has a step less to wait, and not nothing. A sweep at an earlier time
-/// than the one before lets none pass, and the next ones count from there. So a clock that jumps ahead and
-/// back costs a step at most and makes nothing immortal. Between sweeps a reading is what the next sweep
-/// would make of it: a stamp from the future is at most a step ahead.
+/// Only a sweep lets time pass, and at most one `step` of it.
 ///
-/// Lock-free; a reading is wait-free.
+/// * A sweep after a long pause of the process ages every entry by one step, not by the whole pause.
+///   So a client still has time to confirm what it was sent before the pause.
+/// * A sweep at an earlier host time than the sweep before lets no time pass. The next sweep counts
+///   from the earlier time. So a host clock that jumps ahead and back costs at most one step, and no
+///   entry waits for the clock to catch up.
+/// * A reading between two sweeps returns the time that a sweep at that moment would return. So a
+///   stamp from a host clock that runs ahead is at most one step ahead.
+///
+/// Lock-free. A reading after the first call is wait-free.
 pub(super) struct Clock {
     step: u64,
     times: CopyOnWrite<Times>,
 }
 
+/// Both times change together, so that a reader never adds one sweep's `last` to another's `passed`.
 #[derive(Clone, Copy, Default)]
 struct Times {
-    /// The host's time of the last sweep, or of the first call.
+    /// The host's time of the last sweep, or of the first call. `None` before the first call.
     last: Option<u64>,
-    /// The time that has passed by then.
+    /// The ledger's time at `last`.
     passed: u64,
 }
 
 impl Times {
+    /// The ledger's time at the host time `now`: at most one step after `passed`.
     fn at(self, now: u64, step: u64) -> u64 {
         let since = self.last.map_or(0, |last| now.saturating_sub(last));
         self.passed.saturating_add(since.min(step)).min(LATEST)
@@ -38,7 +45,9 @@ impl Times {
 }
 
 impl Clock {
-    /// One that a sweep moves on by at most a quarter of `shortest`, the shortest time that anything waits.
+    /// Creates a clock whose step is a quarter of `shortest`, the shortest wait of the ledger's entries.
+    ///
+    /// A quarter, because a wait then takes at least four sweeps after a pause.
     pub(super) fn for_waits_of(shortest: Duration) -> Self {
         Self {
             step: micros(shortest / 4).max(1),
@@ -46,17 +55,17 @@ impl Clock {
         }
     }
 
-    /// The time now, not before it: for stamps.
+    /// Returns the time for a stamp: rounded up, so that no entry looks older than it is.
     pub(super) fn stamp(&self, now: Duration) -> u64 {
         self.started(now).at(micros_up(now), self.step)
     }
 
-    /// The time now, not after it: to compare with stamps.
+    /// Returns the time to compare with stamps: rounded down, so that no entry expires early.
     pub(super) fn read(&self, now: Duration) -> u64 {
         self.started(now).at(micros(now), self.step)
     }
 
-    /// Lets time pass. Returns the time now, not after it.
+    /// Lets time pass, and returns the new time, rounded down.
     pub(super) fn sweep(&self, now: Duration) -> u64 {
         let now = micros(now);
         let done: Result<u64, Infallible> = self.times.update(|times| {
@@ -68,7 +77,7 @@ impl Clock {
         passed
     }
 
-    /// The times, from the first call on.
+    /// Returns the times. The first call sets the host time from which the clock counts.
     fn started(&self, now: Duration) -> Times {
         let times = *self.times.load();
         if times.last.is_some() {
@@ -76,7 +85,9 @@ impl Clock {
         }
         let started = self.times.update(|times| {
             if times.last.is_some() {
-                // Another thread was first.
+                // Another thread made the first call between this thread's `load` and this update.
+                // Without this check the second call would move `last` on, and the ledger's time would
+                // go back.
                 return Err(*times);
             }
             let last = Some(micros(now));
@@ -87,13 +98,13 @@ impl Clock {
     }
 }
 
-/// A time in whole microseconds, not before it.
+/// Rounds a duration up to whole microseconds, at most [`LATEST`].
 fn micros_up(time: Duration) -> u64 {
     let micros = time.as_nanos().div_ceil(1_000);
     u64::try_from(micros).map_or(LATEST, |micros| micros.min(LATEST))
 }
 
-/// A time in whole microseconds, not after it.
+/// Rounds a duration down to whole microseconds, at most [`LATEST`].
 pub(super) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).map_or(LATEST, |micros| micros.min(LATEST))
 }

@@ -86,8 +86,7 @@ impl From<InvalidId> for ContextError {
 /// The ids and the metadata of one request. Immutable, and cheap to clone.
 ///
 /// Clones share their metadata, which no method changes. A [child](Self::child) has its own.
-/// All methods are wait-free, except those that allocate: [`child`](Self::child) and
-/// [`build`](ContextBuilder::build).
+/// Each method is wait-free; [`child`](Self::child) and [`build`](ContextBuilder::build) allocate.
 ///
 /// ```
 /// use laneway::protocol::{RunId, UserContext};

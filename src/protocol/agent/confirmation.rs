@@ -47,7 +47,7 @@ pub enum EventState {
 }
 
 impl EventState {
-    pub(super) fn of(word: u64) -> Self {
+    pub(super) fn from_word(word: u64) -> Self {
         match word & 7 {
             0 => Self::Pending,
             1 => Self::Sent,

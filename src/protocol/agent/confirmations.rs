@@ -48,7 +48,7 @@ impl Expected {
     fn advance(&self, next: EventState, since: u64) -> Result<u64, EventState> {
         let mut word = self.state.load(Ordering::Acquire);
         loop {
-            let state = EventState::of(word);
+            let state = EventState::from_word(word);
             if !state.may_become(next) {
                 return Err(state);
             }
@@ -255,7 +255,7 @@ impl Confirmations {
     #[must_use]
     pub fn state(&self, user: &UserId, event_id: &str) -> Option<EventState> {
         let event = self.find(user, event_id)?;
-        Some(EventState::of(event.state.load(Ordering::Acquire)))
+        Some(EventState::from_word(event.state.load(Ordering::Acquire)))
     }
 
     /// Removes the events that are final, and times out those whose time is over: an event that times
@@ -265,7 +265,7 @@ impl Confirmations {
         let mut swept = ConfirmationSweep::default();
         self.events.for_each(|event| {
             let word = event.state.load(Ordering::Acquire);
-            if EventState::of(word).is_final() {
+            if EventState::from_word(word).is_final() {
                 if self.events.remove(event, &pin()) {
                     self.quota.put_back(&event.share);
                     swept.removed += 1;

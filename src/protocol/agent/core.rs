@@ -25,8 +25,8 @@ const ENDED: u64 = 4;
 /// Where the sequence begins in the word.
 const SHIFT: u32 = 3;
 
-/// Whose run it is, and how it speaks.
-pub(in crate::protocol) struct Whose {
+/// RunSetup run it is, and how it speaks.
+pub(in crate::protocol) struct RunSetup {
     pub(in crate::protocol) broadcaster: Arc<Broadcaster>,
     pub(in crate::protocol) scope: UserScope<Packet>,
     pub(in crate::protocol) context: UserContext,
@@ -35,7 +35,7 @@ pub(in crate::protocol) struct Whose {
 
 /// Why all runs end.
 #[derive(Clone, Debug)]
-pub(in crate::protocol) struct Ending {
+pub(in crate::protocol) struct EndReason {
     pub(in crate::protocol) code: String,
     pub(in crate::protocol) message: String,
     pub(in crate::protocol) recoverable: bool,
@@ -45,7 +45,7 @@ pub(in crate::protocol) struct Ending {
 /// A run's place among those that are open.
 pub(in crate::protocol) trait Place: Send + Sync {
     /// Why all runs end, if they do.
-    fn ending(&self) -> Option<Ending>;
+    fn end_reason(&self) -> Option<EndReason>;
     /// Gives the place back, once.
     fn leave(&self, core: &Arc<Core>);
 }
@@ -55,7 +55,7 @@ pub(in crate::protocol) trait Place: Send + Sync {
 /// Two threads may speak for a run: its owner, and a host that ends it. Each takes [`BUSY`] first. The
 /// host never waits for the owner: it sets [`ASKED`] instead, and the owner says the end.
 pub(in crate::protocol) struct Core {
-    pub(in crate::protocol) whose: Whose,
+    pub(in crate::protocol) setup: RunSetup,
     /// Drawn for this run, what its event ids begin with.
     stamp: Uuid,
     /// Events so far, and the three bits.
@@ -77,7 +77,7 @@ impl Keyed for Core {
 
 /// What came of ending a run from outside.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::protocol) enum End {
+pub(in crate::protocol) enum EndOutcome {
     /// The run had ended before.
     Before,
     /// The run's owner is saying something and will say the end.
@@ -91,17 +91,17 @@ pub(in crate::protocol) enum End {
 impl Core {
     /// A run that has said nothing yet, and that only its caller may speak for.
     pub(in crate::protocol) fn new(
-        whose: Whose,
+        setup: RunSetup,
         place: Option<Box<dyn Place>>,
         mask: u64,
     ) -> Result<Self, RunError> {
-        if whose.scope.user() != whose.context.user() {
+        if setup.scope.user() != setup.context.user() {
             return Err(RunError::ForeignScope);
         }
-        required("agent_name", &whose.agent_name)?;
+        required("agent_name", &setup.agent_name)?;
         let stamp = Uuid::new_v4();
         Ok(Self {
-            whose,
+            setup,
             stamp,
             word: AtomicU64::new(BUSY),
             hash: stamp.as_u64_pair().1 & mask,
@@ -126,36 +126,36 @@ impl Core {
         core: &Arc<Self>,
         now: Duration,
     ) -> Result<Broadcast, RunError> {
-        let told = core.send(Message::new(MessageKind::AgentStarted), 1, now);
+        let told = core.publish(Message::new(MessageKind::AgentStarted), 1, now);
         match &told {
             Ok(_) => Self::release(core, 1),
-            Err(_) => Self::ended(core, 0),
+            Err(_) => Self::close(core, 0),
         }
         told
     }
 
     /// Says something, unless the run is over.
-    pub(in crate::protocol) fn say(
+    pub(in crate::protocol) fn send_next(
         self: &Arc<Self>,
         event: Message,
         now: Duration,
     ) -> Result<Broadcast, RunError> {
         let before = self.claim().ok_or(RunError::Ended)?;
-        let told = self.send(event, before + 1, now);
+        let told = self.publish(event, before + 1, now);
         Self::release(self, before + u64::from(told.is_ok()));
         told
     }
 
     /// Says the last, unless the run is over. If that is refused, the run goes on.
-    pub(in crate::protocol) fn say_last(
+    pub(in crate::protocol) fn send_last(
         core: &Arc<Self>,
         event: Message,
         now: Duration,
     ) -> Result<Broadcast, RunError> {
         let before = core.claim().ok_or(RunError::Ended)?;
-        let told = core.send(event, before + 1, now);
+        let told = core.publish(event, before + 1, now);
         match &told {
-            Ok(_) => Self::ended(core, before + 1),
+            Ok(_) => Self::close(core, before + 1),
             Err(_) => Self::release(core, before),
         }
         told
@@ -164,37 +164,37 @@ impl Core {
     /// Says the last for a run that goes, and is over whatever comes of it.
     pub(in crate::protocol) fn abandon(core: &Arc<Self>, event: Message, now: Duration) {
         if let Some(before) = core.claim() {
-            let told = core.send(event, before + 1, now);
-            Self::ended(core, before + u64::from(told.is_ok()));
+            let told = core.publish(event, before + 1, now);
+            Self::close(core, before + u64::from(told.is_ok()));
         }
     }
 
     /// Ends the run from outside. Never waits for the run's owner. Lock-free.
-    pub(in crate::protocol) fn end(core: &Arc<Self>, ending: &Ending) -> End {
+    pub(in crate::protocol) fn end(core: &Arc<Self>, reason: &EndReason) -> EndOutcome {
         let mut word = core.word.load(Ordering::Acquire);
         loop {
             if word & ENDED != 0 {
-                return End::Before;
+                return EndOutcome::Before;
             }
             let new = if word & BUSY == 0 { BUSY } else { ASKED };
             let exchanged =
                 (core.word).compare_exchange(word, word | new, Ordering::AcqRel, Ordering::Acquire);
             match exchanged {
-                Ok(_) if new == ASKED => return End::Asked,
-                Ok(_) => return Self::say_ending(core, word >> SHIFT, ending),
+                Ok(_) if new == ASKED => return EndOutcome::Asked,
+                Ok(_) => return Self::send_end(core, word >> SHIFT, reason),
                 Err(other) => word = other,
             }
         }
     }
 
     /// Says that the host has ended the run, as the thread that has [`BUSY`].
-    fn say_ending(core: &Arc<Self>, before: u64, ending: &Ending) -> End {
-        let event = failure(&ending.code, &ending.message, ending.recoverable);
-        let told = core.send(event, before + 1, ending.at);
-        Self::ended(core, before + u64::from(told.is_ok()));
+    fn send_end(core: &Arc<Self>, before: u64, reason: &EndReason) -> EndOutcome {
+        let event = failure(&reason.code, &reason.message, reason.recoverable);
+        let told = core.publish(event, before + 1, reason.at);
+        Self::close(core, before + u64::from(told.is_ok()));
         match told {
-            Ok(_) => End::Told,
-            Err(_) => End::Untold,
+            Ok(_) => EndOutcome::Told,
+            Err(_) => EndOutcome::Untold,
         }
     }
 
@@ -226,16 +226,16 @@ impl Core {
                 Err(other) => word = other,
             }
         }
-        let ending = core.place().and_then(Place::ending);
-        match ending {
-            Some(ending) => _ = Self::say_ending(core, sequence, &ending),
+        let reason = core.place().and_then(Place::end_reason);
+        match reason {
+            Some(reason) => _ = Self::send_end(core, sequence, &reason),
             // The reason is there before the first run is asked.
-            None => Self::ended(core, sequence),
+            None => Self::close(core, sequence),
         }
     }
 
     /// The run is over, and holds no place any more.
-    fn ended(core: &Arc<Self>, sequence: u64) {
+    fn close(core: &Arc<Self>, sequence: u64) {
         core.word
             .store(sequence << SHIFT | ENDED, Ordering::Release);
         if let Some(place) = core.place() {
@@ -244,13 +244,13 @@ impl Core {
     }
 
     /// The one way out.
-    fn send(&self, event: Message, sequence: u64, now: Duration) -> Result<Broadcast, RunError> {
-        let Whose {
+    fn publish(&self, event: Message, sequence: u64, now: Duration) -> Result<Broadcast, RunError> {
+        let RunSetup {
             broadcaster,
             scope,
             context,
             agent_name,
-        } = &self.whose;
+        } = &self.setup;
         let event = event
             .with("event_id", format!("{}-{sequence}", self.stamp))
             .with("user_id", context.user().as_str())

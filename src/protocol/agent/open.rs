@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::agent::core::{Core, End, Ending, Place, Whose};
+use crate::protocol::agent::core::{Core, EndOutcome, EndReason, Place, RunSetup};
 use crate::protocol::agent::error::{RunError, required};
 use crate::protocol::agent::run::AgentRun;
 use crate::protocol::broadcast::Broadcast;
@@ -43,7 +43,7 @@ impl Default for OpenRunLimits {
 pub struct RunsEnded {
     /// Runs that have ended. Their users were told, if they are connected.
     pub told: usize,
-    /// Runs that have ended, and whose last event the broadcaster refused.
+    /// Runs that have ended, and setup last event the broadcaster refused.
     pub untold: usize,
     /// Runs that were just saying something. The thread that says it ends them right afterwards.
     pub speaking: usize,
@@ -82,7 +82,7 @@ struct Inner {
     quota: Quota,
     mask: u64,
     runs: Table<Core>,
-    ending: CopyOnWrite<Option<Ending>>,
+    end_reason: CopyOnWrite<Option<EndReason>>,
 }
 
 /// The place of one run.
@@ -92,8 +92,8 @@ struct Registered {
 }
 
 impl Place for Registered {
-    fn ending(&self) -> Option<Ending> {
-        Option::clone(&self.all.ending.load())
+    fn end_reason(&self) -> Option<EndReason> {
+        Option::clone(&self.all.end_reason.load())
     }
 
     fn leave(&self, core: &Arc<Core>) {
@@ -120,7 +120,7 @@ impl AgentRuns {
             quota: Quota::new(limits.total, limits.per_user),
             mask: mask(limits.total),
             runs: Table::new(ROOTS),
-            ending: CopyOnWrite::new(),
+            end_reason: CopyOnWrite::new(),
         }))
     }
 
@@ -147,13 +147,13 @@ impl AgentRuns {
             all: Arc::clone(&self.0),
             share: Arc::clone(&share),
         };
-        let whose = Whose {
+        let setup = RunSetup {
             broadcaster: Arc::clone(&self.0.broadcaster),
             scope,
             context,
             agent_name: agent_name.to_owned(),
         };
-        let core = Core::new(whose, Some(Box::new(registered)), self.0.mask).map(Arc::new);
+        let core = Core::new(setup, Some(Box::new(registered)), self.0.mask).map(Arc::new);
         let core = core.inspect_err(|_| self.0.quota.put_back(&share))?;
         if self.0.runs.insert(&core, &pin()).is_err() {
             // The same random number twice.
@@ -162,7 +162,7 @@ impl AgentRuns {
         }
         // In this order: either this sees the reason, or `end_all`, which sets the reason before it
         // looks, sees the run.
-        if self.0.ending.load().is_some() {
+        if self.0.end_reason.load().is_some() {
             if let Some(place) = core.place() {
                 place.leave(&core);
             }
@@ -175,7 +175,7 @@ impl AgentRuns {
     /// `recoverable`, as the last event of its sequence. None begins any more. A second call changes the
     /// reason for those that still speak.
     ///
-    /// Waits for no run: one whose owner is just saying something is counted as `speaking`, and ends
+    /// Waits for no run: one setup owner is just saying something is counted as `speaking`, and ends
     /// when that is said. The host may look at [`len`](Self::len) before it shuts its router down.
     /// Lock-free, linear in the runs.
     ///
@@ -190,21 +190,21 @@ impl AgentRuns {
         now: Duration,
     ) -> Result<RunsEnded, RunError> {
         required("code", code).and(required("message", message))?;
-        let ending = Ending {
+        let reason = EndReason {
             code: code.to_owned(),
             message: message.to_owned(),
             recoverable,
             at: now,
         };
         let set: Result<(), Infallible> =
-            (self.0.ending).update(|_| Ok((Some(ending.clone()), ())));
+            (self.0.end_reason).update(|_| Ok((Some(reason.clone()), ())));
         let Ok(()) = set;
         let mut ended = RunsEnded::default();
-        self.0.runs.for_each(|core| match Core::end(core, &ending) {
-            End::Before => {}
-            End::Told => ended.told += 1,
-            End::Untold => ended.untold += 1,
-            End::Asked => ended.speaking += 1,
+        self.0.runs.for_each(|core| match Core::end(core, &reason) {
+            EndOutcome::Before => {}
+            EndOutcome::Told => ended.told += 1,
+            EndOutcome::Untold => ended.untold += 1,
+            EndOutcome::Asked => ended.speaking += 1,
         });
         Ok(ended)
     }

@@ -37,7 +37,7 @@ impl Keyed for Run {
 }
 
 /// What a use of a run comes to.
-enum Use {
+enum Touched {
     Live,
     /// Unused for too long since this time.
     Expired(u64),
@@ -45,19 +45,19 @@ enum Use {
 }
 
 impl Run {
-    fn touch(&self, clock: &Clock, now: Duration, lifetime: u64) -> Use {
+    fn touch(&self, clock: &Clock, now: Duration, lifetime: u64) -> Touched {
         let (read, stamp) = (clock.read(now), clock.stamp(now));
         let mut last = self.used.load(Ordering::Acquire);
         loop {
             if last == GONE {
-                return Use::Gone;
+                return Touched::Gone;
             }
             if read.saturating_sub(last) >= lifetime {
-                return Use::Expired(last);
+                return Touched::Expired(last);
             }
             let new = last.max(stamp);
             match (self.used).compare_exchange(last, new, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Use::Live,
+                Ok(_) => return Touched::Live,
                 Err(other) => last = other,
             }
         }
@@ -192,11 +192,11 @@ impl RunRegistry {
         loop {
             if let Some(there) = self.find(user, run) {
                 match there.touch(&self.clock, now, self.lifetime) {
-                    Use::Live if there.thread == *thread => return Ok(()),
-                    Use::Live => return Err(RunRegistryError::OtherThread),
-                    Use::Expired(last) => self.expire(&there, last),
+                    Touched::Live if there.thread == *thread => return Ok(()),
+                    Touched::Live => return Err(RunRegistryError::OtherThread),
+                    Touched::Expired(last) => self.expire(&there, last),
                     // Whoever ended it has not come to this yet.
-                    Use::Gone => self.runs.remove(&there, &pin()),
+                    Touched::Gone => self.runs.remove(&there, &pin()),
                 };
                 continue;
             }
@@ -252,7 +252,7 @@ impl RunRegistry {
     #[must_use]
     pub fn thread_of(&self, user: &UserId, run: &RunId, now: Duration) -> Option<ThreadId> {
         let found = self.find(user, run)?;
-        let live = matches!(found.touch(&self.clock, now, self.lifetime), Use::Live);
+        let live = matches!(found.touch(&self.clock, now, self.lifetime), Touched::Live);
         live.then(|| found.thread.clone())
     }
 

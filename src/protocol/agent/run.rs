@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::protocol::agent::calls::OpenCalls;
-use crate::protocol::agent::core::{Core, Whose, failure};
+use crate::protocol::agent::core::{Core, RunSetup, failure};
 use crate::protocol::agent::error::{RunError, required};
 use crate::protocol::broadcast::Broadcast;
 use crate::protocol::broadcaster::Broadcaster;
@@ -109,13 +109,13 @@ impl AgentRun {
         agent_name: &str,
         now: Duration,
     ) -> Result<(Self, Broadcast), RunError> {
-        let whose = Whose {
+        let setup = RunSetup {
             broadcaster,
             scope,
             context,
             agent_name: agent_name.to_owned(),
         };
-        Self::begin(Arc::new(Core::new(whose, None, 0)?), now)
+        Self::begin(Arc::new(Core::new(setup, None, 0)?), now)
     }
 
     /// Begins a run of this core, which has said nothing yet.
@@ -138,10 +138,10 @@ impl AgentRun {
     ///
     /// [`RunError::Empty`], [`RunError::Ended`], [`RunError::Refused`].
     pub fn thinking(&mut self, reasoning: &str, now: Duration) -> Result<Broadcast, RunError> {
-        self.see(now);
+        self.note_time(now);
         required("reasoning", reasoning)?;
         let event = Message::new(MessageKind::AgentThinking).with("reasoning", reasoning);
-        self.core.say(event, now)
+        self.core.send_next(event, now)
     }
 
     /// Says `agent_response_chunk` with `text`: the next piece of an answer that is still being made. Blanks
@@ -167,24 +167,24 @@ impl AgentRun {
     ///
     /// [`RunError::Empty`] for no text at all, [`RunError::Ended`], [`RunError::Refused`].
     pub fn chunk(&mut self, text: &str, now: Duration) -> Result<Broadcast, RunError> {
-        self.see(now);
+        self.note_time(now);
         if text.is_empty() {
             return Err(RunError::Empty { field: "text" });
         }
         let event = Message::new(MessageKind::AgentResponseChunk).with("text", text);
-        self.core.say(event, now)
+        self.core.send_next(event, now)
     }
 
     /// The context that it was started with.
     #[must_use]
     pub fn context(&self) -> &UserContext {
-        &self.core.whose.context
+        &self.core.setup.context
     }
 
     /// Who runs.
     #[must_use]
     pub fn agent_name(&self) -> &str {
-        &self.core.whose.agent_name
+        &self.core.setup.agent_name
     }
 
     /// Events so far: the number of the last one.
@@ -204,7 +204,7 @@ impl AgentRun {
         self.open.tools()
     }
 
-    pub(super) fn see(&mut self, now: Duration) {
+    pub(super) fn note_time(&mut self, now: Duration) {
         self.latest = self.latest.max(now);
     }
 }

@@ -36,7 +36,7 @@ impl AgentRun {
         duration: Duration,
         now: Duration,
     ) -> Result<Broadcast, NotEnded> {
-        self.see(now);
+        self.note_time(now);
         let check = match self.open.len() {
             0 => required("status", status),
             count => Err(RunError::ToolsOpen { count }),
@@ -62,7 +62,7 @@ impl AgentRun {
         recoverable: bool,
         now: Duration,
     ) -> Result<Broadcast, NotEnded> {
-        self.see(now);
+        self.note_time(now);
         let check = required("code", code).and(required("message", message));
         self.end(check, failure(code, message, recoverable), now)
     }
@@ -74,7 +74,7 @@ impl AgentRun {
         event: Message,
         now: Duration,
     ) -> Result<Broadcast, NotEnded> {
-        let told = check.and_then(|()| Core::say_last(&self.core, event, now));
+        let told = check.and_then(|()| Core::send_last(&self.core, event, now));
         told.map_err(|error| NotEnded {
             run: Box::new(self),
             error,

@@ -13,7 +13,7 @@ pub(in crate::protocol) enum Shape {
     /// A number, or a text that is not blank.
     Time,
     /// Whatever it is.
-    There,
+    Any,
 }
 
 impl Shape {
@@ -25,7 +25,7 @@ impl Shape {
             Self::Flag => value.is_boolean(),
             Self::Number => value.is_number(),
             Self::Time => value.is_number() || is_name(),
-            Self::There => true,
+            Self::Any => true,
         }
     }
 }
@@ -55,19 +55,19 @@ pub(in crate::protocol) enum Step {
 impl Step {
     /// The event of this type, and what it has besides.
     pub(in crate::protocol) fn of(name: &str) -> Option<(Self, Fields)> {
-        use Shape::{Flag, Name, Number, Text, There};
+        use Shape::{Any, Flag, Name, Number, Text};
         Some(match name {
             "agent_started" => (Self::Started, &[]),
             "agent_thinking" => (Self::Thinking, &[("reasoning", Text)]),
             "agent_response_chunk" => (Self::Chunk, &[("text", Text)]),
             "tool_executing" => {
-                let fields = &[("tool_name", Name), ("parameters", There)];
+                let fields = &[("tool_name", Name), ("parameters", Any)];
                 (Self::Executing, fields)
             }
             "tool_completed" => {
                 let fields = &[
                     ("tool_name", Name),
-                    ("results", There),
+                    ("results", Any),
                     ("duration", Number),
                     ("success", Flag),
                 ];
@@ -76,7 +76,7 @@ impl Step {
             "agent_completed" => {
                 let fields = &[
                     ("status", Name),
-                    ("final_response", There),
+                    ("final_response", Any),
                     ("duration", Number),
                 ];
                 (Self::End, fields)

@@ -71,7 +71,7 @@ impl AgentRun {
         parameters: &json::Owned,
         now: Duration,
     ) -> Result<Broadcast, RunError> {
-        self.see(now);
+        self.note_time(now);
         required("tool_name", tool_name)?;
         id.map_or(Ok(()), |id| required("call_id", id))?;
         if self.open.find(id, tool_name).is_some() {
@@ -83,7 +83,7 @@ impl AgentRun {
         let event = Message::new(MessageKind::ToolExecuting)
             .with("tool_name", tool_name)
             .with("parameters", clean(&parameters.0));
-        let told = self.core.say(with_call(event, id), now)?;
+        let told = self.core.send_next(with_call(event, id), now)?;
         self.open.add(Call {
             id: id.map(str::to_owned),
             tool: tool_name.to_owned(),
@@ -107,7 +107,7 @@ impl AgentRun {
         now: Duration,
     ) -> Result<Broadcast, RunError> {
         let results = json::Owned(results);
-        self.see(now);
+        self.note_time(now);
         required("tool_name", tool_name)?;
         let call = self.open.find(None, tool_name);
         self.completed(call, &results, duration, success, now)
@@ -128,7 +128,7 @@ impl AgentRun {
         now: Duration,
     ) -> Result<Broadcast, RunError> {
         let results = json::Owned(results);
-        self.see(now);
+        self.note_time(now);
         required("call_id", call_id)?;
         let call = self.open.find(Some(call_id), "");
         self.completed(call, &results, duration, success, now)
@@ -149,7 +149,7 @@ impl AgentRun {
             .with("results", clean(&results.0))
             .with("duration", millis(duration))
             .with("success", success);
-        let told = self.core.say(with_call(event, id.as_deref()), now)?;
+        let told = self.core.send_next(with_call(event, id.as_deref()), now)?;
         self.open.remove(at);
         Ok(told)
     }

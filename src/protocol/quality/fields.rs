@@ -7,7 +7,7 @@ use crate::protocol::message::envelope::Message;
 use crate::protocol::quality::provider::MAX_PERIOD_HOURS;
 
 /// A field of the payload, else of the message; null is none.
-pub(super) fn given<'a>(message: &'a Message, name: &str) -> Option<&'a Value> {
+pub(super) fn field<'a>(message: &'a Message, name: &str) -> Option<&'a Value> {
     let payload = message.fields.get("payload").and_then(|p| p.get(name));
     let places = [payload, message.fields.get(name)];
     places.into_iter().flatten().find(|value| !value.is_null())
@@ -22,7 +22,7 @@ pub(super) fn id<T>(
     name: &str,
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> Result<Option<T>, HandlerError> {
-    let Some(value) = given(message, name) else {
+    let Some(value) = field(message, name) else {
         return Ok(None);
     };
     let parsed = value.as_str().and_then(parse);
@@ -37,7 +37,7 @@ pub(super) fn choice(
     name: &str,
     allowed: &[&'static str],
 ) -> Result<&'static str, HandlerError> {
-    let Some(value) = given(message, name) else {
+    let Some(value) = field(message, name) else {
         return Ok(allowed[0]);
     };
     let found = allowed.iter().find(|option| *value == **option);
@@ -47,7 +47,7 @@ pub(super) fn choice(
 }
 
 pub(super) fn period(message: &Message) -> Result<u64, HandlerError> {
-    let Some(value) = given(message, "period_hours") else {
+    let Some(value) = field(message, "period_hours") else {
         return Ok(24);
     };
     let hours = value.as_u64();
@@ -60,7 +60,7 @@ pub(super) fn period(message: &Message) -> Result<u64, HandlerError> {
 }
 
 pub(super) fn strict(message: &Message) -> Result<bool, HandlerError> {
-    let Some(value) = given(message, "strict_mode") else {
+    let Some(value) = field(message, "strict_mode") else {
         return Ok(false);
     };
     value

@@ -17,7 +17,7 @@ use crate::protocol::message::envelope::Message;
 use crate::protocol::message::json;
 use crate::protocol::message::kind::MessageKind;
 use crate::protocol::packet::Packet;
-use crate::protocol::quality::fields::{choice, given, id, invalid, period, strict};
+use crate::protocol::quality::fields::{choice, field, id, invalid, period, strict};
 use crate::protocol::quality::provider::{
     CONTENT_TYPES, QualityProvider, QualityRequest, REPORT_TYPES,
 };
@@ -127,7 +127,7 @@ impl Quality {
         };
         self.0.subscribers.update(|list| {
             let mut list = list.clone();
-            if let Ok(at) = place(&list, scope) {
+            if let Ok(at) = position_of(&list, scope) {
                 // The newer one, so that an engine that was started anew is heard of.
                 list[at].scope = Arc::clone(&new.scope);
                 return Ok((list, ()));
@@ -141,7 +141,7 @@ impl Quality {
                 };
                 list.retain(|subscriber| subscriber.number != oldest);
             }
-            let at = place(&list, scope).unwrap_or_else(|at| at);
+            let at = position_of(&list, scope).unwrap_or_else(|at| at);
             list.insert(at, new.clone());
             Ok((list, ()))
         })
@@ -150,7 +150,7 @@ impl Quality {
     /// Ends a user's subscription; no change if there is none. Lock-free, linear in the subscribers.
     pub fn unsubscribe(&self, scope: &UserScope<Packet>) {
         let _: Result<(), ()> = self.0.subscribers.update(|list| {
-            let found = place(list, scope);
+            let found = position_of(list, scope);
             let mut list = list.clone();
             list.remove(found.map_err(drop)?);
             Ok((list, ()))
@@ -222,7 +222,7 @@ impl Handler for Quality {
                 ("quality_metrics", metrics)
             }
             MessageKind::ValidateContent => {
-                let Some(Value::String(content)) = given(message, "content") else {
+                let Some(Value::String(content)) = field(message, "content") else {
                     return Err(invalid("content", "a text"));
                 };
                 let kind = choice(message, "content_type", &CONTENT_TYPES)?;
@@ -258,6 +258,6 @@ impl Handler for Quality {
 }
 
 /// Where a user is among the subscribers, or would be.
-fn place(list: &Subscribers, scope: &UserScope<Packet>) -> Result<usize, usize> {
+fn position_of(list: &Subscribers, scope: &UserScope<Packet>) -> Result<usize, usize> {
     list.binary_search_by(|other| other.scope.user().cmp(scope.user()))
 }
