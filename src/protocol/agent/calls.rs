@@ -1,9 +1,9 @@
-//! The calls of tools that a run has open.
+//! The open calls of tools in one run.
 
-/// A call of a tool.
+/// A call that has started and not completed.
 #[derive(Debug)]
 pub(super) struct Call {
-    /// Of a call that has one. The others are known by their tool's name.
+    /// The id that the host gave. `None` if the tool's name identifies the call.
     pub(super) id: Option<String>,
     pub(super) tool: String,
 }
@@ -21,7 +21,7 @@ impl OpenCalls {
         self.0.iter().map(|call| call.tool.as_str())
     }
 
-    /// A call by its id, or one without an id by its tool's name.
+    /// Returns the position of a call: found by its id, or by its tool's name if `id` is `None`.
     pub(super) fn find(&self, id: Option<&str>, tool: &str) -> Option<usize> {
         let is_it = |call: &Call| call.id.as_deref() == id && (id.is_some() || call.tool == tool);
         self.0.iter().position(is_it)

@@ -1,4 +1,4 @@
-//! What a run shares with a host that ends it from outside: its sequence, its state, its one way out.
+//! The part of a run that its owner and the host's ending thread share: sequence, state, and sending.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +16,16 @@ use crate::scope::UserScope;
 use crate::sync::{AtomicU64, Ordering};
 use crate::table::Keyed;
 
-/// A thread says something for the run.
+/// A thread is sending an event of the run.
 const BUSY: u64 = 1;
-/// A host wants the run ended; the thread that says something does it afterwards.
+/// A host asked for the end while the owner was sending. The owner sends the end afterwards.
 const ASKED: u64 = 2;
-/// The run has said its last.
+/// The run has sent its last event.
 const ENDED: u64 = 4;
-/// Where the sequence begins in the word.
+/// The position of the sequence in the word, above the three bits.
 const SHIFT: u32 = 3;
 
-/// RunSetup run it is, and how it speaks.
+/// The parts that a run is made of: the ids of its events, and the way to its user.
 pub(in crate::protocol) struct RunSetup {
     pub(in crate::protocol) broadcaster: Arc<Broadcaster>,
     pub(in crate::protocol) scope: UserScope<Packet>,
@@ -33,7 +33,7 @@ pub(in crate::protocol) struct RunSetup {
     pub(in crate::protocol) agent_name: String,
 }
 
-/// Why all runs end.
+/// The reason that a host gave when it ended all runs.
 #[derive(Clone, Debug)]
 pub(in crate::protocol) struct EndReason {
     pub(in crate::protocol) code: String,
@@ -42,25 +42,26 @@ pub(in crate::protocol) struct EndReason {
     pub(in crate::protocol) at: Duration,
 }
 
-/// A run's place among those that are open.
+/// The entry of one run in the list of open runs.
 pub(in crate::protocol) trait Place: Send + Sync {
-    /// Why all runs end, if they do.
+    /// Returns the reason for which all runs end. `None` while runs go on.
     fn end_reason(&self) -> Option<EndReason>;
-    /// Gives the place back, once.
+    /// Takes the run off the list. A second call changes nothing.
     fn leave(&self, core: &Arc<Core>);
 }
 
-/// A run, as its owner and the host see it.
+/// The shared part of a run.
 ///
-/// Two threads may speak for a run: its owner, and a host that ends it. Each takes [`BUSY`] first. The
-/// host never waits for the owner: it sets [`ASKED`] instead, and the owner says the end.
+/// Two threads may send for a run: its owner, and a host that ends it. Each sets [`BUSY`] first, so one
+/// sends at a time and the sequence has no holes. The host never waits for the owner. If the owner is
+/// sending, the host sets [`ASKED`], and the owner sends the end after its own event.
 pub(in crate::protocol) struct Core {
     pub(in crate::protocol) setup: RunSetup,
-    /// Drawn for this run, what its event ids begin with.
+    /// A random id, with which the ids of this run's events begin.
     stamp: Uuid,
-    /// Events so far, and the three bits.
+    /// `[sequence of the last event:61 | ENDED | ASKED | BUSY]`
     word: AtomicU64,
-    /// Of `stamp`, as the list of open runs finds it.
+    /// The bits of `stamp` under which the list of open runs finds this run.
     hash: u64,
     place: Option<Box<dyn Place>>,
 }
@@ -75,21 +76,22 @@ impl Keyed for Core {
     }
 }
 
-/// What came of ending a run from outside.
+/// The result of ending a run from outside.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::protocol) enum EndOutcome {
-    /// The run had ended before.
+    /// The run had ended before the call.
     Before,
-    /// The run's owner is saying something and will say the end.
+    /// The owner is sending an event, and will send the end after it.
     Asked,
-    /// It has ended. Its user was told, if a device of the user's was there.
+    /// The run has ended, and the engine accepted its last event or found no connection.
     Told,
-    /// It has ended, and the event was refused.
+    /// The run has ended, and the broadcaster refused its last event.
     Untold,
 }
 
 impl Core {
-    /// A run that has said nothing yet, and that only its caller may speak for.
+    /// Creates a core that has sent nothing. It starts [`BUSY`], so a host that ends it before
+    /// [`begin`](Self::begin) only asks.
     pub(in crate::protocol) fn new(
         setup: RunSetup,
         place: Option<Box<dyn Place>>,
@@ -121,7 +123,7 @@ impl Core {
         self.word.load(Ordering::Acquire) & ENDED != 0
     }
 
-    /// Says `agent_started`. A run that cannot is over.
+    /// Sends `agent_started`. A run that cannot send it has ended.
     pub(in crate::protocol) fn begin(
         core: &Arc<Self>,
         now: Duration,
@@ -134,7 +136,7 @@ impl Core {
         told
     }
 
-    /// Says something, unless the run is over.
+    /// Sends the next event, unless the run has ended.
     pub(in crate::protocol) fn send_next(
         self: &Arc<Self>,
         event: Message,
@@ -146,7 +148,7 @@ impl Core {
         told
     }
 
-    /// Says the last, unless the run is over. If that is refused, the run goes on.
+    /// Sends the last event, unless the run has ended. If the event is refused, the run goes on.
     pub(in crate::protocol) fn send_last(
         core: &Arc<Self>,
         event: Message,
@@ -161,7 +163,7 @@ impl Core {
         told
     }
 
-    /// Says the last for a run that goes, and is over whatever comes of it.
+    /// Sends the last event of a run that is dropped. The run ends even if the event is refused.
     pub(in crate::protocol) fn abandon(core: &Arc<Self>, event: Message, now: Duration) {
         if let Some(before) = core.claim() {
             let told = core.publish(event, before + 1, now);
@@ -169,7 +171,7 @@ impl Core {
         }
     }
 
-    /// Ends the run from outside. Never waits for the run's owner. Lock-free.
+    /// Ends the run from outside. Never waits for the owner. Lock-free.
     pub(in crate::protocol) fn end(core: &Arc<Self>, reason: &EndReason) -> EndOutcome {
         let mut word = core.word.load(Ordering::Acquire);
         loop {
@@ -187,7 +189,7 @@ impl Core {
         }
     }
 
-    /// Says that the host has ended the run, as the thread that has [`BUSY`].
+    /// Sends the host's reason as the last event. The caller has set [`BUSY`].
     fn send_end(core: &Arc<Self>, before: u64, reason: &EndReason) -> EndOutcome {
         let event = failure(&reason.code, &reason.message, reason.recoverable);
         let told = core.publish(event, before + 1, reason.at);
@@ -198,11 +200,11 @@ impl Core {
         }
     }
 
-    /// The sequence so far, for the one thread that may speak now.
+    /// Sets [`BUSY`] and returns the sequence so far. `None` if the run has ended or is about to.
     fn claim(&self) -> Option<u64> {
         let mut word = self.word.load(Ordering::Acquire);
         loop {
-            // The owner is one thread, so another one that is busy ends the run.
+            // The owner calls through `&mut`, so only the host can be busy here: it sends the end.
             if word & (BUSY | ENDED) != 0 {
                 return None;
             }
@@ -214,13 +216,13 @@ impl Core {
         }
     }
 
-    /// Lets others speak, unless a host has asked for the end meanwhile: then says it.
+    /// Clears [`BUSY`]. If a host has asked for the end meanwhile, sends the end instead.
     fn release(core: &Arc<Self>, sequence: u64) {
         let mut word = core.word.load(Ordering::Acquire);
         while word & ASKED == 0 {
             let new = sequence << SHIFT;
-            // Fails if the host asks at this moment: a plain store would lose that, and the run would
-            // go on after `end_all` has counted it.
+            // An exchange, because the host may set ASKED between the load and this line. A plain
+            // store would erase ASKED, and a run that `end_all` has counted as ending would go on.
             match (core.word).compare_exchange(word, new, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return,
                 Err(other) => word = other,
@@ -229,12 +231,12 @@ impl Core {
         let reason = core.place().and_then(Place::end_reason);
         match reason {
             Some(reason) => _ = Self::send_end(core, sequence, &reason),
-            // The reason is there before the first run is asked.
+            // No branch for a missing reason is reached: `end_all` sets it before it asks a run.
             None => Self::close(core, sequence),
         }
     }
 
-    /// The run is over, and holds no place any more.
+    /// Marks the run as ended, and takes it off the list of open runs.
     fn close(core: &Arc<Self>, sequence: u64) {
         core.word
             .store(sequence << SHIFT | ENDED, Ordering::Release);
@@ -243,7 +245,7 @@ impl Core {
         }
     }
 
-    /// The one way out.
+    /// Adds the common fields to an event and broadcasts it. Every event of a run passes here.
     fn publish(&self, event: Message, sequence: u64, now: Duration) -> Result<Broadcast, RunError> {
         let RunSetup {
             broadcaster,
@@ -273,6 +275,7 @@ impl Core {
     }
 }
 
+/// Builds an `agent_error`.
 pub(in crate::protocol) fn failure(code: &str, message: &str, recoverable: bool) -> Message {
     Message::new(MessageKind::AgentError)
         .with("code", code)
@@ -280,6 +283,7 @@ pub(in crate::protocol) fn failure(code: &str, message: &str, recoverable: bool)
         .with("recoverable", recoverable)
 }
 
+/// Returns whole milliseconds, at most `u64::MAX`.
 pub(in crate::protocol) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! The run of an agent: its events, in their order, to its user and nobody else.
+//! The run of an agent: its events, numbered, to the devices of its user only.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,61 +15,42 @@ use crate::protocol::message::kind::MessageKind;
 use crate::protocol::packet::Packet;
 use crate::scope::UserScope;
 
-/// One run of one agent for one user's request: says what the agent does, as it does it.
+/// One run of one agent for one request of a user. Its methods send the run's events.
 ///
-/// [`start`](Self::start) says `agent_started`. Then come [`thinking`](Self::thinking), pieces of the
-/// answer as [`chunk`](Self::chunk), and pairs of [`tool_executing`](Self::tool_executing) and
-/// [`tool_completed`](Self::tool_completed). Two calls of one tool at once have ids:
-/// [`call_executing`](Self::call_executing), [`call_completed`](Self::call_completed). In the end comes
-/// [`complete`](Self::complete) or [`fail`](Self::fail), after which there is no run that could say
-/// anything. A run that is dropped before its end says `agent_error` with the code `abandoned`. Runs
-/// that a host may have to end from outside begin with [`AgentRuns`](crate::protocol::AgentRuns).
+/// 1. [`start`](Self::start) sends `agent_started`.
+/// 2. [`thinking`](Self::thinking), [`chunk`](Self::chunk), and pairs of
+///    [`tool_executing`](Self::tool_executing) and [`tool_completed`](Self::tool_completed) follow in
+///    any order. Several open calls of one tool have ids: [`call_executing`](Self::call_executing) and
+///    [`call_completed`](Self::call_completed).
+/// 3. [`complete`](Self::complete) or [`fail`](Self::fail) sends the last event and consumes the run.
 ///
-/// Every event has these fields, and its own:
-///
-/// | field | |
-/// |---|---|
-/// | `type` | its kind |
-/// | `event_id` | unique for ever |
-/// | `user_id`, `thread_id`, `run_id`, `request_id` | of the context |
-/// | `agent_name` | |
-/// | `timestamp` | the host's time, in milliseconds |
-/// | `sequence` | its place in this run, from 1, without holes |
-///
-/// All but `agent_thinking` and `agent_response_chunk` are sent as [critical](UserScope::publish_critical): a connected device
-/// gets them or is closed.
-///
-/// What the broadcaster says comes back as it is. An event that found nobody connected, or the router
-/// shut down, has happened all the same: the run goes on, and so do its numbers. Where a method fails,
-/// nothing has happened. Texts that an event requires have to have something else than blanks in
-/// them.
-///
-/// Lock-free, each method: a number of steps for the user's lane, as [`UserScope::publish_critical`],
-/// and for what is said.
+/// A run that is dropped before its end sends `agent_error` with the code `abandoned`. A host that
+/// may have to end runs from outside starts them with [`AgentRuns`](crate::protocol::AgentRuns).
 ///
 /// ```
-/// use std::sync::Arc;
-/// use std::time::Duration;
-///
+/// use std::{sync::Arc, time::Duration};
 /// use laneway::protocol::{AgentRun, Broadcaster, RunId, UserContext};
 /// use laneway::{Router, ThreadId, UserId};
 /// use serde_json::json;
 ///
-/// let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
-/// let context = UserContext::builder(ann.clone(), ThreadId::new("t-7")?, RunId::new("r-7")?).build()?;
-/// let scope = Router::new().scope(ann);
+/// let (engine, now) = (Router::new(), Duration::ZERO);
+/// let ann = engine.scope(UserId::new("ann")?);
+/// let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+/// let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
 ///
-/// let (mut run, told) = AgentRun::start(Arc::default(), scope, context, "planner", now)?;
-/// assert!(!told.is_successful(), "nobody is connected");
-/// let _ = run.thinking("that calls for a search", now)?;
+/// let phone = ann.connect()?;
+/// let (mut run, sent) = AgentRun::start(Arc::new(Broadcaster::default()), ann, context, "planner", now)?;
+/// assert!(sent.is_successful());
+/// let _ = run.thinking("this needs a search", now)?;
 /// let _ = run.tool_executing("search", json!({"query": "lanes", "api_key": "k"}), now)?;
 /// let took = Duration::from_millis(80);
 /// let _ = run.tool_completed("search", json!(["three"]), took, true, now)?;
 /// let _ = run.complete("success", "There are three lanes.", took, now)?;
+/// assert_eq!(phone.unread(), 5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// There is nothing to call after the end:
+/// No method can be called after the end:
 ///
 /// ```compile_fail,E0382
 /// # use laneway::protocol::AgentRun;
@@ -79,29 +60,73 @@ use crate::scope::UserScope;
 ///     let _ = run.thinking("and another thing", Duration::ZERO);
 /// }
 /// ```
+///
+/// Every event has these fields, and its own:
+///
+/// | field | value |
+/// |---|---|
+/// | `type` | the kind |
+/// | `event_id` | a text that no other event has |
+/// | `user_id`, `thread_id`, `run_id`, `request_id` | the ids of the context |
+/// | `agent_name` | the name that `start` was given |
+/// | `timestamp` | the host's time, in milliseconds |
+/// | `sequence` | the event's place in this run: 1, 2, 3, without holes |
+///
+/// `agent_thinking` and `agent_response_chunk` are ordinary messages: a device that is more than a
+/// lane behind may miss them. All other events are [critical](UserScope::publish_critical): a device
+/// receives them, or the engine closes it.
+///
+/// # Errors
+///
+/// A method that returns an error has sent nothing, and its number is free for the next event.
+///
+/// An event that reaches no device counts as sent, and the run goes on. The [`Broadcast`] says so.
+/// That holds for a user without connections, and for an engine that is shut down.
+///
+/// # Progress
+///
+/// Each method is lock-free. It takes the steps of [`UserScope::publish_critical`], and a number of
+/// steps linear in the size of the event.
 #[must_use = "dropping it tells its user that it was abandoned"]
 pub struct AgentRun {
+    /// The part that a host's thread may touch as well.
     pub(super) core: Arc<Core>,
-    /// The latest time a method was told.
+    /// The latest time that the owner passed: the time of the event that a drop sends.
     latest: Duration,
-    /// Calls of tools that execute, oldest first.
+    /// Calls of tools that execute now.
     pub(super) open: OpenCalls,
 }
 
 impl AgentRun {
-    /// Begins a run, and says `agent_started`.
+    /// Starts a run, and sends `agent_started`.
     ///
-    /// A context is good for one run: a part of a request that is a run of its own has a
-    /// [child](UserContext::child) of the context.
+    /// A context serves one run. A part of the request that is a run of its own has a
+    /// [child](UserContext::child) of the context. Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// let (run, sent) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+    /// assert_eq!((run.agent_name(), run.sequence()), ("planner", 1));
+    /// assert!(!sent.is_successful()); // ann has no device
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`RunError::ForeignScope`] if the scope is not of the context's user, [`RunError::Empty`] for an
-    /// agent without a name, [`RunError::Refused`]. Then there is no run, and no device is told anything.
+    /// In each case no run starts, and no device receives an event.
+    ///
+    /// * [`RunError::ForeignScope`] if the scope and the context belong to different users.
+    /// * [`RunError::Empty`] if `agent_name` is blank.
+    /// * [`RunError::Refused`] if the broadcaster refuses the event.
     ///
     /// # Panics
     ///
-    /// If the system has no random numbers.
+    /// Panics if the system has no random numbers.
     pub fn start(
         broadcaster: Arc<Broadcaster>,
         scope: UserScope<Packet>,
@@ -118,7 +143,7 @@ impl AgentRun {
         Self::begin(Arc::new(Core::new(setup, None, 0)?), now)
     }
 
-    /// Begins a run of this core, which has said nothing yet.
+    /// Starts a run of a core that has sent nothing yet.
     pub(in crate::protocol) fn begin(
         core: Arc<Core>,
         now: Duration,
@@ -132,11 +157,27 @@ impl AgentRun {
         Ok((run, told))
     }
 
-    /// Says `agent_thinking` with `reasoning`. A device that is a whole lane behind may miss it.
+    /// Sends `agent_thinking` with the text `reasoning`.
+    ///
+    /// A device that is more than a lane behind may miss it. Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+    /// let _ = run.thinking("this needs a search", now)?;
+    /// assert_eq!(run.thinking("  ", now), Err(RunError::Empty { field: "reasoning" }));
+    /// assert_eq!(run.sequence(), 2); // the start, and one thought
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`RunError::Empty`], [`RunError::Ended`], [`RunError::Refused`].
+    /// [`RunError::Empty`] for a blank text, [`RunError::Ended`], [`RunError::Refused`].
     pub fn thinking(&mut self, reasoning: &str, now: Duration) -> Result<Broadcast, RunError> {
         self.note_time(now);
         required("reasoning", reasoning)?;
@@ -144,18 +185,19 @@ impl AgentRun {
         self.core.send_next(event, now)
     }
 
-    /// Says `agent_response_chunk` with `text`: the next piece of an answer that is still being made. Blanks
-    /// are a piece as well. A device that is a whole lane behind may miss it: the whole answer comes with
-    /// [`complete`](Self::complete).
+    /// Sends `agent_response_chunk` with `text`: the next piece of an answer that grows.
+    ///
+    /// A piece may be blank. A device that is more than a lane behind may miss a piece; the whole answer
+    /// follows with [`complete`](Self::complete). Lock-free.
     ///
     /// ```
-    /// # use std::{sync::Arc, time::Duration};
-    /// # use laneway::protocol::{AgentRun, RunId, UserContext};
-    /// # use laneway::{Router, ThreadId, UserId};
-    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
-    /// # let context = UserContext::builder(ann.clone(), ThreadId::new("t-7")?, RunId::new("r-7")?).build()?;
-    /// # let scope = Router::new().scope(ann);
-    /// let (mut run, _) = AgentRun::start(Arc::default(), scope, context, "planner", now)?;
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
     /// for piece in ["There ", "are ", "three."] {
     ///     let _ = run.chunk(piece, now)?;
     /// }
@@ -165,7 +207,7 @@ impl AgentRun {
     ///
     /// # Errors
     ///
-    /// [`RunError::Empty`] for no text at all, [`RunError::Ended`], [`RunError::Refused`].
+    /// [`RunError::Empty`] for the empty text, [`RunError::Ended`], [`RunError::Refused`].
     pub fn chunk(&mut self, text: &str, now: Duration) -> Result<Broadcast, RunError> {
         self.note_time(now);
         if text.is_empty() {
@@ -175,35 +217,105 @@ impl AgentRun {
         self.core.send_next(event, now)
     }
 
-    /// The context that it was started with.
+    /// Returns the context that the run was started with. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+    /// assert_eq!(run.context().user().as_str(), "ann");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn context(&self) -> &UserContext {
         &self.core.setup.context
     }
 
-    /// Who runs.
+    /// Returns the name of the agent. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+    /// assert_eq!(run.agent_name(), "planner");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn agent_name(&self) -> &str {
         &self.core.setup.agent_name
     }
 
-    /// Events so far: the number of the last one.
+    /// Returns the number of the last event that was sent. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+    /// assert_eq!(run.sequence(), 1); // `agent_started`
+    /// let _ = run.thinking("hm", now)?;
+    /// assert_eq!(run.sequence(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn sequence(&self) -> u64 {
         self.core.sequence()
     }
 
-    /// Whether [`AgentRuns::end_all`](crate::protocol::AgentRuns::end_all) has ended it. Wait-free.
+    /// Returns `true` if [`AgentRuns::end_all`](crate::protocol::AgentRuns::end_all) has ended the run.
+    ///
+    /// Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// let runs = AgentRuns::new(Default::default(), OpenRunLimits::default());
+    /// let (run, _) = runs.start(ann, context, "planner", now)?;
+    /// let _ = runs.end_all("shutdown", "the server restarts", true, now)?;
+    /// assert!(run.is_ended());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.core.is_ended()
     }
 
-    /// The names of the tools that are executing, oldest first: one that is called twice stands twice.
+    /// Returns the names of the tools that execute now, oldest call first.
+    ///
+    /// A tool with two open calls appears twice. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+    /// let _ = run.tool_executing("search", serde_json::json!({}), now)?;
+    /// assert!(run.open_tools().eq(["search"]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_tools(&self) -> impl Iterator<Item = &str> {
         self.open.tools()
     }
 
+    /// Records the host's time before any check, so that a drop after an error has it too.
     pub(super) fn note_time(&mut self, now: Duration) {
         self.latest = self.latest.max(now);
     }
@@ -212,7 +324,7 @@ impl AgentRun {
 impl Drop for AgentRun {
     fn drop(&mut self) {
         let event = failure("abandoned", "the run was dropped before its end", false);
-        // Of a run that is over this says nothing.
+        // A run that has ended sends nothing here: its claim fails.
         Core::abandon(&self.core, event, self.latest);
     }
 }

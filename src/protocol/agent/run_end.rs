@@ -1,4 +1,4 @@
-//! How a run ends.
+//! The end of a run.
 
 use std::error::Error;
 use std::fmt;
@@ -11,24 +11,60 @@ use crate::protocol::broadcast::Broadcast;
 use crate::protocol::message::envelope::Message;
 use crate::protocol::message::kind::MessageKind;
 
-/// A run that could not be ended this way. It goes on as long as this is kept.
+/// The error of an end that was refused. It hands the run back.
+///
+/// The run goes on while this value exists. Dropping the value drops the run, which then sends
+/// `agent_error` with the code `abandoned`.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use laneway::{Router, ThreadId, UserId, protocol::*};
+/// # let engine = Router::new();
+/// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+/// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+/// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+/// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+/// let _ = run.tool_executing("search", serde_json::json!({}), now)?;
+/// let refused = run.complete("success", "done", Duration::ZERO, now).unwrap_err();
+/// assert_eq!(refused.error, RunError::ToolsOpen { count: 1 });
+/// let _ = refused.run.fail("timeout", "the search did not answer", true, now)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping it drops the run, which tells its user that it was abandoned"]
 pub struct NotEnded {
-    /// The run, as it was.
+    /// The run, unchanged.
     pub run: Box<AgentRun>,
-    /// Why it has not ended.
+    /// The reason of the refusal.
     pub error: RunError,
 }
 
 impl AgentRun {
-    /// Ends the run: says `agent_completed` with `status`, `final_response`, and `duration` in
-    /// milliseconds. The response may be empty: some runs end with nothing to say.
+    /// Ends the run: sends `agent_completed` with `status`, `final_response`, and `duration` in
+    /// milliseconds.
+    ///
+    /// The response may be empty. Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+    /// let took = Duration::from_millis(120);
+    /// assert!(run.complete("success", "There are three lanes.", took, now).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`NotEnded`] hands the run back, with [`RunError::ToolsOpen`] while tools are executing,
-    /// [`RunError::Empty`] for the status, [`RunError::Ended`], or [`RunError::Refused`].
+    /// [`NotEnded`] hands the run back, with one of these:
+    ///
+    /// * [`RunError::ToolsOpen`] while calls of tools are open.
+    /// * [`RunError::Empty`] if `status` is blank.
+    /// * [`RunError::Ended`], [`RunError::Refused`].
     pub fn complete(
         mut self,
         status: &str,
@@ -48,13 +84,27 @@ impl AgentRun {
         self.end(check, event, now)
     }
 
-    /// Ends the run, whatever is executing: says `agent_error` with `code`, `message`, and whether it
-    /// is `recoverable`.
+    /// Ends the run: sends `agent_error` with `code`, `message`, and whether it is `recoverable`.
+    ///
+    /// Calls of tools may be open. Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+    /// let _ = run.tool_executing("search", serde_json::json!({}), now)?;
+    /// assert!(run.fail("timeout", "the search did not answer", true, now).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`NotEnded`] hands the run back, with [`RunError::Empty`], [`RunError::Ended`] or
-    /// [`RunError::Refused`].
+    /// [`NotEnded`] hands the run back, with [`RunError::Empty`] for a blank text, [`RunError::Ended`],
+    /// or [`RunError::Refused`].
     pub fn fail(
         mut self,
         code: &str,
@@ -67,7 +117,7 @@ impl AgentRun {
         self.end(check, failure(code, message, recoverable), now)
     }
 
-    /// The last event, unless a check has failed.
+    /// Sends the last event, unless a check has failed.
     fn end(
         self,
         check: Result<(), RunError>,

@@ -1,8 +1,8 @@
-//! The events of an agent's run, and what each of them has to have.
+//! The kinds of events of a run, and the fields that each must have.
 
 use serde_json::Value;
 
-/// What a field has to be.
+/// The values that a field may have.
 #[derive(Clone, Copy)]
 pub(in crate::protocol) enum Shape {
     /// A text that is not blank.
@@ -17,6 +17,7 @@ pub(in crate::protocol) enum Shape {
 }
 
 impl Shape {
+    /// Returns `true` if the field may have this value.
     pub(in crate::protocol) fn fits(self, value: &Value) -> bool {
         let is_name = || value.as_str().is_some_and(|text| !text.trim().is_empty());
         match self {
@@ -30,9 +31,10 @@ impl Shape {
     }
 }
 
+/// Names of fields, and the shape of each.
 pub(in crate::protocol) type Fields = &'static [(&'static str, Shape)];
 
-/// What every event has, beside its type, user, run and sequence.
+/// Fields of every event, besides its type, user, run and sequence. The checker looks at those itself.
 pub(in crate::protocol) const ALWAYS: Fields = &[
     ("event_id", Shape::Name),
     ("thread_id", Shape::Name),
@@ -41,6 +43,7 @@ pub(in crate::protocol) const ALWAYS: Fields = &[
     ("timestamp", Shape::Time),
 ];
 
+/// The kind of an event, as far as the order of events depends on it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::protocol) enum Step {
     Started,
@@ -53,7 +56,7 @@ pub(in crate::protocol) enum Step {
 }
 
 impl Step {
-    /// The event of this type, and what it has besides.
+    /// Returns the step of a type name and the fields of that type. `None` for other types.
     pub(in crate::protocol) fn of(name: &str) -> Option<(Self, Fields)> {
         use Shape::{Any, Flag, Name, Number, Text};
         Some(match name {

@@ -1,4 +1,4 @@
-//! What a run says of its tools.
+//! The events of a run's tools.
 
 use std::time::Duration;
 
@@ -15,13 +15,31 @@ use crate::protocol::message::json;
 use crate::protocol::message::kind::MessageKind;
 
 impl AgentRun {
-    /// Says `tool_executing` with `tool_name` and the [cleaned](clean) `parameters`.
+    /// Sends `tool_executing` with `tool_name` and the [cleaned](clean) `parameters`.
+    ///
+    /// At most [`MAX_OPEN_TOOLS`] calls are open at a time. Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+    /// use serde_json::json;
+    ///
+    /// let _ = run.tool_executing("search", json!({"query": "lanes"}), now)?;
+    /// assert_eq!(run.tool_executing("search", json!({}), now), Err(RunError::ToolOpen));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`RunError::Empty`], [`RunError::ToolOpen`] for a name that is executing,
-    /// [`RunError::TooManyTools`] beyond [`MAX_OPEN_TOOLS`], [`RunError::Ended`],
-    /// [`RunError::Refused`].
+    /// * [`RunError::Empty`] if the name is blank.
+    /// * [`RunError::ToolOpen`] if a call of this name without an id is open.
+    /// * [`RunError::TooManyTools`] if [`MAX_OPEN_TOOLS`] calls are open.
+    /// * [`RunError::Ended`], [`RunError::Refused`].
     pub fn tool_executing(
         &mut self,
         tool_name: &str,
@@ -31,18 +49,20 @@ impl AgentRun {
         self.executing(None, tool_name, &json::Owned(parameters), now)
     }
 
-    /// As [`tool_executing`](Self::tool_executing), for one of several calls of a tool that may be open
-    /// at once: says `call_id` as well.
+    /// As [`tool_executing`](Self::tool_executing), with a `call_id` that the event carries too.
+    ///
+    /// A tool may have several open calls, each with its own id. Lock-free.
     ///
     /// ```
-    /// # use std::{sync::Arc, time::Duration};
-    /// # use laneway::protocol::{AgentRun, RunId, UserContext};
-    /// # use laneway::{Router, ThreadId, UserId};
-    /// # use serde_json::json;
-    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
-    /// # let context = UserContext::builder(ann.clone(), ThreadId::new("t-7")?, RunId::new("r-7")?).build()?;
-    /// # let scope = Router::new().scope(ann);
-    /// # let (mut run, _) = AgentRun::start(Arc::default(), scope, context, "planner", now)?;
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+    /// use serde_json::json;
+    ///
     /// let took = Duration::from_millis(80);
     /// let _ = run.call_executing("search", "call-1", json!({"query": "lanes"}), now)?;
     /// let _ = run.call_executing("search", "call-2", json!({"query": "roads"}), now)?;
@@ -53,7 +73,7 @@ impl AgentRun {
     ///
     /// # Errors
     ///
-    /// As [`tool_executing`](Self::tool_executing); [`RunError::ToolOpen`] for an id that is executing.
+    /// As [`tool_executing`](Self::tool_executing). [`RunError::ToolOpen`] if a call with this id is open.
     pub fn call_executing(
         &mut self,
         tool_name: &str,
@@ -64,6 +84,7 @@ impl AgentRun {
         self.executing(Some(call_id), tool_name, &json::Owned(parameters), now)
     }
 
+    /// Sends the start of a call, and then opens the call: an event that is refused opens none.
     fn executing(
         &mut self,
         id: Option<&str>,
@@ -91,13 +112,32 @@ impl AgentRun {
         Ok(told)
     }
 
-    /// Says `tool_completed` with `tool_name`, the [cleaned](clean) `results`, `duration` in
+    /// Sends `tool_completed` with `tool_name`, the [cleaned](clean) `results`, `duration` in
     /// milliseconds, and `success`.
+    ///
+    /// Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+    /// use serde_json::json;
+    ///
+    /// let _ = run.tool_executing("search", json!({}), now)?;
+    /// let _ = run.tool_completed("search", json!(["three"]), Duration::from_millis(80), true, now)?;
+    /// assert_eq!(run.open_tools().count(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`RunError::Empty`], [`RunError::ToolNotOpen`] for a name that is not executing,
-    /// [`RunError::Ended`], [`RunError::Refused`].
+    /// * [`RunError::Empty`] if the name is blank.
+    /// * [`RunError::ToolNotOpen`] if no call of this name without an id is open.
+    /// * [`RunError::Ended`], [`RunError::Refused`].
     pub fn tool_completed(
         &mut self,
         tool_name: &str,
@@ -113,12 +153,29 @@ impl AgentRun {
         self.completed(call, &results, duration, success, now)
     }
 
-    /// As [`tool_completed`](Self::tool_completed), for a call by its id. The event says the tool's name.
+    /// As [`tool_completed`](Self::tool_completed), for the call with this id. The event names the tool.
+    ///
+    /// Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+    /// use serde_json::json;
+    ///
+    /// let none = run.call_completed("call-1", json!([]), Duration::ZERO, true, now);
+    /// assert_eq!(none, Err(RunError::ToolNotOpen));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`tool_completed`](Self::tool_completed); [`RunError::ToolNotOpen`] for an id that is not
-    /// executing.
+    /// As [`tool_completed`](Self::tool_completed). [`RunError::ToolNotOpen`] if no call with this id is
+    /// open.
     pub fn call_completed(
         &mut self,
         call_id: &str,
@@ -134,6 +191,7 @@ impl AgentRun {
         self.completed(call, &results, duration, success, now)
     }
 
+    /// Sends the end of a call, and then closes the call: an event that is refused closes none.
     fn completed(
         &mut self,
         call: Option<usize>,
@@ -155,6 +213,7 @@ impl AgentRun {
     }
 }
 
+/// Adds the id of a call to its event.
 fn with_call(event: Message, id: Option<&str>) -> Message {
     match id {
         Some(id) => event.with("call_id", id),
