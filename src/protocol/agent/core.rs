@@ -231,7 +231,7 @@ impl Core {
         let reason = core.place().and_then(Place::end_reason);
         match reason {
             Some(reason) => _ = Self::send_end(core, sequence, &reason),
-            // No branch for a missing reason is reached: `end_all` sets it before it asks a run.
+            // Not reached: `end_all` sets the reason before it asks a run.
             None => Self::close(core, sequence),
         }
     }

@@ -1,65 +1,84 @@
-//! What may be wrong with the events of a run.
+//! The faults that a check of agents' events finds.
 
 use std::fmt;
 
-/// What is wrong with an event, or with a run.
+/// A fault of one event, or of a run as a whole.
+///
+/// ```
+/// use laneway::protocol::{Fault, SequenceChecker};
+///
+/// let mut checker = SequenceChecker::new(laneway::UserId::new("ann")?);
+/// let found = checker.check(&serde_json::json!({"type": "agent_thinking", "user_id": "bob"}));
+/// assert_eq!(found[0].fault, Fault::Foreign);
+/// # Ok::<(), laneway::InvalidId>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// A field is not there, or not what it should be. `type` also if there is no such type.
+    /// A field is missing or has the wrong type. For `type`, also: there is no such type.
     Malformed {
-        /// The field; empty if the event is no JSON object.
+        /// The field. Empty if the event is no JSON object.
         field: &'static str,
     },
-    /// The event is another user's. It is not looked at any further.
+    /// The event belongs to another user. The checker looks at nothing else in it.
     Foreign,
-    /// The events of the run between the one before, if there was any, and this.
+    /// Events are missing before this one.
     Missing {
-        /// The first of them.
+        /// The sequence of the first missing event.
         from: u64,
-        /// The last of them.
+        /// The sequence of the last missing event.
         to: u64,
     },
     /// The run does not begin with `agent_started`.
     NoStart,
-    /// A second `agent_started`.
+    /// The run has a second `agent_started`.
     DuplicateStart,
-    /// The event comes after one with the same sequence, or with a later one.
+    /// An event with the same or a later sequence came before this one.
     OutOfOrder {
-        /// The latest that came before.
+        /// The latest sequence that came before.
         after: u64,
     },
-    /// An event with this id came before.
+    /// An earlier event has the same `event_id`.
     DuplicateId,
-    /// A tool completed that was not executing, or was still executing when the agent completed.
+    /// A tool completed that was not executing, or still executes when the agent completes.
     Unpaired {
-        /// The tool.
+        /// The name of the tool.
         tool: String,
     },
-    /// A call began under an id that is executing.
+    /// A call starts under an id that another open call has.
     DuplicateCall {
-        /// The tool.
+        /// The name of the tool.
         tool: String,
     },
-    /// The run is over.
+    /// The run has ended before this event.
     AfterEnd,
-    /// The event names another thread than the run's first.
+    /// The event names another thread than the first event of the run.
     OtherThread,
-    /// The run has no end.
+    /// The run has no last event.
     NoEnd,
-    /// More runs or tools at once than are checked.
+    /// More runs, or tools of one run, are open than the checker follows.
     TooMany,
 }
 
-/// A fault, and where it is.
+/// A fault and its place.
+///
+/// ```
+/// use laneway::protocol::SequenceChecker;
+///
+/// let mut checker = SequenceChecker::new(laneway::UserId::new("ann")?);
+/// let found = checker.check(&serde_json::json!("no object"));
+/// assert_eq!(found[0].run, None);
+/// assert_eq!(found[0].to_string(), r#"no run, an event without a sequence: Malformed { field: "" }"#);
+/// # Ok::<(), laneway::InvalidId>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Violation {
-    /// The run, if the event names one.
+    /// The run. `None` if the event names none.
     pub run: Option<String>,
-    /// The sequence of the event within the run, if it has one; at the end of all, the latest.
+    /// The sequence of the event, if it has one. For [`Fault::NoEnd`], the latest sequence of the run.
     pub sequence: Option<u64>,
-    /// What is wrong.
+    /// The fault.
     pub fault: Fault,
 }
 

@@ -7,12 +7,13 @@ use serde_json::Value;
 pub(in crate::protocol) enum Shape {
     /// A text that is not blank.
     Name,
+    /// Any text.
     Text,
     Flag,
     Number,
     /// A number, or a text that is not blank.
     Time,
-    /// Whatever it is.
+    /// Any value: the field only has to exist.
     Any,
 }
 

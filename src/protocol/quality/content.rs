@@ -1,11 +1,11 @@
 //! The content check of [`MemoryQuality`](crate::protocol::MemoryQuality).
 
-/// Characters below which content says too little, when it is looked at strictly.
+/// Characters that a strict check requires.
 const SHORT: usize = 40;
-/// What an unfinished text has in it.
+/// Texts that mark unfinished content.
 const UNFINISHED: [&str; 4] = ["lorem ipsum", "todo", "tbd", "[placeholder]"];
 
-/// What is wrong with a text.
+/// Returns the faults of a text, in words for its author. Ignores case.
 pub(super) fn faults(content: &str, content_type: &str, strict: bool) -> Vec<&'static str> {
     let text = content.trim().to_lowercase();
     let mut faults = Vec::new();

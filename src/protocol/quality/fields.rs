@@ -1,4 +1,4 @@
-//! The fields of quality messages: what each may be, and the error for what it may not be.
+//! The fields of quality messages: the allowed values of each, and the error for other values.
 
 use serde_json::Value;
 
@@ -6,17 +6,19 @@ use crate::protocol::inbound::error::HandlerError;
 use crate::protocol::message::envelope::Message;
 use crate::protocol::quality::provider::MAX_PERIOD_HOURS;
 
-/// A field of the payload, else of the message; null is none.
+/// Returns a field of the payload, else of the message. A `null` counts as missing.
 pub(super) fn field<'a>(message: &'a Message, name: &str) -> Option<&'a Value> {
     let payload = message.fields.get("payload").and_then(|p| p.get(name));
     let places = [payload, message.fields.get(name)];
     places.into_iter().flatten().find(|value| !value.is_null())
 }
 
+/// Returns the error for a field with a value that is not allowed.
 pub(super) fn invalid(field: &str, allowed: &str) -> HandlerError {
     HandlerError::new("INVALID_FIELD", format!("{field} has to be {allowed}"))
 }
 
+/// Returns the id in a field. `None` if the field is missing.
 pub(super) fn id<T>(
     message: &Message,
     name: &str,
@@ -31,7 +33,7 @@ pub(super) fn id<T>(
         .ok_or_else(|| invalid(name, "a valid id, or left out"))
 }
 
-/// One of `allowed`; the first if there is none.
+/// Returns the value of a field, which is one of `allowed`. The first one if the field is missing.
 pub(super) fn choice(
     message: &Message,
     name: &str,
@@ -46,6 +48,7 @@ pub(super) fn choice(
         .ok_or_else(|| invalid(name, &format!("one of {}", allowed.join(", "))))
 }
 
+/// Returns the period in hours. 24 if the field is missing.
 pub(super) fn period(message: &Message) -> Result<u64, HandlerError> {
     let Some(value) = field(message, "period_hours") else {
         return Ok(24);
@@ -59,6 +62,7 @@ pub(super) fn period(message: &Message) -> Result<u64, HandlerError> {
         })
 }
 
+/// Returns whether the sender asks for a strict check. `false` if the field is missing.
 pub(super) fn strict(message: &Message) -> Result<bool, HandlerError> {
     let Some(value) = field(message, "strict_mode") else {
         return Ok(false);

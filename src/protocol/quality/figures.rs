@@ -1,4 +1,4 @@
-//! Quality from what really happened: a provider that keeps records in memory.
+//! A provider of quality that keeps the results of runs in memory.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -14,19 +14,52 @@ use crate::protocol::quality::content::faults;
 use crate::protocol::quality::provider::{QualityProvider, QualityRequest};
 use crate::protocol::quality::records::{Period, Records, RunRecord};
 
-/// Users of whom records are kept; of more, those of the users asked or told of longest ago go first.
+/// Users whose records a [`MemoryQuality`] keeps.
+///
+/// For a further user, it removes the records of users that were recorded or asked for longest ago.
+///
+/// ```
+/// assert_eq!(laneway::protocol::MAX_RECORDED_USERS, 1_024);
+/// ```
 pub const MAX_RECORDED_USERS: usize = 1_024;
-/// Keeps what it is told of users' runs, the last [`MAX_RECORDS`] of each, and answers with figures of
-/// them: a user's from that user's runs alone.
+/// Keeps the last [`MAX_RECORDS`](crate::protocol::MAX_RECORDS) results of each user's runs, and answers
+/// quality messages with figures of them. A user's figures come from that user's runs only.
 ///
-/// Figures of a user whose records are not there any more are no zeros: `known` is false, and all
-/// figures are null. `complete` is false if the period reaches back to records that are gone.
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use laneway::protocol::{MemoryQuality, MessageRouter, Quality, RunRecord};
+/// use laneway::{Received, Router, UserId};
 ///
-/// A record from the future counts as one of the time at which that was seen first, so a clock that was
-/// ahead keeps none for longer than others. Once its time has come it counts as told. Figures saturate.
+/// let (engine, now) = (Router::new(), Duration::from_secs(60));
+/// let (ann, records) = (engine.scope(UserId::new("ann")?), Arc::new(MemoryQuality::default()));
+/// let inbound = MessageRouter::new(Arc::default(), now);
+/// Quality::new(Arc::default(), records.clone()).register(&inbound)?;
 ///
-/// Lock-free, each method. A record costs a copy of its user's records; one of a new user, when there
-/// are [`MAX_RECORDED_USERS`], now and then a walk over all users.
+/// let took = Duration::from_millis(80);
+/// records.record(ann.user(), RunRecord { success: true, duration: took, characters: 24, at: now });
+/// let mut phone = ann.connect()?;
+/// let _ = inbound.route_json(&ann, None, br#"{"type": "get_quality_metrics"}"#, now);
+/// let Received::Event(answer) = phone.try_recv()? else { panic!("a gap") };
+/// assert!(answer.event.json().contains(r#""success_rate":100.0"#));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Removed records
+///
+/// * `known` is `false` and each figure is `null` if the user's records may have been removed. No loss
+///   appears as a zero.
+/// * `complete` is `false` if the period begins before a record that was removed.
+///
+/// # Records from the future
+///
+/// A host clock that runs ahead may stamp a record with a future time. Such a record counts from the
+/// first look at it, so it stays no longer than others. Once its time has come, it counts as stamped.
+/// Sums saturate.
+///
+/// # Progress
+///
+/// Each method is lock-free. A record costs a copy of the user's records. A record of a further user may
+/// cost a walk over all users.
 pub struct MemoryQuality(PerUser<CopyOnWrite<Records>>);
 
 impl Default for MemoryQuality {
@@ -44,8 +77,19 @@ impl fmt::Debug for MemoryQuality {
 }
 
 impl MemoryQuality {
-    /// Keeps a record. The user's oldest makes room for it, or the records of the user who was asked or
-    /// told of longest ago.
+    /// Keeps the result of a run. Removes the oldest record of the user, or a user, if there are too many.
+    ///
+    /// Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{UserId, protocol::*};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::from_secs(60));
+    /// let (records, took) = (MemoryQuality::default(), Duration::from_millis(80));
+    /// records.record(&ann, RunRecord { success: true, duration: took, characters: 24, at: now });
+    /// assert!(records.forget(&ann)); // there was a record
+    /// # Ok::<(), laneway::InvalidId>(())
+    /// ```
     pub fn record(&self, user: &UserId, record: RunRecord) {
         let may_have_lost = self.0.has_lost();
         let records = self.0.get_or_default(user);
@@ -57,16 +101,23 @@ impl MemoryQuality {
         let Ok(()) = added;
     }
 
-    /// Forgets a user's records. `false` if there are none.
+    /// Removes all records of a user. Returns `false` if there are none. Lock-free.
+    ///
+    /// ```
+    /// let ann = laneway::UserId::new("ann")?;
+    /// assert!(!laneway::protocol::MemoryQuality::default().forget(&ann));
+    /// # Ok::<(), laneway::InvalidId>(())
+    /// ```
     pub fn forget(&self, user: &UserId) -> bool {
         self.0.remove(user)
     }
 
-    /// A user's records of the last so many hours, oldest first. `None` if they are not there any more.
+    /// Returns a user's records of the last `hours`. `None` if they may have been removed.
     fn since(&self, of: &QualityRequest<'_>, hours: u64) -> Option<Period> {
         let period = Duration::from_secs(hours.saturating_mul(3600));
         let from = of.now.saturating_sub(period);
-        // Asked in this order: a user who is taken out in between is found or is lost.
+        // `get` before `has_lost`. In the other order an eviction in between would be missed: the flag
+        // is still unset, the user is gone, and lost records would appear as no runs.
         let Some(records) = self.0.get(of.user) else {
             return (!self.0.has_lost()).then(|| Period {
                 records: Vec::new(),
@@ -85,11 +136,12 @@ impl MemoryQuality {
     }
 }
 
+/// Returns whole milliseconds, at most `u64::MAX`.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The figures of a period. Rates are percentages, 0 of nothing.
+/// Returns the figures of a period, or nulls without one. Rates are in percent, and 0 without runs.
 #[allow(clippy::cast_precision_loss)] // Figures for people.
 fn figures(period: Option<&Period>) -> Value {
     let Some(Period { records, complete }) = period else {
@@ -109,9 +161,9 @@ fn figures(period: Option<&Period>) -> Value {
     let mut durations: Vec<_> = records.iter().map(|r| millis(r.duration)).collect();
     durations.sort_unstable();
     let total: f64 = durations.iter().map(|&ms| ms as f64).sum();
-    // The smallest that 95 of a hundred do not exceed.
+    // The nearest rank: the smallest duration that 95 % of the runs do not exceed.
     let p95 = (95 * count).div_ceil(100).saturating_sub(1);
-    // As floats: a host may tell of any number.
+    // A sum of floats, because a sum of the host's integers could overflow.
     let characters: f64 = records.iter().map(|record| record.characters as f64).sum();
     json!({
         "known": true,
