@@ -259,7 +259,7 @@ pub(in crate::protocol) fn percent(part: u64, of: u64) -> f64 {
     100.0 * ratio(part, of)
 }
 
-#[allow(clippy::cast_precision_loss)] // Figures for people.
+#[allow(clippy::cast_precision_loss)] // Rounds counts above 2^53.
 fn ratio(part: u64, of: u64) -> f64 {
     if of == 0 {
         return 0.0;

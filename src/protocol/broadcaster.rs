@@ -101,7 +101,7 @@ impl Broadcaster {
     ///
     /// # Errors
     ///
-    /// The result carries a refusal in [`Broadcast::refused`].
+    /// The result carries a refusal in [`Broadcast::refused`](field@Broadcast::refused).
     pub fn broadcast(
         &self,
         scope: &UserScope<Packet>,
@@ -130,7 +130,7 @@ impl Broadcaster {
     ///
     /// # Errors
     ///
-    /// The result carries a refusal in [`Broadcast::refused`].
+    /// The result carries a refusal in [`Broadcast::refused`](field@Broadcast::refused).
     pub fn broadcast_critical(
         &self,
         scope: &UserScope<Packet>,
@@ -159,7 +159,7 @@ impl Broadcaster {
     ///
     /// # Errors
     ///
-    /// The result carries a refusal in [`Broadcast::refused`].
+    /// The result carries a refusal in [`Broadcast::refused`](field@Broadcast::refused).
     /// [`BroadcastError::NoConnections`] means that no open connection matches the audience.
     pub fn broadcast_to(
         &self,

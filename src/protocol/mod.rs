@@ -1,6 +1,6 @@
 //! Messages of a chat server over the engine: who sent them, what they mean, and who receives them.
 //!
-//! The engine delivers values and does not look into them. This layer gives the values a meaning.
+//! The engine delivers values and does not look into them. This layer defines what they mean.
 //!
 //! ```text
 //!  a client's bytes
@@ -20,14 +20,13 @@
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
-//! use laneway::protocol::{Handled, HandlerError, Message, MessageKind, MessageRouter, Sender};
+//! use laneway::protocol::{Handled, Message, MessageRouter, Sender};
 //! use laneway::{Received, Router, UserId};
 //!
 //! let (engine, now) = (Router::new(), Duration::ZERO);
 //! let inbound = MessageRouter::new(Arc::default(), now);
-//! inbound.register("echo", |sender: &Sender<'_>, message: &Message| -> Result<Handled, HandlerError> {
-//!     let text = message.text("text").unwrap_or_default();
-//!     let _ = sender.reply(&Message::new(MessageKind::Chat).with("text", text));
+//! inbound.register("echo", |sender: &Sender<'_>, message: &Message| {
+//!     let _ = sender.reply(message);
 //!     Ok(Handled::Done)
 //! })?;
 //! let ann = engine.scope(UserId::new("ann")?);
@@ -48,12 +47,13 @@
 //! | quality | [`Quality`], its [`QualityProvider`], and [`MemoryQuality`], a provider in memory |
 //! | outbound | [`Broadcaster`], the only sender; [`Packet`], [`Audience`], [`Broadcast`] |
 //!
-//! [`UserContext`] names the user, thread, run and request of one piece of work. All rooms use it or its ids.
+//! [`UserContext`] names the user, thread, run and request that an agent works for.
 //!
 //! # Errors
 //!
-//! A text that this layer displays or sends names no user but its receiver. A send returns a
-//! [`Broadcast`], and a user without connections is a result there and not an error of a run.
+//! An error that this layer displays names no user but the receiver. Each send returns a [`Broadcast`],
+//! which says whether the engine accepted the message and why not. A user without connections is such a
+//! result, and no error of a run.
 //!
 //! # What it does not do
 //!

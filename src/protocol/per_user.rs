@@ -70,7 +70,7 @@ impl<T: Default> PerUser<T> {
         Some(found)
     }
 
-    /// Gives the entry the next use number. `fetch_max`: a slower thread with an older number must not
+    /// Numbers the latest use of the entry. `fetch_max`: a slower thread with an older number must not
     /// undo a later use.
     fn mark_used(&self, kept: &Kept<T>) {
         let number = self.uses.fetch_add(1, Ordering::Relaxed);

@@ -194,6 +194,7 @@ impl SequenceChecker {
         faults.into_iter().map(violation).collect()
     }
 
+    /// Returns the faults of an event. `field` finds a value in it, and `name` a text that is not blank.
     fn faults<'e>(
         &mut self,
         is_object: bool,
@@ -239,6 +240,21 @@ impl SequenceChecker {
             faults.push(malformed("run_id"));
             return faults;
         };
+        let recovered = field("recovered") == Some(&Value::Bool(true));
+        faults.extend(self.run_faults(run, step, sequence, recovered, name));
+        faults
+    }
+
+    /// Returns the faults that depend on the earlier events of the run.
+    fn run_faults<'e>(
+        &mut self,
+        run: &str,
+        step: Step,
+        sequence: Option<u64>,
+        recovered: bool,
+        name: &impl Fn(&'static str) -> Option<&'e str>,
+    ) -> Vec<Fault> {
+        let mut faults = Vec::new();
         if !self.runs.contains_key(run) {
             if !self.make_room() {
                 faults.push(Fault::TooMany);
@@ -248,7 +264,6 @@ impl SequenceChecker {
                 faults.push(Fault::NoStart);
             }
         }
-        let recovered = field("recovered") == Some(&Value::Bool(true));
         let seen = self.runs.entry(run.to_owned()).or_default();
         match (&seen.thread, name("thread_id")) {
             (None, Some(thread)) => seen.thread = Some(thread.to_owned()),

@@ -142,7 +142,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// Returns the figures of a period, or nulls without one. Rates are in percent, and 0 without runs.
-#[allow(clippy::cast_precision_loss)] // Figures for people.
+#[allow(clippy::cast_precision_loss)] // Rounds counts above 2^53.
 fn figures(period: Option<&Period>) -> Value {
     let Some(Period { records, complete }) = period else {
         return json!({
@@ -288,7 +288,7 @@ mod tests {
         for n in 0..MAX_RECORDED_USERS {
             quality.record(&user(n), ran(1, 1, true));
         }
-        // One user's flood takes nothing of the others.
+        // A flood of one user removes no record of the others.
         for ms in 0..=MAX_RECORDS as u64 {
             quality.record(&user(1), ran(1, ms, true));
         }
@@ -299,7 +299,7 @@ mod tests {
             (&kept["complete"], &asked(0)["complete"]),
             (&json!(false), &json!(true))
         );
-        // Others come: a user asked longest ago is unknown then, and the one just asked is there.
+        // Further users evict a user asked for long ago, and not the one just asked for.
         asked(0);
         for n in 0..100 {
             quality.record(&user(MAX_RECORDED_USERS + n), ran(1, 1, true));
@@ -314,7 +314,7 @@ mod tests {
             );
         }
         assert_eq!(lost["known"], false);
-        // One that comes back is known from then on, and not for the time before.
+        // An evicted user who comes back is known from then on, and not for the time before.
         quality.record(&user(2), ran(1, 1, true));
         assert_eq!(
             (&asked(2)["runs"], &asked(2)["complete"]),
