@@ -240,6 +240,7 @@ impl Broadcaster {
             }
             broadcast.refused = Some(error);
         }
+        // Relaxed: the flag guards no other memory. A send that runs beside `set_flag` may go either way.
         if !self.silent.load(Ordering::Relaxed) {
             self.count(broadcast);
         }

@@ -207,7 +207,7 @@ impl Error for NotMoved {}
 /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
 /// let all = Confirmations::default();
 /// all.expect(&ann, "e-1", &MessageKind::AgentStarted, now)?;
-/// assert_eq!(all.confirm(&ann, "e-1", now), Confirmation::Confirmed { after: now });
+/// assert_eq!(all.confirm(&ann, "e-1", now), Confirmation::Confirmed { after: Duration::ZERO });
 /// assert_eq!(all.confirm(&ann, "e-1", now), Confirmation::AlreadyConfirmed);
 /// assert_eq!(all.confirm(&ann, "e-2", now), Confirmation::Unknown);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -140,6 +140,7 @@ impl Confirmations {
         if event_id.len() > MAX_ID_BYTES {
             return Err(ExpectError::InvalidId(InvalidId::TooLong));
         }
+        // Before the insertion: the ledger never holds more events than the limit.
         let share = self.quota.take(user).map_err(|spent| {
             count(&self.counts.full);
             match spent {
@@ -235,7 +236,7 @@ impl Confirmations {
     /// let (all, bob) = (Confirmations::default(), UserId::new("bob")?);
     /// all.expect(&ann, "e-1", &MessageKind::AgentStarted, now)?;
     /// assert_eq!(all.confirm(&bob, "e-1", now), Confirmation::Unknown);
-    /// assert_eq!(all.confirm(&ann, "e-1", now), Confirmation::Confirmed { after: now });
+    /// assert_eq!(all.confirm(&ann, "e-1", now), Confirmation::Confirmed { after: Duration::ZERO });
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn confirm(&self, user: &UserId, event_id: &str, now: Duration) -> Confirmation {
@@ -251,6 +252,7 @@ impl Confirmations {
             return (Confirmation::Unknown, &counts.unknown);
         }
         let Some(event) = self.find(user, event_id) else {
+            // The sender receives the same answer in both cases. Only the host's figures differ.
             let is_it = |event: &Expected| &*event.key.1 == event_id;
             let guard = pin();
             let other = self.events.find(self.hash(event_id), is_it, &guard);
@@ -308,6 +310,8 @@ impl Confirmations {
         self.events.for_each(|event| {
             let word = event.state.load(Ordering::Acquire);
             if EventState::from_word(word).is_final() {
+                // Two sweeps may run at once. `remove` returns `true` to one of them, so the place is
+                // returned once.
                 if self.events.remove(event, &pin()) {
                     self.quota.put_back(&event.share);
                     swept.removed += 1;

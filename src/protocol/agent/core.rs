@@ -179,6 +179,8 @@ impl Core {
                 return EndOutcome::Before;
             }
             let new = if word & BUSY == 0 { BUSY } else { ASKED };
+            // An exchange: the owner may finish its event between the load and this line. An ASKED set
+            // then would wait for the owner's next event, which may never come.
             let exchanged =
                 (core.word).compare_exchange(word, word | new, Ordering::AcqRel, Ordering::Acquire);
             match exchanged {
@@ -238,6 +240,8 @@ impl Core {
 
     /// Marks the run as ended, and takes it off the list of open runs.
     fn close(core: &Arc<Self>, sequence: u64) {
+        // Release: pairs with the Acquire in `end` and `claim`. This store may erase ASKED that a host
+        // sets at this moment. The run has ended all the same, as that host asked.
         core.word
             .store(sequence << SHIFT | ENDED, Ordering::Release);
         if let Some(place) = core.place() {

@@ -63,7 +63,7 @@ impl Default for OpenRunLimits {
 #[non_exhaustive]
 #[must_use = "some runs may end a moment later"]
 pub struct RunsEnded {
-    /// Runs that have ended. The engine sent their last event to the connections of their users.
+    /// Runs that have ended. Their last event went to the connections of their users, if there were any.
     pub told: usize,
     /// Runs that have ended. The broadcaster refused their last event.
     pub untold: usize,
@@ -117,6 +117,7 @@ impl Place for Registered {
     }
 
     fn leave(&self, core: &Arc<Core>) {
+        // `remove` returns `true` to one caller only, so the place is returned once.
         if self.all.runs.remove(core, &pin()) {
             self.all.quota.put_back(&self.share);
         }

@@ -191,6 +191,7 @@ impl RunRegistry {
                 self.registered.fetch_add(1, Ordering::Relaxed);
                 return Ok(());
             }
+            // Another thread has registered this run since `find`. The next round finds it.
             self.quota.put_back(&new.share);
         }
     }

@@ -91,6 +91,8 @@ impl MemoryQuality {
     /// # Ok::<(), laneway::InvalidId>(())
     /// ```
     pub fn record(&self, user: &UserId, record: RunRecord) {
+        // Read before `get_or_default`: an eviction by that call concerns other users, and would mark
+        // this one as incomplete. An eviction of this user between the two lines is not noticed.
         let may_have_lost = self.0.has_lost();
         let records = self.0.get_or_default(user);
         let added: Result<(), Infallible> = records.value.update(|records| {
@@ -124,6 +126,7 @@ impl MemoryQuality {
                 complete: true,
             });
         };
+        // A look first: most reads find no record from the future, and copy nothing.
         if records.value.load().are_ahead(of.now) {
             let noted: Result<(), Infallible> = records.value.update(|records| {
                 let mut records = records.clone();

@@ -76,7 +76,9 @@ pub struct QualityRequest<'a> {
 ///     fn metrics(&self, _: &QualityRequest<'_>, hours: u64) -> Result<Value, HandlerError> {
 ///         Ok(json!({"period_hours": hours, "runs": 1}))
 ///     }
-///     fn validate(&self, _: &QualityRequest<'_>, text: &str, _: &'static str, _: bool) -> Result<Value, HandlerError> {
+///     fn validate(
+///         &self, _: &QualityRequest<'_>, text: &str, _: &'static str, _: bool,
+///     ) -> Result<Value, HandlerError> {
 ///         Ok(json!({"valid": !text.is_empty()}))
 ///     }
 ///     fn report(&self, _: &QualityRequest<'_>, _: &'static str, _: u64) -> Result<Value, HandlerError> {

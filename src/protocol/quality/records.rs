@@ -39,14 +39,14 @@ pub struct RunRecord {
 #[derive(Clone, Copy)]
 struct Kept {
     record: RunRecord,
-    /// The earliest host time at which `record.at` was still in the future. `None` if it never was.
+    /// The earliest host time at which a look found `record.at` in the future. `None` without one.
     ahead_at: Option<Duration>,
 }
 
 impl Kept {
-    /// Returns the end of the run, but no time later than the first look at the record.
+    /// Returns the end of the run as of `now`. For a record from the future, the first look at it.
     ///
-    /// A host clock that ran ahead stamped the record. Without this, the record would outlive the others.
+    /// A host clock that ran ahead stamps such a record. Without this, it would outlive the others.
     fn ended(&self, now: Duration) -> Duration {
         if self.record.at <= now {
             self.record.at
