@@ -47,7 +47,7 @@ impl Times {
 impl Clock {
     /// Creates a clock whose step is a quarter of `shortest`, the shortest wait of the ledger's entries.
     ///
-    /// A quarter, because a wait then takes at least four sweeps after a pause.
+    /// A quarter: after a pause, an entry that has just begun to wait still lives through three sweeps.
     pub(super) fn for_waits_of(shortest: Duration) -> Self {
         Self {
             step: micros(shortest / 4).max(1),

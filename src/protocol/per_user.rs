@@ -33,10 +33,12 @@ impl<T: 'static> Keyed for Kept<T> {
     }
 }
 
-/// Values by user, at most `limit` of them. Lock-free.
+/// Values by user, at most `limit` of them.
 ///
 /// A user is one entry, so one user's flood removes no other user. At the limit, one walk over all
-/// entries removes the one in [`EVICTED_PART`] that was used longest ago.
+/// entries removes the sixteenth that was used longest ago.
+///
+/// Lock-free, while fewer than `limit` threads are stopped between reserving a place and inserting.
 pub(super) struct PerUser<T: 'static> {
     limit: usize,
     count: AtomicUsize,
@@ -108,6 +110,7 @@ impl<T: Default> PerUser<T> {
         self.users
             .for_each(|kept| all.push((kept.used.load(Ordering::Relaxed), Arc::clone(kept))));
         let part = (all.len() / EVICTED_PART).min(all.len().saturating_sub(1));
+        // Each place is reserved by an insertion under way, so no entry can be removed yet.
         if all.is_empty() {
             return;
         }
@@ -116,13 +119,13 @@ impl<T: Default> PerUser<T> {
             // Another thread may have used this entry since the walk read `used`. Without this
             // check the eviction would remove the most recent entry of all.
             if kept.used.load(Ordering::Relaxed) == *used {
-                self.evict(kept);
+                self.remove_entry(kept);
             }
         }
     }
 
     /// Removes one entry. Returns `true` to the one thread that removed it.
-    fn evict(&self, kept: &Arc<Kept<T>>) -> bool {
+    fn remove_entry(&self, kept: &Arc<Kept<T>>) -> bool {
         // Set the flag before the removal. In the other order a reader could miss the entry, read
         // `false` in `has_lost`, and report zero for a user whose records are lost.
         self.lost.store(true, Ordering::Release);
@@ -137,7 +140,7 @@ impl<T: Default> PerUser<T> {
     pub(super) fn remove(&self, user: &UserId) -> bool {
         let guard = pin();
         let found = self.users.get(self.hash(user), user, &guard);
-        found.is_some_and(|found| self.evict(&found.arc()))
+        found.is_some_and(|found| self.remove_entry(&found.arc()))
     }
 
     /// Returns `true` if an entry that is not found may have existed. Call it after [`get`](Self::get).
