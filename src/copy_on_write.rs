@@ -1,11 +1,11 @@
-//! Lists that are read at every message and changed now and then, without a lock.
+//! A value that many threads read without a lock, and that few threads replace.
 
 use std::sync::Arc;
 
 use crate::sync::pin;
 use crate::table::storage::{Link, Owned, View};
 
-/// A value that is replaced as a whole. Whoever has loaded it keeps what it loaded.
+/// A value that an update replaces as a whole. A reader keeps the version that it loaded.
 pub(crate) struct CopyOnWrite<T>(Link<T, u16>);
 
 impl<T: Default> Default for CopyOnWrite<T> {
@@ -19,8 +19,10 @@ impl<T: Default> CopyOnWrite<T> {
         Self(Link::new(Owned::Leaf(Arc::default())))
     }
 
-    /// The value as it is. No guard outlives the call, so a reader that hangs keeps its own copy
-    /// only. Wait-free.
+    /// Returns the current version. Wait-free.
+    ///
+    /// The guard ends with the call. A reader that hangs later keeps one version alive, and does not hold
+    /// back the memory that the collector wants to free.
     pub(crate) fn load(&self) -> Arc<T> {
         match self.0.load(&pin()) {
             View::Leaf(value) => value.arc(),
@@ -28,13 +30,17 @@ impl<T: Default> CopyOnWrite<T> {
         }
     }
 
-    /// Puts what `change` makes of the value in its place; it may be asked again if somebody else was
-    /// faster. Lock-free.
+    /// Replaces the value by what `change` computes from it, or returns the error of `change`.
+    ///
+    /// `change` runs again if another thread has replaced the value in the meantime. Lock-free: a failed
+    /// exchange means that another update succeeded.
     pub(crate) fn update<R, F>(
         &self,
         mut change: impl FnMut(&T) -> Result<(T, R), F>,
     ) -> Result<R, F> {
         let guard = pin();
+        // `guard` and `current` keep the loaded version alive until the exchange. If it were freed
+        // before, a new version could get the same address, and the exchange would overwrite it.
         loop {
             let view = self.0.load(&guard);
             let current = match view {

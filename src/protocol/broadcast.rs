@@ -1,26 +1,36 @@
-//! What came of a message that was sent, and the figures of many.
+//! The result of one broadcast, and the sums of many.
 
 use crate::protocol::message::isolation::Contaminated;
 use crate::protocol::message::kind::MessageKind;
 use std::fmt;
 use std::time::Duration;
 
-/// Why a message reached nobody. What it displays names nobody, so its user may see that; its fields
-/// are for the host.
+/// The reason why the broadcaster did not send a message.
+///
+/// No displayed text contains an id of a user, so the host may show it to the receiver. The fields
+/// inside [`Contaminated`](Self::Contaminated) are for the host only.
+///
+/// ```
+/// use laneway::protocol::BroadcastError;
+///
+/// let refused = BroadcastError::TooDeep;
+/// assert_eq!(refused.to_string(), "the message is nested too deeply");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum BroadcastError {
-    /// Nobody of the audience is connected.
+    /// No connection of the audience is open.
     NoConnections,
-    /// The router was shut down.
+    /// The host has shut the router down.
     Closed,
-    /// The lane could not take it: too many threads were at it.
+    /// The lane had no room, because too many publishers used it at the same moment.
     Full,
-    /// The body names another receiver, and the policy is to reject.
+    /// The body names another receiver, and the [policy](crate::protocol::Contamination) is to reject.
     Contaminated(Contaminated),
-    /// The fields are nested more than 126 deep.
+    /// The fields are nested more than 126 levels deep.
     TooDeep,
-    /// It was to answer a message that is no request.
+    /// A handler called [`Sender::answer`](crate::protocol::Sender::answer) for a message that is no
+    /// request.
     NoRequest,
 }
 
@@ -39,33 +49,48 @@ impl fmt::Display for BroadcastError {
 
 impl std::error::Error for BroadcastError {}
 
-/// What became of one message: the result of everything in this layer that sends.
+/// The result of one message: returned by every method of this layer that sends.
+///
+/// ```
+/// use std::time::Duration;
+/// use laneway::protocol::{BroadcastError, Broadcaster, Message, MessageKind};
+/// use laneway::{Router, UserId};
+///
+/// let engine = Router::new();
+/// let ann = engine.scope(UserId::new("ann")?);
+/// let sent = Broadcaster::default().broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
+/// assert_eq!((sent.number, sent.connections), (None, 0));
+/// assert_eq!(sent.refused, Some(BroadcastError::NoConnections)); // ann has no device
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 #[must_use = "a user without connections got nothing"]
 pub struct Broadcast {
-    /// What was sent.
+    /// The kind of the message.
     pub kind: MessageKind,
-    /// Its number in the user's lane, if it was accepted.
+    /// The number of the event in the user's lane. `None` if the lane did not accept it.
     pub number: Option<u64>,
-    /// Connections it is for: 0 unless it was accepted.
+    /// Connections that the message is addressed to. 0 if the lane did not accept it.
     pub connections: usize,
-    /// It stays in the user's lane for connections that come back. That nobody was there for it is no
-    /// success all the same.
+    /// `true` if the message stays in the lane for connections that resume later.
+    ///
+    /// A message that is kept and reaches no connection is still not [successful](Self::is_successful).
     pub kept: bool,
-    /// Those among the user's connections that had lost a critical event by then: they are closed at
-    /// their next call or by the next sweep, and do not get this message.
+    /// Addressed connections that have already lost a critical event.
+    ///
+    /// The engine closes them at their next call or at the next sweep. They do not receive this message.
     pub cut_off: usize,
-    /// Why it was not accepted, and the fields that were rewritten where it was.
+    /// Texts for the host's log: the reason of a refusal, and each field that the check rewrote.
     pub errors: Vec<String>,
-    /// Why it was not accepted.
+    /// The reason of the refusal. `None` if the lane accepted the message.
     pub refused: Option<BroadcastError>,
-    /// The host's time of it.
+    /// The host's time at which the message was sent.
     pub at: Duration,
 }
 
 impl Broadcast {
-    /// Nothing has come of it yet.
+    /// A result before the message is sent: no number, no connections, no error.
     pub(super) fn new(kind: MessageKind, at: Duration) -> Self {
         Self {
             kind,
@@ -79,7 +104,7 @@ impl Broadcast {
         }
     }
 
-    /// One that was refused before it was sent.
+    /// The result of a message that was refused before it was sent.
     pub(super) fn refused(kind: MessageKind, error: BroadcastError, at: Duration) -> Self {
         let mut broadcast = Self::new(kind, at);
         broadcast.errors.push(error.to_string());
@@ -87,68 +112,154 @@ impl Broadcast {
         broadcast
     }
 
-    /// Connections that can receive it.
+    /// Returns the number of connections that can receive the message. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let ann = engine.scope(UserId::new("ann")?);
+    /// let (_phone, _laptop) = (ann.connect()?, ann.connect()?);
+    /// let sent = Broadcaster::default().broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
+    /// assert_eq!(sent.deliveries(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn deliveries(&self) -> usize {
         self.connections.saturating_sub(self.cut_off)
     }
 
-    /// At least one connection can receive it.
+    /// Returns `true` if at least one connection can receive the message. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let ann = engine.scope(UserId::new("ann")?);
+    /// let sent = Broadcaster::default().broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
+    /// assert!(!sent.is_successful()); // ann has no device
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_successful(&self) -> bool {
         self.deliveries() > 0
     }
 
-    /// Those that can receive it, in percent of those it is for; 0 for nobody.
+    /// Returns the connections that can receive the message, in percent of those it is addressed to.
+    ///
+    /// Ranges from 0.0 to 100.0, and is 0.0 if it is addressed to none. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let ann = engine.scope(UserId::new("ann")?);
+    /// let _phone = ann.connect()?;
+    /// let sent = Broadcaster::default().broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
+    /// assert_eq!(sent.success_rate(), 100.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn success_rate(&self) -> f64 {
         percent(self.deliveries() as u64, self.connections as u64)
     }
 }
 
-/// The figures of a [`Broadcaster`](crate::protocol::Broadcaster).
+/// The sums that a [`Broadcaster`](crate::protocol::Broadcaster) keeps, as one snapshot.
+///
+/// ```
+/// use std::time::Duration;
+/// use laneway::protocol::{Broadcaster, Message, MessageKind};
+/// use laneway::{Router, UserId};
+///
+/// let (engine, broadcaster) = (Router::new(), Broadcaster::default());
+/// let ann = engine.scope(UserId::new("ann")?);
+/// let _ = broadcaster.broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
+/// let stats = broadcaster.stats();
+/// assert_eq!((stats.total, stats.successful, stats.failed), (1, 0, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BroadcastStats {
-    /// Messages that were to be sent: `successful + failed`.
+    /// Messages that callers asked to send: `successful + failed`.
     pub total: u64,
-    /// Those that at least one connection can receive.
+    /// Messages that at least one connection can receive.
     pub successful: u64,
-    /// The others.
+    /// Messages that no connection can receive.
     pub failed: u64,
-    /// Connections that they were for, summed.
+    /// Sum of [`Broadcast::connections`].
     pub connections: u64,
-    /// Connections that can receive them, summed: never more than `connections`.
+    /// Sum of [`Broadcast::deliveries`]: never more than `connections`.
     pub deliveries: u64,
-    /// Messages that named another receiver. Counted whether reporting is on or off.
+    /// Messages whose body named another receiver. Counted even while reporting is off.
     pub contaminations_prevented: u64,
 }
 
 impl BroadcastStats {
-    /// Connections a message was for, on average; 0 if there was none.
+    /// Returns the mean number of connections that a message was addressed to. 0.0 without messages.
+    ///
+    /// Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, UserId, protocol::*};
+    /// # let (engine, broadcaster) = (Router::new(), Broadcaster::default());
+    /// # let ann = engine.scope(UserId::new("ann")?);
+    /// let (_phone, _laptop) = (ann.connect()?, ann.connect()?);
+    /// let _ = broadcaster.broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
+    /// assert_eq!(broadcaster.stats().connections_per_broadcast(), 2.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn connections_per_broadcast(&self) -> f64 {
         ratio(self.connections, self.total)
     }
 
-    /// Connections that can receive a message, on average; 0 if there was none.
+    /// Returns the mean number of connections that can receive a message. 0.0 without messages.
+    ///
+    /// Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, UserId, protocol::*};
+    /// # let (engine, broadcaster) = (Router::new(), Broadcaster::default());
+    /// # let ann = engine.scope(UserId::new("ann")?);
+    /// let _ = broadcaster.broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
+    /// let _phone = ann.connect()?;
+    /// let _ = broadcaster.broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
+    /// assert_eq!(broadcaster.stats().deliveries_per_broadcast(), 0.5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn deliveries_per_broadcast(&self) -> f64 {
         ratio(self.deliveries, self.total)
     }
 
-    /// Successful ones in percent; 0 if there was none.
+    /// Returns the successful messages in percent of all. 0.0 without messages. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, UserId, protocol::*};
+    /// # let (engine, broadcaster) = (Router::new(), Broadcaster::default());
+    /// # let ann = engine.scope(UserId::new("ann")?);
+    /// let _phone = ann.connect()?;
+    /// let _ = broadcaster.broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
+    /// assert_eq!(broadcaster.stats().success_rate(), 100.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn success_rate(&self) -> f64 {
         percent(self.successful, self.total)
     }
 }
 
+/// `part` in percent of `of`. 0.0 if `of` is 0.
 pub(in crate::protocol) fn percent(part: u64, of: u64) -> f64 {
     100.0 * ratio(part, of)
 }
 
-#[allow(clippy::cast_precision_loss)] // Figures for people.
+#[allow(clippy::cast_precision_loss)] // Rounds counts above 2^53.
 fn ratio(part: u64, of: u64) -> f64 {
     if of == 0 {
         return 0.0;

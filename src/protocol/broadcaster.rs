@@ -1,4 +1,4 @@
-//! The one way by which a message reaches a user's devices.
+//! The only way by which a message of this layer reaches a user's devices.
 
 use crate::error::PublishError;
 use crate::protocol::broadcast::{Broadcast, BroadcastError, BroadcastStats};
@@ -12,7 +12,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A flag that there is not.
+/// The error for a flag name that [`Broadcaster::set_flag`] does not know.
+///
+/// ```
+/// use laneway::protocol::{Broadcaster, UnknownFlag};
+///
+/// assert_eq!(Broadcaster::default().set_flag("isolation", false), Err(UnknownFlag));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownFlag;
 
@@ -24,11 +30,32 @@ impl fmt::Display for UnknownFlag {
 
 impl std::error::Error for UnknownFlag {}
 
-/// Sends messages to users: checks the body, writes it once, publishes it in the user's scope, and
-/// keeps the figures. A host has one, which all that send share.
+/// Sends messages to users, and counts them. A host has one, which all of its senders share.
 ///
-/// It cannot be told whom to send to but by a scope. Nothing turns the check off. Sending is lock-free
-/// and linear in the user's connections; an [audit](Isolation::audited) is the host's.
+/// For each message the broadcaster checks that the body names no other receiver. It writes the
+/// message as JSON once, and publishes it in the scope that the caller passes.
+///
+/// * Only a scope can say which user receives the message.
+/// * No flag turns the check off.
+/// * Sending is lock-free, and linear in the connections of the user.
+/// * An [audit](crate::protocol::Isolation::audited) runs inside the call, and its progress is the
+///   host's.
+///
+/// ```
+/// use std::time::Duration;
+/// use laneway::protocol::{Broadcaster, Message, MessageKind};
+/// use laneway::{Received, Router, UserId};
+///
+/// let engine = Router::new();
+/// let ann = engine.scope(UserId::new("ann")?);
+/// let mut phone = ann.connect()?;
+/// let hello = Message::new(MessageKind::Chat).with("text", "hello");
+/// let sent = Broadcaster::default().broadcast(&ann, &hello, Duration::ZERO);
+/// assert!(sent.is_successful());
+/// let Received::Event(got) = phone.try_recv()? else { panic!("a gap") };
+/// assert_eq!(got.event.json(), r#"{"type":"chat","text":"hello"}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Broadcaster {
     isolation: Isolation,
@@ -40,7 +67,14 @@ pub struct Broadcaster {
 }
 
 impl Broadcaster {
-    /// With this way to deal with a body that names somebody else.
+    /// Creates a broadcaster that handles a foreign receiver in a body as `isolation` says.
+    ///
+    /// ```
+    /// use laneway::protocol::{Broadcaster, Contamination, Isolation};
+    ///
+    /// let broadcaster = Broadcaster::new(Isolation::new(Contamination::Reject));
+    /// assert_eq!(broadcaster.stats().total, 0);
+    /// ```
     #[must_use]
     pub fn new(isolation: Isolation) -> Self {
         Self {
@@ -49,7 +83,25 @@ impl Broadcaster {
         }
     }
 
-    /// Sends to all of the user's connections.
+    /// Sends a message to all connections of the user.
+    ///
+    /// A device that is more than a lane behind may miss it, and receives an exact gap instead.
+    /// Lock-free, linear in the connections of the user.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, UserId, protocol::*};
+    /// # let (engine, broadcaster) = (Router::new(), Broadcaster::default());
+    /// # let ann = engine.scope(UserId::new("ann")?);
+    /// let _phone = ann.connect()?;
+    /// let sent = broadcaster.broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
+    /// assert_eq!((sent.connections, sent.refused), (1, None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The result carries a refusal in [`Broadcast::refused`](field@Broadcast::refused).
     pub fn broadcast(
         &self,
         scope: &UserScope<Packet>,
@@ -59,8 +111,26 @@ impl Broadcaster {
         self.send(scope, Audience::Everybody, message, false, at)
     }
 
-    /// Sends a message that no connection misses and stays open, as
-    /// [`UserScope::publish_critical`].
+    /// Sends a critical message to all connections of the user.
+    ///
+    /// Each connection receives it, or the engine closes the connection: see
+    /// [`UserScope::publish_critical`]. Lock-free, linear in the connections of the user.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, UserId, protocol::*};
+    /// # let (engine, broadcaster) = (Router::new(), Broadcaster::default());
+    /// # let ann = engine.scope(UserId::new("ann")?);
+    /// let mut phone = ann.connect()?;
+    /// let notice = Message::new(MessageKind::AgentCompleted);
+    /// let _ = broadcaster.broadcast_critical(&ann, &notice, Duration::ZERO);
+    /// assert!(matches!(phone.try_recv()?, laneway::Received::Event(_)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The result carries a refusal in [`Broadcast::refused`](field@Broadcast::refused).
     pub fn broadcast_critical(
         &self,
         scope: &UserScope<Packet>,
@@ -70,7 +140,27 @@ impl Broadcaster {
         self.send(scope, Audience::Everybody, message, true, at)
     }
 
-    /// Sends to some of the user's connections.
+    /// Sends a message to some connections of the user.
+    ///
+    /// Lock-free, linear in the connections of the user.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, UserId, protocol::*};
+    /// # let (engine, broadcaster) = (Router::new(), Broadcaster::default());
+    /// # let ann = engine.scope(UserId::new("ann")?);
+    /// let (phone, mut laptop) = (ann.connect()?, ann.connect()?);
+    /// let typing = Message::new(MessageKind::Chat);
+    /// let others = Audience::Others(phone.id());
+    /// assert_eq!(broadcaster.broadcast_to(&ann, others, &typing, Duration::ZERO).connections, 1);
+    /// assert!(laptop.try_recv().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The result carries a refusal in [`Broadcast::refused`](field@Broadcast::refused).
+    /// [`BroadcastError::NoConnections`] means that no open connection matches the audience.
     pub fn broadcast_to(
         &self,
         scope: &UserScope<Packet>,
@@ -81,7 +171,7 @@ impl Broadcaster {
         self.send(scope, audience, message, false, at)
     }
 
-    /// What everything above does.
+    /// Sends as the public methods do, and drops the packet.
     fn send(
         &self,
         scope: &UserScope<Packet>,
@@ -93,7 +183,7 @@ impl Broadcaster {
         self.send_packet(scope, audience, message, critical, at).0
     }
 
-    /// As [`broadcast_to`](Self::broadcast_to), with what the devices get.
+    /// As [`broadcast_to`](Self::broadcast_to). Returns the packet too, which repeats can send again.
     pub(super) fn reply(
         &self,
         scope: &UserScope<Packet>,
@@ -104,7 +194,9 @@ impl Broadcaster {
         self.send_packet(scope, audience, message, false, at)
     }
 
-    /// Sends once more what was sent to the same user before.
+    /// Sends a packet again that this broadcaster has sent to the same user before.
+    ///
+    /// The packet was checked then, so this call does not check it.
     pub(super) fn repeat(
         &self,
         scope: &UserScope<Packet>,
@@ -117,6 +209,7 @@ impl Broadcaster {
         self.settle(&mut broadcast, done.err());
     }
 
+    /// Checks, writes, publishes and counts one message.
     fn send_packet(
         &self,
         scope: &UserScope<Packet>,
@@ -135,7 +228,7 @@ impl Broadcaster {
         (broadcast, packet)
     }
 
-    /// Says why it was refused, if it was, and counts it.
+    /// Writes the reason of a refusal into the result, and counts the result.
     fn settle(&self, broadcast: &mut Broadcast, error: Option<BroadcastError>) {
         if let Some(error) = error {
             match &error {
@@ -147,22 +240,28 @@ impl Broadcaster {
             }
             broadcast.refused = Some(error);
         }
+        // Relaxed: the flag guards no other memory. A send that runs beside `set_flag` may go either way.
         if !self.silent.load(Ordering::Relaxed) {
             self.count(broadcast);
         }
     }
 
+    /// Adds one result to the sums.
     fn count(&self, broadcast: &Broadcast) {
         let add = |to: &AtomicU64, n: u64| to.fetch_add(n, Ordering::Release);
         let deliveries = broadcast.deliveries();
-        // In this order, so that no snapshot has more deliveries than connections, or a success that
-        // was delivered to nobody: each is Release, and `stats` reads them backwards with Acquire.
+        // The order matters, because `stats` may read between two of these additions.
+        // `stats` reads in the opposite order: failed, successful, deliveries, connections.
+        // If `successful` came first, a snapshot could count a success without its delivery.
+        // If `deliveries` came first, a snapshot could count more deliveries than connections.
+        // Release: pairs with the Acquire in `stats`.
         add(&self.connections, broadcast.connections as u64);
         add(&self.deliveries, deliveries as u64);
         add(&self.successful, u64::from(deliveries > 0));
         add(&self.failed, u64::from(deliveries == 0));
     }
 
+    /// Checks the body, writes the packet, and publishes it.
     fn publish(
         &self,
         scope: &UserScope<Packet>,
@@ -183,7 +282,7 @@ impl Broadcaster {
         Ok(packet)
     }
 
-    /// Publishes what was checked and written.
+    /// Publishes a packet whose body was checked already.
     fn deliver(
         scope: &UserScope<Packet>,
         audience: Audience<'_>,
@@ -216,13 +315,27 @@ impl Broadcaster {
             Audience::Thread(only) => thread == Some(only),
             Audience::Others(than) => id != than,
         });
-        // Who has come since is not counted in the one and may be in the other.
+        // A connection that joined after the publish is not in `delivery.connections`.
+        // `overrun_where` may already count it, and `cut_off` would then exceed `connections`.
         broadcast.cut_off = cut_off.min(delivery.connections);
         Ok(())
     }
 
-    /// Turns a flag on or off. There is one: `reporting`, without which figures are not kept. What was
-    /// counted before stays.
+    /// Turns a flag on or off. The only flag is `reporting`, and it is on at first.
+    ///
+    /// While `reporting` is off, the broadcaster adds no results to its sums. Earlier sums stay.
+    /// Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, UserId, protocol::*};
+    /// # let (engine, broadcaster) = (Router::new(), Broadcaster::default());
+    /// # let ann = engine.scope(UserId::new("ann")?);
+    /// broadcaster.set_flag("reporting", false)?;
+    /// let _ = broadcaster.broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
+    /// assert_eq!(broadcaster.stats().total, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -235,10 +348,25 @@ impl Broadcaster {
         Ok(())
     }
 
-    /// The figures so far. Wait-free.
+    /// Returns the sums so far.
+    ///
+    /// A snapshot taken during a send may lack part of that send. It never holds more deliveries than
+    /// connections. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, UserId, protocol::*};
+    /// # let (engine, broadcaster) = (Router::new(), Broadcaster::default());
+    /// # let ann = engine.scope(UserId::new("ann")?);
+    /// let _phone = ann.connect()?;
+    /// let _ = broadcaster.broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
+    /// assert_eq!(broadcaster.stats().deliveries, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> BroadcastStats {
-        // Acquire: pairs with the Release in `count`; what was counted before is seen.
+        // Acquire: pairs with the Release in `count`. A read that sees one addition of a result
+        // also sees the additions that `count` made before it. Hence the order of these reads.
         let read = |from: &AtomicU64| from.load(Ordering::Acquire);
         let failed = read(&self.failed);
         let successful = read(&self.successful);

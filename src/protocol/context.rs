@@ -1,4 +1,4 @@
-//! Whose work something is: user, thread, run and request, fixed once and checked.
+//! The context of one request: its user, thread, run and request id, checked once.
 
 use std::error::Error;
 use std::fmt;
@@ -9,83 +9,56 @@ use serde_json::{Map, Value};
 use crate::error::InvalidId;
 use crate::id::{RequestId, RunId, ThreadId, UserId};
 use crate::protocol::message::json;
+use crate::protocol::placeholder::{is_placeholder, is_unauthenticated};
 
-/// How deep children may be below their first context.
+/// Levels of children below a first context, at most.
+///
+/// ```
+/// # use laneway::{ThreadId, UserId, protocol::*};
+/// use laneway::protocol::MAX_DEPTH;
+///
+/// # let ids = (UserId::new("ann")?, ThreadId::new("t-7")?, RunId::new("r-7")?);
+/// let mut context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+/// for _ in 0..MAX_DEPTH {
+///     context = context.child(Default::default())?;
+/// }
+/// assert_eq!(context.child(Default::default()), Err(ContextError::TooDeep));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub const MAX_DEPTH: u8 = 10;
 
-/// Ids that name nobody.
-const PLACEHOLDERS: [&str; 19] = [
-    "registry",
-    "placeholder",
-    "default",
-    "temp",
-    "none",
-    "null",
-    "undefined",
-    "0",
-    "1",
-    "xxx",
-    "yyy",
-    "example",
-    "test",
-    "demo",
-    "sample",
-    "template",
-    "mock",
-    "fake",
-    "dummy",
-];
-const PLACEHOLDER_PREFIXES: [&str; 10] = [
-    "placeholder_",
-    "registry_",
-    "temp_",
-    "example_",
-    "demo_",
-    "sample_",
-    "template_",
-    "mock_",
-    "fake_",
-    "default_",
-];
-/// Refused unless the host allows it.
-const TEST_PREFIX: &str = "test_";
-/// Ids that look like placeholders and are none.
-const ALLOWED: [&str; 7] = [
-    "default_user",
-    "default_admin",
-    "default_system",
-    "default_account",
-    "default_service",
-    "default_client",
-    "default_guest",
-];
-/// Users who are not known yet.
-const UNAUTHENTICATED: [&str; 2] = ["pending_auth", "awaiting_auth"];
-const UNAUTHENTICATED_PREFIX: &str = "temp_auth_";
-/// Names that metadata may not use: the context itself says this.
+/// Names that metadata may not use, because the context itself answers them.
 const RESERVED: [&str; 5] = ["user_id", "thread_id", "run_id", "request_id", "created_at"];
 
-/// Why there is no such context.
+/// The rule that a refused context breaks.
+///
+/// ```
+/// # use laneway::{ThreadId, UserId, protocol::*};
+/// # let (thread, run) = (ThreadId::new("t-7")?, RunId::new("r-7")?);
+/// let refused = UserContext::builder(UserId::new("placeholder")?, thread, run).build();
+/// assert_eq!(refused, Err(ContextError::Placeholder { id: "user" }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContextError {
-    /// An id that breaks a rule of all ids.
+    /// An id breaks a rule that holds for all ids.
     InvalidId(InvalidId),
-    /// An id that names nobody.
+    /// An id is a placeholder such as `default`, `null` or `temp_1`.
     Placeholder {
-        /// `user`, `thread` or `run`.
+        /// The id that is refused: `user`, `thread` or `run`.
         id: &'static str,
     },
-    /// A user who has not been authenticated.
+    /// The host has not authenticated the user yet: the id is `pending_auth` or the like.
     Unauthenticated,
-    /// Metadata uses a name of the context's own.
+    /// Metadata uses a name that belongs to the context itself.
     ReservedMetadata {
-        /// That name.
+        /// The name that is refused.
         name: &'static str,
     },
-    /// A child of a child, and so on, [`MAX_DEPTH`] times.
+    /// The parent is [`MAX_DEPTH`] levels deep already.
     TooDeep,
-    /// Metadata is nested more than 126 deep.
+    /// Metadata is nested more than 126 levels deep.
     MetadataTooDeep,
 }
 
@@ -110,9 +83,21 @@ impl From<InvalidId> for ContextError {
     }
 }
 
-/// One request of one user: immutable, and cheap to clone.
+/// The ids and the metadata of one request. Immutable, and cheap to clone.
 ///
-/// Two contexts never share metadata, except clones of one, which nobody can change.
+/// Clones share their metadata, which no method changes. A [child](Self::child) has its own.
+/// Each method is wait-free; [`child`](Self::child) and [`build`](ContextBuilder::build) allocate.
+///
+/// ```
+/// use laneway::protocol::{RunId, UserContext};
+/// use laneway::{ThreadId, UserId};
+///
+/// let (ann, thread, run) = (UserId::new("ann")?, ThreadId::new("t-7")?, RunId::new("r-7")?);
+/// let context = UserContext::builder(ann.clone(), thread, run).build()?;
+/// assert_eq!(context.user(), &ann);
+/// assert_eq!(context.depth(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct UserContext(Arc<Inner>);
 
@@ -127,7 +112,17 @@ struct Inner {
     metadata: Map<String, Value>,
 }
 
-/// Builds a [`UserContext`].
+/// Collects the parts of a [`UserContext`], and checks them in [`build`](Self::build).
+///
+/// ```
+/// # use laneway::{ThreadId, UserId, protocol::*};
+/// use laneway::protocol::ContextBuilder;
+///
+/// # let (thread, run) = (ThreadId::new("t-7")?, RunId::new("r-7")?);
+/// let builder: ContextBuilder = UserContext::builder(UserId::new("test_ann")?, thread, run);
+/// assert!(builder.allow_test_ids().build().is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ContextBuilder {
@@ -139,23 +134,56 @@ pub struct ContextBuilder {
 }
 
 impl ContextBuilder {
-    /// Allows ids that begin with `test_`.
+    /// Allows ids that begin with `test_`. The builder refuses them otherwise.
+    ///
+    /// ```
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let (thread, run) = (ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// let builder = UserContext::builder(UserId::new("test_ann")?, thread, run);
+    /// assert!(builder.clone().build().is_err());
+    /// assert!(builder.allow_test_ids().build().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn allow_test_ids(mut self) -> Self {
         self.test_ids = true;
         self
     }
 
-    /// What else there is to know. [`build`](Self::build) refuses what is nested more than 126 deep.
+    /// Sets the host's own data about the request. A second call replaces the first.
+    ///
+    /// [`build`](Self::build) refuses metadata that is nested more than 126 levels deep, or that uses
+    /// one of the names `user_id`, `thread_id`, `run_id`, `request_id` and `created_at`.
+    ///
+    /// ```
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let ids = (UserId::new("ann")?, ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// let metadata = serde_json::Map::from_iter([("locale".to_owned(), "fr".into())]);
+    /// let context = UserContext::builder(ids.0, ids.1, ids.2).metadata(metadata).build()?;
+    /// assert_eq!(context.metadata()["locale"], "fr");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn metadata(mut self, metadata: Map<String, Value>) -> Self {
         self.metadata = checked(metadata);
         self
     }
 
-    /// Checks everything and draws a request id.
+    /// Checks all parts, and draws a random request id.
+    ///
+    /// ```
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let (thread, run) = (ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// let early = UserContext::builder(UserId::new("pending_auth")?, thread, run).build();
+    /// assert_eq!(early, Err(ContextError::Unauthenticated));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// [`ContextError`] names the first rule that is broken.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the system has no random numbers.
     pub fn build(self) -> Result<UserContext, ContextError> {
         if is_unauthenticated(self.user.as_str()) {
             return Err(ContextError::Unauthenticated);
@@ -184,7 +212,15 @@ impl ContextBuilder {
 }
 
 impl UserContext {
-    /// Starts from a user, one of the user's threads, and a run.
+    /// Starts a context from a user, one of the user's threads, and a run.
+    ///
+    /// ```
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// let (ann, thread, run) = (UserId::new("ann")?, ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// let context = UserContext::builder(ann, thread.clone(), run).build()?;
+    /// assert_eq!(context.thread(), &thread);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder(user: UserId, thread: ThreadId, run: RunId) -> ContextBuilder {
         ContextBuilder {
             user,
@@ -195,13 +231,29 @@ impl UserContext {
         }
     }
 
-    /// A part of this request: the same user, thread and run, a request id of its own, and only the
-    /// metadata that is given here.
+    /// Creates the context of a part of this request.
+    ///
+    /// A child has the same user, thread and run, a new random request id, and only the metadata that
+    /// this call passes.
+    ///
+    /// ```
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let ids = (UserId::new("ann")?, ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// let whole = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// let part = whole.child(Default::default())?;
+    /// assert_eq!(part.parent(), Some(whole.request()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ContextError::TooDeep`] below [`MAX_DEPTH`], [`ContextError::ReservedMetadata`],
-    /// [`ContextError::MetadataTooDeep`].
+    /// * [`ContextError::TooDeep`] if this context is [`MAX_DEPTH`] levels deep.
+    /// * [`ContextError::ReservedMetadata`] and [`ContextError::MetadataTooDeep`] as in
+    ///   [`ContextBuilder::metadata`].
+    ///
+    /// # Panics
+    ///
+    /// Panics if the system has no random numbers.
     pub fn child(&self, metadata: Map<String, Value>) -> Result<Self, ContextError> {
         let metadata = checked(metadata);
         if self.0.depth == MAX_DEPTH {
@@ -219,44 +271,103 @@ impl UserContext {
         })))
     }
 
-    /// Whose it is.
+    /// Returns the user of the request.
+    ///
+    /// ```
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let ids = (UserId::new("ann")?, ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// assert_eq!(context.user().as_str(), "ann");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn user(&self) -> &UserId {
         &self.0.user
     }
-    /// The conversation.
+    /// Returns the conversation that the request is a part of.
+    ///
+    /// ```
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let ids = (UserId::new("ann")?, ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// assert_eq!(context.thread().as_str(), "t-7");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn thread(&self) -> &ThreadId {
         &self.0.thread
     }
-    /// The run of an agent.
+    /// Returns the run of the agent that works on the request.
+    ///
+    /// ```
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let ids = (UserId::new("ann")?, ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// assert_eq!(context.run().as_str(), "r-7");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn run(&self) -> &RunId {
         &self.0.run
     }
-    /// This request, unique for ever.
+    /// Returns the request id: random, and different for each context.
+    ///
+    /// ```
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let ids = (UserId::new("ann")?, ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// assert_ne!(context.request(), context.child(Default::default())?.request());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn request(&self) -> &RequestId {
         &self.0.request
     }
-    /// The request that this one is a part of.
+    /// Returns the request that this one is a part of. `None` for a first context.
+    ///
+    /// ```
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let ids = (UserId::new("ann")?, ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// assert_eq!(context.parent(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn parent(&self) -> Option<&RequestId> {
         self.0.parent.as_ref()
     }
-    /// 0, or one more than its parent's.
+    /// Returns the number of ancestors: 0 for a first context, at most [`MAX_DEPTH`].
+    ///
+    /// ```
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let ids = (UserId::new("ann")?, ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// assert_eq!(context.child(Default::default())?.depth(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn depth(&self) -> u8 {
         self.0.depth
     }
-    /// What else there is to know.
+    /// Returns the host's own data about the request.
+    ///
+    /// ```
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let ids = (UserId::new("ann")?, ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// assert!(context.metadata().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn metadata(&self) -> &Map<String, Value> {
         &self.0.metadata
     }
 }
 
-/// Metadata that a context may have. What it may not have is dropped here, however deep it is nested.
+/// Returns metadata that a context may have.
+///
+/// The default drop of nested values recurses, and a deep value would overflow the stack. So this
+/// function takes a value that is too deep apart without recursion.
 fn checked(metadata: Map<String, Value>) -> Result<Map<String, Value>, ContextError> {
     if !json::are_within(&metadata) {
         json::discard_fields(metadata);
@@ -269,18 +380,4 @@ fn checked(metadata: Map<String, Value>) -> Result<Map<String, Value>, ContextEr
         Some(name) => Err(ContextError::ReservedMetadata { name }),
         None => Ok(metadata),
     }
-}
-
-fn is_unauthenticated(id: &str) -> bool {
-    let id = id.to_ascii_lowercase();
-    UNAUTHENTICATED.contains(&id.as_str()) || id.starts_with(UNAUTHENTICATED_PREFIX)
-}
-
-fn is_placeholder(id: &str, test_ids: bool) -> bool {
-    let id = id.to_ascii_lowercase();
-    let has = |prefix: &&str| id.starts_with(prefix);
-    !ALLOWED.contains(&id.as_str())
-        && (PLACEHOLDERS.contains(&id.as_str())
-            || PLACEHOLDER_PREFIXES.iter().any(has)
-            || (!test_ids && has(&TEST_PREFIX)))
 }

@@ -1,31 +1,84 @@
-//! Messages, and whose they are: what a chat server says over the engine.
+//! Messages of a chat server over the engine: who sent them, what they mean, and who receives them.
 //!
-//! The engine delivers values and does not look into them. Here are the envelope that clients and
-//! hosts agree on ([`Message`], [`MessageKind`]), the check that a body names nobody but its receiver
-//! ([`Isolation`]), the context of a request ([`UserContext`]), the one way by which messages go out
-//! ([`Broadcaster`]) and the one by which they come in ([`MessageRouter`]), the events of an agent
-//! ([`AgentRun`]) and those that are open ([`AgentRuns`]), what clients are to confirm
-//! ([`Confirmations`]), which run is whose ([`RunRegistry`]), and a check of agents' events for the tests of hosts ([`SequenceChecker`]).
-//! Nothing here reads a clock. What is kept for users is bounded, and the oldest goes first.
+//! The engine delivers values and does not look into them. This layer defines what they mean.
+//!
+//! ```text
+//!  a client's bytes
+//!       │  Message::parse
+//!    Message
+//!       │
+//!  MessageRouter ──▶ Handler        the host's code; it sees one Sender, the message's own user
+//!       │               │
+//!       │            AgentRun       the events of an agent, numbered
+//!       │               │
+//!       └─ answers ─▶ Broadcaster   checks the body, writes the JSON once
+//!                       │
+//!                   UserScope       the engine's lane of one user
+//!                       │
+//!                    Packet  ──▶  each device of that user
+//! ```
 //!
 //! ```
-//! use laneway::protocol::{Isolation, Message, MessageKind};
-//! use laneway::{Router, UserId};
+//! use std::{sync::Arc, time::Duration};
+//! use laneway::protocol::{Handled, Message, MessageRouter, Sender};
+//! use laneway::{Received, Router, UserId};
 //!
-//! let router: Router<String> = Router::new();
-//! let ann = router.scope(UserId::new("ann")?);
-//! let _phone = ann.connect()?;
-//!
-//! let message = Message::parse(br#"{"type": "user_input", "payload": {"userId": "bob"}}"#)?;
-//! assert_eq!(message.kind, MessageKind::UserMessage);
-//!
-//! let isolation = Isolation::default();
-//! let body = message.fields.get("payload").expect("there is one");
-//! let isolated = isolation.check(body, ann.user())?;
-//! assert_eq!(isolated.body["userId"], "ann");
-//! ann.publish(isolated.body.to_string())?;
+//! let (engine, now) = (Router::new(), Duration::ZERO);
+//! let inbound = MessageRouter::new(Arc::default(), now);
+//! inbound.register("echo", |sender: &Sender<'_>, message: &Message| {
+//!     let _ = sender.reply(message);
+//!     Ok(Handled::Done)
+//! })?;
+//! let ann = engine.scope(UserId::new("ann")?);
+//! let mut phone = ann.connect()?;
+//! let _ = inbound.route_json(&ann, Some(phone.id()), br#"{"type": "chat", "text": "hi"}"#, now);
+//! let Received::Event(answer) = phone.try_recv()? else { panic!("a gap") };
+//! assert_eq!(answer.event.json(), r#"{"type":"chat","text":"hi"}"#);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # The rooms
+//!
+//! | room | holds |
+//! |---|---|
+//! | message | [`Message`] and [`MessageKind`], the envelope; [`Isolation`], the check for foreign receivers |
+//! | inbound | [`MessageRouter`] with its [`Handler`]s and [`Middleware`]; [`InboundQueue`] for a fixed number of workers |
+//! | agent | [`AgentRun`] and [`AgentRuns`]; [`Confirmations`] of events; [`RunRegistry`]; [`SequenceChecker`] for tests; [`clean`] |
+//! | quality | [`Quality`], its [`QualityProvider`], and [`MemoryQuality`], a provider in memory |
+//! | outbound | [`Broadcaster`], the only sender; [`Packet`], [`Audience`], [`Broadcast`] |
+//!
+//! [`UserContext`] names the user, thread, run and request that an agent works for.
+//!
+//! # Errors
+//!
+//! An error that this layer displays names no user but the receiver. Each send returns a [`Broadcast`],
+//! which says whether the engine accepted the message and why not. A user without connections is such a
+//! result, and no error of a run.
+//!
+//! # What it does not do
+//!
+//! * It opens no socket, reads no clock and starts no thread. Each call that needs the time takes
+//!   `now`, the host's time on any one clock.
+//! * It authenticates no user. A scope comes from the host, and nothing in a message changes the scope.
+//! * It stores nothing on disk. Confirmations, registered runs and quality records are in memory.
+//! * It cannot stop a handler of the host that hangs.
+//!
+//! # Limits
+//!
+//! | what | limit | default |
+//! |---|---|---|
+//! | a message | [`MessageLimits`] | 262 144 bytes, 32 levels of nesting |
+//! | handlers, middlewares | [`MAX_HANDLERS`] | 256 of each |
+//! | messages known again by their ids | [`RepeatLimits`] | 4 096 users, 64 messages of each |
+//! | open runs | [`OpenRunLimits`] | 10 000, 256 of one user |
+//! | open calls of tools in a run | [`MAX_OPEN_TOOLS`] | 32 |
+//! | JSON of a tool's parameters or results | [`MAX_CLEANED_BYTES`] | 65 536 bytes |
+//! | events to confirm | [`ConfirmationLimits`] | 65 536, 1 024 of one user |
+//! | registered runs | [`RunLimits`] | 10 000, kept for 24 hours after the last use |
+//! | subscribers of quality alerts | [`MAX_SUBSCRIBERS`] | 10 000 |
+//! | quality records | [`MAX_RECORDS`], [`MAX_RECORDED_USERS`] | 256 of a user, 1 024 users |
+//!
+//! Sending and routing take no lock. [`InboundQueue`] takes the short locks of its channels.
 
 mod agent;
 mod broadcast;
@@ -37,6 +90,7 @@ mod inbound;
 mod message;
 mod packet;
 mod per_user;
+mod placeholder;
 mod quality;
 mod quota;
 
@@ -48,12 +102,13 @@ pub use agent::confirmation::{
 };
 pub use agent::confirmations::Confirmations;
 pub use agent::error::{MAX_OPEN_TOOLS, RunError};
+pub use agent::fault::{Fault, Violation};
 pub use agent::open::{AgentRuns, OpenRunLimits, RunsEnded};
-pub use agent::registry::{RunLimits, RunRegistry, RunRegistryError, RunStats};
-pub use agent::run::{AgentRun, NotEnded};
-pub use agent::sequence::{
-    Fault, MAX_CHECKED_IDS, MAX_CHECKED_RUNS, MAX_CHECKED_TOOLS, SequenceChecker, Violation,
-};
+pub use agent::registration::{RunLimits, RunRegistryError, RunStats};
+pub use agent::registry::RunRegistry;
+pub use agent::run::AgentRun;
+pub use agent::run_end::NotEnded;
+pub use agent::sequence::{MAX_CHECKED_IDS, MAX_CHECKED_RUNS, MAX_CHECKED_TOOLS, SequenceChecker};
 pub use broadcast::{Broadcast, BroadcastError, BroadcastStats};
 pub use broadcaster::{Broadcaster, UnknownFlag};
 pub use context::{ContextBuilder, ContextError, MAX_DEPTH, UserContext};
@@ -70,8 +125,9 @@ pub use message::isolation::{
 };
 pub use message::kind::MessageKind;
 pub use packet::{Audience, Packet};
-pub use quality::figures::{MAX_RECORDED_USERS, MAX_RECORDS, MemoryQuality, RunRecord};
-pub use quality::requests::{
-    CONTENT_TYPES, MAX_PERIOD_HOURS, MAX_SUBSCRIBERS, Quality, QualityProvider, QualityReach,
-    QualityRequest, REPORT_TYPES,
+pub use quality::figures::{MAX_RECORDED_USERS, MemoryQuality};
+pub use quality::provider::{
+    CONTENT_TYPES, MAX_PERIOD_HOURS, QualityProvider, QualityRequest, REPORT_TYPES,
 };
+pub use quality::records::{MAX_RECORDS, RunRecord};
+pub use quality::requests::{MAX_SUBSCRIBERS, Quality, QualityReach};

@@ -1,38 +1,96 @@
-//! What is sent, and to which of a user's connections.
+//! The value that devices receive, and the choice of devices.
 
 use crate::id::{ConnectionId, ThreadId};
 use crate::protocol::message::kind::MessageKind;
 use std::sync::Arc;
 
-/// What devices get: a message as JSON, written once and shared by all of them.
+/// The engine's event in this layer: a message as JSON, written once.
+///
+/// Clones share the text, so each device receives the same bytes.
+///
+/// ```
+/// use std::time::Duration;
+/// use laneway::protocol::{Broadcaster, Message, MessageKind, Packet};
+/// use laneway::{Received, Router, UserId};
+///
+/// let engine: Router<Packet> = Router::new();
+/// let ann = engine.scope(UserId::new("ann")?);
+/// let mut phone = ann.connect()?;
+/// let _ = Broadcaster::default().broadcast(&ann, &Message::new(MessageKind::Pong), Duration::ZERO);
+/// let Received::Event(got) = phone.try_recv()? else { panic!("a gap") };
+/// assert_eq!(got.event.json(), r#"{"type":"pong"}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet(pub(super) Arc<(MessageKind, Box<str>)>);
 
 impl Packet {
-    /// What it is.
+    /// Returns the kind of the message. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Received, Router, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let ann = engine.scope(UserId::new("ann")?);
+    /// # let mut phone = ann.connect()?;
+    /// # let _ = Broadcaster::default().broadcast(&ann, &Message::new(MessageKind::Pong), Duration::ZERO);
+    /// let Received::Event(got) = phone.try_recv()? else { panic!("a gap") };
+    /// assert_eq!(*got.event.kind(), MessageKind::Pong);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn kind(&self) -> &MessageKind {
         &self.0.0
     }
 
-    /// The message as clients get it, under its outbound name.
+    /// Returns the JSON text that the host writes to the client's socket. Wait-free.
+    ///
+    /// Its `type` is the [outbound name](MessageKind::outbound_name) of the kind.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Received, Router, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let ann = engine.scope(UserId::new("ann")?);
+    /// # let mut phone = ann.connect()?;
+    /// let message = Message::new(MessageKind::Chat).with("n", 1);
+    /// let _ = Broadcaster::default().broadcast(&ann, &message, Duration::ZERO);
+    /// let Received::Event(got) = phone.try_recv()? else { panic!("a gap") };
+    /// assert_eq!(got.event.json(), r#"{"type":"chat","n":1}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn json(&self) -> &str {
         &self.0.1
     }
 }
 
-/// Which of the user's connections a message is for.
+/// The connections of one user that a message is for.
+///
+/// ```
+/// use std::time::Duration;
+/// use laneway::protocol::{Audience, Broadcaster, Message, MessageKind};
+/// use laneway::{Router, UserId};
+///
+/// let engine = Router::new();
+/// let ann = engine.scope(UserId::new("ann")?);
+/// let (phone, _laptop) = (ann.connect()?, ann.connect()?);
+/// let only = Audience::Connection(phone.id());
+/// let message = Message::new(MessageKind::Chat);
+/// let sent = Broadcaster::default().broadcast_to(&ann, only, &message, Duration::ZERO);
+/// assert_eq!(sent.connections, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub enum Audience<'a> {
-    /// All of them.
+    /// All connections of the user.
     #[default]
     Everybody,
-    /// One.
+    /// The connection with this id.
     Connection(ConnectionId),
-    /// Those attached to a thread.
+    /// The connections that are attached to this thread.
     Thread(&'a ThreadId),
-    /// All but one.
+    /// All connections but the one with this id.
     Others(ConnectionId),
 }

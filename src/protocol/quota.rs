@@ -1,4 +1,4 @@
-//! Bounded places, in all and for each user, counted exactly and without a lock.
+//! A bounded number of places, in all and for each user, counted exactly and without a lock.
 
 use std::sync::Arc;
 
@@ -8,30 +8,31 @@ use crate::id::UserId;
 use crate::sync::{AtomicUsize, Ordering, pin};
 use crate::table::{Keyed, Table};
 
-/// Roots of the tables in this layer. A walk pins one at a time.
+/// Root entries of each table in this layer. A walk pins the epoch for one root at a time.
 pub(crate) const ROOTS: usize = 64;
 
-/// The bits of a hash that count in a table of `limit` entries. The inner nodes of a table stay for
-/// ever; so there are as many as the limit asks for, however many entries come and go. Entries whose
-/// bits are the same share a list.
+/// Returns the bits of a hash that a table of `limit` entries uses.
+///
+/// The inner nodes of a table are never freed. With all 64 bits, entries that come and go would grow
+/// it for ever. With these bits its size follows `limit`. Entries with equal bits share a list.
 pub(crate) fn mask(limit: usize) -> u64 {
     limit.clamp(ROOTS, 1 << 24).next_power_of_two() as u64 - 1
 }
 
-/// The number of a share that nobody may take from any more.
+/// The count of a share that is closed: no thread takes a place of it any more.
 const GONE: usize = usize::MAX;
 
-/// What one user holds. In the table while that is something.
+/// The places of one user. In the table while the user holds at least one.
 pub(crate) struct Share<T = ()> {
     user: UserId,
     hash: u64,
     held: AtomicUsize,
-    /// What goes with it.
+    /// A value that lives as long as the share does.
     pub(crate) of: T,
 }
 
 impl<T> Share<T> {
-    /// Places that the user holds. Wait-free.
+    /// Returns the number of places that the user holds. Wait-free.
     pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
@@ -47,15 +48,16 @@ impl<T: 'static> Keyed for Share<T> {
     }
 }
 
-/// Why there is no place.
+/// The limit that refuses a place.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spent {
-    /// All are taken.
+    /// All places are taken.
     All,
-    /// This user holds as many as one user may.
+    /// The user holds as many places as one user may.
     User,
 }
 
+/// Hands out places up to two limits: one for all users together, and one for each user.
 pub(crate) struct Quota<T: 'static = ()> {
     limit: usize,
     per_user: usize,
@@ -66,6 +68,7 @@ pub(crate) struct Quota<T: 'static = ()> {
 }
 
 impl<T: Default> Quota<T> {
+    /// Creates a quota of `limit` places, of which one user holds at most `per_user`.
     pub(crate) fn new(limit: usize, per_user: usize) -> Self {
         Self {
             mask: mask(limit),
@@ -77,7 +80,7 @@ impl<T: Default> Quota<T> {
         }
     }
 
-    /// Without limits. The table is made for so many users.
+    /// Creates a quota without limits, whose table is sized for `users` users.
     pub(crate) fn roomy(users: usize) -> Self {
         Self {
             mask: mask(users),
@@ -85,17 +88,17 @@ impl<T: Default> Quota<T> {
         }
     }
 
-    /// Takes a place where there are no limits. Lock-free.
+    /// Takes a place of a quota without limits. Lock-free.
     pub(crate) fn take_unlimited(&self, user: &UserId) -> Arc<Share<T>> {
         loop {
-            // No count reaches the limit: each place is memory.
+            // The loop runs once: the limit is `usize::MAX`, and each place needs memory.
             if let Ok(share) = self.take(user) {
                 return share;
             }
         }
     }
 
-    /// Takes a place, which is the caller's until it is [put back](Self::put_back). Lock-free.
+    /// Takes a place. The caller holds it until it calls [`put_back`](Self::put_back). Lock-free.
     pub(crate) fn take(&self, user: &UserId) -> Result<Arc<Share<T>>, Spent> {
         let share = self.take_share(user)?;
         if raise(&self.taken, self.limit) == Ok(true) {
@@ -105,17 +108,18 @@ impl<T: Default> Quota<T> {
         Err(Spent::All)
     }
 
-    /// Gives a place back, once for each that was taken. Lock-free.
+    /// Returns a place, once for each place that was taken. Lock-free.
     pub(crate) fn put_back(&self, share: &Arc<Share<T>>) {
         self.lower(share);
         self.taken.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Places that are taken. Wait-free.
+    /// Returns the number of places that are taken. Wait-free.
     pub(crate) fn taken(&self) -> usize {
         self.taken.load(Ordering::Acquire)
     }
 
+    /// Adds one place to the user's share, and creates the share if there is none.
     fn take_share(&self, user: &UserId) -> Result<Arc<Share<T>>, Spent> {
         if self.per_user == 0 {
             return Err(Spent::User);
@@ -141,17 +145,21 @@ impl<T: Default> Quota<T> {
             match raise(&share.held, self.per_user) {
                 Ok(true) => return Ok(share),
                 Ok(false) => return Err(Spent::User),
-                // Whoever gave the last place back has not come to this yet.
+                // The holder of the last place has closed the share and may be stopped before it
+                // removes the share from the table. Without this removal, the loop would wait for it.
                 Err(Gone) => _ = self.shares.remove(&share, &guard),
             }
         }
     }
 
+    /// Takes one place off the share. The holder of the last place closes the share and removes it.
     fn lower(&self, share: &Arc<Share<T>>) {
         let last = share.held.fetch_sub(1, Ordering::AcqRel) == 1;
         if !last {
             return;
         }
+        // Another thread may take a place between the subtraction and this exchange. A plain store
+        // would close a share that is in use, and the user's next share would count from 0 again.
         let gone = (share.held).compare_exchange(0, GONE, Ordering::AcqRel, Ordering::Relaxed);
         if gone.is_ok() {
             self.shares.remove(share, &pin());
@@ -159,11 +167,14 @@ impl<T: Default> Quota<T> {
     }
 }
 
-/// The number is closed: no place is taken from it any more.
+/// The error of a share that is closed.
 #[derive(PartialEq, Eq)]
 pub(super) struct Gone;
 
-/// One more, unless that is more than `limit`.
+/// Adds one to `number`, unless it has reached `limit`. Returns whether it did.
+///
+/// A loop of exchanges and not `fetch_add`: an addition at the limit would have to be undone. A third
+/// thread could find the number too high in between, and be refused although a place is free.
 pub(super) fn raise(number: &AtomicUsize, limit: usize) -> Result<bool, Gone> {
     let mut now = number.load(Ordering::Acquire);
     loop {

@@ -1,4 +1,4 @@
-//! What tools get and give, without secrets and cut to size, before it leaves the host.
+//! Copies of what tools take and return: without secrets, and cut to size before they leave the host.
 
 use std::slice;
 
@@ -7,57 +7,40 @@ use serde_json::{Map, Value, map};
 use crate::protocol::agent::secret::{is_headers, is_secret};
 use crate::protocol::message::json::text_len;
 
-/// Bytes that what [`clean`] returns takes as JSON, at most.
+/// Bytes of JSON that the result of [`clean`] takes, at most.
+///
+/// ```
+/// use laneway::protocol::{MAX_CLEANED_BYTES, clean};
+///
+/// let fields = (0..100).map(|n| (n.to_string(), vec!["x".repeat(500); 10].into()));
+/// let large = serde_json::Value::Object(fields.collect());
+/// assert!(large.to_string().len() > 500_000);
+/// assert!(clean(&large).to_string().len() <= MAX_CLEANED_BYTES);
+/// ```
 pub const MAX_CLEANED_BYTES: usize = 65_536;
-/// Characters of a text that are kept.
+/// Characters of a text that a copy keeps.
 const MAX_CHARS: usize = 500;
-/// Items of a list that are kept.
+/// Items of a list that a copy keeps.
 const MAX_ITEMS: usize = 10;
-/// Fields of an object that are kept.
+/// Fields of an object that a copy keeps.
 const MAX_FIELDS: usize = 100;
-/// Objects and lists within each other that are kept. An event around them is still parsed by all.
+/// Levels of nesting that a copy keeps. An event adds levels of its own around the copy, and JSON
+/// parsers commonly stop at 128.
 const MAX_NESTING: usize = 120;
-/// Characters of a key that are kept.
+/// Characters of a key that a copy keeps.
 const MAX_KEY_CHARS: usize = 128;
-/// Bytes for the brackets of a list or an object, and for the mark that it was cut.
+/// Bytes set aside for the brackets of a list or an object and for its mark of a cut.
 const AROUND: usize = 64;
 
 const REDACTED: &str = "[redacted]";
 const TOO_DEEP: &str = "[cut: nested too deeply]";
 const TOO_LONG: &str = "[cut: too long]";
-/// The key under which an object tells how many of its fields were cut.
+/// The key under which an object says how many of its fields were cut.
 const CUT: &str = "[cut]";
 
-/// A copy that may be shown: without what secret keys hold, and cut to size.
+/// Returns a copy that may be shown to users: without the values of secret keys, and cut to size.
 ///
-/// A key is secret if one of its words is, or several in a row, or their plural. A key falls into words
-/// at everything that is no letter or digit, between letters and digits, and where the case changes:
-/// `accessToken`, `X-Api-Key`, `DB_PASSWORD2`, `JWTToken`, `client.secret`. Case does not count.
-///
-/// * Secret alone or as the end of a word, `dbpassword`, `oauth`: password, passwd, pwd, passphrase,
-///   passcode, secret, token, auth, authorization, authorisation, credential, cookie, session id,
-///   connection string, and the keys of api, access, secret, private (priv), signing, encryption,
-///   master, shared, account, session, license, ssh.
-/// * Secret as whole words: pass, db pass, user pass, bearer, jwt, cred, auth key, auth code,
-///   authentication, sid, sessid, phpsessid, csrf, xsrf, otp, totp, pin, recovery code, seed phrase,
-///   mnemonic.
-///
-/// `author`, `tokenizer` and `compass` are other words.
-///
-/// * A value under a secret key is `"[redacted]"`, at every depth and whatever its type. So is the value
-///   of a pair: of `{"name": "Authorization", "value": ..}`, and of `["Cookie", ..]` in a list of such
-///   pairs. Lines `Name: value` are looked at under keys that end in `header` or `headers`.
-/// * A text over 500 characters becomes its first 500 and `[cut: 7 more characters]`. A key over 128 is
-///   cut the same way.
-/// * A list over 10 items becomes its first 10 and the text `[cut: 7 more items]`.
-/// * An object over 100 fields becomes its first 100 and the field `"[cut]": "7 more fields"`.
-/// * Objects and lists within more than 119 others become `"[cut: nested too deeply]"`.
-/// * The whole takes at most [`MAX_CLEANED_BYTES`] of JSON. What comes when there is no room any more is
-///   cut from its list or object, which is marked as above.
-///
-/// Everything else stays as it is. What other texts say is not looked into.
-///
-/// Wait-free: one pass over what is kept, without recursion. Never panics.
+/// Wait-free: one pass over the values that are kept, without recursion. Never panics.
 ///
 /// ```
 /// use laneway::protocol::clean;
@@ -67,6 +50,42 @@ const CUT: &str = "[cut]";
 /// let shown = json!({"url": "https://a.example", "headers": {"xApiKey": "[redacted]"}, "author": "ann"});
 /// assert_eq!(clean(&given), shown);
 /// ```
+///
+/// # Secret keys
+///
+/// A key is split into words: at each character that is no letter or digit, between letters and
+/// digits, and where the case changes. `accessToken`, `X-Api-Key`, `DB_PASSWORD2`, `JWTToken` and
+/// `client.secret` each have several words. Case does not count. A key is secret if one of its words,
+/// or several in a row, or their plural, is in one of these lists.
+///
+/// * Secret alone and as the end of a word, as in `dbpassword` and `oauth`: password, passwd, pwd,
+///   passphrase, passcode, secret, token, auth, authorization, authorisation, credential, cookie,
+///   session id, connection string, and the keys of api, access, secret, private (priv), signing,
+///   encryption, master, shared, account, session, license, ssh.
+/// * Secret as whole words only: pass, db pass, user pass, bearer, jwt, cred, auth key, auth code,
+///   authentication, sid, sessid, phpsessid, csrf, xsrf, otp, totp, pin, recovery code, seed phrase,
+///   mnemonic.
+///
+/// `author`, `tokenizer` and `compass` are not secret.
+///
+/// # Redaction
+///
+/// * A value under a secret key becomes `"[redacted]"`, at every depth and for every type.
+/// * So does the value of a pair with a secret name: `{"name": "Authorization", "value": ..}`, and
+///   `["Cookie", ..]` in a list of such pairs.
+/// * Under keys that end in `header` or `headers`, lines `Name: value` of a text are redacted too.
+///
+/// Other texts are not searched for secrets.
+///
+/// # Bounds
+///
+/// * A text over 500 characters becomes its first 500 and `[cut: 7 more characters]`. A key over 128
+///   characters is cut the same way.
+/// * A list over 10 items becomes its first 10 and the text `[cut: 7 more items]`.
+/// * An object over 100 fields becomes its first 100 and the field `"[cut]": "7 more fields"`.
+/// * Objects and lists within more than 119 others become `"[cut: nested too deeply]"`.
+/// * The whole takes at most [`MAX_CLEANED_BYTES`] of JSON. Values for which there is no room are cut
+///   from their list or object, which gets the mark of a cut.
 #[must_use]
 pub fn clean(value: &Value) -> Value {
     let mut cleaner = Cleaner {
@@ -89,33 +108,37 @@ pub fn clean(value: &Value) -> Value {
     }
 }
 
-/// How a value is shown.
+/// The way in which a value is shown.
 #[derive(Clone, Copy, Default)]
 struct Shown {
-    /// Not at all.
+    /// The value is replaced by [`REDACTED`].
     redacted: bool,
-    /// Its lines are headers.
+    /// Each line of the value is a header.
     headers: bool,
-    /// It is a name and a value.
+    /// The value may be a pair of a name and a value.
     pair: bool,
 }
 
+/// The result of copying one value.
 enum Entered {
-    /// A value that is clean.
+    /// The copy, complete.
     Whole(Value),
-    /// A list or an object, on top of those that are open.
+    /// The value is a list or an object. It is now the innermost open one, and its items follow.
     Opened,
-    /// It does not fit.
+    /// The value does not fit into the bytes that are left.
     NoRoom,
 }
 
+/// A copy under way. The stack of open lists and objects replaces recursion, which a deeply nested
+/// value could drive into a stack overflow.
 struct Cleaner<'a> {
-    /// Bytes that may still be used.
+    /// Bytes of JSON that the copy may still use.
     left: usize,
     open: Vec<Open<'a>>,
 }
 
 impl<'a> Cleaner<'a> {
+    /// Copies a value, or opens it if it is a list or an object.
     fn enter(&mut self, value: &'a Value, shown: Shown) -> Entered {
         let (whole, length) = match value {
             _ if shown.redacted => (REDACTED.into(), REDACTED.len() + 2),
@@ -144,6 +167,7 @@ impl<'a> Cleaner<'a> {
         }
     }
 
+    /// Sets aside bytes for a list or an object, and makes it the innermost open one.
     fn open(&mut self, open: Open<'a>) -> Entered {
         if !self.spend(AROUND) {
             return Entered::NoRoom;
@@ -152,6 +176,7 @@ impl<'a> Cleaner<'a> {
         Entered::Opened
     }
 
+    /// Takes bytes off the rest. Returns `false`, and takes none, if there are too few.
     fn spend(&mut self, bytes: usize) -> bool {
         let enough = bytes <= self.left;
         if enough {
@@ -160,11 +185,11 @@ impl<'a> Cleaner<'a> {
         enough
     }
 
-    /// Takes the next item of the innermost list or object, or closes it.
+    /// Copies the next item of the innermost open list or object, or closes it.
     fn step(&mut self) -> Option<Value> {
         let innermost = self.open.last_mut()?;
         if let Some((key_len, item, shown)) = innermost.next() {
-            // With the comma.
+            // One byte more, for the comma.
             let before = self.left;
             let entered = if self.spend(key_len + 1) {
                 self.enter(item, shown)
@@ -192,10 +217,11 @@ enum Open<'a> {
         items: slice::Iter<'a, Value>,
         kept: Vec<Value>,
         cut: usize,
+        /// The way in which the list itself is shown.
         of: Shown,
-        /// All items are pairs of a name and a value.
+        /// Each item is a list of a name and a value.
         pairs: bool,
-        /// It is a pair whose name is secret.
+        /// The list is a pair, and its name is secret.
         secret: bool,
     },
     Object {
@@ -204,7 +230,7 @@ enum Open<'a> {
         cut: usize,
         /// The key of the field that is being copied.
         key: String,
-        /// It has a field that names it, and that is secret.
+        /// A field of the object names it, and the name is secret.
         secret: bool,
     },
 }
@@ -242,7 +268,7 @@ impl<'a> Open<'a> {
         }
     }
 
-    /// The bytes of the next item's key, the item, and how it is shown.
+    /// Returns the bytes of the next item's key, the item, and the way in which it is shown.
     fn next(&mut self) -> Option<(usize, &'a Value, Shown)> {
         match self {
             Self::List {
@@ -277,7 +303,8 @@ impl<'a> Open<'a> {
                 }
                 let (name, item) = fields.next()?;
                 *key = cut(name, MAX_KEY_CHARS);
-                // Two long keys may be the same once they are cut.
+                // Two long keys may be equal once they are cut. The second would overwrite the first, so
+                // it counts as cut.
                 if kept.contains_key(key) {
                     *left_out += 1;
                     continue;
@@ -295,6 +322,7 @@ impl<'a> Open<'a> {
         }
     }
 
+    /// Adds a copied item to this list or object.
     fn put(&mut self, value: Value) {
         match self {
             Self::List { kept, .. } => kept.push(value),
@@ -302,7 +330,7 @@ impl<'a> Open<'a> {
         }
     }
 
-    /// Leaves out the item that was taken last, and all that follow.
+    /// Cuts the item that was taken last, and all items after it.
     fn stop(&mut self) {
         match self {
             Self::List { items, cut, .. } => *cut = items.len() + 1,
@@ -310,7 +338,7 @@ impl<'a> Open<'a> {
         }
     }
 
-    /// The copy with its mark, and the bytes that it did not need around it.
+    /// Returns the copy with its mark of a cut, and the bytes around it that were not needed.
     fn close(self) -> (Value, usize) {
         let brackets = 2;
         match self {
@@ -326,7 +354,7 @@ impl<'a> Open<'a> {
             Self::Object { mut kept, cut, .. } => {
                 let mut used = brackets;
                 if cut > 0 {
-                    // A field that has this name already is one of those that are cut.
+                    // The mark replaces a field of the same name, which therefore counts as cut.
                     let more = cut + usize::from(kept.contains_key(CUT));
                     let mark = format!("{more} more fields");
                     used += text_len(CUT) + text_len(&mark) + 2;
@@ -338,6 +366,7 @@ impl<'a> Open<'a> {
     }
 }
 
+/// Returns the first `chars` characters of a text, and how many follow.
 fn cut(text: &str, chars: usize) -> String {
     match text.char_indices().nth(chars) {
         None => text.to_owned(),
@@ -348,7 +377,7 @@ fn cut(text: &str, chars: usize) -> String {
     }
 }
 
-/// Headers, each in a line, without the values of secret ones.
+/// Redacts the values of secret headers in a text of one header a line. Keeps line ends.
 fn redact_lines(text: &str) -> String {
     let redact = |line: &str| match line.split_once(':') {
         Some((name, _)) if is_secret(name) => {

@@ -1,4 +1,4 @@
-//! What users are to confirm, and whether they did.
+//! The ledger of events that users are to confirm.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,87 +11,20 @@ use crate::error::InvalidId;
 use crate::id::{MAX_ID_BYTES, UserId};
 use crate::protocol::agent::confirmation::{
     COMPLETION_TIMEOUT, CONFIRMATION_TIMEOUT, Confirmation, ConfirmationLimits, ConfirmationStats,
-    ConfirmationSweep, EventState, ExpectError, NotMoved,
+    ConfirmationSweep, Counts, EventState, ExpectError, NotMoved, count,
 };
+use crate::protocol::agent::expected::Expected;
 use crate::protocol::message::kind::MessageKind;
-use crate::protocol::quota::{Quota, ROOTS, Share, Spent, mask};
+use crate::protocol::quota::{Quota, ROOTS, Spent, mask};
 use crate::sync::{AtomicU64, Ordering, pin};
-use crate::table::{Keyed, Table};
+use crate::table::Table;
 
-/// An event of a user.
-struct Expected {
-    key: (UserId, Box<str>),
-    hash: u64,
-    /// In microseconds.
-    timeout: u64,
-    /// The state, and since when. The one truth about this event.
-    state: AtomicU64,
-    share: Arc<Share>,
-}
-
-impl Keyed for Expected {
-    type Key = (UserId, Box<str>);
-    fn hash(&self) -> u64 {
-        self.hash
-    }
-    fn key(&self) -> &Self::Key {
-        &self.key
-    }
-}
-
-impl Expected {
-    fn is(&self, user: &UserId, event_id: &str) -> bool {
-        &*self.key.1 == event_id && self.key.0 == *user
-    }
-
-    /// Gives the word before; the one caller that gets it has moved the event.
-    fn advance(&self, next: EventState, since: u64) -> Result<u64, EventState> {
-        let mut word = self.state.load(Ordering::Acquire);
-        loop {
-            let state = EventState::of(word);
-            if !state.may_become(next) {
-                return Err(state);
-            }
-            let new = next.word(since);
-            match (self.state).compare_exchange(word, new, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(word),
-                Err(other) => word = other,
-            }
-        }
-    }
-}
-
-#[derive(Default)]
-struct Counts {
-    expected: AtomicU64,
-    sent: AtomicU64,
-    confirmed: AtomicU64,
-    failed: AtomicU64,
-    timed_out: AtomicU64,
-    full: AtomicU64,
-    repeated: AtomicU64,
-    too_late: AtomicU64,
-    unknown: AtomicU64,
-    foreign: AtomicU64,
-}
-
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
-/// The events that are to be confirmed, by their owner and their id. A host has one.
+/// The events that users are to confirm, by user and event id. A host has one.
 ///
-/// An event is expected before it is sent, so that no confirmation can come too early. One that comes
-/// before the host says [`sent`](Self::sent) counts: it proves that the event was. Times are the
-/// host's, on any one clock, kept in whole microseconds.
-///
-/// Time passes at sweeps, at each at most 7.5 s, a quarter of [`CONFIRMATION_TIMEOUT`], however late it
-/// comes: a host sweeps at least that often. So the first sweep after a pause does not time everything
-/// out, a clock that goes back times out nothing early, and one that jumps ahead costs 7.5 s at most. An
-/// event that is neither sent nor failed times out as well, counted from when it was
-/// expected; so one that is kept for a later connection is best expected when it is handed out.
-///
-/// Nothing here locks, and no user's calls wait for another's.
+/// A host calls [`expect`](Self::expect) before it sends an event, so that no confirmation can come
+/// too early. A confirmation before [`sent`](Self::sent) counts: the client must have the event.
+/// An event that is neither sent nor failed times out too, counted from `expect`. For an event that
+/// waits in a lane for a later connection, a host best calls `expect` when it hands the event out.
 ///
 /// ```
 /// use std::time::Duration;
@@ -107,6 +40,19 @@ fn count(counter: &AtomicU64) {
 /// assert_eq!(answer, Confirmation::Confirmed { after });
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Time
+///
+/// Times are the host's, on any one clock, kept in whole microseconds. Time passes at sweeps only, and
+/// at most 7.5 s at each: a quarter of [`CONFIRMATION_TIMEOUT`]. So a host sweeps at least that often.
+///
+/// * The first sweep after a pause of the process does not time out every event.
+/// * A host clock that goes back times out no event early.
+/// * A host clock that jumps ahead costs an event at most 7.5 s.
+///
+/// # Progress
+///
+/// No method takes a lock, and no user's call waits for another user's.
 pub struct Confirmations {
     clock: Clock,
     quota: Quota,
@@ -132,7 +78,14 @@ impl fmt::Debug for Confirmations {
 }
 
 impl Confirmations {
-    /// With these limits.
+    /// Creates a ledger with these limits.
+    ///
+    /// ```
+    /// use laneway::protocol::{ConfirmationLimits, Confirmations};
+    ///
+    /// let all = Confirmations::new(ConfirmationLimits { total: 100, per_user: 10 });
+    /// assert!(all.is_empty());
+    /// ```
     #[must_use]
     pub fn new(limits: ConfirmationLimits) -> Self {
         Self {
@@ -145,7 +98,8 @@ impl Confirmations {
         }
     }
 
-    /// By the id alone: then somebody else's event stands where one looks for it.
+    /// Hashes the id alone, not the user: then a search for a foreign event finds it, and counts it as
+    /// [`foreign`](ConfirmationStats::foreign).
     fn hash(&self, event_id: &str) -> u64 {
         self.hasher.hash_one(event_id) & self.mask
     }
@@ -156,11 +110,23 @@ impl Confirmations {
         Some(found)
     }
 
-    /// Expects the user to confirm an event that is about to be sent. Lock-free.
+    /// Adds an event that the user is to confirm. Call it before the event is sent. Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
+    /// let all = Confirmations::default();
+    /// all.expect(&ann, "e-1", &MessageKind::AgentStarted, now)?;
+    /// assert_eq!(all.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ExpectError`]: there is no place, the event is there already, or its id is none.
+    /// * [`ExpectError::Full`] and [`ExpectError::UserFull`] if a limit is reached.
+    /// * [`ExpectError::AlreadyExpected`] if the user has an event with this id.
+    /// * [`ExpectError::InvalidId`] if the id is empty or too long.
     pub fn expect(
         &self,
         user: &UserId,
@@ -174,6 +140,7 @@ impl Confirmations {
         if event_id.len() > MAX_ID_BYTES {
             return Err(ExpectError::InvalidId(InvalidId::TooLong));
         }
+        // Before the insertion: the ledger never holds more events than the limit.
         let share = self.quota.take(user).map_err(|spent| {
             count(&self.counts.full);
             match spent {
@@ -212,44 +179,80 @@ impl Confirmations {
         moved.map(|_| ()).map_err(NotMoved::Already)
     }
 
-    /// The event was sent: its time runs from now. Lock-free.
+    /// Records that the event was sent. Its timeout counts from now. Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
+    /// let all = Confirmations::default();
+    /// all.expect(&ann, "e-1", &MessageKind::AgentStarted, now)?;
+    /// all.sent(&ann, "e-1", now)?;
+    /// assert_eq!(all.sent(&ann, "e-1", now), Err(NotMoved::Already(EventState::Sent)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`NotMoved`]: the user has no such event, or it was sent or is final already. Nothing to worry
-    /// about if it is [`EventState::Confirmed`]: the client was faster.
+    /// [`NotMoved`] if the user has no such event, or it was sent or is final already. A host may ignore
+    /// [`EventState::Confirmed`]: the client confirmed before this call.
     pub fn sent(&self, user: &UserId, event_id: &str, now: Duration) -> Result<(), NotMoved> {
         self.advance(user, event_id, EventState::Sent, now)?;
         count(&self.counts.sent);
         Ok(())
     }
 
-    /// The event could not be sent, or nobody is left to confirm it. Lock-free.
+    /// Records that the event could not be sent, or that no device is left to confirm it. Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
+    /// let all = Confirmations::default();
+    /// all.expect(&ann, "e-1", &MessageKind::AgentStarted, now)?;
+    /// all.failed(&ann, "e-1", now)?;
+    /// assert_eq!(all.confirm(&ann, "e-1", now), Confirmation::TooLate);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`NotMoved`]: the user has no such event, or it is final already.
+    /// [`NotMoved`] if the user has no such event, or it is final already.
     pub fn failed(&self, user: &UserId, event_id: &str, now: Duration) -> Result<(), NotMoved> {
         self.advance(user, event_id, EventState::Failed, now)?;
         count(&self.counts.failed);
         Ok(())
     }
 
-    /// A client of `user`, the user of its session, confirms an event. Lock-free.
+    /// Records that a client confirms an event. `user` is the user of the client's session.
     ///
-    /// Only the owner's confirmation counts, and once. It counts until a sweep times the event out.
+    /// A confirmation counts once, only for the event's own user, and until a sweep times the event out.
+    /// Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
+    /// let (all, bob) = (Confirmations::default(), UserId::new("bob")?);
+    /// all.expect(&ann, "e-1", &MessageKind::AgentStarted, now)?;
+    /// assert_eq!(all.confirm(&bob, "e-1", now), Confirmation::Unknown);
+    /// assert_eq!(all.confirm(&ann, "e-1", now), Confirmation::Confirmed { after: Duration::ZERO });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn confirm(&self, user: &UserId, event_id: &str, now: Duration) -> Confirmation {
         let (answer, counter) = self.answer(user, event_id, now);
         count(counter);
         answer
     }
 
+    /// Returns the answer, and the counter of that answer.
     fn answer(&self, user: &UserId, event_id: &str, now: Duration) -> (Confirmation, &AtomicU64) {
         let counts = &self.counts;
         if event_id.len() > MAX_ID_BYTES {
             return (Confirmation::Unknown, &counts.unknown);
         }
         let Some(event) = self.find(user, event_id) else {
+            // The sender receives the same answer in both cases. Only the host's figures differ.
             let is_it = |event: &Expected| &*event.key.1 == event_id;
             let guard = pin();
             let other = self.events.find(self.hash(event_id), is_it, &guard);
@@ -269,28 +272,54 @@ impl Confirmations {
         }
     }
 
-    /// How far an event has come; `None` if the user has no such event. Lock-free.
+    /// Returns the state of an event. `None` if the user has no such event. Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
+    /// let all = Confirmations::default();
+    /// all.expect(&ann, "e-1", &MessageKind::AgentStarted, now)?;
+    /// assert_eq!(all.state(&ann, "e-1"), Some(EventState::Pending));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn state(&self, user: &UserId, event_id: &str) -> Option<EventState> {
         let event = self.find(user, event_id)?;
-        Some(EventState::of(event.state.load(Ordering::Acquire)))
+        Some(EventState::from_word(event.state.load(Ordering::Acquire)))
     }
 
-    /// Removes the events that are final, and times out those whose time is over: an event that times
-    /// out here is there until the next sweep. Lock-free, linear in the number of events.
+    /// Removes final events, and times out events that have waited too long.
+    ///
+    /// An event that this sweep times out stays until the next sweep, so that a late confirmation gets
+    /// [`Confirmation::TooLate`]. Lock-free, linear in the number of events.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
+    /// let all = Confirmations::default();
+    /// all.expect(&ann, "e-1", &MessageKind::AgentStarted, now)?;
+    /// let _ = all.confirm(&ann, "e-1", now);
+    /// assert_eq!((all.sweep(now).removed, all.len()), (1, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sweep(&self, now: Duration) -> ConfirmationSweep {
         let now = self.clock.sweep(now);
         let mut swept = ConfirmationSweep::default();
         self.events.for_each(|event| {
             let word = event.state.load(Ordering::Acquire);
-            if EventState::of(word).is_final() {
+            if EventState::from_word(word).is_final() {
+                // Two sweeps may run at once. `remove` returns `true` to one of them, so the place is
+                // returned once.
                 if self.events.remove(event, &pin()) {
                     self.quota.put_back(&event.share);
                     swept.removed += 1;
                 }
             } else if now.saturating_sub(word >> 3) >= event.timeout {
                 let new = EventState::TimedOut.word(now);
-                // If it has moved meanwhile, its time is another one.
+                // A client may have confirmed the event since the load above. A plain store would
+                // turn a confirmation that counted into a timeout.
                 let done =
                     (event.state).compare_exchange(word, new, Ordering::AcqRel, Ordering::Relaxed);
                 if done.is_ok() {
@@ -302,34 +331,45 @@ impl Confirmations {
         swept
     }
 
-    /// Events that are there, of whatever state. Wait-free.
+    /// Returns the number of events in the ledger, in any state. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
+    /// let all = Confirmations::default();
+    /// all.expect(&ann, "e-1", &MessageKind::AgentStarted, now)?;
+    /// assert_eq!(all.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.quota.taken()
     }
 
-    /// There is none. Wait-free.
+    /// Returns `true` if the ledger holds no event. Wait-free.
+    ///
+    /// ```
+    /// assert!(laneway::protocol::Confirmations::default().is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The figures so far. Wait-free.
+    /// Returns the figures so far, each read on its own. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
+    /// let all = Confirmations::default();
+    /// all.expect(&ann, "e-1", &MessageKind::AgentStarted, now)?;
+    /// assert_eq!(all.stats().expected, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> ConfirmationStats {
-        let read = |from: &AtomicU64| from.load(Ordering::Relaxed);
-        let counts = &self.counts;
-        ConfirmationStats {
-            expected: read(&counts.expected),
-            sent: read(&counts.sent),
-            confirmed: read(&counts.confirmed),
-            failed: read(&counts.failed),
-            timed_out: read(&counts.timed_out),
-            full: read(&counts.full),
-            repeated: read(&counts.repeated),
-            too_late: read(&counts.too_late),
-            unknown: read(&counts.unknown),
-            foreign: read(&counts.foreign),
-        }
+        self.counts.read()
     }
 }

@@ -1,4 +1,4 @@
-//! What a run shares with a host that ends it from outside: its sequence, its state, its one way out.
+//! The part of a run that its owner and the host's ending thread share: sequence, state, and sending.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,51 +16,52 @@ use crate::scope::UserScope;
 use crate::sync::{AtomicU64, Ordering};
 use crate::table::Keyed;
 
-/// A thread says something for the run.
+/// A thread is sending an event of the run.
 const BUSY: u64 = 1;
-/// A host wants the run ended; the thread that says something does it afterwards.
+/// A host asked for the end while the owner was sending. The owner sends the end afterwards.
 const ASKED: u64 = 2;
-/// The run has said its last.
+/// The run has sent its last event.
 const ENDED: u64 = 4;
-/// Where the sequence begins in the word.
+/// The position of the sequence in the word, above the three bits.
 const SHIFT: u32 = 3;
 
-/// Whose run it is, and how it speaks.
-pub(in crate::protocol) struct Whose {
+/// The parts that a run is made of: the ids of its events, and the way to its user.
+pub(in crate::protocol) struct RunSetup {
     pub(in crate::protocol) broadcaster: Arc<Broadcaster>,
     pub(in crate::protocol) scope: UserScope<Packet>,
     pub(in crate::protocol) context: UserContext,
     pub(in crate::protocol) agent_name: String,
 }
 
-/// Why all runs end.
+/// The reason that a host gave when it ended all runs.
 #[derive(Clone, Debug)]
-pub(in crate::protocol) struct Ending {
+pub(in crate::protocol) struct EndReason {
     pub(in crate::protocol) code: String,
     pub(in crate::protocol) message: String,
     pub(in crate::protocol) recoverable: bool,
     pub(in crate::protocol) at: Duration,
 }
 
-/// A run's place among those that are open.
+/// The entry of one run in the list of open runs.
 pub(in crate::protocol) trait Place: Send + Sync {
-    /// Why all runs end, if they do.
-    fn ending(&self) -> Option<Ending>;
-    /// Gives the place back, once.
+    /// Returns the reason for which all runs end. `None` while runs go on.
+    fn end_reason(&self) -> Option<EndReason>;
+    /// Takes the run off the list. A second call changes nothing.
     fn leave(&self, core: &Arc<Core>);
 }
 
-/// A run, as its owner and the host see it.
+/// The shared part of a run.
 ///
-/// Two threads may speak for a run: its owner, and a host that ends it. Each takes [`BUSY`] first. The
-/// host never waits for the owner: it sets [`ASKED`] instead, and the owner says the end.
+/// Two threads may send for a run: its owner, and a host that ends it. Each sets [`BUSY`] first, so one
+/// sends at a time and the sequence has no holes. The host never waits for the owner. If the owner is
+/// sending, the host sets [`ASKED`], and the owner sends the end after its own event.
 pub(in crate::protocol) struct Core {
-    pub(in crate::protocol) whose: Whose,
-    /// Drawn for this run, what its event ids begin with.
+    pub(in crate::protocol) setup: RunSetup,
+    /// A random id, with which the ids of this run's events begin.
     stamp: Uuid,
-    /// Events so far, and the three bits.
+    /// `[sequence of the last event:61 | ENDED | ASKED | BUSY]`
     word: AtomicU64,
-    /// Of `stamp`, as the list of open runs finds it.
+    /// The bits of `stamp` under which the list of open runs finds this run.
     hash: u64,
     place: Option<Box<dyn Place>>,
 }
@@ -75,33 +76,34 @@ impl Keyed for Core {
     }
 }
 
-/// What came of ending a run from outside.
+/// The result of ending a run from outside.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::protocol) enum End {
-    /// The run had ended before.
+pub(in crate::protocol) enum EndOutcome {
+    /// The run had ended before the call.
     Before,
-    /// The run's owner is saying something and will say the end.
+    /// The owner is sending an event, and will send the end after it.
     Asked,
-    /// It has ended. Its user was told, if a device of the user's was there.
+    /// The run has ended, and the engine accepted its last event or found no connection.
     Told,
-    /// It has ended, and the event was refused.
+    /// The run has ended, and the broadcaster refused its last event.
     Untold,
 }
 
 impl Core {
-    /// A run that has said nothing yet, and that only its caller may speak for.
+    /// Creates a core that has sent nothing. It starts [`BUSY`], so a host that ends it before
+    /// [`begin`](Self::begin) only asks.
     pub(in crate::protocol) fn new(
-        whose: Whose,
+        setup: RunSetup,
         place: Option<Box<dyn Place>>,
         mask: u64,
     ) -> Result<Self, RunError> {
-        if whose.scope.user() != whose.context.user() {
+        if setup.scope.user() != setup.context.user() {
             return Err(RunError::ForeignScope);
         }
-        required("agent_name", &whose.agent_name)?;
+        required("agent_name", &setup.agent_name)?;
         let stamp = Uuid::new_v4();
         Ok(Self {
-            whose,
+            setup,
             stamp,
             word: AtomicU64::new(BUSY),
             hash: stamp.as_u64_pair().1 & mask,
@@ -121,88 +123,90 @@ impl Core {
         self.word.load(Ordering::Acquire) & ENDED != 0
     }
 
-    /// Says `agent_started`. A run that cannot is over.
+    /// Sends `agent_started`. A run that cannot send it has ended.
     pub(in crate::protocol) fn begin(
         core: &Arc<Self>,
         now: Duration,
     ) -> Result<Broadcast, RunError> {
-        let told = core.send(Message::new(MessageKind::AgentStarted), 1, now);
+        let told = core.publish(Message::new(MessageKind::AgentStarted), 1, now);
         match &told {
             Ok(_) => Self::release(core, 1),
-            Err(_) => Self::ended(core, 0),
+            Err(_) => Self::close(core, 0),
         }
         told
     }
 
-    /// Says something, unless the run is over.
-    pub(in crate::protocol) fn say(
+    /// Sends the next event, unless the run has ended.
+    pub(in crate::protocol) fn send_next(
         self: &Arc<Self>,
         event: Message,
         now: Duration,
     ) -> Result<Broadcast, RunError> {
         let before = self.claim().ok_or(RunError::Ended)?;
-        let told = self.send(event, before + 1, now);
+        let told = self.publish(event, before + 1, now);
         Self::release(self, before + u64::from(told.is_ok()));
         told
     }
 
-    /// Says the last, unless the run is over. If that is refused, the run goes on.
-    pub(in crate::protocol) fn say_last(
+    /// Sends the last event, unless the run has ended. If the event is refused, the run goes on.
+    pub(in crate::protocol) fn send_last(
         core: &Arc<Self>,
         event: Message,
         now: Duration,
     ) -> Result<Broadcast, RunError> {
         let before = core.claim().ok_or(RunError::Ended)?;
-        let told = core.send(event, before + 1, now);
+        let told = core.publish(event, before + 1, now);
         match &told {
-            Ok(_) => Self::ended(core, before + 1),
+            Ok(_) => Self::close(core, before + 1),
             Err(_) => Self::release(core, before),
         }
         told
     }
 
-    /// Says the last for a run that goes, and is over whatever comes of it.
+    /// Sends the last event of a run that is dropped. The run ends even if the event is refused.
     pub(in crate::protocol) fn abandon(core: &Arc<Self>, event: Message, now: Duration) {
         if let Some(before) = core.claim() {
-            let told = core.send(event, before + 1, now);
-            Self::ended(core, before + u64::from(told.is_ok()));
+            let told = core.publish(event, before + 1, now);
+            Self::close(core, before + u64::from(told.is_ok()));
         }
     }
 
-    /// Ends the run from outside. Never waits for the run's owner. Lock-free.
-    pub(in crate::protocol) fn end(core: &Arc<Self>, ending: &Ending) -> End {
+    /// Ends the run from outside. Never waits for the owner. Lock-free.
+    pub(in crate::protocol) fn end(core: &Arc<Self>, reason: &EndReason) -> EndOutcome {
         let mut word = core.word.load(Ordering::Acquire);
         loop {
             if word & ENDED != 0 {
-                return End::Before;
+                return EndOutcome::Before;
             }
             let new = if word & BUSY == 0 { BUSY } else { ASKED };
+            // An exchange: the owner may finish its event between the load and this line. An ASKED set
+            // then would wait for the owner's next event, which may never come.
             let exchanged =
                 (core.word).compare_exchange(word, word | new, Ordering::AcqRel, Ordering::Acquire);
             match exchanged {
-                Ok(_) if new == ASKED => return End::Asked,
-                Ok(_) => return Self::say_ending(core, word >> SHIFT, ending),
+                Ok(_) if new == ASKED => return EndOutcome::Asked,
+                Ok(_) => return Self::send_end(core, word >> SHIFT, reason),
                 Err(other) => word = other,
             }
         }
     }
 
-    /// Says that the host has ended the run, as the thread that has [`BUSY`].
-    fn say_ending(core: &Arc<Self>, before: u64, ending: &Ending) -> End {
-        let event = failure(&ending.code, &ending.message, ending.recoverable);
-        let told = core.send(event, before + 1, ending.at);
-        Self::ended(core, before + u64::from(told.is_ok()));
+    /// Sends the host's reason as the last event. The caller has set [`BUSY`].
+    fn send_end(core: &Arc<Self>, before: u64, reason: &EndReason) -> EndOutcome {
+        let event = failure(&reason.code, &reason.message, reason.recoverable);
+        let told = core.publish(event, before + 1, reason.at);
+        Self::close(core, before + u64::from(told.is_ok()));
         match told {
-            Ok(_) => End::Told,
-            Err(_) => End::Untold,
+            Ok(_) => EndOutcome::Told,
+            Err(_) => EndOutcome::Untold,
         }
     }
 
-    /// The sequence so far, for the one thread that may speak now.
+    /// Sets [`BUSY`] and returns the sequence so far. `None` if the run has ended or is about to.
     fn claim(&self) -> Option<u64> {
         let mut word = self.word.load(Ordering::Acquire);
         loop {
-            // The owner is one thread, so another one that is busy ends the run.
+            // The owner calls through `&mut`, so only the host can be busy here: it sends the end.
             if word & (BUSY | ENDED) != 0 {
                 return None;
             }
@@ -214,28 +218,30 @@ impl Core {
         }
     }
 
-    /// Lets others speak, unless a host has asked for the end meanwhile: then says it.
+    /// Clears [`BUSY`]. If a host has asked for the end meanwhile, sends the end instead.
     fn release(core: &Arc<Self>, sequence: u64) {
         let mut word = core.word.load(Ordering::Acquire);
         while word & ASKED == 0 {
             let new = sequence << SHIFT;
-            // Fails if the host asks at this moment: a plain store would lose that, and the run would
-            // go on after `end_all` has counted it.
+            // An exchange, because the host may set ASKED between the load and this line. A plain
+            // store would erase ASKED, and a run that `end_all` has counted as ending would go on.
             match (core.word).compare_exchange(word, new, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return,
                 Err(other) => word = other,
             }
         }
-        let ending = core.place().and_then(Place::ending);
-        match ending {
-            Some(ending) => _ = Self::say_ending(core, sequence, &ending),
-            // The reason is there before the first run is asked.
-            None => Self::ended(core, sequence),
+        let reason = core.place().and_then(Place::end_reason);
+        match reason {
+            Some(reason) => _ = Self::send_end(core, sequence, &reason),
+            // Not reached: `end_all` sets the reason before it asks a run.
+            None => Self::close(core, sequence),
         }
     }
 
-    /// The run is over, and holds no place any more.
-    fn ended(core: &Arc<Self>, sequence: u64) {
+    /// Marks the run as ended, and takes it off the list of open runs.
+    fn close(core: &Arc<Self>, sequence: u64) {
+        // Release: pairs with the Acquire in `end` and `claim`. This store may erase ASKED that a host
+        // sets at this moment. The run has ended all the same, as that host asked.
         core.word
             .store(sequence << SHIFT | ENDED, Ordering::Release);
         if let Some(place) = core.place() {
@@ -243,14 +249,14 @@ impl Core {
         }
     }
 
-    /// The one way out.
-    fn send(&self, event: Message, sequence: u64, now: Duration) -> Result<Broadcast, RunError> {
-        let Whose {
+    /// Adds the common fields to an event and broadcasts it. Every event of a run passes here.
+    fn publish(&self, event: Message, sequence: u64, now: Duration) -> Result<Broadcast, RunError> {
+        let RunSetup {
             broadcaster,
             scope,
             context,
             agent_name,
-        } = &self.whose;
+        } = &self.setup;
         let event = event
             .with("event_id", format!("{}-{sequence}", self.stamp))
             .with("user_id", context.user().as_str())
@@ -273,6 +279,7 @@ impl Core {
     }
 }
 
+/// Builds an `agent_error`.
 pub(in crate::protocol) fn failure(code: &str, message: &str, recoverable: bool) -> Message {
     Message::new(MessageKind::AgentError)
         .with("code", code)
@@ -280,6 +287,7 @@ pub(in crate::protocol) fn failure(code: &str, message: &str, recoverable: bool)
         .with("recoverable", recoverable)
 }
 
+/// Returns whole milliseconds, at most `u64::MAX`.
 pub(in crate::protocol) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,48 +1,81 @@
-//! Why a run does not say something.
+//! The reasons why a run does not send an event.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::protocol::broadcast::Broadcast;
 
-/// Tools that a run has open at once, at most.
+/// Calls of tools that one run has open at a time, at most.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use laneway::{Router, ThreadId, UserId, protocol::*};
+/// # let engine = Router::new();
+/// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+/// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+/// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+/// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+/// use laneway::protocol::MAX_OPEN_TOOLS;
+///
+/// for call in 0..MAX_OPEN_TOOLS {
+///     let _ = run.call_executing("search", &format!("call-{call}"), ().into(), now)?;
+/// }
+/// assert_eq!(run.tool_executing("search", ().into(), now), Err(RunError::TooManyTools));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub const MAX_OPEN_TOOLS: usize = 32;
 
-/// Why an event was not sent. Nothing of it was, its number is free, and the run is where it was.
+/// The reason why an event was not sent.
 ///
-/// Says nothing of anybody else, so the run's user may see it.
+/// No part of the event was sent, its number is free, and the run is unchanged. A displayed error
+/// names no other user, so the host may show it to the run's user.
+///
+/// A user without connections is no error: see [`AgentRun`](crate::protocol::AgentRun).
+///
+/// ```
+/// # use std::time::Duration;
+/// # use laneway::{Router, ThreadId, UserId, protocol::*};
+/// # let engine = Router::new();
+/// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+/// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+/// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+/// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+/// let refused = run.tool_completed("search", ().into(), Duration::ZERO, true, now).unwrap_err();
+/// assert_eq!(refused, RunError::ToolNotOpen);
+/// assert_eq!(refused.to_string(), "the tool is not executing");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The scope and the context are not of the same user.
+    /// The scope and the context belong to different users.
     ForeignScope,
-    /// A text that has to say something is empty or blank.
+    /// A required text is empty or blank.
     Empty {
-        /// The event's name for it.
+        /// The event's name for the text.
         field: &'static str,
     },
-    /// A tool of this name, or a call of this id, was started and is not completed.
+    /// A call of this tool, or with this id, is open already.
     ToolOpen,
-    /// No tool of this name, or call of this id, was started, or it is completed already.
+    /// No call of this tool, or with this id, is open.
     ToolNotOpen,
-    /// [`MAX_OPEN_TOOLS`] are open.
+    /// [`MAX_OPEN_TOOLS`] calls are open.
     TooManyTools,
-    /// The end of the run while tools are open.
+    /// The run cannot complete while calls of tools are open.
     ToolsOpen {
-        /// How many.
+        /// Open calls.
         count: usize,
     },
-    /// The run is over: [`AgentRuns::end_all`](crate::protocol::AgentRuns::end_all) has ended it, and its user was
-    /// told why.
+    /// [`AgentRuns::end_all`](crate::protocol::AgentRuns::end_all) has ended the run.
     Ended,
-    /// [`AgentRuns::end_all`](crate::protocol::AgentRuns::end_all) has ended all runs, and none begins any more.
+    /// [`AgentRuns::end_all`](crate::protocol::AgentRuns::end_all) has ended all runs, and no run starts any
+    /// more.
     ShuttingDown,
-    /// As many runs are open as may be, in all or of this user.
+    /// A limit of [`OpenRunLimits`](crate::protocol::OpenRunLimits) is reached.
     TooManyRuns,
-    /// The broadcaster refused the event: it names another receiver, or there was no room for it. It
-    /// may be tried again.
+    /// The broadcaster refused the event. The caller may try again.
     ///
-    /// A user without connections is no error, see [`AgentRun`](crate::protocol::AgentRun).
+    /// Either the event names another receiver and the policy is to reject, or the lane had no room.
     Refused(Box<Broadcast>),
 }
 
@@ -68,7 +101,7 @@ impl fmt::Display for RunError {
 
 impl Error for RunError {}
 
-/// Whether a required text has something else than blanks in it.
+/// Returns an error if `text` is empty or blank.
 pub(in crate::protocol) fn required(field: &'static str, text: &str) -> Result<(), RunError> {
     if text.trim().is_empty() {
         return Err(RunError::Empty { field });

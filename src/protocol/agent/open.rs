@@ -1,4 +1,4 @@
-//! The runs that are open, so that a host that shuts down can end them.
+//! The list of open runs, with which a host that shuts down ends them.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::copy_on_write::CopyOnWrite;
-use crate::protocol::agent::core::{Core, End, Ending, Place, Whose};
+use crate::protocol::agent::core::{Core, EndOutcome, EndReason, Place, RunSetup};
 use crate::protocol::agent::error::{RunError, required};
 use crate::protocol::agent::run::AgentRun;
 use crate::protocol::broadcast::Broadcast;
@@ -18,12 +18,20 @@ use crate::scope::UserScope;
 use crate::sync::pin;
 use crate::table::Table;
 
-/// How many runs [`AgentRuns`] has open.
+/// The numbers of runs that an [`AgentRuns`] keeps open.
+///
+/// ```
+/// use laneway::protocol::{AgentRuns, OpenRunLimits};
+///
+/// let limits = OpenRunLimits { per_user: 2, ..OpenRunLimits::default() };
+/// let runs = AgentRuns::new(Default::default(), limits);
+/// assert_eq!((limits.total, runs.len()), (10_000, 0));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenRunLimits {
-    /// In all. Default 10 000.
+    /// Runs of all users. Default 10 000.
     pub total: usize,
-    /// Of one user. Default 256.
+    /// Runs of one user. Default 256.
     pub per_user: usize,
 }
 
@@ -36,39 +44,51 @@ impl Default for OpenRunLimits {
     }
 }
 
-/// What came of [`AgentRuns::end_all`].
+/// The result of [`AgentRuns::end_all`].
+///
+/// ```
+/// # use std::time::Duration;
+/// # use laneway::{Router, ThreadId, UserId, protocol::*};
+/// # let engine = Router::new();
+/// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+/// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+/// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+/// let runs = AgentRuns::new(Default::default(), OpenRunLimits::default());
+/// let _open = runs.start(ann, context, "planner", now)?;
+/// let ended = runs.end_all("shutdown", "the server restarts", true, now)?;
+/// assert_eq!((ended.told, ended.untold, ended.speaking), (1, 0, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use = "some runs may end a moment later"]
 pub struct RunsEnded {
-    /// Runs that have ended. Their users were told, if they are connected.
+    /// Runs that have ended. Their last event went to the connections of their users, if there were any.
     pub told: usize,
-    /// Runs that have ended, and whose last event the broadcaster refused.
+    /// Runs that have ended. The broadcaster refused their last event.
     pub untold: usize,
-    /// Runs that were just saying something. The thread that says it ends them right afterwards.
+    /// Runs whose owner was sending an event. The owner ends them right after that event.
     pub speaking: usize,
 }
 
-/// Starts runs that the host can end. Cheap to clone; all clones are one. A host has one.
+/// Starts runs that the host can end. Cheap to clone; all clones share one list. A host has one.
 ///
-/// It keeps the runs that are open and nothing else, as many as its limits say, and no user more than a
-/// share. Nothing here locks.
+/// The list holds open runs only, at most as many as [`OpenRunLimits`] says. No method takes a lock.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use std::time::Duration;
-///
 /// use laneway::protocol::{AgentRuns, OpenRunLimits, RunError, RunId, UserContext};
 /// use laneway::{Router, ThreadId, UserId};
 ///
-/// let runs = AgentRuns::new(Arc::default(), OpenRunLimits::default());
-/// let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
-/// let context = UserContext::builder(ann.clone(), ThreadId::new("t-7")?, RunId::new("r-7")?).build()?;
-/// let scope = Router::new().scope(ann);
-/// let (mut run, _) = runs.start(scope, context, "planner", now)?;
+/// let (engine, now) = (Router::new(), Duration::ZERO);
+/// let runs = AgentRuns::new(Default::default(), OpenRunLimits::default());
+/// let ann = engine.scope(UserId::new("ann")?);
+/// let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+/// let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+/// let (mut run, _) = runs.start(ann, context, "planner", now)?;
 /// assert_eq!(runs.len(), 1);
 ///
-/// // The host shuts down, and ann is told so by an `agent_error`.
+/// // The host shuts down. Each device of ann receives an `agent_error`.
 /// let ended = runs.end_all("shutdown", "the server restarts: ask again", true, now)?;
 /// assert_eq!((ended.told, runs.len()), (1, 0));
 /// assert_eq!(run.thinking("hm", now), Err(RunError::Ended));
@@ -82,21 +102,22 @@ struct Inner {
     quota: Quota,
     mask: u64,
     runs: Table<Core>,
-    ending: CopyOnWrite<Option<Ending>>,
+    end_reason: CopyOnWrite<Option<EndReason>>,
 }
 
-/// The place of one run.
+/// The entry of one run.
 struct Registered {
     all: Arc<Inner>,
     share: Arc<Share>,
 }
 
 impl Place for Registered {
-    fn ending(&self) -> Option<Ending> {
-        Option::clone(&self.all.ending.load())
+    fn end_reason(&self) -> Option<EndReason> {
+        Option::clone(&self.all.end_reason.load())
     }
 
     fn leave(&self, core: &Arc<Core>) {
+        // `remove` returns `true` to one caller only, so the place is returned once.
         if self.all.runs.remove(core, &pin()) {
             self.all.quota.put_back(&self.share);
         }
@@ -112,7 +133,14 @@ impl fmt::Debug for AgentRuns {
 }
 
 impl AgentRuns {
-    /// With these limits. All runs speak through `broadcaster`.
+    /// Creates an empty list. All of its runs send through `broadcaster`.
+    ///
+    /// ```
+    /// use laneway::protocol::{AgentRuns, OpenRunLimits};
+    ///
+    /// let runs = AgentRuns::new(Default::default(), OpenRunLimits::default());
+    /// assert!(runs.is_empty());
+    /// ```
     #[must_use]
     pub fn new(broadcaster: Arc<Broadcaster>, limits: OpenRunLimits) -> Self {
         Self(Arc::new(Inner {
@@ -120,20 +148,35 @@ impl AgentRuns {
             quota: Quota::new(limits.total, limits.per_user),
             mask: mask(limits.total),
             runs: Table::new(ROOTS),
-            ending: CopyOnWrite::new(),
+            end_reason: CopyOnWrite::new(),
         }))
     }
 
-    /// Begins a run, as [`AgentRun::start`]. Lock-free.
+    /// Starts a run, as [`AgentRun::start`] does, and lists it until it ends. Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// let runs = AgentRuns::new(Default::default(), OpenRunLimits { total: 1, per_user: 1 });
+    /// let first = runs.start(ann.clone(), context.clone(), "planner", now)?;
+    /// let second = runs.start(ann, context, "planner", now);
+    /// assert_eq!(second.map(drop), Err(RunError::TooManyRuns));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`AgentRun::start`]; [`RunError::TooManyRuns`] beyond the limits, [`RunError::ShuttingDown`]
-    /// after [`end_all`](Self::end_all).
+    /// * As [`AgentRun::start`].
+    /// * [`RunError::TooManyRuns`] if a limit is reached.
+    /// * [`RunError::ShuttingDown`] after [`end_all`](Self::end_all).
     ///
     /// # Panics
     ///
-    /// If the system has no random numbers.
+    /// Panics if the system has no random numbers.
     pub fn start(
         &self,
         scope: UserScope<Packet>,
@@ -147,22 +190,22 @@ impl AgentRuns {
             all: Arc::clone(&self.0),
             share: Arc::clone(&share),
         };
-        let whose = Whose {
+        let setup = RunSetup {
             broadcaster: Arc::clone(&self.0.broadcaster),
             scope,
             context,
             agent_name: agent_name.to_owned(),
         };
-        let core = Core::new(whose, Some(Box::new(registered)), self.0.mask).map(Arc::new);
+        let core = Core::new(setup, Some(Box::new(registered)), self.0.mask).map(Arc::new);
         let core = core.inspect_err(|_| self.0.quota.put_back(&share))?;
         if self.0.runs.insert(&core, &pin()).is_err() {
-            // The same random number twice.
+            // Another open run has drawn the same random id.
             self.0.quota.put_back(&share);
             return Err(RunError::TooManyRuns);
         }
-        // In this order: either this sees the reason, or `end_all`, which sets the reason before it
-        // looks, sees the run.
-        if self.0.ending.load().is_some() {
+        // The reason is read after the insertion. Read before it, `end_all` could set the reason and
+        // finish its walk in between, and this run would start after all runs were ended.
+        if self.0.end_reason.load().is_some() {
             if let Some(place) = core.place() {
                 place.leave(&core);
             }
@@ -171,17 +214,32 @@ impl AgentRuns {
         AgentRun::begin(core, now)
     }
 
-    /// Ends all runs that are open: each says `agent_error` with `code`, `message` and whether it is
-    /// `recoverable`, as the last event of its sequence. None begins any more. A second call changes the
-    /// reason for those that still speak.
+    /// Ends all open runs, and lets no other run start.
     ///
-    /// Waits for no run: one whose owner is just saying something is counted as `speaking`, and ends
-    /// when that is said. The host may look at [`len`](Self::len) before it shuts its router down.
-    /// Lock-free, linear in the runs.
+    /// Each run sends `agent_error` with `code`, `message` and `recoverable` as its last event. A second
+    /// call replaces the reason for runs that have not sent it yet.
+    ///
+    /// The call waits for no run. A run whose owner is sending an event is counted as
+    /// [`speaking`](RunsEnded::speaking), and ends after that event. A host may wait until
+    /// [`len`](Self::len) is 0 before it shuts the engine down. Lock-free, linear in the open runs.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// let runs = AgentRuns::new(Default::default(), OpenRunLimits::default());
+    /// let _ = runs.end_all("shutdown", "the server restarts", true, now)?;
+    /// let late = runs.start(ann, context, "planner", now);
+    /// assert_eq!(late.map(drop), Err(RunError::ShuttingDown));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`RunError::Empty`] for a code or a message that says nothing. Then nothing has ended.
+    /// [`RunError::Empty`] if `code` or `message` is blank. Then no run has ended.
     pub fn end_all(
         &self,
         code: &str,
@@ -190,32 +248,53 @@ impl AgentRuns {
         now: Duration,
     ) -> Result<RunsEnded, RunError> {
         required("code", code).and(required("message", message))?;
-        let ending = Ending {
+        let reason = EndReason {
             code: code.to_owned(),
             message: message.to_owned(),
             recoverable,
             at: now,
         };
         let set: Result<(), Infallible> =
-            (self.0.ending).update(|_| Ok((Some(ending.clone()), ())));
+            (self.0.end_reason).update(|_| Ok((Some(reason.clone()), ())));
         let Ok(()) = set;
         let mut ended = RunsEnded::default();
-        self.0.runs.for_each(|core| match Core::end(core, &ending) {
-            End::Before => {}
-            End::Told => ended.told += 1,
-            End::Untold => ended.untold += 1,
-            End::Asked => ended.speaking += 1,
+        self.0.runs.for_each(|core| match Core::end(core, &reason) {
+            EndOutcome::Before => {}
+            EndOutcome::Told => ended.told += 1,
+            EndOutcome::Untold => ended.untold += 1,
+            EndOutcome::Asked => ended.speaking += 1,
         });
         Ok(ended)
     }
 
-    /// Runs that are open. Wait-free.
+    /// Returns the number of open runs. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// let runs = AgentRuns::new(Default::default(), OpenRunLimits::default());
+    /// let (run, _) = runs.start(ann, context, "planner", now)?;
+    /// assert_eq!(runs.len(), 1);
+    /// drop(run);
+    /// assert_eq!(runs.len(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.quota.taken()
     }
 
-    /// None is open. Wait-free.
+    /// Returns `true` if no run is open. Wait-free.
+    ///
+    /// ```
+    /// # use laneway::protocol::*;
+    /// let runs = AgentRuns::new(Default::default(), OpenRunLimits::default());
+    /// assert!(runs.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,6 +1,5 @@
-//! Which thread a run belongs to.
+//! The registry of runs: which thread of which user a run belongs to.
 
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,127 +8,16 @@ use ahash::RandomState;
 
 use crate::clock::{Clock, micros};
 use crate::id::{RunId, ThreadId, UserId};
-use crate::protocol::quota::{Quota, ROOTS, Share, mask};
+use crate::protocol::agent::registration::{RunLimits, RunRegistryError, RunStats};
+use crate::protocol::agent::run_entry::{GONE, RunEntry, Touched};
+use crate::protocol::quota::{Quota, ROOTS, mask};
 use crate::sync::{AtomicU64, Ordering, pin};
-use crate::table::{Keyed, Table};
+use crate::table::Table;
 
-/// How long a [`RunRegistry`] keeps runs, and how many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RunLimits {
-    /// Runs in all. Default 10 000.
-    pub total: usize,
-    /// Once the registry is full, users who hold this many runs make room before others do. Default
-    /// 1 000.
-    pub fair_share: usize,
-    /// Time after its last use that a run is kept. Default 24 hours.
-    pub lifetime: Duration,
-}
-
-impl Default for RunLimits {
-    fn default() -> Self {
-        Self {
-            total: 10_000,
-            fair_share: 1_000,
-            lifetime: Duration::from_secs(24 * 60 * 60),
-        }
-    }
-}
-
-/// Why a run is not registered. Says nothing of other users.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RunRegistryError {
-    /// The user's run belongs to another thread of the user. To move it, remove it first.
-    OtherThread,
-    /// All places are just being taken or given back; or there is none.
-    Full,
-}
-
-impl fmt::Display for RunRegistryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OtherThread => "the run belongs to another thread",
-            Self::Full => "there is no room for the run",
-        })
-    }
-}
-
-impl Error for RunRegistryError {}
-
-/// The figures of a [`RunRegistry`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RunStats {
-    /// Runs that were registered, not counting those that were there.
-    pub registered: u64,
-    /// Runs that made room for others.
-    pub evicted: u64,
-    /// Runs that were removed because nobody used them for long.
-    pub expired: u64,
-}
-
-/// The time of use of a run that is no more. Later than any time.
-const GONE: u64 = u64::MAX;
-
-/// A run, and both directions in one.
-struct Run {
-    key: (UserId, RunId),
-    hash: u64,
-    thread: ThreadId,
-    /// The clock's time of the last use, or [`GONE`]. The one truth about this run.
-    used: AtomicU64,
-    share: Arc<Share>,
-}
-
-impl Keyed for Run {
-    type Key = (UserId, RunId);
-    fn hash(&self) -> u64 {
-        self.hash
-    }
-    fn key(&self) -> &Self::Key {
-        &self.key
-    }
-}
-
-/// What a use of a run comes to.
-enum Use {
-    Live,
-    /// Unused for too long since this time.
-    Expired(u64),
-    Gone,
-}
-
-impl Run {
-    fn touch(&self, clock: &Clock, now: Duration, lifetime: u64) -> Use {
-        let (read, stamp) = (clock.read(now), clock.stamp(now));
-        let mut last = self.used.load(Ordering::Acquire);
-        loop {
-            if last == GONE {
-                return Use::Gone;
-            }
-            if read.saturating_sub(last) >= lifetime {
-                return Use::Expired(last);
-            }
-            let new = last.max(stamp);
-            match (self.used).compare_exchange(last, new, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Use::Live,
-                Err(other) => last = other,
-            }
-        }
-    }
-}
-
-/// The runs of agents, each in a thread of the user who owns it. A host has one.
+/// The runs of agents, each in one thread of its user. A host has one.
 ///
-/// A run is what was registered and nothing else: no id is looked into. Two users' runs of the same
-/// id are two runs. Times are the host's, on any one clock.
-///
-/// Time passes at sweeps, at each at most a quarter of a [`lifetime`](RunLimits), however late it comes: a host
-/// sweeps at least that often. So the first sweep after a pause does not remove what was used before it,
-/// a clock that goes back expires nothing early, and one that jumps ahead costs a quarter of a lifetime at most.
-/// Registering and [`thread_of`](Self::thread_of) are uses.
-///
-/// Nothing here locks.
+/// A run is known once it is registered; the registry reads no meaning out of an id. Equal run ids of
+/// two users are two runs.
 ///
 /// ```
 /// use std::time::Duration;
@@ -145,12 +33,26 @@ impl Run {
 /// assert_eq!(runs.thread_of(&bob, &run, now), None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Time
+///
+/// Times are the host's, on any one clock. A run lives for its [`lifetime`](RunLimits::lifetime) after
+/// its last use; [`register`](Self::register) and [`thread_of`](Self::thread_of) are uses. Time passes
+/// at sweeps only, and at most a quarter of a lifetime at each. So a host sweeps at least that often.
+///
+/// * The first sweep after a pause of the process does not remove runs that were in use before it.
+/// * A host clock that goes back expires no run early.
+/// * A host clock that jumps ahead costs a run at most a quarter of its lifetime.
+///
+/// # Progress
+///
+/// No method takes a lock.
 pub struct RunRegistry {
     clock: Clock,
     lifetime: u64,
     fair_share: usize,
     quota: Quota,
-    runs: Table<Run>,
+    runs: Table<RunEntry>,
     hasher: RandomState,
     mask: u64,
     registered: AtomicU64,
@@ -174,7 +76,13 @@ impl fmt::Debug for RunRegistry {
 }
 
 impl RunRegistry {
-    /// With these limits.
+    /// Creates an empty registry with these limits.
+    ///
+    /// ```
+    /// use laneway::protocol::{RunLimits, RunRegistry};
+    ///
+    /// assert!(RunRegistry::new(RunLimits::default()).is_empty());
+    /// ```
     #[must_use]
     pub fn new(limits: RunLimits) -> Self {
         Self {
@@ -195,15 +103,16 @@ impl RunRegistry {
         self.hasher.hash_one((user, run)) & self.mask
     }
 
-    fn find(&self, user: &UserId, run: &RunId) -> Option<Arc<Run>> {
-        let is_it = |found: &Run| found.key.1 == *run && found.key.0 == *user;
+    fn find(&self, user: &UserId, run: &RunId) -> Option<Arc<RunEntry>> {
+        let is_it = |found: &RunEntry| found.key.1 == *run && found.key.0 == *user;
         let hash = self.hash(user, run);
         Some(self.runs.find(hash, is_it, &pin())?.arc())
     }
 
-    /// Removes a run that was last used then; `true` for the one caller that did. It is no more from
-    /// the exchange on.
-    fn end(&self, run: &Arc<Run>, last: u64) -> bool {
+    /// Removes a run that was last used at `last`. Returns `true` to the one thread that removed it.
+    ///
+    /// The run has ended once the exchange succeeds: later steps only tidy the table and the quota.
+    fn end(&self, run: &Arc<RunEntry>, last: u64) -> bool {
         let ended = last != GONE
             && (run.used)
                 .compare_exchange(last, GONE, Ordering::AcqRel, Ordering::Relaxed)
@@ -215,8 +124,8 @@ impl RunRegistry {
         ended
     }
 
-    /// Removes a run whenever it was last used.
-    fn end_now(&self, run: &Arc<Run>) -> bool {
+    /// Removes a run, whenever it was last used.
+    fn end_now(&self, run: &Arc<RunEntry>) -> bool {
         loop {
             let last = run.used.load(Ordering::Acquire);
             if last == GONE {
@@ -228,15 +137,26 @@ impl RunRegistry {
         }
     }
 
-    /// Registers the user's run, or uses it if it is there. When the registry is full, the run that was
-    /// used least recently goes: the user's own if the user holds a [`fair_share`](RunLimits), else
-    /// one of those users' who do, else anybody's.
+    /// Registers the user's run in a thread. A run that is registered already counts as used.
     ///
-    /// Lock-free; linear in the number of runs when the registry is full.
+    /// In a full registry the run that was used least recently is evicted. First choice are runs of this
+    /// user, if it holds a [`fair_share`](RunLimits::fair_share). Second choice are runs of other users who
+    /// do. Third choice are all runs. Lock-free, and linear in the number of runs when the registry is full.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
+    /// # let (runs, run, thread) = (RunRegistry::default(), RunId::new("r")?, ThreadId::new("t")?);
+    /// runs.register(&ann, &run, &thread, now)?;
+    /// assert_eq!(runs.thread_of(&ann, &run, now), Some(thread));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`RunRegistryError`]: the run is in another thread, or there is no place at all.
+    /// * [`RunRegistryError::OtherThread`] if the user's run is registered in another thread.
+    /// * [`RunRegistryError::Full`] if there is no run to evict.
     pub fn register(
         &self,
         user: &UserId,
@@ -247,11 +167,12 @@ impl RunRegistry {
         loop {
             if let Some(there) = self.find(user, run) {
                 match there.touch(&self.clock, now, self.lifetime) {
-                    Use::Live if there.thread == *thread => return Ok(()),
-                    Use::Live => return Err(RunRegistryError::OtherThread),
-                    Use::Expired(last) => self.expire(&there, last),
-                    // Whoever ended it has not come to this yet.
-                    Use::Gone => self.runs.remove(&there, &pin()),
+                    Touched::Live if there.thread == *thread => return Ok(()),
+                    Touched::Live => return Err(RunRegistryError::OtherThread),
+                    Touched::Expired(last) => self.expire(&there, last),
+                    // The thread that ended the run may be stopped before it removes the run from
+                    // the table. Without this removal, the loop would wait for that thread.
+                    Touched::Gone => self.runs.remove(&there, &pin()),
                 };
                 continue;
             }
@@ -259,7 +180,7 @@ impl RunRegistry {
                 self.evict(user)?;
                 continue;
             };
-            let new = Arc::new(Run {
+            let new = Arc::new(RunEntry {
                 key: (user.clone(), run.clone()),
                 hash: self.hash(user, run),
                 thread: thread.clone(),
@@ -270,13 +191,14 @@ impl RunRegistry {
                 self.registered.fetch_add(1, Ordering::Relaxed);
                 return Ok(());
             }
+            // Another thread has registered this run since `find`. The next round finds it.
             self.quota.put_back(&new.share);
         }
     }
 
-    /// Makes room for the user, unless somebody else uses what was to go.
+    /// Removes the run that has to make room for the user's.
     fn evict(&self, user: &UserId) -> Result<(), RunRegistryError> {
-        let mut oldest: Option<((u8, u64), Arc<Run>)> = None;
+        let mut oldest: Option<((u8, u64), Arc<RunEntry>)> = None;
         self.runs.for_each(|run| {
             let last = run.used.load(Ordering::Acquire);
             let class = match run.share.held() >= self.fair_share {
@@ -290,30 +212,55 @@ impl RunRegistry {
             }
         });
         let ((_, last), run) = oldest.ok_or(RunRegistryError::Full)?;
+        // If another thread has used the run since the walk, it stays. The caller tries again.
         if self.end(&run, last) {
             self.evicted.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    fn expire(&self, run: &Arc<Run>, last: u64) -> bool {
+    /// Removes a run whose lifetime has ended, and counts it.
+    fn expire(&self, run: &Arc<RunEntry>, last: u64) -> bool {
         let ended = self.end(run, last);
         self.expired.fetch_add(u64::from(ended), Ordering::Relaxed);
         ended
     }
 
-    /// The thread of the user's run, which is used by this. `None` if the user has no such run, which
-    /// says nothing of other users', or if it has expired. Lock-free.
+    /// Returns the thread of the user's run, and counts this as a use.
+    ///
+    /// `None` if the user has no such run or it has expired. Other users' runs make no difference.
+    /// Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
+    /// # let (runs, run, thread) = (RunRegistry::default(), RunId::new("r")?, ThreadId::new("t")?);
+    /// assert_eq!(runs.thread_of(&ann, &run, now), None);
+    /// runs.register(&ann, &run, &thread, now)?;
+    /// assert_eq!(runs.thread_of(&ann, &run, now), Some(thread));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn thread_of(&self, user: &UserId, run: &RunId, now: Duration) -> Option<ThreadId> {
         let found = self.find(user, run)?;
-        let live = matches!(found.touch(&self.clock, now, self.lifetime), Use::Live);
+        let live = matches!(found.touch(&self.clock, now, self.lifetime), Touched::Live);
         live.then(|| found.thread.clone())
     }
 
-    /// The user's runs in a thread, in the order of their ids: those that
-    /// [`thread_of`](Self::thread_of) gives this thread for. It uses none. Lock-free, linear in the
-    /// number of runs.
+    /// Returns the user's live runs in a thread, sorted by id. This is no use of them.
+    ///
+    /// Lock-free, linear in the number of runs of all users.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
+    /// # let (runs, run, thread) = (RunRegistry::default(), RunId::new("r")?, ThreadId::new("t")?);
+    /// runs.register(&ann, &run, &thread, now)?;
+    /// assert_eq!(runs.runs_of(&ann, &thread, now), [run]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn runs_of(&self, user: &UserId, thread: &ThreadId, now: Duration) -> Vec<RunId> {
         let now = self.clock.read(now);
@@ -326,18 +273,41 @@ impl RunRegistry {
             }
         });
         runs.sort_unstable();
-        // One that was removed and came back during the walk can be met twice.
+        // A run that is removed and registered again during the walk may be visited twice.
         runs.dedup();
         runs
     }
 
-    /// Removes the user's run; `false` if the user has none. Lock-free.
+    /// Removes the user's run. Returns `false` if the user has none. Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
+    /// # let (runs, run, thread) = (RunRegistry::default(), RunId::new("r")?, ThreadId::new("t")?);
+    /// runs.register(&ann, &run, &thread, now)?;
+    /// assert!(runs.remove(&ann, &run));
+    /// assert!(!runs.remove(&ann, &run));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn remove(&self, user: &UserId, run: &RunId) -> bool {
         (self.find(user, run)).is_some_and(|found| self.end_now(&found))
     }
 
-    /// Removes all of the user's runs, and nobody else's; tells how many. One that is registered
-    /// meanwhile may stay. Lock-free, linear in the number of runs.
+    /// Removes all runs of the user, and returns their number.
+    ///
+    /// A run that another thread registers during the call may stay. Lock-free, linear in the number of
+    /// runs of all users.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
+    /// # let (runs, run, thread) = (RunRegistry::default(), RunId::new("r")?, ThreadId::new("t")?);
+    /// runs.register(&ann, &run, &thread, now)?;
+    /// assert_eq!(runs.remove_user(&ann), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn remove_user(&self, user: &UserId) -> usize {
         let mut removed = 0;
         self.runs.for_each(|run| {
@@ -346,14 +316,27 @@ impl RunRegistry {
         removed
     }
 
-    /// Removes the runs that have not been used for their lifetime; tells how many. Lock-free, linear
-    /// in the number of runs.
+    /// Removes runs that were not used for their lifetime, and returns their number.
+    ///
+    /// Lock-free, linear in the number of runs.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
+    /// # let (runs, run, thread) = (RunRegistry::default(), RunId::new("r")?, ThreadId::new("t")?);
+    /// runs.register(&ann, &run, &thread, now)?;
+    /// let day = RunLimits::default().lifetime;
+    /// let removed: usize = (1..=4).map(|quarter| runs.sweep(now + day * quarter / 4)).sum();
+    /// assert_eq!(removed, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sweep(&self, now: Duration) -> usize {
         let now = self.clock.sweep(now);
         let mut expired = 0;
         self.runs.for_each(|run| {
             let last = run.used.load(Ordering::Acquire);
-            // Of one that is gone the time of use is later than now.
+            // A run that is gone has a time of use later than `now`, so the difference is 0.
             if now.saturating_sub(last) >= self.lifetime {
                 expired += usize::from(self.expire(run, last));
             }
@@ -361,19 +344,43 @@ impl RunRegistry {
         expired
     }
 
-    /// Runs that are there, including those that a sweep has yet to remove. Wait-free.
+    /// Returns the number of registered runs, including expired ones before their sweep. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
+    /// # let (runs, run, thread) = (RunRegistry::default(), RunId::new("r")?, ThreadId::new("t")?);
+    /// runs.register(&ann, &run, &thread, now)?;
+    /// assert_eq!(runs.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.quota.taken()
     }
 
-    /// There is none. Wait-free.
+    /// Returns `true` if no run is registered. Wait-free.
+    ///
+    /// ```
+    /// assert!(laneway::protocol::RunRegistry::default().is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The figures so far. Wait-free.
+    /// Returns the figures so far, each read on its own. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{ThreadId, UserId, protocol::*};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
+    /// # let (runs, run, thread) = (RunRegistry::default(), RunId::new("r")?, ThreadId::new("t")?);
+    /// runs.register(&ann, &run, &thread, now)?;
+    /// assert_eq!(runs.stats().registered, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> RunStats {
         let read = |from: &AtomicU64| from.load(Ordering::Relaxed);

@@ -1,79 +1,56 @@
-//! The run of an agent: its events, in their order, to its user and nobody else.
+//! The run of an agent: its events, numbered, to the devices of its user only.
 
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::protocol::agent::cleaning::clean;
-use crate::protocol::agent::core::{Core, Whose, failure, millis};
-use crate::protocol::agent::error::{MAX_OPEN_TOOLS, RunError, required};
+use crate::protocol::agent::calls::OpenCalls;
+use crate::protocol::agent::core::{Core, RunSetup, failure};
+use crate::protocol::agent::error::{RunError, required};
 use crate::protocol::broadcast::Broadcast;
 use crate::protocol::broadcaster::Broadcaster;
 use crate::protocol::context::UserContext;
 use crate::protocol::message::envelope::Message;
-use crate::protocol::message::json;
 use crate::protocol::message::kind::MessageKind;
 use crate::protocol::packet::Packet;
 use crate::scope::UserScope;
 
-/// One run of one agent for one user's request: says what the agent does, as it does it.
+/// One run of one agent for one request of a user. Its methods send the run's events.
 ///
-/// [`start`](Self::start) says `agent_started`. Then come [`thinking`](Self::thinking), pieces of the
-/// answer as [`chunk`](Self::chunk), and pairs of [`tool_executing`](Self::tool_executing) and
-/// [`tool_completed`](Self::tool_completed). Two calls of one tool at once have ids:
-/// [`call_executing`](Self::call_executing), [`call_completed`](Self::call_completed). In the end comes
-/// [`complete`](Self::complete) or [`fail`](Self::fail), after which there is no run that could say
-/// anything. A run that is dropped before its end says `agent_error` with the code `abandoned`. Runs
-/// that a host may have to end from outside begin with [`AgentRuns`](crate::protocol::AgentRuns).
+/// 1. [`start`](Self::start) sends `agent_started`.
+/// 2. [`thinking`](Self::thinking), [`chunk`](Self::chunk), and pairs of
+///    [`tool_executing`](Self::tool_executing) and [`tool_completed`](Self::tool_completed) follow in
+///    any order. Several open calls of one tool have ids: [`call_executing`](Self::call_executing) and
+///    [`call_completed`](Self::call_completed).
+/// 3. [`complete`](Self::complete) or [`fail`](Self::fail) sends the last event and consumes the run.
 ///
-/// Every event has these fields, and its own:
-///
-/// | field | |
-/// |---|---|
-/// | `type` | its kind |
-/// | `event_id` | unique for ever |
-/// | `user_id`, `thread_id`, `run_id`, `request_id` | of the context |
-/// | `agent_name` | |
-/// | `timestamp` | the host's time, in milliseconds |
-/// | `sequence` | its place in this run, from 1, without holes |
-///
-/// All but `agent_thinking` and `agent_response_chunk` are sent as [critical](UserScope::publish_critical): a connected device
-/// gets them or is closed.
-///
-/// What the broadcaster says comes back as it is. An event that found nobody connected, or the router
-/// shut down, has happened all the same: the run goes on, and so do its numbers. Where a method fails,
-/// nothing has happened. Texts that an event requires have to have something else than blanks in
-/// them.
-///
-/// Lock-free, each method: a number of steps for the user's lane, as [`UserScope::publish_critical`],
-/// and for what is said.
+/// A run that is dropped before its end sends `agent_error` with the code `abandoned`. A host that
+/// may have to end runs from outside starts them with [`AgentRuns`](crate::protocol::AgentRuns).
 ///
 /// ```
-/// use std::sync::Arc;
-/// use std::time::Duration;
-///
+/// use std::{sync::Arc, time::Duration};
 /// use laneway::protocol::{AgentRun, Broadcaster, RunId, UserContext};
 /// use laneway::{Router, ThreadId, UserId};
 /// use serde_json::json;
 ///
-/// let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
-/// let context = UserContext::builder(ann.clone(), ThreadId::new("t-7")?, RunId::new("r-7")?).build()?;
-/// let scope = Router::new().scope(ann);
+/// let (engine, now) = (Router::new(), Duration::ZERO);
+/// let ann = engine.scope(UserId::new("ann")?);
+/// let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+/// let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
 ///
-/// let (mut run, told) = AgentRun::start(Arc::default(), scope, context, "planner", now)?;
-/// assert!(!told.is_successful(), "nobody is connected");
-/// let _ = run.thinking("that calls for a search", now)?;
+/// let phone = ann.connect()?;
+/// let (mut run, sent) = AgentRun::start(Arc::new(Broadcaster::default()), ann, context, "planner", now)?;
+/// assert!(sent.is_successful());
+/// let _ = run.thinking("this needs a search", now)?;
 /// let _ = run.tool_executing("search", json!({"query": "lanes", "api_key": "k"}), now)?;
 /// let took = Duration::from_millis(80);
 /// let _ = run.tool_completed("search", json!(["three"]), took, true, now)?;
 /// let _ = run.complete("success", "There are three lanes.", took, now)?;
+/// assert_eq!(phone.unread(), 5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// There is nothing to call after the end:
+/// No method can be called after the end:
 ///
 /// ```compile_fail,E0382
 /// # use laneway::protocol::AgentRun;
@@ -83,37 +60,73 @@ use crate::scope::UserScope;
 ///     let _ = run.thinking("and another thing", Duration::ZERO);
 /// }
 /// ```
+///
+/// Every event has these fields, and its own:
+///
+/// | field | value |
+/// |---|---|
+/// | `type` | the kind |
+/// | `event_id` | a text that no other event has |
+/// | `user_id`, `thread_id`, `run_id`, `request_id` | the ids of the context |
+/// | `agent_name` | the name that `start` was given |
+/// | `timestamp` | the host's time, in milliseconds |
+/// | `sequence` | the event's place in this run: 1, 2, 3, without holes |
+///
+/// `agent_thinking` and `agent_response_chunk` are ordinary messages: a device that is more than a
+/// lane behind may miss them. All other events are [critical](UserScope::publish_critical): a device
+/// receives them, or the engine closes it.
+///
+/// # Errors
+///
+/// A method that returns an error has sent nothing, and its number is free for the next event.
+///
+/// An event that reaches no device counts as sent, and the run goes on. The [`Broadcast`] says so.
+/// That holds for a user without connections, and for an engine that is shut down.
+///
+/// # Progress
+///
+/// Each method is lock-free. It takes the steps of [`UserScope::publish_critical`], and a number of
+/// steps linear in the size of the event.
 #[must_use = "dropping it tells its user that it was abandoned"]
 pub struct AgentRun {
-    core: Arc<Core>,
-    /// The latest time a method was told.
+    /// The part that a host's thread may touch as well.
+    pub(super) core: Arc<Core>,
+    /// The latest time that the owner passed: the time of the event that a drop sends.
     latest: Duration,
-    /// Calls of tools that execute, oldest first.
-    open: Vec<Call>,
-}
-
-/// A call of a tool.
-#[derive(Debug)]
-struct Call {
-    /// Of a call that has one. The others are known by their tool's name.
-    id: Option<String>,
-    tool: String,
+    /// Calls of tools that execute now.
+    pub(super) open: OpenCalls,
 }
 
 impl AgentRun {
-    /// Begins a run, and says `agent_started`.
+    /// Starts a run, and sends `agent_started`.
     ///
-    /// A context is good for one run: a part of a request that is a run of its own has a
-    /// [child](UserContext::child) of the context.
+    /// A context serves one run. A part of the request that is a run of its own has a
+    /// [child](UserContext::child) of the context. Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// let (run, sent) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+    /// assert_eq!((run.agent_name(), run.sequence()), ("planner", 1));
+    /// assert!(!sent.is_successful()); // ann has no device
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`RunError::ForeignScope`] if the scope is not of the context's user, [`RunError::Empty`] for an
-    /// agent without a name, [`RunError::Refused`]. Then there is no run, and no device is told anything.
+    /// In each case no run starts, and no device receives an event.
+    ///
+    /// * [`RunError::ForeignScope`] if the scope and the context belong to different users.
+    /// * [`RunError::Empty`] if `agent_name` is blank.
+    /// * [`RunError::Refused`] if the broadcaster refuses the event.
     ///
     /// # Panics
     ///
-    /// If the system has no random numbers.
+    /// Panics if the system has no random numbers.
     pub fn start(
         broadcaster: Arc<Broadcaster>,
         scope: UserScope<Packet>,
@@ -121,16 +134,16 @@ impl AgentRun {
         agent_name: &str,
         now: Duration,
     ) -> Result<(Self, Broadcast), RunError> {
-        let whose = Whose {
+        let setup = RunSetup {
             broadcaster,
             scope,
             context,
             agent_name: agent_name.to_owned(),
         };
-        Self::begin(Arc::new(Core::new(whose, None, 0)?), now)
+        Self::begin(Arc::new(Core::new(setup, None, 0)?), now)
     }
 
-    /// Begins a run of this core, which has said nothing yet.
+    /// Starts a run of a core that has sent nothing yet.
     pub(in crate::protocol) fn begin(
         core: Arc<Core>,
         now: Duration,
@@ -139,296 +152,179 @@ impl AgentRun {
         let run = Self {
             core,
             latest: now,
-            open: Vec::new(),
+            open: OpenCalls::default(),
         };
         Ok((run, told))
     }
 
-    /// Says `agent_thinking` with `reasoning`. A device that is a whole lane behind may miss it.
+    /// Sends `agent_thinking` with the text `reasoning`.
     ///
-    /// # Errors
-    ///
-    /// [`RunError::Empty`], [`RunError::Ended`], [`RunError::Refused`].
-    pub fn thinking(&mut self, reasoning: &str, now: Duration) -> Result<Broadcast, RunError> {
-        self.see(now);
-        required("reasoning", reasoning)?;
-        let event = Message::new(MessageKind::AgentThinking).with("reasoning", reasoning);
-        self.core.say(event, now)
-    }
-
-    /// Says `agent_response_chunk` with `text`: the next piece of an answer that is still being made. Blanks
-    /// are a piece as well. A device that is a whole lane behind may miss it: the whole answer comes with
-    /// [`complete`](Self::complete).
-    ///
-    /// # Errors
-    ///
-    /// [`RunError::Empty`] for no text at all, [`RunError::Ended`], [`RunError::Refused`].
+    /// A device that is more than a lane behind may miss it. Lock-free.
     ///
     /// ```
-    /// # use std::{sync::Arc, time::Duration};
-    /// # use laneway::protocol::{AgentRun, RunId, UserContext};
-    /// # use laneway::{Router, ThreadId, UserId};
-    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
-    /// # let context = UserContext::builder(ann.clone(), ThreadId::new("t-7")?, RunId::new("r-7")?).build()?;
-    /// # let scope = Router::new().scope(ann);
-    /// let (mut run, _) = AgentRun::start(Arc::default(), scope, context, "planner", now)?;
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+    /// let _ = run.thinking("this needs a search", now)?;
+    /// assert_eq!(run.thinking("  ", now), Err(RunError::Empty { field: "reasoning" }));
+    /// assert_eq!(run.sequence(), 2); // the start, and one thought
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Empty`] for a blank text, [`RunError::Ended`], [`RunError::Refused`].
+    pub fn thinking(&mut self, reasoning: &str, now: Duration) -> Result<Broadcast, RunError> {
+        self.note_time(now);
+        required("reasoning", reasoning)?;
+        let event = Message::new(MessageKind::AgentThinking).with("reasoning", reasoning);
+        self.core.send_next(event, now)
+    }
+
+    /// Sends `agent_response_chunk` with `text`: the next piece of an answer that grows.
+    ///
+    /// A piece may be blank. A device that is more than a lane behind may miss a piece; the whole answer
+    /// follows with [`complete`](Self::complete). Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
     /// for piece in ["There ", "are ", "three."] {
     ///     let _ = run.chunk(piece, now)?;
     /// }
     /// let _ = run.complete("success", "There are three.", Duration::ZERO, now)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Empty`] for the empty text, [`RunError::Ended`], [`RunError::Refused`].
     pub fn chunk(&mut self, text: &str, now: Duration) -> Result<Broadcast, RunError> {
-        self.see(now);
+        self.note_time(now);
         if text.is_empty() {
             return Err(RunError::Empty { field: "text" });
         }
         let event = Message::new(MessageKind::AgentResponseChunk).with("text", text);
-        self.core.say(event, now)
+        self.core.send_next(event, now)
     }
 
-    /// Says `tool_executing` with `tool_name` and the [cleaned](clean) `parameters`.
-    ///
-    /// # Errors
-    ///
-    /// [`RunError::Empty`], [`RunError::ToolOpen`] for a name that is executing,
-    /// [`RunError::TooManyTools`] beyond [`MAX_OPEN_TOOLS`], [`RunError::Ended`],
-    /// [`RunError::Refused`].
-    pub fn tool_executing(
-        &mut self,
-        tool_name: &str,
-        parameters: Value,
-        now: Duration,
-    ) -> Result<Broadcast, RunError> {
-        self.executing(None, tool_name, &json::Owned(parameters), now)
-    }
-
-    /// As [`tool_executing`](Self::tool_executing), for one of several calls of a tool that may be open
-    /// at once: says `call_id` as well.
-    ///
-    /// # Errors
-    ///
-    /// As [`tool_executing`](Self::tool_executing); [`RunError::ToolOpen`] for an id that is executing.
+    /// Returns the context that the run was started with. Wait-free.
     ///
     /// ```
-    /// # use std::{sync::Arc, time::Duration};
-    /// # use laneway::protocol::{AgentRun, RunId, UserContext};
-    /// # use laneway::{Router, ThreadId, UserId};
-    /// # use serde_json::json;
-    /// # let (ann, now) = (UserId::new("ann")?, Duration::ZERO);
-    /// # let context = UserContext::builder(ann.clone(), ThreadId::new("t-7")?, RunId::new("r-7")?).build()?;
-    /// # let scope = Router::new().scope(ann);
-    /// # let (mut run, _) = AgentRun::start(Arc::default(), scope, context, "planner", now)?;
-    /// let took = Duration::from_millis(80);
-    /// let _ = run.call_executing("search", "call-1", json!({"query": "lanes"}), now)?;
-    /// let _ = run.call_executing("search", "call-2", json!({"query": "roads"}), now)?;
-    /// let _ = run.call_completed("call-2", json!([]), took, true, now)?;
-    /// let _ = run.call_completed("call-1", json!(["three"]), took, true, now)?;
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+    /// assert_eq!(run.context().user().as_str(), "ann");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn call_executing(
-        &mut self,
-        tool_name: &str,
-        call_id: &str,
-        parameters: Value,
-        now: Duration,
-    ) -> Result<Broadcast, RunError> {
-        self.executing(Some(call_id), tool_name, &json::Owned(parameters), now)
-    }
-
-    fn executing(
-        &mut self,
-        id: Option<&str>,
-        tool_name: &str,
-        parameters: &json::Owned,
-        now: Duration,
-    ) -> Result<Broadcast, RunError> {
-        self.see(now);
-        required("tool_name", tool_name)?;
-        id.map_or(Ok(()), |id| required("call_id", id))?;
-        if self.open_call(id, tool_name).is_some() {
-            return Err(RunError::ToolOpen);
-        }
-        if self.open.len() >= MAX_OPEN_TOOLS {
-            return Err(RunError::TooManyTools);
-        }
-        let event = Message::new(MessageKind::ToolExecuting)
-            .with("tool_name", tool_name)
-            .with("parameters", clean(&parameters.0));
-        let told = self.core.say(with_call(event, id), now)?;
-        self.open.push(Call {
-            id: id.map(str::to_owned),
-            tool: tool_name.to_owned(),
-        });
-        Ok(told)
-    }
-
-    /// Says `tool_completed` with `tool_name`, the [cleaned](clean) `results`, `duration` in
-    /// milliseconds, and `success`.
-    ///
-    /// # Errors
-    ///
-    /// [`RunError::Empty`], [`RunError::ToolNotOpen`] for a name that is not executing,
-    /// [`RunError::Ended`], [`RunError::Refused`].
-    pub fn tool_completed(
-        &mut self,
-        tool_name: &str,
-        results: Value,
-        duration: Duration,
-        success: bool,
-        now: Duration,
-    ) -> Result<Broadcast, RunError> {
-        let results = json::Owned(results);
-        self.see(now);
-        required("tool_name", tool_name)?;
-        let call = self.open_call(None, tool_name);
-        self.completed(call, &results, duration, success, now)
-    }
-
-    /// As [`tool_completed`](Self::tool_completed), for a call by its id. The event says the tool's name.
-    ///
-    /// # Errors
-    ///
-    /// As [`tool_completed`](Self::tool_completed); [`RunError::ToolNotOpen`] for an id that is not
-    /// executing.
-    pub fn call_completed(
-        &mut self,
-        call_id: &str,
-        results: Value,
-        duration: Duration,
-        success: bool,
-        now: Duration,
-    ) -> Result<Broadcast, RunError> {
-        let results = json::Owned(results);
-        self.see(now);
-        required("call_id", call_id)?;
-        let call = self.open_call(Some(call_id), "");
-        self.completed(call, &results, duration, success, now)
-    }
-
-    fn completed(
-        &mut self,
-        call: Option<usize>,
-        results: &json::Owned,
-        duration: Duration,
-        success: bool,
-        now: Duration,
-    ) -> Result<Broadcast, RunError> {
-        let at = call.ok_or(RunError::ToolNotOpen)?;
-        let Call { id, tool } = &self.open[at];
-        let event = Message::new(MessageKind::ToolCompleted)
-            .with("tool_name", tool.as_str())
-            .with("results", clean(&results.0))
-            .with("duration", millis(duration))
-            .with("success", success);
-        let told = self.core.say(with_call(event, id.as_deref()), now)?;
-        self.open.remove(at);
-        Ok(told)
-    }
-
-    /// Ends the run: says `agent_completed` with `status`, `final_response`, and `duration` in
-    /// milliseconds. The response may be empty: some runs end with nothing to say.
-    ///
-    /// # Errors
-    ///
-    /// [`NotEnded`] hands the run back, with [`RunError::ToolsOpen`] while tools are executing,
-    /// [`RunError::Empty`] for the status, [`RunError::Ended`], or [`RunError::Refused`].
-    pub fn complete(
-        mut self,
-        status: &str,
-        final_response: &str,
-        duration: Duration,
-        now: Duration,
-    ) -> Result<Broadcast, NotEnded> {
-        self.see(now);
-        let check = match self.open.len() {
-            0 => required("status", status),
-            count => Err(RunError::ToolsOpen { count }),
-        };
-        let event = Message::new(MessageKind::AgentCompleted)
-            .with("status", status)
-            .with("final_response", final_response)
-            .with("duration", millis(duration));
-        self.end(check, event, now)
-    }
-
-    /// Ends the run, whatever is executing: says `agent_error` with `code`, `message`, and whether it
-    /// is `recoverable`.
-    ///
-    /// # Errors
-    ///
-    /// [`NotEnded`] hands the run back, with [`RunError::Empty`], [`RunError::Ended`] or
-    /// [`RunError::Refused`].
-    pub fn fail(
-        mut self,
-        code: &str,
-        message: &str,
-        recoverable: bool,
-        now: Duration,
-    ) -> Result<Broadcast, NotEnded> {
-        self.see(now);
-        let check = required("code", code).and(required("message", message));
-        self.end(check, failure(code, message, recoverable), now)
-    }
-
-    /// The context that it was started with.
     #[must_use]
     pub fn context(&self) -> &UserContext {
-        &self.core.whose.context
+        &self.core.setup.context
     }
 
-    /// Who runs.
+    /// Returns the name of the agent. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+    /// assert_eq!(run.agent_name(), "planner");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn agent_name(&self) -> &str {
-        &self.core.whose.agent_name
+        &self.core.setup.agent_name
     }
 
-    /// Events so far: the number of the last one.
+    /// Returns the number of the last event that was sent. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+    /// assert_eq!(run.sequence(), 1); // `agent_started`
+    /// let _ = run.thinking("hm", now)?;
+    /// assert_eq!(run.sequence(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn sequence(&self) -> u64 {
         self.core.sequence()
     }
 
-    /// Whether [`AgentRuns::end_all`](crate::protocol::AgentRuns::end_all) has ended it. Wait-free.
+    /// Returns `true` if [`AgentRuns::end_all`](crate::protocol::AgentRuns::end_all) has ended the run.
+    ///
+    /// Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// let runs = AgentRuns::new(Default::default(), OpenRunLimits::default());
+    /// let (run, _) = runs.start(ann, context, "planner", now)?;
+    /// let _ = runs.end_all("shutdown", "the server restarts", true, now)?;
+    /// assert!(run.is_ended());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.core.is_ended()
     }
 
-    /// The names of the tools that are executing, oldest first: one that is called twice stands twice.
+    /// Returns the names of the tools that execute now, oldest call first.
+    ///
+    /// A tool with two open calls appears twice. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
+    /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
+    /// # let (mut run, _) = AgentRun::start(Default::default(), ann, context, "planner", now)?;
+    /// let _ = run.tool_executing("search", serde_json::json!({}), now)?;
+    /// assert!(run.open_tools().eq(["search"]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_tools(&self) -> impl Iterator<Item = &str> {
-        self.open.iter().map(|call| call.tool.as_str())
+        self.open.tools()
     }
 
-    /// A call by its id, or one without an id by its tool's name.
-    fn open_call(&self, id: Option<&str>, tool: &str) -> Option<usize> {
-        let is_it = |call: &Call| call.id.as_deref() == id && (id.is_some() || call.tool == tool);
-        self.open.iter().position(is_it)
-    }
-
-    fn see(&mut self, now: Duration) {
+    /// Records the host's time before any check, so that a drop after an error has it too.
+    pub(super) fn note_time(&mut self, now: Duration) {
         self.latest = self.latest.max(now);
-    }
-
-    /// The last event, unless a check has failed.
-    fn end(
-        self,
-        check: Result<(), RunError>,
-        event: Message,
-        now: Duration,
-    ) -> Result<Broadcast, NotEnded> {
-        let told = check.and_then(|()| Core::say_last(&self.core, event, now));
-        told.map_err(|error| NotEnded {
-            run: Box::new(self),
-            error,
-        })
     }
 }
 
 impl Drop for AgentRun {
     fn drop(&mut self) {
         let event = failure("abandoned", "the run was dropped before its end", false);
-        // Of a run that is over this says nothing.
+        // A run that has ended sends nothing here: its claim fails.
         Core::abandon(&self.core, event, self.latest);
     }
 }
@@ -441,34 +337,5 @@ impl fmt::Debug for AgentRun {
             .field("sequence", &self.sequence())
             .field("open", &self.open)
             .finish_non_exhaustive()
-    }
-}
-
-fn with_call(event: Message, id: Option<&str>) -> Message {
-    match id {
-        Some(id) => event.with("call_id", id),
-        None => event,
-    }
-}
-
-/// A run that could not be ended this way. It goes on as long as this is kept.
-#[derive(Debug)]
-#[must_use = "dropping it drops the run, which tells its user that it was abandoned"]
-pub struct NotEnded {
-    /// The run, as it was.
-    pub run: Box<AgentRun>,
-    /// Why it has not ended.
-    pub error: RunError,
-}
-
-impl fmt::Display for NotEnded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl Error for NotEnded {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.error)
     }
 }

@@ -1,4 +1,4 @@
-//! Keys that hold secrets, as people write them.
+//! Keys that hold secrets, in the ways that people write them.
 
 /// Words that make a key secret, alone or as the end of a longer word: `dbpassword`, `oauth`.
 const ENDS: [&str; 27] = [
@@ -30,7 +30,7 @@ const ENDS: [&str; 27] = [
     "sessionid",
     "connectionstring",
 ];
-/// Words that make a key secret only as whole words: `pin`, and not `shopping`.
+/// Words that make a key secret only as whole words: `pin`, but not `shopping`.
 const WHOLE: [&str; 20] = [
     "pass",
     "dbpass",
@@ -54,17 +54,18 @@ const WHOLE: [&str; 20] = [
     "mnemonic",
 ];
 
-/// What a character of a key is, as far as words go.
+/// The class of a character, by which a key is split into words.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     Upper,
     Lower,
     /// A digit, or a letter without case.
     Uncased,
-    /// Between words.
+    /// A separator between words.
     Other,
 }
 
+/// Returns the class of a character.
 fn class(c: char) -> Class {
     if c.is_uppercase() {
         Class::Upper
@@ -77,7 +78,7 @@ fn class(c: char) -> Class {
     }
 }
 
-/// The letters and digits of a key in lower case, and where its words begin and end in them.
+/// Returns the letters and digits of a key in lower case, and the positions where its words meet.
 fn words(key: &str) -> (String, Vec<usize>) {
     let mut letters = String::with_capacity(key.len());
     let mut bounds = vec![0];
@@ -86,7 +87,7 @@ fn words(key: &str) -> (String, Vec<usize>) {
     while let Some(c) = rest.next() {
         let (here, next) = (class(c), rest.peek().map(|c| class(*c)));
         let begins = match (before, here) {
-            // The last capital of several belongs to the small letters that follow.
+            // In `JWTToken` the second `T` starts a word, because a small letter follows it.
             (Class::Upper, Class::Upper) => next == Some(Class::Lower),
             (Class::Upper, Class::Lower) => false,
             _ => before != here,
@@ -103,11 +104,11 @@ fn words(key: &str) -> (String, Vec<usize>) {
     (letters, bounds)
 }
 
-/// Whether one of the key's words, or several in a row, read as a secret.
+/// Returns `true` if a word of the key, or several words in a row, name a secret.
 pub(in crate::protocol) fn is_secret(key: &str) -> bool {
     let (letters, bounds) = words(key);
     let is_bound = |at: usize| bounds.binary_search(&at).is_ok();
-    // At the end of a word, or in front of its plural's last letter.
+    // A word may be followed by the `s` of its plural: `passwords`.
     let ends = |end: usize| is_bound(end) || (letters[end..].starts_with('s') && is_bound(end + 1));
     let found = |word: &'static str| {
         let places = letters.match_indices(word).map(|(start, _)| start);
@@ -117,7 +118,7 @@ pub(in crate::protocol) fn is_secret(key: &str) -> bool {
         || WHOLE.iter().any(|word| found(word).any(is_bound))
 }
 
-/// Whether the key is one of a list of headers.
+/// Returns `true` if the key names a list of headers.
 pub(in crate::protocol) fn is_headers(key: &str) -> bool {
     let (letters, _) = words(key);
     letters.ends_with("header") || letters.ends_with("headers")

@@ -1,115 +1,57 @@
-//! Whether a user's events of agent runs are what they should be: for the tests of hosts.
+//! A check of the events of one user's runs, for the tests of hosts.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
 
 use serde_json::Value;
 
 use crate::id::UserId;
+use crate::protocol::agent::fault::{Fault, Violation};
 use crate::protocol::agent::step::{ALWAYS, Shape, Step};
 use crate::protocol::message::kind::MessageKind;
 
-/// Runs that a [`SequenceChecker`] keeps track of at once. Of more, those that ended first are
-/// forgotten; if none has ended, the new one is not checked.
+/// Runs that a [`SequenceChecker`] follows at a time.
+///
+/// A further run replaces the run that ended first. If none has ended, the further run is not checked,
+/// and its events are [`Fault::TooMany`].
+///
+/// ```
+/// assert_eq!(laneway::protocol::MAX_CHECKED_RUNS, 1_000);
+/// ```
 pub const MAX_CHECKED_RUNS: usize = 1_000;
-/// Tools of one run that may be at work at once for a [`SequenceChecker`].
+/// Open calls of tools in one run that a [`SequenceChecker`] follows at a time.
+///
+/// ```
+/// use laneway::protocol::{MAX_CHECKED_TOOLS, MAX_OPEN_TOOLS};
+///
+/// assert!(MAX_CHECKED_TOOLS > MAX_OPEN_TOOLS); // an `AgentRun` stays below it
+/// ```
 pub const MAX_CHECKED_TOOLS: usize = 100;
-/// The last event ids, which a [`SequenceChecker`] knows again.
+/// Event ids, the latest ones, that a [`SequenceChecker`] compares a new id with.
+///
+/// ```
+/// assert_eq!(laneway::protocol::MAX_CHECKED_IDS, 10_000);
+/// ```
 pub const MAX_CHECKED_IDS: usize = 10_000;
 
-/// What is wrong with an event, or with a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Fault {
-    /// A field is not there, or not what it should be. `type` also if there is no such type.
-    Malformed {
-        /// The field; empty if the event is no JSON object.
-        field: &'static str,
-    },
-    /// The event is another user's. It is not looked at any further.
-    Foreign,
-    /// The events of the run between the one before, if there was any, and this.
-    Missing {
-        /// The first of them.
-        from: u64,
-        /// The last of them.
-        to: u64,
-    },
-    /// The run does not begin with `agent_started`.
-    NoStart,
-    /// A second `agent_started`.
-    DuplicateStart,
-    /// The event comes after one with the same sequence, or with a later one.
-    OutOfOrder {
-        /// The latest that came before.
-        after: u64,
-    },
-    /// An event with this id came before.
-    DuplicateId,
-    /// A tool completed that was not executing, or was still executing when the agent completed.
-    Unpaired {
-        /// The tool.
-        tool: String,
-    },
-    /// A call began under an id that is executing.
-    DuplicateCall {
-        /// The tool.
-        tool: String,
-    },
-    /// The run is over.
-    AfterEnd,
-    /// The event names another thread than the run's first.
-    OtherThread,
-    /// The run has no end.
-    NoEnd,
-    /// More runs or tools at once than are checked.
-    TooMany,
-}
-
-/// A fault, and where it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Violation {
-    /// The run, if the event names one.
-    pub run: Option<String>,
-    /// The sequence of the event within the run, if it has one; at the end of all, the latest.
-    pub sequence: Option<u64>,
-    /// What is wrong.
-    pub fault: Fault,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.run {
-            Some(run) => write!(f, "run {run:?}, ")?,
-            None => f.write_str("no run, ")?,
-        }
-        match self.sequence {
-            Some(sequence) => write!(f, "event {sequence}: {:?}", self.fault),
-            None => write!(f, "an event without a sequence: {:?}", self.fault),
-        }
-    }
-}
-
-/// What has been seen of a run.
+/// The state of one run, from the events so far.
 #[derive(Debug, Default)]
 struct Seen {
     thread: Option<String>,
     latest: Option<u64>,
     started: bool,
     ended: bool,
-    /// The event before was one that had been kept.
+    /// The last event had been kept for a device that came back.
     recovered: bool,
-    /// Tools that execute, with the ids of their calls.
+    /// Open calls: the tool's name, and the call's id if it has one.
     tools: Vec<(String, Option<String>)>,
 }
 
 impl Seen {
-    /// Whether an event comes when it should.
+    /// Checks the sequence of an event against the latest one.
     fn order(&mut self, sequence: u64, step: Step, recovered: bool) -> Option<Fault> {
         let before = self.latest;
         self.latest = Some(before.map_or(sequence, |latest| latest.max(sequence)));
-        // Only critical events are kept, so that others are missing around them.
+        // A lane keeps critical events only. So ordinary ones may be missing before and after.
         let may_lack = std::mem::replace(&mut self.recovered, recovered) || recovered;
         let from = match before {
             Some(after) if sequence <= after => return Some(Fault::OutOfOrder { after }),
@@ -122,7 +64,7 @@ impl Seen {
         (to >= from).then_some(Fault::Missing { from, to })
     }
 
-    /// Whether it may be what it is after those before.
+    /// Checks the kind of an event against the open calls.
     fn step(&mut self, step: Step, tool: Option<&str>, call: Option<&str>) -> Vec<Fault> {
         let unpaired = |tool: String| Fault::Unpaired { tool };
         match (step, tool) {
@@ -148,24 +90,14 @@ impl Seen {
                 let left = self.tools.drain(..);
                 return left.map(|(tool, _)| unpaired(tool)).collect();
             }
-            // With an error a tool may be at work: it may well be what failed.
+            // A run may fail while a tool executes: the tool may be the reason.
             _ => {}
         }
         Vec::new()
     }
 }
 
-/// Checks the events of one user's agent runs, in the order in which a client got them.
-///
-/// A run is `agent_started`, then `agent_thinking`, `agent_response_chunk`, `tool_executing` and
-/// `tool_completed` as they come, each completed tool after one executing of the same name and, if it
-/// has one, the same `call_id`, then `agent_completed` with no tool left, or `agent_error`. Sequences
-/// count by one, from 0 or 1. A field is looked for in the event,
-/// then in its `payload`. What was kept for the user (`"recovered": true`) is as good as any other;
-/// but gaps before and behind it are no fault, because only critical events are kept. Messages of
-/// other known types are passed over.
-///
-/// What it says is for the eyes of developers: it repeats ids and tools as they came.
+/// Checks the events of one user's runs, in the order in which a client received them.
 ///
 /// ```
 /// use laneway::UserId;
@@ -181,18 +113,44 @@ impl Seen {
 /// assert_eq!(checker.finish()[0].fault, Fault::NoEnd);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// The rules:
+///
+/// * A run begins with `agent_started`. Then `agent_thinking`, `agent_response_chunk`,
+///   `tool_executing` and `tool_completed` follow in any order.
+/// * Each `tool_completed` follows a `tool_executing` with the same name, and the same `call_id` if it
+///   has one.
+/// * A run ends with `agent_error`, or with `agent_completed` and no open call.
+/// * Sequences start at 0 or 1 and grow by one.
+/// * A field may stand in the event or in its `payload`; the event comes first.
+/// * Around an event that was kept for the user (`"recovered": true`), sequences may skip: a lane keeps
+///   critical events only.
+/// * Messages of other known types are skipped.
+///
+/// The results repeat ids and tools as they came. They are for developers, not for users.
+///
+/// # Bounds and progress
+///
+/// [`MAX_CHECKED_RUNS`], [`MAX_CHECKED_TOOLS`], [`MAX_CHECKED_IDS`]. One thread owns a checker, so no
+/// method waits.
 #[derive(Debug)]
 pub struct SequenceChecker {
     user: UserId,
     runs: BTreeMap<String, Seen>,
-    /// In the order of their ends.
+    /// Runs that have ended, in the order of their ends.
     ended: VecDeque<String>,
     ids: BTreeSet<String>,
     ids_in_order: VecDeque<String>,
 }
 
 impl SequenceChecker {
-    /// For this user's events.
+    /// Creates a checker for the events of this user.
+    ///
+    /// ```
+    /// let checker = laneway::protocol::SequenceChecker::new(laneway::UserId::new("ann")?);
+    /// assert_eq!(checker.finish(), []);
+    /// # Ok::<(), laneway::InvalidId>(())
+    /// ```
     #[must_use]
     pub fn new(user: UserId) -> Self {
         Self {
@@ -204,7 +162,16 @@ impl SequenceChecker {
         }
     }
 
-    /// What is wrong with the next event: nothing, one thing or several.
+    /// Checks the next event, and returns its faults: none, one or several.
+    ///
+    /// ```
+    /// use laneway::protocol::{Fault, SequenceChecker};
+    ///
+    /// let mut checker = SequenceChecker::new(laneway::UserId::new("ann")?);
+    /// let found = checker.check(&serde_json::json!({"type": "agent_thinking", "user_id": "ann"}));
+    /// assert!(found.iter().any(|violation| violation.fault == Fault::Malformed { field: "event_id" }));
+    /// # Ok::<(), laneway::InvalidId>(())
+    /// ```
     #[must_use = "an event may be wrong"]
     pub fn check(&mut self, event: &Value) -> Vec<Violation> {
         let field = |name| {
@@ -227,6 +194,7 @@ impl SequenceChecker {
         faults.into_iter().map(violation).collect()
     }
 
+    /// Returns the faults of an event. `field` finds a value in it, and `name` a text that is not blank.
     fn faults<'e>(
         &mut self,
         is_object: bool,
@@ -272,6 +240,21 @@ impl SequenceChecker {
             faults.push(malformed("run_id"));
             return faults;
         };
+        let recovered = field("recovered") == Some(&Value::Bool(true));
+        faults.extend(self.run_faults(run, step, sequence, recovered, name));
+        faults
+    }
+
+    /// Returns the faults that depend on the earlier events of the run.
+    fn run_faults<'e>(
+        &mut self,
+        run: &str,
+        step: Step,
+        sequence: Option<u64>,
+        recovered: bool,
+        name: &impl Fn(&'static str) -> Option<&'e str>,
+    ) -> Vec<Fault> {
+        let mut faults = Vec::new();
         if !self.runs.contains_key(run) {
             if !self.make_room() {
                 faults.push(Fault::TooMany);
@@ -281,7 +264,6 @@ impl SequenceChecker {
                 faults.push(Fault::NoStart);
             }
         }
-        let recovered = field("recovered") == Some(&Value::Bool(true));
         let seen = self.runs.entry(run.to_owned()).or_default();
         match (&seen.thread, name("thread_id")) {
             (None, Some(thread)) => seen.thread = Some(thread.to_owned()),
@@ -308,6 +290,7 @@ impl SequenceChecker {
         faults
     }
 
+    /// Records an event id. Returns `false` if it is among the latest ones already.
     fn is_new(&mut self, id: &str) -> bool {
         if !self.ids.insert(id.to_owned()) {
             return false;
@@ -321,7 +304,7 @@ impl SequenceChecker {
         true
     }
 
-    /// Whether there is room for another run.
+    /// Returns `true` if there is room for another run, and forgets an ended run for it if necessary.
     fn make_room(&mut self) -> bool {
         if self.runs.len() < MAX_CHECKED_RUNS {
             return true;
@@ -330,7 +313,14 @@ impl SequenceChecker {
         oldest.is_some_and(|run| self.runs.remove(&run).is_some())
     }
 
-    /// The runs that have no end, once there are no more events.
+    /// Ends the check, and returns the runs that have no end.
+    ///
+    /// ```
+    /// let mut checker = laneway::protocol::SequenceChecker::new(laneway::UserId::new("ann")?);
+    /// let _ = checker.check(&serde_json::json!({"type": "agent_thinking", "user_id": "ann", "run_id": "r"}));
+    /// assert_eq!(checker.finish()[0].run.as_deref(), Some("r"));
+    /// # Ok::<(), laneway::InvalidId>(())
+    /// ```
     #[must_use]
     pub fn finish(self) -> Vec<Violation> {
         let open = self.runs.into_iter().filter(|(_, seen)| !seen.ended);

@@ -1,22 +1,24 @@
-//! The events of an agent's run, and what each of them has to have.
+//! The kinds of events of a run, and the fields that each must have.
 
 use serde_json::Value;
 
-/// What a field has to be.
+/// The values that a field may have.
 #[derive(Clone, Copy)]
 pub(in crate::protocol) enum Shape {
     /// A text that is not blank.
     Name,
+    /// Any text.
     Text,
     Flag,
     Number,
     /// A number, or a text that is not blank.
     Time,
-    /// Whatever it is.
-    There,
+    /// Any value: the field only has to exist.
+    Any,
 }
 
 impl Shape {
+    /// Returns `true` if the field may have this value.
     pub(in crate::protocol) fn fits(self, value: &Value) -> bool {
         let is_name = || value.as_str().is_some_and(|text| !text.trim().is_empty());
         match self {
@@ -25,14 +27,15 @@ impl Shape {
             Self::Flag => value.is_boolean(),
             Self::Number => value.is_number(),
             Self::Time => value.is_number() || is_name(),
-            Self::There => true,
+            Self::Any => true,
         }
     }
 }
 
+/// Names of fields, and the shape of each.
 pub(in crate::protocol) type Fields = &'static [(&'static str, Shape)];
 
-/// What every event has, beside its type, user, run and sequence.
+/// Fields of every event, besides its type, user, run and sequence. The checker looks at those itself.
 pub(in crate::protocol) const ALWAYS: Fields = &[
     ("event_id", Shape::Name),
     ("thread_id", Shape::Name),
@@ -41,6 +44,7 @@ pub(in crate::protocol) const ALWAYS: Fields = &[
     ("timestamp", Shape::Time),
 ];
 
+/// The kind of an event, as far as the order of events depends on it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::protocol) enum Step {
     Started,
@@ -53,21 +57,21 @@ pub(in crate::protocol) enum Step {
 }
 
 impl Step {
-    /// The event of this type, and what it has besides.
+    /// Returns the step of a type name and the fields of that type. `None` for other types.
     pub(in crate::protocol) fn of(name: &str) -> Option<(Self, Fields)> {
-        use Shape::{Flag, Name, Number, Text, There};
+        use Shape::{Any, Flag, Name, Number, Text};
         Some(match name {
             "agent_started" => (Self::Started, &[]),
             "agent_thinking" => (Self::Thinking, &[("reasoning", Text)]),
             "agent_response_chunk" => (Self::Chunk, &[("text", Text)]),
             "tool_executing" => {
-                let fields = &[("tool_name", Name), ("parameters", There)];
+                let fields = &[("tool_name", Name), ("parameters", Any)];
                 (Self::Executing, fields)
             }
             "tool_completed" => {
                 let fields = &[
                     ("tool_name", Name),
-                    ("results", There),
+                    ("results", Any),
                     ("duration", Number),
                     ("success", Flag),
                 ];
@@ -76,7 +80,7 @@ impl Step {
             "agent_completed" => {
                 let fields = &[
                     ("status", Name),
-                    ("final_response", There),
+                    ("final_response", Any),
                     ("duration", Number),
                 ];
                 (Self::End, fields)

@@ -1,6 +1,5 @@
-//! Quality from what really happened: a provider that keeps records in memory.
+//! A provider of quality that keeps the results of runs in memory.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
@@ -11,71 +10,56 @@ use crate::copy_on_write::CopyOnWrite;
 use crate::id::UserId;
 use crate::protocol::inbound::error::HandlerError;
 use crate::protocol::per_user::PerUser;
-use crate::protocol::quality::requests::{QualityProvider, QualityRequest};
+use crate::protocol::quality::content::faults;
+use crate::protocol::quality::provider::{QualityProvider, QualityRequest};
+use crate::protocol::quality::records::{Period, Records, RunRecord};
 
-/// Runs that are kept of one user; the oldest goes first.
-pub const MAX_RECORDS: usize = 256;
-/// Users of whom records are kept; of more, those of the users asked or told of longest ago go first.
+/// Users whose records a [`MemoryQuality`] keeps.
+///
+/// For a further user, it removes the records of users that were recorded or asked for longest ago.
+///
+/// ```
+/// assert_eq!(laneway::protocol::MAX_RECORDED_USERS, 1_024);
+/// ```
 pub const MAX_RECORDED_USERS: usize = 1_024;
-/// Characters below which content says too little, when it is looked at strictly.
-const SHORT: usize = 40;
-/// What an unfinished text has in it.
-const UNFINISHED: [&str; 4] = ["lorem ipsum", "todo", "tbd", "[placeholder]"];
-
-/// What came of one run of an agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RunRecord {
-    /// Whether it ended as it should.
-    pub success: bool,
-    /// How long it took.
-    pub duration: Duration,
-    /// Characters of its answer.
-    pub characters: usize,
-    /// The host's time of its end.
-    pub at: Duration,
-}
-
-/// A record, and what its time is worth.
-#[derive(Clone, Copy)]
-struct Kept {
-    record: RunRecord,
-    /// The earliest time at which the record's own time was still in the future.
-    ahead_at: Option<Duration>,
-}
-
-impl Kept {
-    /// When the run ended, as far as it can have by `now`.
-    fn ended(&self, now: Duration) -> Duration {
-        if self.record.at <= now {
-            self.record.at
-        } else {
-            self.ahead_at.unwrap_or(now)
-        }
-    }
-
-    fn is_ahead(&self, now: Duration) -> bool {
-        self.record.at > now && self.ahead_at.is_none_or(|seen| seen > now)
-    }
-}
-
-#[derive(Clone, Default)]
-struct Records {
-    kept: VecDeque<Kept>,
-    /// The latest time of those that are gone.
-    gone: Option<Duration>,
-}
-
-/// Keeps what it is told of users' runs, the last [`MAX_RECORDS`] of each, and answers with figures of
-/// them: a user's from that user's runs alone.
+/// Keeps the last [`MAX_RECORDS`](crate::protocol::MAX_RECORDS) results of each user's runs, and answers
+/// quality messages with figures of them. A user's figures come from that user's runs only.
 ///
-/// Figures of a user whose records are not there any more are no zeros: `known` is false, and all
-/// figures are null. `complete` is false if the period reaches back to records that are gone.
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use laneway::protocol::{MemoryQuality, MessageRouter, Quality, RunRecord};
+/// use laneway::{Received, Router, UserId};
 ///
-/// A record from the future counts as one of the time at which that was seen first, so a clock that was
-/// ahead keeps none for longer than others. Once its time has come it counts as told. Figures saturate.
+/// let (engine, now) = (Router::new(), Duration::from_secs(60));
+/// let (ann, records) = (engine.scope(UserId::new("ann")?), Arc::new(MemoryQuality::default()));
+/// let inbound = MessageRouter::new(Arc::default(), now);
+/// Quality::new(Arc::default(), records.clone()).register(&inbound)?;
 ///
-/// Lock-free, each method. A record costs a copy of its user's records; one of a new user, when there
-/// are [`MAX_RECORDED_USERS`], now and then a walk over all users.
+/// let took = Duration::from_millis(80);
+/// records.record(ann.user(), RunRecord { success: true, duration: took, characters: 24, at: now });
+/// let mut phone = ann.connect()?;
+/// let _ = inbound.route_json(&ann, None, br#"{"type": "get_quality_metrics"}"#, now);
+/// let Received::Event(answer) = phone.try_recv()? else { panic!("a gap") };
+/// assert!(answer.event.json().contains(r#""success_rate":100.0"#));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Removed records
+///
+/// * `known` is `false` and each figure is `null` if the user's records may have been removed. No loss
+///   appears as a zero.
+/// * `complete` is `false` if the period begins before a record that was removed.
+///
+/// # Records from the future
+///
+/// A host clock that runs ahead may stamp a record with a future time. Such a record counts from the
+/// first look at it, so it stays no longer than others. Once its time has come, it counts as stamped.
+/// Sums saturate.
+///
+/// # Progress
+///
+/// Each method is lock-free. A record costs a copy of the user's records. A record of a further user may
+/// cost a walk over all users.
 pub struct MemoryQuality(PerUser<CopyOnWrite<Records>>);
 
 impl Default for MemoryQuality {
@@ -92,79 +76,76 @@ impl fmt::Debug for MemoryQuality {
     }
 }
 
-/// The records of a period.
-struct Period {
-    records: Vec<RunRecord>,
-    /// None of it is gone.
-    complete: bool,
-}
-
 impl MemoryQuality {
-    /// Keeps a record. The user's oldest makes room for it, or the records of the user who was asked or
-    /// told of longest ago.
+    /// Keeps the result of a run. Removes the oldest record of the user, or a user, if there are too many.
+    ///
+    /// Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{UserId, protocol::*};
+    /// # let (ann, now) = (UserId::new("ann")?, Duration::from_secs(60));
+    /// let (records, took) = (MemoryQuality::default(), Duration::from_millis(80));
+    /// records.record(&ann, RunRecord { success: true, duration: took, characters: 24, at: now });
+    /// assert!(records.forget(&ann)); // there was a record
+    /// # Ok::<(), laneway::InvalidId>(())
+    /// ```
     pub fn record(&self, user: &UserId, record: RunRecord) {
+        // Read before `get_or_default`: an eviction by that call concerns other users, and would mark
+        // this one as incomplete. An eviction of this user between the two lines is not noticed.
         let may_have_lost = self.0.has_lost();
         let records = self.0.get_or_default(user);
         let added: Result<(), Infallible> = records.value.update(|records| {
             let mut records = records.clone();
-            if records.kept.is_empty() && may_have_lost {
-                // There may have been others of this user.
-                records.gone = records.gone.max(Some(record.at));
-            }
-            while records.kept.len() >= MAX_RECORDS {
-                let oldest = records.kept.pop_front();
-                records.gone = records.gone.max(oldest.map(|kept| kept.record.at));
-            }
-            records.kept.push_back(Kept {
-                record,
-                ahead_at: None,
-            });
+            records.add(record, may_have_lost);
             Ok((records, ()))
         });
         let Ok(()) = added;
     }
 
-    /// Forgets a user's records. `false` if there are none.
+    /// Removes all records of a user. Returns `false` if there are none. Lock-free.
+    ///
+    /// ```
+    /// let ann = laneway::UserId::new("ann")?;
+    /// assert!(!laneway::protocol::MemoryQuality::default().forget(&ann));
+    /// # Ok::<(), laneway::InvalidId>(())
+    /// ```
     pub fn forget(&self, user: &UserId) -> bool {
         self.0.remove(user)
     }
 
-    /// A user's records of the last so many hours, oldest first. `None` if they are not there any more.
+    /// Returns a user's records of the last `hours`. `None` if they may have been removed.
     fn since(&self, of: &QualityRequest<'_>, hours: u64) -> Option<Period> {
         let period = Duration::from_secs(hours.saturating_mul(3600));
         let from = of.now.saturating_sub(period);
-        // Asked in this order: a user who is taken out in between is found or is lost.
+        // `get` before `has_lost`. In the other order an eviction in between would be missed: the flag
+        // is still unset, the user is gone, and lost records would appear as no runs.
         let Some(records) = self.0.get(of.user) else {
             return (!self.0.has_lost()).then(|| Period {
                 records: Vec::new(),
                 complete: true,
             });
         };
-        if records.value.load().kept.iter().any(|k| k.is_ahead(of.now)) {
+        // A look first: most reads find no record from the future, and copy nothing.
+        if records.value.load().are_ahead(of.now) {
             let noted: Result<(), Infallible> = records.value.update(|records| {
                 let mut records = records.clone();
-                for kept in records.kept.iter_mut().filter(|k| k.is_ahead(of.now)) {
-                    kept.ahead_at = Some(of.now);
-                }
+                records.note_ahead(of.now);
                 Ok((records, ()))
             });
             let Ok(()) = noted;
         }
-        let records = records.value.load();
-        let of_period = records.kept.iter().filter(|k| k.ended(of.now) >= from);
-        Some(Period {
-            records: of_period.map(|kept| kept.record).collect(),
-            complete: records.gone.is_none_or(|gone| gone < from),
-        })
+        Some(records.value.load().since(from, of.now))
     }
 }
 
+/// Returns whole milliseconds, at most `u64::MAX`.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The figures of a period. Rates are percentages, 0 of nothing.
-#[allow(clippy::cast_precision_loss)] // Figures for people.
+/// Returns the figures of a period, or nulls without one. Rates are in percent, and 0 without runs.
+#[allow(clippy::cast_precision_loss)] // Rounds counts above 2^53.
 fn figures(period: Option<&Period>) -> Value {
     let Some(Period { records, complete }) = period else {
         return json!({
@@ -183,9 +164,9 @@ fn figures(period: Option<&Period>) -> Value {
     let mut durations: Vec<_> = records.iter().map(|r| millis(r.duration)).collect();
     durations.sort_unstable();
     let total: f64 = durations.iter().map(|&ms| ms as f64).sum();
-    // The smallest that 95 of a hundred do not exceed.
+    // The nearest rank: the smallest duration that 95 % of the runs do not exceed.
     let p95 = (95 * count).div_ceil(100).saturating_sub(1);
-    // As floats: a host may tell of any number.
+    // A sum of floats, because a sum of the host's integers could overflow.
     let characters: f64 = records.iter().map(|record| record.characters as f64).sum();
     json!({
         "known": true,
@@ -196,39 +177,6 @@ fn figures(period: Option<&Period>) -> Value {
         "p95_duration_ms": durations.get(p95).copied().unwrap_or(0),
         "mean_characters": per(characters),
     })
-}
-
-/// What is wrong with a text.
-fn faults(content: &str, content_type: &str, strict: bool) -> Vec<&'static str> {
-    let text = content.trim().to_lowercase();
-    let mut faults = Vec::new();
-    if text.is_empty() {
-        return vec!["it is empty"];
-    }
-    if UNFINISHED.iter().any(|mark| text.contains(mark)) {
-        faults.push("it is unfinished");
-    }
-    let lines: Vec<_> = text
-        .lines()
-        .map(str::trim)
-        .filter(|l| !l.is_empty())
-        .collect();
-    let mut distinct = lines.clone();
-    distinct.sort_unstable();
-    distinct.dedup();
-    if lines.len() > distinct.len() {
-        faults.push("it repeats itself");
-    }
-    if content_type == "action_plan" && lines.len() < 2 {
-        faults.push("a plan has more than one step");
-    }
-    if content_type == "data_analysis" && !text.contains(|c: char| c.is_ascii_digit()) {
-        faults.push("an analysis of data has figures");
-    }
-    if strict && text.chars().count() < SHORT {
-        faults.push("it is short");
-    }
-    faults
 }
 
 impl QualityProvider for MemoryQuality {
@@ -286,6 +234,7 @@ impl QualityProvider for MemoryQuality {
 #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
 mod tests {
     use super::*;
+    use crate::protocol::quality::records::MAX_RECORDS;
 
     fn ran(at_hours: u64, ms: u64, success: bool) -> RunRecord {
         RunRecord {
@@ -342,7 +291,7 @@ mod tests {
         for n in 0..MAX_RECORDED_USERS {
             quality.record(&user(n), ran(1, 1, true));
         }
-        // One user's flood takes nothing of the others.
+        // A flood of one user removes no record of the others.
         for ms in 0..=MAX_RECORDS as u64 {
             quality.record(&user(1), ran(1, ms, true));
         }
@@ -353,7 +302,7 @@ mod tests {
             (&kept["complete"], &asked(0)["complete"]),
             (&json!(false), &json!(true))
         );
-        // Others come: a user asked longest ago is unknown then, and the one just asked is there.
+        // Further users evict a user asked for long ago, and not the one just asked for.
         asked(0);
         for n in 0..100 {
             quality.record(&user(MAX_RECORDED_USERS + n), ran(1, 1, true));
@@ -368,7 +317,7 @@ mod tests {
             );
         }
         assert_eq!(lost["known"], false);
-        // One that comes back is known from then on, and not for the time before.
+        // An evicted user who comes back is known from then on, and not for the time before.
         quality.record(&user(2), ran(1, 1, true));
         assert_eq!(
             (&asked(2)["runs"], &asked(2)["complete"]),
@@ -399,19 +348,5 @@ mod tests {
                 assert!(hours == 1 || report["runs"] == MAX_RECORDS);
             }
         }
-    }
-
-    #[test]
-    fn r044_content_is_looked_at_as_what_it_is() {
-        let faults = |text: &str, of: &'static str, strict| faults(text, of, strict).len();
-        assert_eq!(faults(" ", "general", false), 1);
-        assert_eq!(faults("fine", "general", false), 0);
-        assert_eq!(faults("fine", "general", true), 1);
-        assert_eq!(faults("TODO", "general", false), 1);
-        assert_eq!(faults("one\ntwo\none", "general", false), 1);
-        assert_eq!(faults("just do it", "action_plan", false), 1);
-        assert_eq!(faults("first\nthen", "action_plan", false), 0);
-        assert_eq!(faults("many", "data_analysis", false), 1);
-        assert_eq!(faults("17 of 20", "data_analysis", false), 0);
     }
 }

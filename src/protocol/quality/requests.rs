@@ -1,4 +1,4 @@
-//! Quality messages: handled by the one router, answered by a provider of the host's.
+//! The handler of quality messages, and the sender of quality alerts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,8 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::copy_on_write::CopyOnWrite;
-use crate::id::{ThreadId, UserId};
-use crate::protocol::RunId;
+use crate::id::{RunId, ThreadId};
 use crate::protocol::broadcaster::Broadcaster;
 use crate::protocol::inbound::dispatch::MessageRouter;
 use crate::protocol::inbound::error::HandlerError;
@@ -18,26 +17,21 @@ use crate::protocol::message::envelope::Message;
 use crate::protocol::message::json;
 use crate::protocol::message::kind::MessageKind;
 use crate::protocol::packet::Packet;
+use crate::protocol::quality::fields::{choice, field, id, invalid, period, strict};
+use crate::protocol::quality::provider::{
+    CONTENT_TYPES, QualityProvider, QualityRequest, REPORT_TYPES,
+};
+use crate::protocol::quality::subscribers::{Subscriber, Subscribers};
 use crate::scope::UserScope;
 use crate::sync::{AtomicU64, Ordering};
 
-/// Users who may be subscribed to alerts at a time.
+/// Users that one [`Quality`] keeps as subscribers at a time, unless [`Quality::with_room`] says
+/// otherwise.
+///
+/// ```
+/// assert_eq!(laneway::protocol::MAX_SUBSCRIBERS, 10_000);
+/// ```
 pub const MAX_SUBSCRIBERS: usize = 10_000;
-/// What content may be. Default `general`.
-pub const CONTENT_TYPES: [&str; 7] = [
-    "general",
-    "optimization",
-    "data_analysis",
-    "action_plan",
-    "report",
-    "triage",
-    "error",
-];
-/// What a report may be. Default `summary`.
-pub const REPORT_TYPES: [&str; 2] = ["summary", "detailed"];
-/// The longest period: a year. Default 24.
-pub const MAX_PERIOD_HOURS: u64 = 8_760;
-
 const KINDS: [MessageKind; 5] = [
     MessageKind::GetQualityMetrics,
     MessageKind::SubscribeQualityAlerts,
@@ -46,98 +40,54 @@ const KINDS: [MessageKind; 5] = [
     MessageKind::GenerateQualityReport,
 ];
 
-/// Whose quality is asked for: everything in it comes from the one message.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct QualityRequest<'a> {
-    /// The sender.
-    pub user: &'a UserId,
-    /// The thread, if the message names one.
-    pub thread: Option<ThreadId>,
-    /// The run, if the message names one.
-    pub run: Option<RunId>,
-    /// The host's time.
-    pub now: Duration,
-}
-
-/// The host's part: what quality is. Runs in the handler's call, under its rules.
-pub trait QualityProvider: Send + Sync {
-    /// The user's figures of the last so many hours.
-    ///
-    /// # Errors
-    ///
-    /// What the sender is told.
-    fn metrics(&self, of: &QualityRequest<'_>, period_hours: u64) -> Result<Value, HandlerError>;
-
-    /// What is to be said of `content`, one of [`CONTENT_TYPES`].
-    ///
-    /// # Errors
-    ///
-    /// What the sender is told.
-    fn validate(
-        &self,
-        of: &QualityRequest<'_>,
-        content: &str,
-        content_type: &'static str,
-        strict: bool,
-    ) -> Result<Value, HandlerError>;
-
-    /// A report, one of [`REPORT_TYPES`], of the last so many hours.
-    ///
-    /// # Errors
-    ///
-    /// What the sender is told.
-    fn report(
-        &self,
-        of: &QualityRequest<'_>,
-        report_type: &'static str,
-        period_hours: u64,
-    ) -> Result<Value, HandlerError>;
-
-    /// Starts an agent with an eye on its quality, or leaves that to the handlers that come later, as
-    /// this does unless it is written anew.
-    ///
-    /// # Errors
-    ///
-    /// What the sender is told.
-    fn start_agent(
-        &self,
-        _of: &QualityRequest<'_>,
-        _sender: &Sender<'_>,
-        _message: &Message,
-    ) -> Result<Handled, HandlerError> {
-        Ok(Handled::Declined)
-    }
-}
-
-/// Whom an update or an alert reached.
+/// The users and connections that an update or an alert reached.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use laneway::{Router, ThreadId, UserId, protocol::*};
+/// # let engine = Router::new();
+/// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+/// # use std::sync::Arc;
+/// # let broadcaster = Arc::new(Broadcaster::default());
+/// # let quality = Quality::new(broadcaster, Arc::new(MemoryQuality::default()));
+/// quality.subscribe(&ann)?;
+/// let reach = quality.update(Default::default(), now);
+/// assert_eq!((reach.subscribers, reach.reached), (1, 0)); // ann has no device
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use = "it says whom it reached"]
 pub struct QualityReach {
-    /// Users who were subscribed.
+    /// Subscribed users.
     pub subscribers: usize,
-    /// Those with a connection at least that can receive it.
+    /// Subscribed users with at least one connection that can receive it.
     pub reached: usize,
-    /// Those connections.
+    /// Connections that can receive it.
     pub connections: usize,
 }
 
-/// By user, in order.
-type Subscribers = Vec<Subscriber>;
-
-#[derive(Clone)]
-struct Subscriber {
-    scope: Arc<UserScope<Packet>>,
-    /// Its place in the order in which users subscribed.
-    number: u64,
-}
-
-/// Handles quality messages and tells subscribers of alerts. Cheap to clone; all clones are one.
+/// Answers quality messages, and sends updates and alerts to subscribers. Cheap to clone; all clones
+/// share one list of subscribers.
 ///
-/// Nothing is kept of a message but a subscription, and of that the sender's scope. A subscription
-/// lasts until its user, or the host with [`unsubscribe`](Self::unsubscribe), ends it, or until another
-/// user needs its place while its own user has no connection.
+/// A subscription keeps the scope of its user and nothing of the message. It ends when the user or
+/// the host ends it. It also ends when another user needs its place while its own user has no connection.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use laneway::protocol::{MemoryQuality, MessageRouter, Quality};
+/// use laneway::{Router, UserId};
+///
+/// let (engine, now) = (Router::new(), Duration::ZERO);
+/// let (ann, inbound) = (engine.scope(UserId::new("ann")?), MessageRouter::new(Arc::default(), now));
+/// let quality = Quality::new(Arc::default(), Arc::new(MemoryQuality::default()));
+/// quality.register(&inbound)?;
+///
+/// let _phone = ann.connect()?;
+/// let _ = inbound.route_json(&ann, None, br#"{"type": "subscribe_quality_alerts"}"#, now);
+/// assert_eq!(quality.alert(Default::default(), now).connections, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Quality(Arc<Inner>);
 
@@ -145,7 +95,7 @@ struct Inner {
     broadcaster: Arc<Broadcaster>,
     provider: Arc<dyn QualityProvider>,
     subscribers: CopyOnWrite<Subscribers>,
-    /// Users who subscribed so far.
+    /// Subscriptions so far.
     numbers: AtomicU64,
     limit: usize,
 }
@@ -159,13 +109,33 @@ impl fmt::Debug for Quality {
 }
 
 impl Quality {
-    /// Asks `provider`, and sends through `broadcaster`.
+    /// Creates a handler that asks `provider`, and sends alerts through `broadcaster`.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use laneway::protocol::{MemoryQuality, Quality};
+    ///
+    /// let quality = Quality::new(Arc::default(), Arc::new(MemoryQuality::default()));
+    /// assert_eq!(quality.subscriber_count(), 0);
+    /// ```
     #[must_use]
     pub fn new(broadcaster: Arc<Broadcaster>, provider: Arc<dyn QualityProvider>) -> Self {
         Self::with_room(broadcaster, provider, MAX_SUBSCRIBERS)
     }
 
-    /// With room for so many subscribers instead of [`MAX_SUBSCRIBERS`].
+    /// As [`new`](Self::new), with room for `subscribers` users instead of [`MAX_SUBSCRIBERS`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// use std::sync::Arc;
+    ///
+    /// let quality = Quality::with_room(Arc::default(), Arc::new(MemoryQuality::default()), 0);
+    /// assert_eq!(quality.subscribe(&ann).unwrap_err().code, "TOO_MANY_SUBSCRIBERS");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_room(
         broadcaster: Arc<Broadcaster>,
@@ -181,7 +151,17 @@ impl Quality {
         }))
     }
 
-    /// Registers it as the handler `quality` of the one router. Lock-free.
+    /// Registers this as the handler `quality` of the router of messages. Lock-free.
+    ///
+    /// ```
+    /// # use laneway::protocol::*;
+    /// # use std::{sync::Arc, time::Duration};
+    /// # let quality = Quality::new(Arc::default(), Arc::new(MemoryQuality::default()));
+    /// let inbound = MessageRouter::new(Arc::default(), Duration::ZERO);
+    /// quality.register(&inbound)?;
+    /// assert_eq!(quality.register(&inbound), Err(RegisterError::NameTaken));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -190,61 +170,119 @@ impl Quality {
         router.register("quality", self.clone())
     }
 
-    /// Subscribes a user; no change if that is so already. If there is no room, the subscriber who
-    /// subscribed first of those without a connection makes room. Lock-free, linear in the subscribers.
+    /// Subscribes a user. A user who is subscribed stays so, in the same place of the order.
+    ///
+    /// If there is no room, the oldest subscription whose user has no connection ends. Lock-free, linear in
+    /// the subscribers.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # use std::sync::Arc;
+    /// # let broadcaster = Arc::new(Broadcaster::default());
+    /// # let quality = Quality::new(broadcaster, Arc::new(MemoryQuality::default()));
+    /// quality.subscribe(&ann)?;
+    /// quality.subscribe(&ann)?;
+    /// assert_eq!(quality.subscriber_count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// `TOO_MANY_SUBSCRIBERS` if there are [`MAX_SUBSCRIBERS`] others, and all of them are connected.
+    /// `TOO_MANY_SUBSCRIBERS` if there is no room, and each subscriber has a connection.
     pub fn subscribe(&self, scope: &UserScope<Packet>) -> Result<(), HandlerError> {
         let new = Subscriber {
             scope: Arc::new(scope.clone()),
             number: self.0.numbers.fetch_add(1, Ordering::Relaxed),
         };
-        self.0.subscribers.update(|list| {
-            let mut list = list.clone();
-            if let Ok(at) = place(&list, scope) {
-                // The newer one, so that an engine that was started anew is heard of.
-                list[at].scope = Arc::clone(&new.scope);
-                return Ok((list, ()));
-            }
-            if list.len() >= self.0.limit {
-                let gone = list.iter().filter(|s| s.scope.connection_count() == 0);
-                let oldest = gone.map(|subscriber| subscriber.number).min();
-                let Some(oldest) = oldest else {
-                    let text = "there is no room for another subscriber";
-                    return Err(HandlerError::new("TOO_MANY_SUBSCRIBERS", text));
-                };
-                list.retain(|subscriber| subscriber.number != oldest);
-            }
-            let at = place(&list, scope).unwrap_or_else(|at| at);
-            list.insert(at, new.clone());
-            Ok((list, ()))
-        })
+        let limit = self.0.limit;
+        (self.0.subscribers).update(|list| Ok((list.with(&new, limit)?, ())))
     }
 
-    /// Ends a user's subscription; no change if there is none. Lock-free, linear in the subscribers.
+    /// Ends a user's subscription. No change if there is none. Lock-free, linear in the subscribers.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # use std::sync::Arc;
+    /// # let broadcaster = Arc::new(Broadcaster::default());
+    /// # let quality = Quality::new(broadcaster, Arc::new(MemoryQuality::default()));
+    /// quality.subscribe(&ann)?;
+    /// quality.unsubscribe(&ann);
+    /// assert_eq!(quality.subscriber_count(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn unsubscribe(&self, scope: &UserScope<Packet>) {
-        let _: Result<(), ()> = self.0.subscribers.update(|list| {
-            let found = place(list, scope);
-            let mut list = list.clone();
-            list.remove(found.map_err(drop)?);
-            Ok((list, ()))
-        });
+        let _: Result<(), ()> =
+            (self.0.subscribers).update(|list| Ok((list.without(scope).ok_or(())?, ())));
     }
 
-    /// Users who are subscribed. Wait-free.
+    /// Returns the number of subscribed users. Wait-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # use std::sync::Arc;
+    /// # let broadcaster = Arc::new(Broadcaster::default());
+    /// # let quality = Quality::new(broadcaster, Arc::new(MemoryQuality::default()));
+    /// quality.subscribe(&ann)?;
+    /// assert_eq!(quality.subscriber_count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn subscriber_count(&self) -> usize {
         self.0.subscribers.load().len()
     }
 
-    /// Sends a `quality_update` with this payload to every subscriber.
+    /// Sends a `quality_update` with this payload to each subscriber.
+    ///
+    /// Lock-free, linear in the subscribers and their connections.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # use std::sync::Arc;
+    /// # let broadcaster = Arc::new(Broadcaster::default());
+    /// # let quality = Quality::new(broadcaster, Arc::new(MemoryQuality::default()));
+    /// let mut phone = ann.connect()?;
+    /// quality.subscribe(&ann)?;
+    /// let _ = quality.update(Default::default(), now);
+    /// let laneway::Received::Event(answer) = phone.try_recv()? else { panic!("a gap") };
+    /// assert_eq!(answer.event.json(), r#"{"type":"quality_update","payload":{}}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn update(&self, payload: Map<String, Value>, at: Duration) -> QualityReach {
         self.tell("quality_update", payload, at)
     }
 
-    /// Sends a `quality_alert` with this payload to every subscriber. One without a severity is `info`.
+    /// Sends a `quality_alert` with this payload to each subscriber.
+    ///
+    /// A payload without a `severity` gets the severity `info`. Lock-free, linear in the subscribers and
+    /// their connections.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
+    /// # let engine = Router::new();
+    /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
+    /// # use std::sync::Arc;
+    /// # let broadcaster = Arc::new(Broadcaster::default());
+    /// # let quality = Quality::new(broadcaster, Arc::new(MemoryQuality::default()));
+    /// let mut phone = ann.connect()?;
+    /// quality.subscribe(&ann)?;
+    /// let _ = quality.alert(Default::default(), now);
+    /// let laneway::Received::Event(answer) = phone.try_recv()? else { panic!("a gap") };
+    /// assert_eq!(answer.event.json(), r#"{"type":"quality_alert","payload":{"severity":"info"}}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn alert(&self, mut payload: Map<String, Value>, at: Duration) -> QualityReach {
         let severity = payload.entry("severity").or_insert(Value::Null);
         if severity.is_null() {
@@ -253,11 +291,12 @@ impl Quality {
         self.tell("quality_alert", payload, at)
     }
 
+    /// Sends a message to each subscriber.
     fn tell(&self, name: &str, payload: Map<String, Value>, at: Duration) -> QualityReach {
         let message = Message::new(MessageKind::from_name(name)).with("payload", payload);
         let mut reach = QualityReach::default();
-        for subscriber in self.0.subscribers.load().iter() {
-            let sent = (self.0.broadcaster).broadcast(&subscriber.scope, &message, at);
+        for scope in self.0.subscribers.load().scopes() {
+            let sent = self.0.broadcaster.broadcast(scope, &message, at);
             reach.subscribers += 1;
             reach.reached += usize::from(sent.is_successful());
             reach.connections += sent.deliveries();
@@ -266,6 +305,7 @@ impl Quality {
         reach
     }
 
+    /// Subscribes or unsubscribes the sender. Returns the answer.
     fn subscription(&self, sender: &Sender<'_>, action: &str) -> Result<Message, HandlerError> {
         let status = if action == "subscribe" {
             self.subscribe(sender.scope())?;
@@ -298,7 +338,7 @@ impl Handler for Quality {
                 ("quality_metrics", metrics)
             }
             MessageKind::ValidateContent => {
-                let Some(Value::String(content)) = given(message, "content") else {
+                let Some(Value::String(content)) = field(message, "content") else {
                     return Err(invalid("content", "a text"));
                 };
                 let kind = choice(message, "content_type", &CONTENT_TYPES)?;
@@ -319,7 +359,7 @@ impl Handler for Quality {
             _ => return Ok(Handled::Declined),
         };
         let mut reply = Message::new(MessageKind::from_name(reply)).with("payload", payload);
-        // The answer says what it is about, in the words of the question.
+        // The answer repeats the ids of the question, so that the client can match the two.
         for (name, id) in [
             ("thread_id", of.thread.as_ref().map(ThreadId::as_str)),
             ("run_id", of.run.as_ref().map(RunId::as_str)),
@@ -331,71 +371,4 @@ impl Handler for Quality {
         sender.reply_stamped(reply);
         Ok(Handled::Done)
     }
-}
-
-/// Where a user is among the subscribers, or would be.
-fn place(list: &Subscribers, scope: &UserScope<Packet>) -> Result<usize, usize> {
-    list.binary_search_by(|other| other.scope.user().cmp(scope.user()))
-}
-
-/// A field of the payload, else of the message; null is none.
-fn given<'a>(message: &'a Message, name: &str) -> Option<&'a Value> {
-    let payload = message.fields.get("payload").and_then(|p| p.get(name));
-    let places = [payload, message.fields.get(name)];
-    places.into_iter().flatten().find(|value| !value.is_null())
-}
-
-fn invalid(field: &str, allowed: &str) -> HandlerError {
-    HandlerError::new("INVALID_FIELD", format!("{field} has to be {allowed}"))
-}
-
-fn id<T>(
-    message: &Message,
-    name: &str,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> Result<Option<T>, HandlerError> {
-    let Some(value) = given(message, name) else {
-        return Ok(None);
-    };
-    let parsed = value.as_str().and_then(parse);
-    parsed
-        .map(Some)
-        .ok_or_else(|| invalid(name, "a valid id, or left out"))
-}
-
-/// One of `allowed`; the first if there is none.
-fn choice(
-    message: &Message,
-    name: &str,
-    allowed: &[&'static str],
-) -> Result<&'static str, HandlerError> {
-    let Some(value) = given(message, name) else {
-        return Ok(allowed[0]);
-    };
-    let found = allowed.iter().find(|option| *value == **option);
-    found
-        .copied()
-        .ok_or_else(|| invalid(name, &format!("one of {}", allowed.join(", "))))
-}
-
-fn period(message: &Message) -> Result<u64, HandlerError> {
-    let Some(value) = given(message, "period_hours") else {
-        return Ok(24);
-    };
-    let hours = value.as_u64();
-    hours
-        .filter(|hours| (1..=MAX_PERIOD_HOURS).contains(hours))
-        .ok_or_else(|| {
-            let allowed = format!("a whole number from 1 to {MAX_PERIOD_HOURS}");
-            invalid("period_hours", &allowed)
-        })
-}
-
-fn strict(message: &Message) -> Result<bool, HandlerError> {
-    let Some(value) = given(message, "strict_mode") else {
-        return Ok(false);
-    };
-    value
-        .as_bool()
-        .ok_or_else(|| invalid("strict_mode", "one of true, false"))
 }
