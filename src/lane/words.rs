@@ -72,10 +72,10 @@ impl State {
     pub(crate) const fn connections(self) -> u8 {
         self.live() - self.is_archived() as u8
     }
-    /// Whether a publisher is refused, whatever the event.
+    /// Whether a publisher is refused, whatever the event. A lane without a live connection is closed.
     #[inline]
     pub(crate) const fn refuses(self) -> bool {
-        self.0 & (BYTE << HIGH_SHIFT) == 0 || self.is_closed() || self.seq() >= Self::LAST_NUMBER
+        self.is_closed() || self.seq() >= Self::LAST_NUMBER
     }
     /// After the claim of a number.
     pub(crate) const fn claimed(self) -> Self {

@@ -9,11 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::super::archive::Archive;
 use super::super::audience::Audience;
 use super::super::member::Member;
-use super::super::publish::Claim;
+use super::super::publish::{Claim, Offer};
+use super::super::read::Entered;
 use super::super::replay::{Asker, Replay};
-use super::super::{
-    Accepted, Entered, Lane, Offer, Reader as Way, Refusal, Seat, Step as LaneStep, Terms,
-};
+use super::super::{Accepted, Lane, Reader as Way, Refusal, Seat, Step as LaneStep, Terms};
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId};
 
@@ -178,11 +177,9 @@ impl L {
         critical: bool,
         refuse: bool,
     ) -> Result<u64, Refusal> {
-        let offer = Offer {
-            event,
-            audience: None,
-        };
-        let done = self.lane.append(offer, terms(critical, refuse));
+        let done = self
+            .lane
+            .append(event, None, terms(critical, refuse), |done| done);
         done.map(|done| done.number + FIRST).map_err(|r| r.why)
     }
 
@@ -193,11 +190,9 @@ impl L {
         audience: Option<Audience>,
         refuse: bool,
     ) -> Result<Accepted, Refusal> {
-        let offer = Offer {
-            event,
-            audience: audience.map(Box::new),
-        };
-        let done = self.lane.append(offer, terms(false, refuse));
+        let audience = audience.map(Box::new);
+        let terms = terms(false, refuse);
+        let done = self.lane.append(event, audience, terms, |done| done);
         done.map_err(|r| r.why)
     }
 
@@ -393,12 +388,9 @@ pub(super) fn finish(
     critical: bool,
     done: &mut Done,
 ) -> bool {
-    let offer = Offer {
-        event: Ev::new(id, counts),
-        audience: None,
-    };
     let number = lane.number(claim.state.seq());
-    match claim.fill(offer, terms(critical, false)) {
+    let event = Ev::new(id, counts);
+    match claim.fill(event, None, terms(critical, false)) {
         Ok(()) => {
             done.push((number, id));
             true
