@@ -251,6 +251,12 @@ impl SlotWord {
     pub(crate) const fn is_event(self, number: u64) -> bool {
         self.number() == number && self.is_full()
     }
+    /// Whether the slot holds the event of `number`, and that is for all connections.
+    #[inline]
+    pub(crate) const fn is_for_all(self, number: u64) -> bool {
+        let parts = !0 << NUMBER_SHIFT | Self::FULL | Self::ADDRESSED;
+        self.0 & parts == (number << NUMBER_SHIFT) + Self::FULL
+    }
     pub(crate) const fn is_critical(self) -> bool {
         self.0 & Self::CRITICAL != 0
     }

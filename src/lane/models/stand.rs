@@ -10,7 +10,7 @@ use super::super::archive::Archive;
 use super::super::audience::Audience;
 use super::super::member::Member;
 use super::super::publish::{Claim, Offer};
-use super::super::read::Entered;
+use super::super::read::{Entered, Seen};
 use super::super::replay::{Asker, Replay};
 use super::super::{Accepted, Lane, Reader as Way, Refusal, Seat, Step as LaneStep, Terms};
 use crate::error::CloseReason;
@@ -240,6 +240,15 @@ pub(super) struct Reader {
     pub(super) gone: u64,
 }
 
+/// The next event, as a connection looks for it.
+fn see(lane: &Lane<Ev>, member: &Member, way: &mut Way<Ev>) -> Result<Seen<Ev>, LaneStep> {
+    match lane.see(member, way) {
+        Some(seen) => Ok(seen),
+        None if lane.is_idle(member, way) => Err(LaneStep::Empty),
+        None => lane.search(member, way),
+    }
+}
+
 impl Reader {
     fn at(&self) -> &Member {
         self.lane.lane.member(&self.member.0)
@@ -250,9 +259,10 @@ impl Reader {
         loop {
             let lane = Arc::clone(&self.lane.lane);
             let member = lane.member(&self.member.0);
-            let step = match lane.read(member, &mut self.way) {
-                Ok((number, entered)) => {
-                    let event = entered.into_event();
+            let step = match see(&lane, member, &mut self.way) {
+                Ok(seen) => {
+                    let took = |number, event| (number, event);
+                    let (number, event) = lane.take(member, &mut self.way, seen, took);
                     self.got.push((number + FIRST, event.id));
                     Step::Got(number + FIRST)
                 }
@@ -277,8 +287,9 @@ impl Reader {
     /// Stands inside the next event, until what is returned is dropped.
     pub(super) fn enter(&mut self) -> Entered<'_, Ev> {
         let lane = &self.lane.lane;
-        match lane.read(lane.member(&self.member.0), &mut self.way) {
-            Ok((_, entered)) => entered,
+        let member = lane.member(&self.member.0);
+        match see(lane, member, &mut self.way) {
+            Ok(seen) => lane.enter(member, &mut self.way, seen).1,
             Err(step) => panic!("there is an event: {step:?}"),
         }
     }
