@@ -466,7 +466,9 @@ impl<E: Send + Sync + 'static> Drop for Connection<E> {
         }
         let lane = &self.user.lane;
         let member = lane.member(&self.seat);
-        self.core.close(&self.user, member, CloseReason::Dropped);
+        let owner = Some(&mut self.reader);
+        self.core
+            .close_as(&self.user, member, CloseReason::Dropped, owner);
         lane.leave(member, &mut self.reader);
         member.wake.clear();
     }

@@ -563,9 +563,20 @@ impl<E: Send + Sync + 'static> Core<E> {
         Arc::new(user)
     }
 
-    /// Closes one connection; `false` if somebody else did before.
+    /// Closes one connection; `false` if another thread did before.
     pub(crate) fn close(&self, user: &Arc<User<E>>, member: &Member, reason: CloseReason) -> bool {
-        let departure = user.lane.close(member, reason);
+        self.close_as(user, member, reason, None)
+    }
+
+    /// As `close`, for the owner, whose reader this is.
+    pub(crate) fn close_as(
+        &self,
+        user: &Arc<User<E>>,
+        member: &Member,
+        reason: CloseReason,
+        owner: Option<&mut Reader<E>>,
+    ) -> bool {
+        let departure = user.lane.close(member, reason, owner);
         if departure == Departure::Before {
             return false;
         }
@@ -694,7 +705,7 @@ mod tests {
         let entry = router.core.find(&ids[1]).expect("online");
         // The first step of a disconnect: the entry is in the table still.
         entry.lane.for_each(|member| {
-            entry.lane.close(member, CloseReason::Dropped);
+            entry.lane.close(member, CloseReason::Dropped, None);
         });
         let mut told = Vec::new();
         router.for_each_user(|user, live| told.push((user.clone(), live)));

@@ -17,6 +17,8 @@ pub(crate) struct Reader<E> {
     pub(super) stepped_over: u64,
     /// It was the last connection to pass the number before its cursor.
     last: bool,
+    /// Its connection is counted out, and has no number to pass.
+    pub(super) is_out: bool,
     /// The connection's: a set of what is to be done before the next look at the lane.
     pub(crate) aside: u8,
 }
@@ -27,6 +29,7 @@ impl<E> Reader<E> {
             pin: Pin::none(),
             stepped_over: 0,
             last: false,
+            is_out: false,
             aside: 0,
         }
     }

@@ -163,7 +163,7 @@ impl L {
 
     pub(super) fn close_member(&self, member: &MemberRef) {
         self.lane
-            .close(self.lane.member(&member.0), CloseReason::Evicted);
+            .close(self.lane.member(&member.0), CloseReason::Evicted, None);
     }
 
     pub(super) fn claim(&self, refuse: bool) -> Result<Claim<'static, Ev>, Refusal> {
@@ -356,7 +356,7 @@ impl Reader {
     pub(super) fn leave(mut self) -> Left {
         let lane = self.lane.clone();
         let member = lane.member(&self.member.0);
-        lane.close(member, CloseReason::Dropped);
+        lane.close(member, CloseReason::Dropped, Some(&mut self.way));
         lane.leave(member, &mut self.way);
         let end = member.left_at().map(|end| lane.number(end));
         Left {
