@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::error::{CloseReason, Closed, RecvTimeoutError, TryRecvError};
 use crate::id::{ConnectionId, ThreadId, UserId};
 use crate::lane::member::Member;
-use crate::lane::{Entered, Reader, Seat, Step};
+use crate::lane::{Reader, Seat, Seen, Step};
 use crate::retention::Origin;
 use crate::router::{Core, User};
 use crate::stats::ConnectionStats;
@@ -148,15 +148,16 @@ impl<E: Send + Sync + 'static> Connection<E> {
         })
     }
 
-    /// The next event's number and the event, held in place.
-    #[inline(always)]
-    #[allow(clippy::inline_always)] // A call is a tenth of a receive.
-    fn next_entry(&mut self) -> Result<(u64, Entered<'_, E>), Step> {
-        let member = self.user.lane.member(&self.seat);
-        match self.user.lane.read(member, &mut self.reader) {
-            Ok(entered) => Ok(entered),
-            Err(step) => Err(Self::tidy(&self.core, &self.user, member, step)),
-        }
+    /// The next event, after a first look that did not find it.
+    #[cold]
+    fn search(
+        core: &Core<E>,
+        user: &Arc<User<E>>,
+        member: &Member,
+        reader: &mut Reader<E>,
+    ) -> Result<Seen<E>, Step> {
+        let found = user.lane.search(member, reader);
+        found.map_err(|step| Self::tidy(core, user, member, step))
     }
 
     /// Does what is to be done before the next look at the lane. Returns an event from before the
@@ -235,9 +236,19 @@ impl<E: Send + Sync + 'static> Connection<E> {
         if self.reader.aside != 0 {
             visited.events = self.visit_aside(max, &mut f);
         }
+        let (user, reader) = (&self.user, &mut self.reader);
+        let member = user.lane.member(&self.seat);
         while visited.events < max {
-            match self.next_entry() {
-                Ok((number, entered)) => f(number, entered.get()),
+            let seen = match user.lane.see(member, reader) {
+                Some(seen) => Ok(seen),
+                None if user.lane.is_idle(member, reader) => break,
+                None => Self::search(&self.core, user, member, reader),
+            };
+            match seen {
+                Ok(seen) => {
+                    let (number, entered) = user.lane.enter(member, reader, seen);
+                    f(number, entered.get());
+                }
                 Err(Step::Gap(missed)) => {
                     visited.missed = missed;
                     break;
@@ -260,6 +271,16 @@ pub struct Visited {
     pub events: usize,
     /// Numbers missed after them; 0 unless a gap ended the visit.
     pub missed: u64,
+}
+
+/// An event that comes live.
+#[inline]
+fn received<E>(number: u64, event: E) -> Received<E> {
+    Received::Event(Delivered {
+        number,
+        event,
+        origin: Origin::Live,
+    })
 }
 
 impl<E: Clone + Send + Sync + 'static> Connection<E> {
@@ -310,16 +331,24 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     #[inline(always)]
     #[allow(clippy::inline_always)] // As above.
     fn try_recv_live(&mut self) -> Result<Received<E>, TryRecvError> {
-        match self.next_entry() {
-            Ok((number, entered)) => {
-                let event = entered.into_event();
-                let origin = Origin::Live;
-                Ok(Received::Event(Delivered {
-                    number,
-                    event,
-                    origin,
-                }))
-            }
+        let lane = &self.user.lane;
+        let member = lane.member(&self.seat);
+        match lane.see(member, &self.reader) {
+            Some(seen) => lane.take(member, &mut self.reader, seen, |number, event| {
+                Ok(received(number, event))
+            }),
+            None if lane.is_idle(member, &self.reader) => Err(TryRecvError::Empty),
+            None => self.try_recv_slowly(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_recv_slowly(&mut self) -> Result<Received<E>, TryRecvError> {
+        let (user, reader) = (&self.user, &mut self.reader);
+        let member = user.lane.member(&self.seat);
+        match Self::search(&self.core, user, member, reader) {
+            Ok(seen) => Ok(user.lane.take(member, reader, seen, received)),
             Err(Step::Gap(missed)) => Ok(Received::Gap { missed }),
             Err(Step::Closed(reason)) => Err(TryRecvError::Closed(Closed { reason })),
             Err(Step::Empty | Step::Overrun) => Err(TryRecvError::Empty),
@@ -455,7 +484,9 @@ impl<E: Send + Sync + 'static> Drop for Connection<E> {
         }
         let lane = &self.user.lane;
         let member = lane.member(&self.seat);
-        self.core.close(&self.user, member, CloseReason::Dropped);
+        let owner = Some(&mut self.reader);
+        self.core
+            .close_as(&self.user, member, CloseReason::Dropped, owner);
         lane.leave(member, &mut self.reader);
         member.wake.clear();
     }

@@ -118,6 +118,7 @@ macro_rules! id {
             }
         }
         impl PartialEq for $name {
+            #[inline]
             fn eq(&self, other: &Self) -> bool {
                 self.0.is(&other.0)
             }
@@ -165,6 +166,7 @@ macro_rules! id {
 
 impl UserId {
     /// Its hash in one router.
+    #[inline]
     pub(crate) fn hash_with(&self, hasher: &impl BuildHasher) -> u64 {
         let mut state = hasher.build_hasher();
         self.0.hash_words(&mut state);

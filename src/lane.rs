@@ -40,8 +40,7 @@ use audience::Audience;
 use directory::{Directory, Root};
 use member::Member;
 pub(crate) use outcome::{Accepted, Departure, JoinError, Refusal, Refused, Step, Terms};
-pub(crate) use publish::Offer;
-pub(crate) use read::{Entered, Reader};
+pub(crate) use read::{Reader, Seen};
 use slot::Slot;
 use words::{Comings, SlotWord, State, Tally};
 

@@ -8,15 +8,12 @@ use crossbeam_utils::CachePadded;
 
 use crate::config::{Builder, LimitPolicy, is_lane_capacity};
 use crate::connection::Connection;
-use crate::error::{CloseReason, ConnectError, PublishError};
+use crate::error::{CloseReason, ConnectError};
 use crate::id::{ConnectionId, ThreadId, UserId};
 use crate::lane::archive::Archive;
 use crate::lane::audience::Audience;
 use crate::lane::member::Member;
-use crate::lane::{
-    Accepted, Departure, Ghost, JoinError, Lane, Newcomer, Offer, Reader, Refusal, Refused, Seat,
-    Terms,
-};
+use crate::lane::{Departure, Ghost, JoinError, Lane, Newcomer, Reader, Seat};
 use crate::lifecycle::{Change, Subscribers};
 use crate::position::Keys;
 use crate::reentry::once_at_a_time;
@@ -362,190 +359,6 @@ impl<E: Send + Sync + 'static> Core<E> {
         user.hash_with(&self.hasher)
     }
 
-    /// The one delivery path: every event that reaches a lane comes through here.
-    ///
-    /// `cache` is the calling scope's own, if there is one.
-    #[inline(always)]
-    #[allow(clippy::inline_always)] // A call is a tenth of a publish.
-    pub(crate) fn deliver(
-        self: &Arc<Self>,
-        user: &UserId,
-        cache: Option<&Cache<E>>,
-        target: Target<'_>,
-        event: E,
-        terms: Terms,
-    ) -> Result<Accepted, PublishError<E>> {
-        let known = cache.and_then(Cache::get).filter(|_| !self.is_closed());
-        let done = match known {
-            Some(entry) => self.append_to(entry, target, event, terms),
-            None => self.append_by_id(user, cache, target, event, terms),
-        };
-        match done {
-            Ok(accepted) => Ok(accepted),
-            Err(refused) => self.deliver_otherwise(user, known.is_some(), target, refused, terms),
-        }
-    }
-
-    /// What is left to do about an event that was refused: to look for another lane, to make one, or to
-    /// hand the event back.
-    #[cold]
-    #[inline(never)]
-    fn deliver_otherwise(
-        self: &Arc<Self>,
-        user: &UserId,
-        was_known: bool,
-        target: Target<'_>,
-        refused: Refused<E>,
-        terms: Terms,
-    ) -> Result<Accepted, PublishError<E>> {
-        let mut refused = refused;
-        if was_known && refused.why == Refusal::Vacant {
-            // The user has gone offline since, and is perhaps back in another entry.
-            match self.append_by_id(user, None, target, refused.event, terms) {
-                Ok(accepted) => return Ok(accepted),
-                Err(again) => refused = again,
-            }
-        }
-        if refused.why == Refusal::Vacant && terms.critical {
-            match self.append_absent(user, target, refused.event, terms) {
-                Ok(accepted) => return Ok(accepted),
-                Err(again) => refused = again,
-            }
-        }
-        Err(self.refuse(refused))
-    }
-
-    /// Appends to the lane that the table has for the user.
-    #[inline]
-    fn append_by_id(
-        self: &Arc<Self>,
-        user: &UserId,
-        cache: Option<&Cache<E>>,
-        target: Target<'_>,
-        event: E,
-        terms: Terms,
-    ) -> Result<Accepted, Refused<E>> {
-        if self.is_closed() {
-            return Err(Refused::new(Refusal::Closed, event, 0));
-        }
-        let guard = pin();
-        let Some(found) = self.table.get(self.hash(user), user, &guard) else {
-            return Err(Refused::new(Refusal::Vacant, event, 0));
-        };
-        if let Some(cache) = cache {
-            cache.keep(found, &guard);
-        }
-        self.append_to(&found, target, event, terms)
-    }
-
-    #[inline(always)]
-    #[allow(clippy::inline_always)] // As above.
-    fn append_to(
-        self: &Arc<Self>,
-        user: &User<E>,
-        target: Target<'_>,
-        event: E,
-        terms: Terms,
-    ) -> Result<Accepted, Refused<E>> {
-        let mut offer = Offer {
-            event,
-            audience: None,
-        };
-        let mut matching = None;
-        if let Some(audience) = target.audience() {
-            // First: a connection that has joined before this look and is not on its way in is listed.
-            let is_joined = user.lane.is_joined() && audience.may_have_a_newcomer();
-            let count = user.lane.count_matching(&audience);
-            if count == 0 && !is_joined {
-                return Err(Refused::new(Refusal::Vacant, offer.event, 0));
-            }
-            matching = Some(count as u8);
-            offer.audience = Some(Box::new(audience));
-        }
-        let bytes = self.absence.weigh.map(|weigh| weigh(&offer.event));
-        match user.lane.append(offer, terms) {
-            Ok(accepted) => {
-                if let Some(bytes) = bytes {
-                    user.lane.weigh(accepted.number, bytes);
-                }
-                Ok(Accepted {
-                    connections: matching.unwrap_or(accepted.connections),
-                    ..accepted
-                })
-            }
-            Err(refused) => Err(self.refused(user, refused)),
-        }
-    }
-
-    #[cold]
-    fn refused(&self, user: &User<E>, refused: Refused<E>) -> Refused<E> {
-        // The lane had ended, and its figures were taken over, before these numbers were given up.
-        let late = u64::from(refused.late);
-        let accepted = &self.counters.accepted_offline;
-        accepted.fetch_sub(late, Ordering::Relaxed);
-        if refused.why == Refusal::Exhausted {
-            self.exhaust(user);
-        }
-        refused
-    }
-
-    /// Closes a lane whose numbers are used up. The user may connect again at once.
-    #[cold]
-    fn exhaust(&self, user: &User<E>) {
-        // The entry that is found may be a newer one, which is not at its end.
-        if let Some(found) = self.find(&user.id)
-            && std::ptr::eq(&raw const *found, user)
-        {
-            found.lane.for_each(|member| {
-                self.close(&found, member, CloseReason::Exhausted);
-            });
-            self.expire(&found);
-        }
-    }
-
-    /// Appends events until one is refused, and wakes sleepers once.
-    pub(crate) fn deliver_all(
-        self: &Arc<Self>,
-        user: &UserId,
-        cache: Option<&Cache<E>>,
-        events: impl Iterator<Item = E>,
-        terms: Terms,
-        each: &mut impl FnMut(Accepted),
-    ) -> Result<(), PublishError<E>> {
-        /// Wakes also when the host's iterator panics.
-        struct Wake<'a, E: Send + Sync + 'static>(&'a Core<E>, &'a UserId);
-        impl<E: Send + Sync + 'static> Drop for Wake<'_, E> {
-            fn drop(&mut self) {
-                self.0.with_user(self.1, |user| user.lane.wake_sleepers());
-            }
-        }
-        let _wake = Wake(self, user);
-        for event in events {
-            each(self.deliver(user, cache, Target::Everybody, event, terms)?);
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn refuse(&self, refused: Refused<E>) -> PublishError<E> {
-        let event = refused.event;
-        let counters = &self.counters;
-        match refused.why {
-            Refusal::Full => {
-                counters.full.fetch_add(1, Ordering::Relaxed);
-                PublishError::Full(event)
-            }
-            Refusal::Vacant | Refusal::Exhausted if !self.is_closed() => {
-                counters.no_connections.fetch_add(1, Ordering::Relaxed);
-                PublishError::NoConnections(event)
-            }
-            Refusal::Vacant | Refusal::Exhausted | Refusal::Closed => {
-                counters.closed.fetch_add(1, Ordering::Relaxed);
-                PublishError::Closed(event)
-            }
-        }
-    }
-
     /// Calls `f` with the user's entry if the user is online.
     pub(crate) fn with_user<R>(&self, user: &UserId, f: impl FnOnce(&User<E>) -> R) -> Option<R> {
         let guard = pin();
@@ -760,9 +573,20 @@ impl<E: Send + Sync + 'static> Core<E> {
         Arc::new(user)
     }
 
-    /// Closes one connection; `false` if somebody else did before.
+    /// Closes one connection; `false` if another thread did before.
     pub(crate) fn close(&self, user: &Arc<User<E>>, member: &Member, reason: CloseReason) -> bool {
-        let departure = user.lane.close(member, reason);
+        self.close_as(user, member, reason, None)
+    }
+
+    /// As `close`, for the owner, whose reader this is.
+    pub(crate) fn close_as(
+        &self,
+        user: &Arc<User<E>>,
+        member: &Member,
+        reason: CloseReason,
+        owner: Option<&mut Reader<E>>,
+    ) -> bool {
+        let departure = user.lane.close(member, reason, owner);
         if departure == Departure::Before {
             return false;
         }
@@ -817,6 +641,7 @@ impl<E: Send + Sync + 'static> Core<E> {
 }
 
 mod absent;
+mod deliver;
 #[cfg(all(test, laneway_loom))]
 mod models;
 mod sweep;
@@ -868,7 +693,7 @@ mod tests {
         let entry = router.core.find(&ids[1]).expect("online");
         // The first step of a disconnect: the entry is in the table still.
         entry.lane.for_each(|member| {
-            entry.lane.close(member, CloseReason::Dropped);
+            entry.lane.close(member, CloseReason::Dropped, None);
         });
         let mut told = Vec::new();
         router.for_each_user(|user, live| told.push((user.clone(), live)));

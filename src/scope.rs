@@ -327,7 +327,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
             terms,
             &mut |accepted| {
                 delivery.events += 1;
-                delivery.last = Some(accepted.into());
+                delivery.last = Some(accepted);
             },
         );
         match done {
@@ -454,7 +454,6 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ) -> Result<Delivery, PublishError<E>> {
         self.core
             .deliver(&self.user, Some(&self.cache), target, event, terms)
-            .map(Delivery::from)
     }
 
     /// Writes the inner state of the user's lane, for the report of an incident; no payloads, and
@@ -637,18 +636,7 @@ impl<'a, E: Send + Sync + 'static> Addressed<'a, E> {
 
     #[inline]
     fn deliver(&self, event: E, terms: Terms) -> Result<Delivery, PublishError<E>> {
-        let done = self
-            .core
+        self.core
             .deliver(self.user, self.cache, self.target, event, terms)
-            .map(Delivery::from);
-        let unknown = matches!(done, Err(PublishError::NoConnections(_)))
-            && matches!(self.target, Target::Connection(_));
-        if unknown {
-            self.core
-                .counters
-                .unknown_connections
-                .fetch_add(1, Ordering::Relaxed);
-        }
-        done
     }
 }

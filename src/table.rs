@@ -53,6 +53,7 @@ impl<V: Keyed> Table<V> {
     }
 
     /// The entry with `key`, whose hash is `hash`.
+    #[inline]
     pub(crate) fn get<'g>(
         &'g self,
         hash: u64,
@@ -63,6 +64,7 @@ impl<V: Keyed> Table<V> {
     }
 
     /// An entry that `is_it`, looked for where the entries with this hash are.
+    #[inline]
     pub(crate) fn find<'g>(
         &'g self,
         hash: u64,

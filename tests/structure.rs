@@ -29,7 +29,7 @@ const PAYLOADS: [&str; 9] = [
 /// The one function that appends to a lane.
 const ONE_PATH: &str = "append_to";
 /// `Lane::append` has so many arguments beside the lane.
-const APPEND_ARGUMENTS: usize = 2;
+const APPEND_ARGUMENTS: usize = 4;
 
 /// What breaks the rules, and who appends to a lane.
 #[derive(Default)]
@@ -212,7 +212,7 @@ fn r001_r030_one_path_one_router_one_broadcaster_and_no_address_but_a_scope() {
         seen += 1;
     }
     assert!(seen > 20, "the sources were found");
-    let one = BTreeSet::from([("router.rs".to_owned(), ONE_PATH.to_owned())]);
+    let one = BTreeSet::from([("deliver.rs".to_owned(), ONE_PATH.to_owned())]);
     assert_eq!(appends, one);
     assert!(broken.is_empty(), "{broken:?}");
 }
@@ -220,8 +220,12 @@ fn r001_r030_one_path_one_router_one_broadcaster_and_no_address_but_a_scope() {
 #[test]
 fn r001_r030_sources_that_break_a_rule_are_found() {
     let appends = |source: &str| Rules::check(source).appends;
-    assert_eq!(appends("fn f() { x.lane.append(offer, terms); }"), ["f"]);
-    let hidden = "impl A { fn g(&self) { let h = || { let lane = &self.0; lane.append(a, b) }; } }";
+    assert_eq!(
+        appends("fn f() { x.lane.append(event, audience, terms, done); }"),
+        ["f"]
+    );
+    let hidden =
+        "impl A { fn g(&self) { let h = || { let lane = &self.0; lane.append(a, b, c, d) }; } }";
     assert_eq!(appends(hidden), ["g"]);
     assert_eq!(appends("fn f() { Lane::append(l, a, b, c, d); }"), ["f"]);
     assert_eq!(
@@ -229,9 +233,9 @@ fn r001_r030_sources_that_break_a_rule_are_found() {
         ["f"]
     );
     assert!(appends("fn f() { list.append(&mut other); }").is_empty());
-    assert!(appends("#[cfg(test)] mod t { fn f() { x.append(a, b); } }").is_empty());
+    assert!(appends("#[cfg(test)] mod t { fn f() { x.append(a, b, c, d); } }").is_empty());
     assert_eq!(
-        appends("#[cfg(not(test))] mod t { fn f() { x.append(a, b); } }"),
+        appends("#[cfg(not(test))] mod t { fn f() { x.append(a, b, c, d); } }"),
         ["f"]
     );
     for bad in [

@@ -210,25 +210,63 @@ impl<E: 'static> Lane<E> {
         }
     }
 
-    /// Closes one connection from anywhere.
-    pub(crate) fn close(&self, member: &Member, reason: CloseReason) -> Departure {
+    /// Counts an owner's connection out, if it has passed every number that counts it, and no other thread
+    /// comes between. Returns the state before and after.
+    ///
+    /// Such a connection is no leaver: it has nothing to pass, so the way back to hot need not wait for it.
+    /// The last one gives nothing back, so it goes like this only if there is nothing to give back.
+    fn depart_at_once(&self, cursor: u64) -> Option<(State, State)> {
+        let state = self.load();
+        let next = state.without_one();
+        let is_read = state.seq() == cursor || broken("leave-unread");
+        let is_bare = next.live() > 0 || self.has_nothing_to_give_back(state);
+        let may = is_read && (is_bare || broken("end-at-once"));
+        (may && self.exchange(state, next)).then_some((state, next))
+    }
+
+    /// Whether the lane, which a connection is about to leave as the last, has nothing to give back. The
+    /// caller has loaded the state, and leaves by an exchange from that.
+    ///
+    /// A publisher that makes a directory after this look finds the lane over, and gives the directory
+    /// back. But it leaves that to a leaver that it finds, and that one may not see yet that the lane is over.
+    fn has_nothing_to_give_back(&self, state: State) -> bool {
+        // An archive that leaves with it has events to pass.
+        if state.is_archived() {
+            return false;
+        }
+        let is_alone = self.comings().leaving() == 0 || broken("overlook-the-leaver");
+        self.root.is_empty() && is_alone
+    }
+
+    /// Closes one connection: for its owner, whose reader this is, or from anywhere.
+    pub(crate) fn close(
+        &self,
+        member: &Member,
+        reason: CloseReason,
+        owner: Option<&mut Reader<E>>,
+    ) -> Departure {
         let Some(mark) = member.close(reason) else {
             return Departure::Before;
         };
-        // Before it is counted out: a reader that finds the lane empty after that finds a leaver.
-        if !broken("leaving-late") {
-            self.begin_leaving();
+        let (is_owner, mut at_once) = (owner.is_some(), None);
+        if let Some(reader) = owner
+            && !mark.is_asleep()
+        {
+            at_once = self.depart_at_once(member.cursor());
+            reader.is_out = at_once.is_some();
         }
-        let (before, left) = self.depart(mark.is_asleep());
-        if broken("leaving-late") {
-            self.begin_leaving();
-        }
+        let (before, left) = at_once.unwrap_or_else(|| self.depart_as_leaver(mark.is_asleep()));
         if !broken("close-without-wake") {
             // Before `set_left_at`: after it `for_each` does not find the lane's own member.
             member.wake.wake();
         }
         let end = left.seq();
-        let owner_is_gone = member.set_left_at(end);
+        let owner_is_gone = if is_owner {
+            member.leave_at(reason, end);
+            false
+        } else {
+            member.set_left_at(end)
+        };
         if before.is_archived() && !left.is_archived() {
             // The archive has left with its last connection.
             self.begin_leaving();
@@ -255,6 +293,19 @@ impl<E: 'static> Lane<E> {
         departure
     }
 
+    /// Counts a connection out that may have numbers to pass.
+    fn depart_as_leaver(&self, was_asleep: bool) -> (State, State) {
+        // Before it is counted out: a reader that finds the lane empty after that finds a leaver.
+        if !broken("leaving-late") {
+            self.begin_leaving();
+        }
+        let departed = self.depart(was_asleep);
+        if broken("leaving-late") {
+            self.begin_leaving();
+        }
+        departed
+    }
+
     /// Takes over the figures of a lane in which no connection is counted any more.
     pub(super) fn retire(&self, end: u64) -> u64 {
         let before = Tally(self.tally.fetch_or(Tally::RETIRED, Ordering::AcqRel));
@@ -272,7 +323,8 @@ impl<E: 'static> Lane<E> {
     pub(crate) fn leave(&self, member: &Member, reader: &mut Reader<E>) {
         // Before the closer may take over: it does not know of this pin.
         reader.pin.leave();
-        if let Some(end) = member.go()
+        if !reader.is_out
+            && let Some(end) = member.go()
             && !broken("closer-passes-for-the-living")
         {
             self.count_out(member.cursor(), end, reader);

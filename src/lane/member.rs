@@ -181,6 +181,12 @@ impl Member {
         Mark(self.mark.fetch_add(end, Ordering::AcqRel)).is_gone()
     }
 
+    /// As `set_left_at`, where the closer is the owner: no other thread writes the mark of a closed one.
+    pub(crate) fn leave_at(&self, reason: CloseReason, number: u64) {
+        let mark = Mark::closed(reason.code()).0 + Mark::ends_at(number);
+        self.mark.store(mark, Ordering::Release);
+    }
+
     /// The owner's: goes. Returns the first number that does not count it, or else the closer learns
     /// that the owner has gone.
     pub(crate) fn go(&self) -> Option<u64> {

@@ -38,21 +38,29 @@ pub(super) struct Publisher<'a, E: 'static> {
 }
 
 impl<E: 'static> Lane<E> {
-    /// Appends an event. This is the only function that does.
+    /// Appends an event, and calls `done` with what came of it. This is the only function that appends.
+    ///
+    /// Each branch calls `done` by itself. So the ordinary publish packs no result to unpack it again.
     #[inline(always)]
     #[allow(clippy::inline_always)] // A call is a tenth of what is left.
-    pub(crate) fn append(&self, offer: Offer<E>, terms: Terms) -> Result<Accepted, Refused<E>> {
+    pub(crate) fn append<R>(
+        &self,
+        event: E,
+        audience: Option<Box<Audience>>,
+        terms: Terms,
+        done: impl FnOnce(Result<Accepted, Refused<E>>) -> R,
+    ) -> R {
         // Without a second look, which nearly every publish needs not.
         if terms.evict
-            && offer.audience.is_none()
+            && audience.is_none()
             && let Some(claim) = self.claim_at_once()
         {
-            match claim.fill(offer, terms) {
-                Ok(()) => return Ok(self.accepted_as(claim.state, terms)),
-                Err(back) => return self.append_again(back, terms, &claim),
-            }
+            return match claim.fill(event, None, terms) {
+                Ok(()) => done(Ok(self.accepted_as(claim.state, terms))),
+                Err(back) => done(self.append_again(back, terms, claim)),
+            };
         }
-        self.append_slowly(offer, terms, 0)
+        done(self.append_slowly(Offer { event, audience }, terms, 0))
     }
 
     /// Claims the next number if its home is ready and no other thread comes between.
@@ -81,13 +89,14 @@ impl<E: 'static> Lane<E> {
     /// As `append`, after a reader has passed over the number of a claim.
     #[cold]
     #[inline(never)]
+    #[allow(clippy::needless_pass_by_value)] // A reference would keep each claim in memory.
     fn append_again(
         &self,
         offer: Offer<E>,
         terms: Terms,
-        claim: &Claim<'_, E>,
+        claim: Claim<'_, E>,
     ) -> Result<Accepted, Refused<E>> {
-        let late = u8::from(self.give_up(claim));
+        let late = u8::from(self.give_up(&claim));
         self.append_slowly(offer, terms, late)
     }
 
@@ -109,7 +118,7 @@ impl<E: 'static> Lane<E> {
                 Ok(claim) => claim,
                 Err(why) => return Err(Refused::new(why, offer.event, late)),
             };
-            match claim.fill(offer, terms) {
+            match claim.fill(offer.event, offer.audience, terms) {
                 Ok(()) => return Ok(self.accepted_as(claim.state, terms)),
                 Err(back) => {
                     offer = back;
@@ -314,14 +323,19 @@ impl<'a, E> Claim<'a, E> {
 
     /// Writes the event, or hands it back if a reader has passed over the number.
     #[inline]
-    pub(super) fn fill(&self, offer: Offer<E>, terms: Terms) -> Result<(), Offer<E>> {
+    pub(super) fn fill(
+        &self,
+        event: E,
+        audience: Option<Box<Audience>>,
+        terms: Terms,
+    ) -> Result<(), Offer<E>> {
         let number = self.state.seq();
         if self.seen.number() >= number {
-            return Err(offer);
+            return Err(Offer { event, audience });
         }
-        let is_addressed = offer.audience.is_some();
+        let is_addressed = audience.is_some();
         let word = self.full(terms, is_addressed);
-        self.slot.write(offer.event, offer.audience);
+        self.slot.write(event, audience);
         if broken("fill-by-store") || self.slot.exchange(self.seen, word) {
             return Ok(());
         }

@@ -17,6 +17,8 @@ pub(crate) struct Reader<E> {
     pub(super) stepped_over: u64,
     /// It was the last connection to pass the number before its cursor.
     last: bool,
+    /// Its connection is counted out, and has no number to pass.
+    pub(super) is_out: bool,
     /// The connection's: a set of what is to be done before the next look at the lane.
     pub(crate) aside: u8,
     /// The connection's: turns that its task has had since it last gave way.
@@ -29,56 +31,35 @@ impl<E> Reader<E> {
             pin: Pin::none(),
             stepped_over: 0,
             last: false,
+            is_out: false,
             aside: 0,
             turns: 0,
         }
     }
 }
 
-/// A reader at the event of its number. Dropping it passes the event.
-pub(crate) struct Entered<'a, E: 'static> {
-    lane: &'a Lane<E>,
-    reader: &'a mut Reader<E>,
+/// The next event of a connection, which its owner has found. Its owner enters or takes it, once.
+#[must_use]
+pub(crate) struct Seen<E> {
+    number: u64,
     slot: SlotRef<E>,
     word: SlotWord,
     /// No later number was claimed when the reader came, as far as it knows.
     is_newest: bool,
 }
 
+/// A reader at the event of its number. Dropping it passes the event.
+pub(crate) struct Entered<'a, E: 'static> {
+    lane: &'a Lane<E>,
+    reader: &'a mut Reader<E>,
+    seen: Seen<E>,
+}
+
 impl<E> Entered<'_, E> {
     /// The event.
     #[inline]
     pub(crate) fn get(&self) -> &E {
-        self.slot.event()
-    }
-
-    /// After the slot was passed: if that was the last number, the reader is at rest, and so is
-    /// perhaps the lane.
-    #[inline]
-    fn settle(&mut self, last: bool) {
-        // Numbers behind an event in the hot slot are in an arena: only there is it of use.
-        if !self.reader.pin.is_none() {
-            self.reader.last = last;
-            if self.is_newest {
-                self.lane.rest(self.reader, self.word.number() + 1);
-            }
-        }
-    }
-}
-
-impl<E: Clone> Entered<'_, E> {
-    /// The event: moved out by the last reader, cloned by the others.
-    #[inline(always)]
-    #[allow(clippy::inline_always)] // A call is a tenth of a receive.
-    pub(crate) fn into_event(mut self) -> E {
-        if !self.word.is_last() {
-            return self.get().clone();
-        }
-        let event = self.slot.empty(self.word);
-        self.settle(true);
-        // What is left to do is done here.
-        std::mem::forget(self);
-        event
+        self.seen.slot.event()
     }
 }
 
@@ -88,81 +69,127 @@ impl<E> Drop for Entered<'_, E> {
         if broken("panic-keeps-the-event") && std::thread::panicking() {
             return;
         }
-        let event = self.slot.pass(self.word);
-        self.settle(event.is_some());
+        let event = self.seen.slot.pass(self.seen.word);
+        self.lane.passed(self.reader, &self.seen, event.is_some());
         // Last, because the host's `Drop` may panic.
         drop(event);
     }
 }
 
 impl<E: 'static> Lane<E> {
-    /// Gets a connection into its next event. Returns its public number and the event.
+    /// Finds a connection's next event, if that lies where the connection stands or in the hot slot. After
+    /// `None` the caller may `search`.
     #[inline(always)]
     #[allow(clippy::inline_always)] // A call is a tenth of what is left.
-    pub(crate) fn read<'a>(
-        &'a self,
-        member: &Member,
-        reader: &'a mut Reader<E>,
-    ) -> Result<(u64, Entered<'a, E>), Step> {
+    pub(crate) fn see(&self, member: &Member, reader: &Reader<E>) -> Option<Seen<E>> {
         let number = member.cursor();
         let slot = reader.pin.slot(number).unwrap_or((&self.hot).into());
         let word = slot.load();
         let state = self.load();
-        let is_plain = word.is_event(number) && !word.is_addressed();
         // The mark comes after the slot and before the event: an event that was claimed after the closer
         // had counted this connection out does not count it, and shows the mark.
         let is_open = member.is_open() || broken("read-after-close");
-        if is_plain && state.seq() <= number + self.capacity() && is_open {
-            // The cursor moves before the host's code sees the event, so a panic there passes it.
-            member.advance(number + 1);
-            let entered = Entered {
-                lane: self,
-                reader,
-                slot,
-                word,
-                is_newest: state.seq() == number + 1,
-            };
-            return Ok((self.public(number), entered));
-        }
-        // Most looks of a host that polls end here.
-        let is_idle = state.seq() == number && !state.is_closed();
-        if is_idle && reader.pin.is_none() && member.is_open() {
-            return Err(Step::Empty);
-        }
-        self.read_slowly(member, reader)
+        let is_near = state.seq() <= number + self.capacity();
+        let is_newest = state.seq() == number + 1;
+        (word.is_for_all(number) && is_near && is_open).then_some(Seen {
+            number,
+            slot,
+            word,
+            is_newest,
+        })
     }
 
-    #[cold]
-    #[inline(never)]
-    fn read_slowly<'a>(
+    /// Gets a connection into the event that it has seen. Returns its public number and the event.
+    #[inline]
+    pub(crate) fn enter<'a>(
         &'a self,
         member: &Member,
         reader: &'a mut Reader<E>,
-    ) -> Result<(u64, Entered<'a, E>), Step> {
-        let (number, slot, word) = loop {
-            let (slot, word) = self.look(member, reader)?;
-            let number = word.number();
-            member.advance(number + 1);
-            if !word.is_addressed() || slot.audience().is_none_or(|a| a.has_member(member)) {
-                break (number, slot, word);
-            }
-            reader.stepped_over += 1;
-            drop(Entered {
-                lane: self,
-                reader: &mut *reader,
-                slot,
-                word,
-                is_newest: true,
-            });
-        };
+        seen: Seen<E>,
+    ) -> (u64, Entered<'a, E>) {
+        let number = seen.number;
+        // The cursor moves before the host's code sees the event, so a panic there passes it.
+        member.advance(number + 1);
         let entered = Entered {
             lane: self,
             reader,
-            slot,
-            word,
-            is_newest: true,
+            seen,
         };
-        Ok((self.public(number), entered))
+        (self.public(number), entered)
+    }
+
+    /// Calls `make` with the public number of the event that a connection has seen, and with the event:
+    /// moved out by the last reader, cloned by the others.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // A call is a tenth of a receive.
+    pub(crate) fn take<R>(
+        &self,
+        member: &Member,
+        reader: &mut Reader<E>,
+        seen: Seen<E>,
+        make: impl FnOnce(u64, E) -> R,
+    ) -> R
+    where
+        E: Clone,
+    {
+        /// Last, so that what `make` returns is made where the caller wants it.
+        struct Passed<'a, E: 'static>(&'a Lane<E>, &'a mut Reader<E>, Seen<E>);
+        impl<E> Drop for Passed<'_, E> {
+            #[inline]
+            fn drop(&mut self) {
+                self.0.passed(self.1, &self.2, true);
+            }
+        }
+        if !seen.word.is_last() {
+            let (number, entered) = self.enter(member, reader, seen);
+            return make(number, entered.get().clone());
+        }
+        let (number, slot, word) = (seen.number, seen.slot, seen.word);
+        member.advance(number + 1);
+        let _passed = Passed(self, reader, seen);
+        let public = self.public(number);
+        slot.empty_into(word, |event| make(public, event))
+    }
+
+    /// After a slot was passed: if that was the last number, the reader is at rest, and so is perhaps
+    /// the lane.
+    #[inline]
+    fn passed(&self, reader: &mut Reader<E>, seen: &Seen<E>, last: bool) {
+        // Numbers behind an event in the hot slot are in an arena: only there is it of use.
+        if !reader.pin.is_none() {
+            reader.last = last;
+            if seen.is_newest {
+                self.rest(reader, seen.number + 1);
+            }
+        }
+    }
+
+    /// Whether a look would find nothing and change nothing. Most looks of a host that polls find that.
+    #[inline]
+    pub(crate) fn is_idle(&self, member: &Member, reader: &Reader<E>) -> bool {
+        let state = self.load();
+        let is_idle = state.seq() == member.cursor() && !state.is_closed();
+        is_idle && reader.pin.is_none() && member.is_open()
+    }
+
+    /// Finds a connection's next event, wherever that lies. Passes what comes before it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn search(&self, member: &Member, reader: &mut Reader<E>) -> Result<Seen<E>, Step> {
+        loop {
+            let (slot, word) = self.look(member, reader)?;
+            let seen = Seen {
+                number: word.number(),
+                slot,
+                word,
+                is_newest: true,
+            };
+            if !word.is_addressed() || slot.audience().is_none_or(|a| a.has_member(member)) {
+                return Ok(seen);
+            }
+            reader.stepped_over += 1;
+            drop(self.enter(member, reader, seen));
+        }
     }
 
     /// Finds the next event that the connection is to read. Passes numbers that are no event, and

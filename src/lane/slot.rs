@@ -91,13 +91,14 @@ impl<E> Slot<E> {
     /// them and was passed over, the last reader, or the owner of the arena.
     #[inline]
     pub(super) fn take(&self, is_addressed: bool) -> (E, Option<Box<Audience>>) {
+        let audience = if is_addressed { self.unaddress() } else { None };
         let event = with_mut(&self.event, |p| {
             // SAFETY: invariants 2 to 4: no other thread touches the event.
             let event = unsafe { &*p };
             // SAFETY: invariant 1: initialized, and moved out once, because the word changes next.
             unsafe { event.assume_init_read() }
         });
-        (event, if is_addressed { self.unaddress() } else { None })
+        (event, audience)
     }
 
     #[cold]
@@ -152,9 +153,25 @@ impl<E> Slot<E> {
     /// Moves the event out for its last reader and frees the slot.
     #[inline]
     pub(super) fn empty(&self, word: SlotWord) -> E {
-        let (event, _audience) = self.take(word.is_addressed());
-        self.free(word.number());
-        event
+        self.empty_into(word, |event| event)
+    }
+
+    /// As `empty`. `make` puts the event where it is to be, which saves a copy.
+    #[inline]
+    pub(super) fn empty_into<R>(&self, word: SlotWord, make: impl FnOnce(E) -> R) -> R {
+        /// Also if `make` panics: the event is out.
+        struct Free<'a, E>(&'a Slot<E>, u64);
+        impl<E> Drop for Free<'_, E> {
+            #[inline]
+            fn drop(&mut self) {
+                self.0.free(self.1);
+            }
+        }
+        if word.is_addressed() {
+            drop(self.unaddress());
+        }
+        let _free = Free(self, word.number());
+        make(self.take(false).0)
     }
 
     /// Counts one reader more for the kept event of `number`, if the slot still holds it.

@@ -72,10 +72,10 @@ impl State {
     pub(crate) const fn connections(self) -> u8 {
         self.live() - self.is_archived() as u8
     }
-    /// Whether a publisher is refused, whatever the event.
+    /// Whether a publisher is refused, whatever the event. A lane without a live connection is closed.
     #[inline]
     pub(crate) const fn refuses(self) -> bool {
-        self.0 & (BYTE << HIGH_SHIFT) == 0 || self.is_closed() || self.seq() >= Self::LAST_NUMBER
+        self.is_closed() || self.seq() >= Self::LAST_NUMBER
     }
     /// After the claim of a number.
     pub(crate) const fn claimed(self) -> Self {
@@ -250,6 +250,12 @@ impl SlotWord {
     #[inline]
     pub(crate) const fn is_event(self, number: u64) -> bool {
         self.number() == number && self.is_full()
+    }
+    /// Whether the slot holds the event of `number`, and that is for all connections.
+    #[inline]
+    pub(crate) const fn is_for_all(self, number: u64) -> bool {
+        let parts = !0 << NUMBER_SHIFT | Self::FULL | Self::ADDRESSED;
+        self.0 & parts == (number << NUMBER_SHIFT) + Self::FULL
     }
     pub(crate) const fn is_critical(self) -> bool {
         self.0 & Self::CRITICAL != 0

@@ -132,7 +132,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                 Ok(user) => user,
                 Err(why) => return Err(Refused::new(why, event, 0)),
             };
-            match self.append_to(&user, target, event, terms) {
+            match self.append_for(&user, target, event, terms) {
                 // The lane has ended, and the next look finds another one.
                 Err(refused) if refused.why == Refusal::Vacant => {
                     event = refused.event;

@@ -243,12 +243,10 @@ impl<L> Settled<L> {
 
     pub(crate) fn get(&self) -> Option<&L> {
         // Acquire: as in `Link::load`.
-        match View::<L, u16>::from_word(self.0.word.load(Ordering::Acquire)) {
-            // SAFETY: invariant 1; only `settle` exchanges this link, from null, so the leaf stays
-            // as long as the link, which is borrowed.
-            View::Leaf(leaf) => Some(unsafe { &*leaf.leaf }),
-            _ => None,
-        }
+        let leaf = self.0.word.load(Ordering::Acquire).cast::<L>();
+        // SAFETY: invariant 1. Only `settle` exchanges this link, from null to a leaf, which then stays as
+        // long as the link, which is borrowed.
+        unsafe { leaf.as_ref() }
     }
 
     /// Puts `leaf` in, unless there is one.

@@ -351,6 +351,7 @@ fn model_close_and_quiet() {
 fn model_leave_and_publish() {
     model::sound("leave and publish", 2, leave_and_publish);
     model::twin("leaving-late", "an event is left");
+    model::twin("leave-unread", "an event is left");
 }
 #[test]
 fn model_lane_end() {

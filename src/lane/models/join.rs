@@ -56,7 +56,7 @@ fn last_leave_and_join() {
             assert!(l2.is_over(), "a lane without a connection is over");
         }
     });
-    let departure = Lane::close(&l, a.member(), CloseReason::Dropped);
+    let departure = Lane::close(&l, a.member(), CloseReason::Dropped, None);
     let is_last = matches!(departure, Departure::Last { .. });
     assert!(
         !is_last || l.join().is_none(),

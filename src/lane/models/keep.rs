@@ -253,7 +253,7 @@ fn release_and_last_leave() {
     l.shut();
     let l2 = l.clone();
     let t = spawn(move || l2.release_below(12));
-    let departure = Lane::close(&l, a.member(), CloseReason::Dropped);
+    let departure = Lane::close(&l, a.member(), CloseReason::Dropped, None);
     assert!(matches!(departure, Departure::Last { accepted: 2 }));
     drop(a.leave());
     t.join().unwrap();

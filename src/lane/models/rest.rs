@@ -204,6 +204,43 @@ fn end_and_begin() {
     end(l, c, 0, 0);
 }
 
+/// The last connection goes with nothing to pass, while a publisher prepares a burst.
+fn end_at_once() {
+    let (l, c) = (lane(), counts());
+    let mut a = l.join().unwrap();
+    let late = l.claim(false).unwrap(); // 10 hot
+    a.drain(); // makes 10 void, so that 11 begins a burst
+    let l2 = l.clone();
+    let t = spawn(move || {
+        let _ = l2.publish_as(Ev::new(2, c), false, false);
+    });
+    drop(a.leave());
+    t.join().unwrap();
+    assert!(l.is_bare(), "the arenas are given back: {}", l.told());
+    assert!(!finish(&l, late, c, 1, false, &mut vec![]));
+    end(l, c, 0, 0);
+}
+
+/// The same behind another connection that has something to pass.
+fn end_at_once_behind() {
+    let (l, c) = (lane(), counts());
+    let (a, late) = (l.join().unwrap(), l.claim(false).unwrap()); // 10 hot, for a alone
+    let b = l.join().unwrap();
+    let l2 = l.clone();
+    let t = spawn(move || {
+        drop(a.leave());
+    });
+    let u = spawn(move || {
+        let _ = l2.publish_as(Ev::new(2, c), false, false);
+    });
+    drop(b.leave());
+    t.join().unwrap();
+    u.join().unwrap();
+    assert!(l.is_bare(), "the arenas are given back: {}", l.told());
+    finish(&l, late, c, 1, false, &mut vec![]);
+    end(l, c, 0, 0);
+}
+
 /// A reader several arenas behind jumps to the oldest that is left, while more are evicted. The newest
 /// of the numbers that are gone have publishers that never come.
 fn jump() {
@@ -324,6 +361,7 @@ fn model_quiet_and_publish() {
 fn model_end_and_late() {
     model::sound("end and late", 2, end_and_late);
     model::twin("leave-the-arenas", "the arenas are given back");
+    model::twin("end-at-once", "the arenas are given back");
     model::twin("finish-unfenced", "the arenas are given back");
 }
 #[test]
@@ -331,6 +369,16 @@ fn model_end_and_begin() {
     model::sound("end and begin", 2, end_and_begin);
     model::twin("leave-the-burst", "the arenas are given back");
     model::twin("finish-unfenced", "the arenas are given back");
+}
+#[test]
+fn model_end_at_once() {
+    model::sound("end at once", 2, end_at_once);
+    model::twin("leave-the-burst", "the arenas are given back");
+}
+#[test]
+fn model_end_at_once_behind() {
+    model::sound("end at once behind", 2, end_at_once_behind);
+    model::twin("overlook-the-leaver", "the arenas are given back");
 }
 #[test]
 fn model_jump() {

@@ -9,11 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::super::archive::Archive;
 use super::super::audience::Audience;
 use super::super::member::Member;
-use super::super::publish::Claim;
+use super::super::publish::{Claim, Offer};
+use super::super::read::{Entered, Seen};
 use super::super::replay::Replay;
-use super::super::{
-    Accepted, Entered, Ghost, Lane, Offer, Reader as Way, Refusal, Seat, Step as LaneStep, Terms,
-};
+use super::super::{Accepted, Ghost, Lane, Reader as Way, Refusal, Seat, Step as LaneStep, Terms};
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId};
 
@@ -180,7 +179,7 @@ impl L {
 
     pub(super) fn close_member(&self, member: &MemberRef) {
         self.lane
-            .close(self.lane.member(&member.0), CloseReason::Evicted);
+            .close(self.lane.member(&member.0), CloseReason::Evicted, None);
     }
 
     pub(super) fn claim(&self, refuse: bool) -> Result<Claim<'static, Ev>, Refusal> {
@@ -194,11 +193,9 @@ impl L {
         critical: bool,
         refuse: bool,
     ) -> Result<u64, Refusal> {
-        let offer = Offer {
-            event,
-            audience: None,
-        };
-        let done = self.lane.append(offer, terms(critical, refuse));
+        let done = self
+            .lane
+            .append(event, None, terms(critical, refuse), |done| done);
         done.map(|done| done.number + FIRST).map_err(|r| r.why)
     }
 
@@ -209,11 +206,9 @@ impl L {
         audience: Option<Audience>,
         refuse: bool,
     ) -> Result<Accepted, Refusal> {
-        let offer = Offer {
-            event,
-            audience: audience.map(Box::new),
-        };
-        let done = self.lane.append(offer, terms(false, refuse));
+        let audience = audience.map(Box::new);
+        let terms = terms(false, refuse);
+        let done = self.lane.append(event, audience, terms, |done| done);
         done.map_err(|r| r.why)
     }
 
@@ -261,6 +256,15 @@ pub(super) struct Reader {
     pub(super) gone: u64,
 }
 
+/// The next event, as a connection looks for it.
+fn see(lane: &Lane<Ev>, member: &Member, way: &mut Way<Ev>) -> Result<Seen<Ev>, LaneStep> {
+    match lane.see(member, way) {
+        Some(seen) => Ok(seen),
+        None if lane.is_idle(member, way) => Err(LaneStep::Empty),
+        None => lane.search(member, way),
+    }
+}
+
 impl Reader {
     fn at(&self) -> &Member {
         self.lane.lane.member(&self.member.0)
@@ -271,9 +275,10 @@ impl Reader {
         loop {
             let lane = Arc::clone(&self.lane.lane);
             let member = lane.member(&self.member.0);
-            let step = match lane.read(member, &mut self.way) {
-                Ok((number, entered)) => {
-                    let event = entered.into_event();
+            let step = match see(&lane, member, &mut self.way) {
+                Ok(seen) => {
+                    let took = |number, event| (number, event);
+                    let (number, event) = lane.take(member, &mut self.way, seen, took);
                     self.got.push((number + FIRST, event.id));
                     Step::Got(number + FIRST)
                 }
@@ -298,8 +303,9 @@ impl Reader {
     /// Stands inside the next event, until what is returned is dropped.
     pub(super) fn enter(&mut self) -> Entered<'_, Ev> {
         let lane = &self.lane.lane;
-        match lane.read(lane.member(&self.member.0), &mut self.way) {
-            Ok((_, entered)) => entered,
+        let member = lane.member(&self.member.0);
+        match see(lane, member, &mut self.way) {
+            Ok(seen) => lane.enter(member, &mut self.way, seen).1,
             Err(step) => panic!("there is an event: {step:?}"),
         }
     }
@@ -374,7 +380,7 @@ impl Reader {
     pub(super) fn leave(mut self) -> Left {
         let lane = self.lane.clone();
         let member = lane.member(&self.member.0);
-        lane.close(member, CloseReason::Dropped);
+        lane.close(member, CloseReason::Dropped, Some(&mut self.way));
         lane.leave(member, &mut self.way);
         let end = member.left_at().map(|end| lane.number(end));
         Left {
@@ -417,12 +423,9 @@ pub(super) fn finish(
     critical: bool,
     done: &mut Done,
 ) -> bool {
-    let offer = Offer {
-        event: Ev::new(id, counts),
-        audience: None,
-    };
     let number = lane.number(claim.state.seq());
-    match claim.fill(offer, terms(critical, false)) {
+    let event = Ev::new(id, counts);
+    match claim.fill(event, None, terms(critical, false)) {
         Ok(()) => {
             done.push((number, id));
             true
