@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::error::ConfigError;
+use crate::id::ThreadId;
 use crate::retention::Retention;
-use crate::router::Router;
 
 /// What happens when a user opens one connection too many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum Activity {
     Touch,
 }
 
-/// Builds a [`Router`].
+/// Builds a [`Router`](crate::Router).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Builder {
@@ -116,7 +116,7 @@ impl Builder {
         self
     }
     /// How long a connection may show no [`activity`](Self::activity) before a
-    /// [sweep](Router::sweep) closes it. One sweep lets a quarter of it pass at most. What is longer than
+    /// [sweep](crate::Router::sweep) closes it. One sweep lets a quarter of it pass at most. What is longer than
     /// 139 years is for ever. Default: for ever.
     pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.idle_timeout = timeout;
@@ -147,27 +147,8 @@ impl Builder {
         self
     }
 
-    /// Builds the router.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] names the setting that is out of its bounds.
-    pub fn build<E: Send + Sync + 'static>(self) -> Result<Router<E>, ConfigError> {
-        self.build_weighing(|_| size_of::<E>())
-    }
-
-    /// As [`build`](Self::build), for events that own more memory than their type shows: `weigh`
-    /// says how many bytes one takes. It is asked only if [`Retention::bytes`] is set, by the publisher
-    /// of an event before the event is accepted; a panic of it reaches the publisher, and the event is
-    /// not published.
-    ///
-    /// # Errors
-    ///
-    /// As [`build`](Self::build).
-    pub fn build_weighing<E: Send + Sync + 'static>(
-        self,
-        weigh: fn(&E) -> usize,
-    ) -> Result<Router<E>, ConfigError> {
+    /// Whether all settings are within their bounds.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if !is_lane_capacity(self.lane_capacity) {
             return Err(ConfigError::LaneCapacity(self.lane_capacity));
         }
@@ -188,6 +169,16 @@ impl Builder {
         if let Some(retention) = &self.retention {
             retention.validate(self.max_connections_per_user)?;
         }
-        Ok(Router::with_config(self, weigh))
+        Ok(())
     }
+}
+
+/// Settings of one connection.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectOptions {
+    /// The thread that the connection is attached to.
+    pub thread: Option<ThreadId>,
+    /// The capacity of the user's lane, if this connection brings the user online; the router's
+    /// setting if there is none. Connections that come later share the lane as it is.
+    pub lane_capacity: Option<usize>,
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::scope::BatchDelivery;
+use crate::delivery::BatchDelivery;
 
 /// Why a connection was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -248,23 +248,25 @@
 //! assert!(door.log_in("ann", "correct horse").is_some());
 //! ```
 
+mod addressed;
 pub mod architecture;
 // The protocol layer stamps and reads too; the engine only sweeps.
 #[cfg_attr(
     any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
     allow(dead_code)
 )]
-mod clock;
 mod config;
 mod connection;
+mod delivery;
+mod engine;
 #[cfg_attr(
     any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
     allow(dead_code)
 )]
-mod copy_on_write;
 mod error;
 #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
 mod frozen;
+mod hub;
 mod id;
 #[cfg(any(laneway_loom, fuzzing))]
 #[doc(hidden)]
@@ -274,30 +276,30 @@ mod lifecycle;
 mod position;
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 pub mod protocol;
-mod reentry;
+mod received;
 mod retention;
-mod router;
 mod scope;
-mod session;
 #[cfg(all(test, laneway_shuttle))]
 mod shuffled;
 mod stats;
 mod sync;
 mod table;
-mod wake;
 
-pub use config::{Activity, Builder, LimitPolicy};
-pub use connection::{Connection, Delivered, Next, Received, Visited};
+pub use addressed::Addressed;
+pub use config::{Activity, Builder, ConnectOptions, LimitPolicy};
+pub use connection::{Connection, Next};
+pub use delivery::{BatchDelivery, Delivery, SetDelivery};
 pub use error::{
     BatchError, CloseReason, Closed, ConfigError, ConnectError, InvalidId, InvalidPosition,
     PublishError, RecvTimeoutError, ResumeError, TryRecvError,
 };
+pub use hub::Router;
 pub use id::{ConnectionId, MAX_ID_BYTES, ThreadId, UserId};
 pub use lifecycle::{Change, Lifecycle, LifecycleError, NoNotice, Notice};
 pub use position::Position;
+pub use received::{Delivered, Received, Visited};
 pub use retention::{Origin, Recovered, Resumed, Retention};
-pub use router::Router;
-pub use scope::{Addressed, BatchDelivery, ConnectOptions, Delivery, SetDelivery, UserScope};
+pub use scope::UserScope;
 pub use stats::{ConnectionInfo, ConnectionStats, Imbalance, RouterStats, conserved};
 
 #[cfg(doctest)]

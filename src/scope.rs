@@ -5,78 +5,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::addressed::Addressed;
+use crate::config::ConnectOptions;
 use crate::connection::Connection;
+use crate::delivery::{BatchDelivery, Delivery, SetDelivery};
+use crate::engine::{Cache, Core, Target};
 use crate::error::{BatchError, CloseReason, ConnectError, PublishError, ResumeError};
 use crate::id::{ConnectionId, ThreadId, UserId};
-use crate::lane::{Accepted, Terms};
+use crate::lane::Terms;
 use crate::position::Position;
 use crate::retention::Resumed;
-use crate::router::{Cache, Core, Target};
 use crate::stats::ConnectionInfo;
 use crate::sync::Ordering;
-
-/// What a publish did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Delivery {
-    /// The event's number in the user's lane; later events have larger ones.
-    pub number: u64,
-    /// Connections that the event is for.
-    ///
-    /// For an event to all of the user's connections: exactly those that were live when it was accepted.
-    /// At least one, unless the event is `kept`.
-    ///
-    /// For an audience: the listed connections that match, counted just before the event is accepted. While
-    /// a connection joins this is a lower bound, which may be 0: the newcomer gets the event too if it
-    /// matches. A connection that is closed between the count and the acceptance is in the count.
-    pub connections: usize,
-    /// The router has [`Retention`](crate::Retention): the event stays in the lane, for connections
-    /// that come back, until its place or its weight is needed, or it is too old.
-    pub kept: bool,
-}
-
-impl From<Accepted> for Delivery {
-    #[inline]
-    fn from(accepted: Accepted) -> Self {
-        Self {
-            number: accepted.number,
-            connections: accepted.connections.into(),
-            kept: accepted.kept,
-        }
-    }
-}
-
-/// What [`UserScope::publish_batch`] did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BatchDelivery {
-    /// Events accepted.
-    pub events: usize,
-    /// The last one's delivery.
-    pub last: Option<Delivery>,
-}
-
-/// What [`UserScope::publish_to_set`] did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SetDelivery {
-    /// Users whose lane took the event.
-    pub users: usize,
-    /// Their connections that were live then.
-    pub connections: usize,
-    /// Users whose lane refused it; the router counts why.
-    pub refused: usize,
-}
-
-/// Settings of one connection.
-#[derive(Clone, Debug, Default)]
-pub struct ConnectOptions {
-    /// The thread that the connection is attached to.
-    pub thread: Option<ThreadId>,
-    /// The capacity of the user's lane, if this connection brings the user online; the router's
-    /// setting if there is none. Connections that come later share the lane as it is.
-    pub lane_capacity: Option<usize>,
-}
 
 /// The only value that publishes to a user or connects as that user.
 ///
@@ -125,7 +65,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// As [`connect`](Self::connect).
     pub fn connect_with(&self, options: ConnectOptions) -> Result<Connection<E>, ConnectError> {
-        self.core.connect(&self.user, options, None)
+        let (user, seat) = self.core.connect(&self.user, options, None)?;
+        Ok(Connection::new(Arc::clone(&self.core), user, seat))
     }
 
     /// Opens a connection that first receives what came after `position`, and then every event
@@ -206,7 +147,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
             counters.foreign_positions.fetch_add(1, Ordering::Relaxed);
         })?;
         let device = spot.map(|spot| spot.device);
-        let mut connection = self.core.connect(&self.user, options, device)?;
+        let (user, seat) = self.core.connect(&self.user, options, device)?;
+        let mut connection = Connection::new(Arc::clone(&self.core), user, seat);
         let resumed = if let Some(spot) = spot {
             connection.replay_from(&spot)
         } else {
@@ -437,12 +379,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     }
 
     fn addressed<'a>(&'a self, target: Target<'a>) -> Addressed<'a, E> {
-        Addressed {
-            core: &self.core,
-            user: &self.user,
-            cache: Some(&self.cache),
-            target,
-        }
+        Addressed::new(&self.core, &self.user, Some(&self.cache), target)
     }
 
     #[inline]
@@ -562,81 +499,5 @@ impl<E: Send + Sync + 'static> fmt::Debug for UserScope<E> {
         f.debug_struct("UserScope")
             .field("user", &self.user)
             .finish_non_exhaustive()
-    }
-}
-
-/// Some or all of one user's connections: those that are connected at each publish. Borrowed from a
-/// scope or from the router.
-///
-/// [`Delivery::connections`] counts the ones among them that were open just before the event was accepted.
-/// All of the user's connections pass the event's number; those it is not for step over it. Each
-/// decides that by itself, so a connection that joins at that moment gets what is for it. An audience
-/// other than all connections takes one allocation a publish.
-pub struct Addressed<'a, E: Send + Sync + 'static> {
-    core: &'a Arc<Core<E>>,
-    user: &'a UserId,
-    cache: Option<&'a Cache<E>>,
-    target: Target<'a>,
-}
-
-impl<E: Send + Sync + 'static> Clone for Addressed<'_, E> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<E: Send + Sync + 'static> Copy for Addressed<'_, E> {}
-
-impl<E: Send + Sync + 'static> fmt::Debug for Addressed<'_, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Addressed")
-            .field("user", self.user)
-            .field("target", &self.target)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<'a, E: Send + Sync + 'static> Addressed<'a, E> {
-    pub(crate) fn new(core: &'a Arc<Core<E>>, user: &'a UserId) -> Self {
-        Self {
-            core,
-            user,
-            cache: None,
-            target: Target::Everybody,
-        }
-    }
-
-    /// As [`UserScope::publish`].
-    ///
-    /// # Errors
-    ///
-    /// [`PublishError`] hands the event back; `NoConnections` if no connection of the audience is there
-    /// and none is joining.
-    pub fn publish(&self, event: E) -> Result<Delivery, PublishError<E>> {
-        self.deliver(event, Terms::OVERWRITE)
-    }
-
-    /// As [`UserScope::try_publish`].
-    ///
-    /// # Errors
-    ///
-    /// As [`publish`](Self::publish), and `Full`.
-    pub fn try_publish(&self, event: E) -> Result<Delivery, PublishError<E>> {
-        self.deliver(event, Terms::REFUSE)
-    }
-
-    /// As [`UserScope::publish_critical`]. A connection outside of the audience that has not passed the
-    /// event when its room is needed is closed too: the lane notes only the event's number.
-    ///
-    /// # Errors
-    ///
-    /// As [`publish`](Self::publish).
-    pub fn publish_critical(&self, event: E) -> Result<Delivery, PublishError<E>> {
-        self.deliver(event, Terms::CRITICAL)
-    }
-
-    #[inline]
-    fn deliver(&self, event: E, terms: Terms) -> Result<Delivery, PublishError<E>> {
-        self.core
-            .deliver(self.user, self.cache, self.target, event, terms)
     }
 }

@@ -12,6 +12,7 @@
 
 #[cfg(any(all(laneway_loom, not(crossbeam_loom)), laneway_shuttle))]
 mod collector;
+pub(crate) mod reentry;
 #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
 mod stepped;
 

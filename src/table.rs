@@ -4,6 +4,12 @@
 //! themselves. Insert, split and remove are one exchange on one link each; inner nodes stay.
 //! Entries whose 64 bits collide share a copy-on-write list.
 
+// The protocol layer uses the rest.
+#[cfg_attr(
+    any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
+    allow(dead_code)
+)]
+pub(crate) mod copy_on_write;
 pub(crate) mod storage;
 
 use std::sync::Arc;

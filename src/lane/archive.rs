@@ -7,14 +7,9 @@
 
 use std::sync::Arc;
 
-use crate::clock::Wait;
 use crate::position::BITS_40;
 use crate::sync::{AtomicU64, Ordering, broken, pin};
 use crate::table::storage::Settled;
-
-use super::Lane;
-use super::arena::Pin;
-use super::litter::Litter;
 
 /// Sweeps remember where the lane was at so many times.
 const MARKS: usize = 8;
@@ -32,26 +27,26 @@ pub(crate) struct Archive {
     /// No other lane of the router has this number.
     pub(crate) incarnation: u64,
     /// The archive has counted itself out of everything below this number.
-    floor: AtomicU64,
+    pub(super) floor: AtomicU64,
     /// No event below this number is owed to a connection that recovers.
     owed_from: AtomicU64,
     /// By place, the newest number that was received as recovered. Made for the first one.
     received: Settled<Vec<AtomicU64>>,
     /// One more than the time of the first sweep that saw the lane without a connection; else 0.
-    deserted_at: AtomicU64,
+    pub(super) deserted_at: AtomicU64,
     /// Where the lane was at some sweeps: `[seq : 44 | time : 20]`.
-    marks: [AtomicU64; MARKS],
-    meter: Option<Meter>,
+    pub(super) marks: [AtomicU64; MARKS],
+    pub(super) meter: Option<Meter>,
 }
 
 /// How much the kept events weigh.
-struct Meter {
+pub(super) struct Meter {
     /// In units.
-    limit: u64,
+    pub(super) limit: u64,
     /// The sum of `sizes`, give or take what is just being added.
-    total: AtomicU64,
+    pub(super) total: AtomicU64,
     /// `[number : 44 | units : 20]` by position, 0 for nothing.
-    sizes: Box<[AtomicU64]>,
+    pub(super) sizes: Box<[AtomicU64]>,
 }
 
 impl Archive {
@@ -120,7 +115,7 @@ impl Archive {
     }
 
     /// Whether no sweep for `grace_ms` has seen a connection, as far as the caller can tell.
-    fn is_deserted(&self, now_ms: u64, grace_ms: u64) -> bool {
+    pub(super) fn is_deserted(&self, now_ms: u64, grace_ms: u64) -> bool {
         let now = now_ms.saturating_add(1);
         match self
             .deserted_at
@@ -133,7 +128,7 @@ impl Archive {
 
     /// Notes that the lane is at `seq`, and gives the number below which everything is older than
     /// `age_ms`.
-    fn aged(&self, seq: u64, now_ms: u64, age_ms: u64) -> u64 {
+    pub(super) fn aged(&self, seq: u64, now_ms: u64, age_ms: u64) -> u64 {
         // Rounded up, so that nothing goes too early.
         let tick = (now_ms / age_ms.div_ceil(TICKS)) % WRAP;
         let mut below = 0;
@@ -156,11 +151,11 @@ fn place(received: &[AtomicU64], number: u64) -> &AtomicU64 {
 }
 
 impl Meter {
-    fn size(&self, number: u64) -> &AtomicU64 {
+    pub(super) fn size(&self, number: u64) -> &AtomicU64 {
         &self.sizes[number as usize & (self.sizes.len() - 1)]
     }
 
-    fn add(&self, number: u64, bytes: usize) {
+    pub(super) fn add(&self, number: u64, bytes: usize) {
         let units = (bytes as u64).div_ceil(UNIT).min(MAX_UNITS);
         // First, so that no thread subtracts what was not added.
         self.total.fetch_add(units, Ordering::AcqRel);
@@ -170,7 +165,7 @@ impl Meter {
         self.total.fetch_sub(gone, Ordering::AcqRel);
     }
 
-    fn take(&self, number: u64) {
+    pub(super) fn take(&self, number: u64) {
         let at = self.size(number);
         let size = at.load(Ordering::Acquire);
         let old = size / WRAP <= number;
@@ -183,129 +178,14 @@ impl Meter {
         }
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.total.load(Ordering::Acquire) > self.limit
     }
 }
 
-impl<E: 'static> Lane<E> {
-    pub(crate) fn archive(&self) -> Option<&Archive> {
-        self.archive.as_deref()
-    }
-
-    /// The number that a public form stands for.
-    pub(crate) fn internal(&self, public: u64) -> u64 {
-        public.saturating_add(self.capacity())
-    }
-
-    /// The public form of a cursor.
-    pub(crate) fn position(&self, cursor: u64) -> u64 {
-        self.public(cursor)
-    }
-
-    /// The oldest number that the lane keeps.
-    pub(super) fn oldest(&self) -> u64 {
-        self.load().seq() - self.capacity()
-    }
-
-    /// Counts the archive out of all numbers below `to`: the events that no reader wants are returned.
-    /// Each number is counted out once, by the call that raises the floor over it.
-    pub(super) fn release(&self, archive: &Archive, to: u64) -> Litter<E> {
-        // A lane that ends meanwhile waits for this call before it gives its arenas back.
-        if !broken("release-unannounced") {
-            self.begin_leaving();
-        }
-        let from = if broken("release-in-two-steps") {
-            let from = archive.floor();
-            archive.floor.store(to, Ordering::Release);
-            from
-        } else {
-            archive.floor.fetch_max(to, Ordering::AcqRel)
-        };
-        let litter = self.pass_over(from, to, &mut Pin::none());
-        if let Some(meter) = &archive.meter {
-            for number in from.max(self.oldest())..to {
-                meter.take(number);
-            }
-        }
-        if !broken("release-unannounced") {
-            self.end_leaving();
-        }
-        litter
-    }
-
-    /// The archive leaves: the lane has ended at `end`.
-    pub(super) fn release_all(&self, end: u64) {
-        if let Some(archive) = self.archive() {
-            let litter = self.release(archive, end);
-            self.end_leaving();
-            drop(litter);
-        }
-    }
-
-    /// Counts the weight of the event that was accepted under a public number, and drops the oldest
-    /// while all that are kept weigh too much.
-    pub(crate) fn weigh(&self, public: u64, bytes: usize) {
-        let Some(archive) = self.archive() else {
-            return;
-        };
-        let Some(meter) = &archive.meter else { return };
-        let number = self.internal(public);
-        meter.add(number, bytes);
-        while meter.is_over() {
-            let floor = archive.floor();
-            if floor > number {
-                break;
-            }
-            let oldest = self.oldest().min(number);
-            drop(self.release(archive, (floor + 1).max(oldest)));
-        }
-        // Another thread may have gone past it before it was weighed.
-        if archive.floor() > number {
-            meter.take(number);
-        }
-    }
-
-    /// Drops what is older than `age`. Returns whether no connection has been there for `grace`.
-    pub(crate) fn tend(&self, grace: Wait, age: Option<Wait>) -> bool {
-        let Some(archive) = self.archive() else {
-            return false;
-        };
-        if let Some(age) = age {
-            let below = archive.aged(self.load().seq(), age.now_ms, age.ms);
-            drop(self.release(archive, below));
-        }
-        self.live() == 0 && archive.is_deserted(grace.now_ms, grace.ms)
-    }
-
-    /// A connection is there: the time of grace starts anew.
-    pub(crate) fn settle(&self) {
-        if let Some(archive) = self.archive() {
-            archive.deserted_at.store(0, Ordering::Release);
-        }
-    }
-
-    /// Ends a lane without connections: the archive leaves, which closes it. Returns the events that
-    /// the lane had accepted, or `None` if a connection is there, or it is over already.
-    pub(crate) fn expire(&self) -> Option<u64> {
-        self.begin_leaving();
-        loop {
-            let state = self.load();
-            if !state.is_archived() || state.connections() > 0 {
-                self.end_leaving();
-                return None;
-            }
-            let next = state.without_archive();
-            if broken("expire-in-two-steps") {
-                let lower = state.0 - (next.0 & !super::State::CLOSED);
-                self.state.fetch_sub(lower, Ordering::AcqRel);
-                self.state.fetch_or(super::State::CLOSED, Ordering::AcqRel);
-            } else if !self.exchange(state, next) {
-                continue;
-            }
-            let accepted = self.retire(state.seq());
-            self.release_all(state.seq());
-            return Some(accepted);
-        }
-    }
+/// A wait, and the time that has passed on its clock.
+#[derive(Clone, Copy)]
+pub(crate) struct Wait {
+    pub(crate) ms: u64,
+    pub(crate) now_ms: u64,
 }

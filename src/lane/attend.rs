@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::core::Lane;
 use super::member::Member;
-use super::read::Reader;
+use super::member::{Ghost, Members, Seat};
+use super::outcome::{Departure, JoinError};
+use super::reader::Reader;
 use super::words::{Comings, State, Tally};
-use super::{Departure, Ghost, JoinError, Lane, Members, Seat};
 use crate::error::CloseReason;
 use crate::id::ConnectionId;
 use crate::sync::{Ordering, broken, pin};

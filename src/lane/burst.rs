@@ -1,19 +1,13 @@
 //! Bursts begin and move on: the arena of a number is made ready before the number is claimed.
 
 use super::arena::Arena;
+use super::claim::{Home, Publisher};
+use super::core::Lane;
 use super::directory::Directory;
-use super::publish::Publisher;
+use super::outcome::Refusal;
 use super::reuse::Taken;
 use super::words::{Run, State, Status};
-use super::{Lane, Refusal};
 use crate::sync::{Guard, broken, pin};
-
-/// Whether a burst's next number has a home.
-pub(super) enum Home {
-    In(Run),
-    /// The lane has changed meanwhile.
-    LookAgain,
-}
 
 impl<E: 'static> Publisher<'_, E> {
     /// Prepares a burst that begins with `state`'s number. A burst that is prepared and not begun does

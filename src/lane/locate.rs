@@ -1,9 +1,9 @@
 //! Where a number lives.
 
-use super::Lane;
 use super::arena::{Arena, Pin};
+use super::claim::void;
+use super::core::Lane;
 use super::litter::Litter;
-use super::publish::void;
 use super::slot::SlotRef;
 use super::words::Status;
 use crate::sync::{SPINS, broken, pause};

@@ -1,10 +1,13 @@
 //! The part of a connection that others may touch: its mark of closing, its waker, its figures.
 
+use std::sync::Arc;
+
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId};
 use crate::sync::{AtomicU64, Ordering, broken};
-use crate::wake::WakeCell;
+use smallvec::SmallVec;
 
+use super::wake::WakeCell;
 use super::words::Mark;
 
 /// One connection as its lane knows it.
@@ -217,4 +220,19 @@ impl Member {
         self.activity.store(active, Ordering::Relaxed);
         0
     }
+}
+
+pub(super) type Members = SmallVec<[Arc<Member>; 2]>;
+
+/// A connection's member, unless that is the lane's own.
+pub(crate) type Seat = Option<Arc<Member>>;
+
+/// The connection that a lane is made for.
+pub(crate) type Newcomer = (ConnectionId, Option<ThreadId>);
+
+/// A connection in whose place another one has joined. It stays listed until that one is.
+pub(crate) struct Ghost {
+    pub(super) seat: Seat,
+    /// The first number that does not count it, and does count the other one.
+    pub(crate) end: u64,
 }

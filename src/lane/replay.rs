@@ -2,10 +2,10 @@
 
 use std::marker::PhantomData;
 
-use super::Lane;
 use super::archive::Archive;
 use super::arena::Pin;
 use super::audience::Audience;
+use super::core::Lane;
 use super::locate::Place;
 use super::slot::SlotRef;
 use super::words::SlotWord;

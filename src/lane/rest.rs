@@ -1,6 +1,6 @@
 //! What a lane gives back when it is at rest.
 
-use super::Lane;
+use super::core::Lane;
 use super::words::SlotWord;
 use crate::sync::{Guard, Ordering, broken, fence, pin};
 

@@ -1,8 +1,8 @@
 //! A publisher that needs an arena takes one whose events are over, evicts the oldest, or makes one.
 
 use super::arena::Arena;
+use super::claim::{Publisher, void};
 use super::directory::Directory;
-use super::publish::{Publisher, void};
 use super::words::{ArenaWord, Run, Status};
 use crate::sync::broken;
 

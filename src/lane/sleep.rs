@@ -1,9 +1,9 @@
 //! Connections that wait for an event.
 
-use super::Lane;
+use super::core::Lane;
 use super::locate::Place;
 use super::member::Member;
-use super::read::Reader;
+use super::reader::Reader;
 use super::words::State;
 use crate::sync::{Ordering, broken};
 

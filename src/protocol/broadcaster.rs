@@ -1,12 +1,13 @@
 //! The only way by which a message of this layer reaches a user's devices.
 
+use crate::addressed::Addressed;
 use crate::error::PublishError;
 use crate::protocol::broadcast::{Broadcast, BroadcastError, BroadcastStats};
 use crate::protocol::message::envelope::Message;
 use crate::protocol::message::isolation::Isolation;
 use crate::protocol::message::json;
 use crate::protocol::packet::{Audience, Packet};
-use crate::scope::{Addressed, UserScope};
+use crate::scope::UserScope;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use std::fmt;
 use std::sync::Arc;

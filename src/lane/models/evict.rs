@@ -1,6 +1,6 @@
 //! Readers that are behind, eviction, critical events, and full lanes.
 
-use super::super::Refusal;
+use super::super::outcome::Refusal;
 use super::halves::Stop;
 use super::stand::*;
 use crate::error::CloseReason;

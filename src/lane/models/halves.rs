@@ -1,11 +1,12 @@
 //! Calls of which only the first steps are done: a thread that stops there for good.
 
 use super::super::arena::Pin;
+use super::super::claim::{Claim, Offer, Publisher};
+use super::super::core::Lane;
 use super::super::litter::Litter;
-use super::super::publish::{Claim, Offer, Publisher};
+use super::super::outcome::{Refusal, Terms};
 use super::super::reuse::note;
 use super::super::words::{ArenaWord, Run, SlotWord, State, Status};
-use super::super::{Lane, Refusal, Terms};
 use crate::sync::{Ordering, pin};
 
 /// Where a thread stops for good.

@@ -1,7 +1,8 @@
 //! Connections join, and are counted by exactly what they get.
 
 use super::super::audience::Audience;
-use super::super::{Departure, Lane};
+use super::super::core::Lane;
+use super::super::outcome::Departure;
 use super::stand::*;
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId};

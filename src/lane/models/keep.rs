@@ -1,6 +1,7 @@
 //! Lanes that keep what is read: connections come back, and the archive lets go.
 
-use super::super::{Departure, Lane};
+use super::super::core::Lane;
+use super::super::outcome::Departure;
 use super::stand::*;
 use crate::error::CloseReason;
 use crate::sync::model;

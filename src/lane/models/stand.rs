@@ -8,11 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::super::archive::Archive;
 use super::super::audience::Audience;
+use super::super::claim::{Claim, Offer};
+use super::super::core::Lane;
 use super::super::member::Member;
-use super::super::publish::{Claim, Offer};
+use super::super::member::{Ghost, Seat};
+use super::super::outcome::{Accepted, Refusal, Step as LaneStep, Terms};
 use super::super::read::{Entered, Seen};
+use super::super::reader::Reader as Way;
 use super::super::replay::Replay;
-use super::super::{Accepted, Ghost, Lane, Reader as Way, Refusal, Seat, Step as LaneStep, Terms};
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId};
 

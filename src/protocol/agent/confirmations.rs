@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ahash::RandomState;
 
-use crate::clock::{Clock, micros};
+use crate::engine::clock::{Clock, micros};
 use crate::error::InvalidId;
 use crate::id::{MAX_ID_BYTES, UserId};
 use crate::protocol::agent::confirmation::{

@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::copy_on_write::CopyOnWrite;
 use crate::protocol::agent::core::{Core, EndOutcome, EndReason, Place, RunSetup};
 use crate::protocol::agent::error::{RunError, required};
 use crate::protocol::agent::run::AgentRun;
@@ -17,6 +16,7 @@ use crate::protocol::quota::{Quota, ROOTS, Share, mask};
 use crate::scope::UserScope;
 use crate::sync::pin;
 use crate::table::Table;
+use crate::table::copy_on_write::CopyOnWrite;
 
 /// The numbers of runs that an [`AgentRuns`] keeps open.
 ///

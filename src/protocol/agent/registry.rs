@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ahash::RandomState;
 
-use crate::clock::{Clock, micros};
+use crate::engine::clock::{Clock, micros};
 use crate::id::{RunId, ThreadId, UserId};
 use crate::protocol::agent::registration::{RunLimits, RunRegistryError, RunStats};
 use crate::protocol::agent::run_entry::{GONE, RunEntry, Touched};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Clock;
+use crate::engine::clock::Clock;
 use crate::id::{RunId, ThreadId, UserId};
 use crate::protocol::quota::Share;
 use crate::sync::{AtomicU64, Ordering};

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::copy_on_write::CopyOnWrite;
 use crate::id::UserId;
 use crate::protocol::inbound::answer;
 use crate::protocol::inbound::handler::{Outcome, Sender};
@@ -15,6 +14,7 @@ use crate::protocol::message::kind::MessageKind;
 use crate::protocol::per_user::PerUser;
 use crate::protocol::quota::raise;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering};
+use crate::table::copy_on_write::CopyOnWrite;
 
 /// Codes of clients' errors that are counted apart; those that come later are [`OTHER`].
 const MAX_CODES: usize = 64;

@@ -5,8 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::micros;
-use crate::copy_on_write::CopyOnWrite;
+use crate::engine::clock::micros;
 use crate::id::ConnectionId;
 use crate::protocol::broadcaster::Broadcaster;
 use crate::protocol::inbound::builtin::ClientErrors;
@@ -26,6 +25,7 @@ use crate::protocol::message::{json, rpc};
 use crate::protocol::packet::Packet;
 use crate::scope::UserScope;
 use crate::sync::{AtomicU64, Ordering};
+use crate::table::copy_on_write::CopyOnWrite;
 
 /// How long a router may be without a handler of the host's before that is an error.
 const GRACE: Duration = Duration::from_secs(10);

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::copy_on_write::CopyOnWrite;
 use crate::id::{ConnectionId, UserId};
 use crate::protocol::broadcast::{Broadcast, BroadcastError};
 use crate::protocol::broadcaster::Broadcaster;
@@ -20,6 +19,7 @@ use crate::protocol::message::kind::MessageKind;
 use crate::protocol::message::rpc::Asks;
 use crate::protocol::packet::{Audience, Packet};
 use crate::scope::UserScope;
+use crate::table::copy_on_write::CopyOnWrite;
 
 /// Who sent a message, and the way back: the only users whom a handler can answer.
 pub struct Sender<'a> {

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use ahash::RandomState;
 use serde_json::Value;
 
-use crate::copy_on_write::CopyOnWrite;
 use crate::id::{MAX_ID_BYTES, UserId};
 use crate::protocol::message::envelope::Message;
 use crate::protocol::message::kind::MessageKind;
 use crate::protocol::packet::Packet;
 use crate::protocol::per_user::PerUser;
+use crate::table::copy_on_write::CopyOnWrite;
 
 /// How many messages a [`MessageRouter`](crate::protocol::MessageRouter) knows again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::copy_on_write::CopyOnWrite;
 use crate::id::UserId;
 use crate::protocol::inbound::error::HandlerError;
 use crate::protocol::per_user::PerUser;
 use crate::protocol::quality::content::faults;
 use crate::protocol::quality::provider::{QualityProvider, QualityRequest};
 use crate::protocol::quality::records::{Period, Records, RunRecord};
+use crate::table::copy_on_write::CopyOnWrite;
 
 /// Users whose records a [`MemoryQuality`] keeps.
 ///

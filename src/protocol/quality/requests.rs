@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::copy_on_write::CopyOnWrite;
 use crate::id::{RunId, ThreadId};
 use crate::protocol::broadcaster::Broadcaster;
 use crate::protocol::inbound::dispatch::MessageRouter;
@@ -24,6 +23,7 @@ use crate::protocol::quality::provider::{
 use crate::protocol::quality::subscribers::{Subscriber, Subscribers};
 use crate::scope::UserScope;
 use crate::sync::{AtomicU64, Ordering};
+use crate::table::copy_on_write::CopyOnWrite;
 
 /// Users that one [`Quality`] keeps as subscribers at a time, unless [`Quality::with_room`] says
 /// otherwise.

@@ -3,7 +3,8 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use crate::copy_on_write::CopyOnWrite;
+use crate::lane::archive::Wait;
+use crate::table::copy_on_write::CopyOnWrite;
 
 /// The most microseconds that are told apart: 73 000 years.
 const LATEST: u64 = u64::MAX >> 3;
@@ -29,13 +30,6 @@ struct Times {
     last: Option<u64>,
     /// The time that has passed by then.
     passed: u64,
-}
-
-/// A wait, and the time that has passed on its clock.
-#[derive(Clone, Copy)]
-pub(crate) struct Wait {
-    pub(crate) ms: u64,
-    pub(crate) now_ms: u64,
 }
 
 impl Times {

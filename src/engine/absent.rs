@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{Core, Target, User};
+use super::core::Core;
+use super::session::Turn;
+use super::target::Target;
+use super::user::User;
 use crate::error::{CloseReason, ConnectError, ResumeError};
 use crate::id::{ConnectionId, ThreadId, UserId};
 use crate::lane::member::Member;
 use crate::lane::{Accepted, Departure, JoinError, Refusal, Refused, Terms};
 use crate::lifecycle::Change;
 use crate::position::{Attached, BITS_40, Position, Spot};
-use crate::session::Turn;
 use crate::sync::{Ordering, fence, pin};
 
 impl<E: Send + Sync + 'static> Core<E> {

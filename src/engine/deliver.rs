@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Cache, Core, Target, User};
+use super::cache::Cache;
+use super::core::Core;
+use super::target::Target;
+use super::user::User;
+use crate::delivery::Delivery;
 use crate::error::{CloseReason, PublishError};
 use crate::id::UserId;
 use crate::lane::audience::Audience;
 use crate::lane::{Accepted, Refusal, Refused, Terms};
-use crate::scope::Delivery;
 use crate::sync::{Guard, Ordering, pin};
 use crate::table::storage::LeafRef;
 
@@ -269,6 +272,17 @@ impl<E: Send + Sync + 'static> Core<E> {
                 counters.closed.fetch_add(1, Ordering::Relaxed);
                 PublishError::Closed(refused.event)
             }
+        }
+    }
+}
+
+impl From<Accepted> for Delivery {
+    #[inline]
+    fn from(accepted: Accepted) -> Self {
+        Self {
+            number: accepted.number,
+            connections: accepted.connections.into(),
+            kept: accepted.kept,
         }
     }
 }

@@ -8,7 +8,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
-use crate::reentry::once_at_a_time;
+use crate::sync::reentry::once_at_a_time;
 use crate::sync::{AtomicU64, Ordering, broken, pin};
 use crate::table::storage::{Link, Owned, View};
 

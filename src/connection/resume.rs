@@ -2,75 +2,15 @@
 
 use std::collections::VecDeque;
 
-use super::{Connection, Delivered, REPLAY};
+use super::replayed::{Replayed, Waiting};
+use super::{Connection, REPLAY};
 use crate::config::Activity;
 use crate::lane::audience::Audience;
 use crate::lane::replay::Replay;
 use crate::position::{Attached, Position, Spot};
+use crate::received::Delivered;
 use crate::retention::{Origin, Recovered, Resumed};
 use crate::sync::Ordering;
-
-/// An event that waits to be received, for one reason or for both.
-struct Waiting<E> {
-    number: u64,
-    event: E,
-    /// It came after the position.
-    replayed: bool,
-    /// It is owed to the connection that receives it first.
-    owed: bool,
-}
-
-/// What waits to be received.
-pub(super) struct Replayed<E> {
-    events: VecDeque<Waiting<E>>,
-    /// How many of these are owed.
-    owed: usize,
-    /// What the position said from which this connection resumed, if that is not its own thread.
-    attached: Option<Attached>,
-    /// The number at which a closed connection was cut off.
-    cut_off: Option<u64>,
-    pub(super) received: u64,
-}
-
-impl<E> Default for Replayed<E> {
-    fn default() -> Self {
-        Self {
-            events: VecDeque::new(),
-            owed: 0,
-            attached: None,
-            cut_off: None,
-            received: 0,
-        }
-    }
-}
-
-impl<E> Replayed<E> {
-    /// The number of what comes next, or would if it had not been cut off.
-    fn next(&self) -> Option<u64> {
-        let next = self.events.front().map(|next| next.number);
-        next.into_iter().chain(self.cut_off).min()
-    }
-
-    /// Adds an event that is owed. Returns whether it is new.
-    fn owe(&mut self, number: u64, event: E) -> bool {
-        let at = match self.events.binary_search_by_key(&number, |w| w.number) {
-            Ok(at) => at,
-            Err(at) => {
-                let waiting = Waiting {
-                    number,
-                    event,
-                    replayed: false,
-                    owed: false,
-                };
-                self.events.insert(at, waiting);
-                at
-            }
-        };
-        let is_new = !std::mem::replace(&mut self.events[at].owed, true);
-        self.owed += usize::from(is_new);
-        is_new
-    }
-}
 
 impl<E: Send + Sync + 'static> Connection<E> {
     /// How far this connection has come, for a later one to resume from: everything it received until

@@ -1,35 +1,21 @@
 //! The router tells its subscribers of connections that come and go, and of the end of the notices.
 
-use super::{Core, Router, User};
+use super::core::Core;
+use super::user::User;
 use crate::lifecycle::{Change, Lifecycle, LifecycleError, Notice};
 use crate::sync::{Ordering, broken};
 
-impl<E: Send + Sync + 'static> Router<E> {
-    /// Asks to be told who connects and who leaves, through a channel that holds `capacity` notices: from 1
-    /// to 1 048 576. At most 16 subscribers can listen at a time; one that is dropped makes room.
-    ///
-    /// While there is a subscriber, each connect and each disconnect takes the short lock of each
-    /// subscriber's channel, once for each notice: the only exception to lock-freedom. A subscriber takes the
-    /// lock of its own channel. A full channel loses notices, which its [`Lifecycle::lost`] counts, and
-    /// delays no call.
-    ///
-    /// The notices are over when the router is shut down and no connection is left. A thread that is still
-    /// inside the call that closed an earlier connection may tell its last notice after that.
-    ///
-    /// # Errors
-    ///
-    /// [`LifecycleError`] if `capacity` is out of its bounds, or there are 16 subscribers.
-    pub fn lifecycle(&self, capacity: usize) -> Result<Lifecycle, LifecycleError> {
-        let lifecycle = self.core.subscribers.add(capacity)?;
+impl<E: Send + Sync + 'static> Core<E> {
+    /// What [`Router::lifecycle`](crate::Router::lifecycle) does.
+    pub(crate) fn lifecycle(&self, capacity: usize) -> Result<Lifecycle, LifecycleError> {
+        let lifecycle = self.subscribers.add(capacity)?;
         // A shutdown that came before it was in the list has not told it.
         if !broken("subscribe-without-looking") {
-            self.core.end_if_over();
+            self.end_if_over();
         }
         Ok(lifecycle)
     }
-}
 
-impl<E: Send + Sync + 'static> Core<E> {
     /// Tells the subscribers, if there are some, of a change in a lane that sees one session.
     pub(super) fn tell(&self, user: &User<E>, number: u64, change: impl FnOnce() -> Change) {
         if !self.subscribers.is_empty() {

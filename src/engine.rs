@@ -1,0 +1,28 @@
+//! Below the handles: who is online, and the one path by which an event reaches a lane.
+
+mod absent;
+mod attend;
+mod cache;
+// The protocol layer uses the rest.
+#[cfg_attr(
+    any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
+    allow(dead_code)
+)]
+pub(crate) mod clock;
+mod clocks;
+mod core;
+mod deliver;
+#[cfg(all(test, laneway_loom))]
+mod models;
+mod session;
+mod sweep;
+mod target;
+mod tell;
+#[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
+mod tests;
+mod user;
+
+pub(crate) use cache::Cache;
+pub(crate) use core::Core;
+pub(crate) use target::Target;
+pub(crate) use user::User;

@@ -1,0 +1,42 @@
+//! Sweeps: what is idle or too old goes, at the pace that the clocks let time pass.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core::Core;
+use crate::config::Activity;
+use crate::error::CloseReason;
+use crate::lane::archive::Wait;
+use crate::lane::member::Member;
+
+impl<E: Send + Sync + 'static> Core<E> {
+    /// What [`Router::sweep`](crate::Router::sweep) does.
+    pub(crate) fn sweep(self: &Arc<Self>, now: Duration) -> usize {
+        let waits = self.clocks.sweep(&self.config, now);
+        let mut closed = 0;
+        self.table.for_each(|user| {
+            if let Some(grace) = waits.grace
+                && user.lane.tend(grace, waits.age)
+            {
+                self.expire(user);
+            }
+            user.lane.for_each(|member| {
+                let reason = if user.lane.is_overrun(member) {
+                    CloseReason::Overrun
+                } else if waits.idle.is_some_and(|wait| self.is_idle(member, wait)) {
+                    CloseReason::Idle
+                } else {
+                    return;
+                };
+                closed += usize::from(self.close(user, member, reason));
+            });
+            user.lane.tidy();
+        });
+        closed
+    }
+
+    fn is_idle(&self, member: &Member, wait: Wait) -> bool {
+        let reading_counts = self.config.activity == Activity::ReadOrTouch;
+        member.idle_ms(wait.now_ms, reading_counts) > wait.ms
+    }
+}

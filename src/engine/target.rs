@@ -1,0 +1,25 @@
+//! Which of a user's connections an event is for.
+
+use crate::id::{ConnectionId, ThreadId};
+use crate::lane::audience::Audience;
+
+/// Whom an event is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target<'a> {
+    Everybody,
+    Connection(ConnectionId),
+    Thread(&'a ThreadId),
+    Except(ConnectionId),
+}
+
+impl Target<'_> {
+    /// The rule by which readers decide; `None` for all connections.
+    pub(super) fn audience(&self) -> Option<Audience> {
+        match *self {
+            Self::Everybody => None,
+            Self::Connection(id) => Some(Audience::Connection(id)),
+            Self::Thread(thread) => Some(Audience::Thread(thread.clone())),
+            Self::Except(id) => Some(Audience::Others(id)),
+        }
+    }
+}
