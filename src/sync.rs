@@ -12,6 +12,7 @@
 
 #[cfg(any(all(laneway_loom, not(crossbeam_loom)), laneway_shuttle))]
 mod collector;
+mod fault;
 pub(crate) mod reentry;
 #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
 mod stepped;
@@ -26,6 +27,7 @@ mod imp {
     #[cfg(test)]
     pub(crate) use super::stepped::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Stop};
 
+    use super::fault::Fault;
     pub(crate) use crossbeam_epoch::{Guard, pin};
 
     /// Turns of a bounded spin before a position whose publisher does not come is given up.
@@ -36,18 +38,20 @@ mod imp {
         std::hint::spin_loop();
     }
 
-    /// Whether the named one-line defect is switched on. Never, outside a model and a fuzz target
-    /// that was built to show that it finds one.
+    /// Whether this line is broken. Never, outside a model and a fuzz target that was built to show
+    /// that it finds one.
     #[inline]
-    pub(crate) fn broken(name: &str) -> bool {
-        cfg!(fuzzing) && option_env!("LANEWAY_TWIN") == Some(name)
+    pub(crate) fn broken(fault: Fault) -> bool {
+        cfg!(fuzzing) && option_env!("LANEWAY_TWIN") == Some(fault.name())
     }
 }
 
 #[cfg(laneway_loom)]
 mod imp {
     pub(crate) use loom::sync::atomic::{Ordering, fence};
-    use std::cell::RefCell;
+    use std::cell::Cell;
+
+    use super::fault::Fault;
 
     pub(crate) const SPINS: u32 = 0;
 
@@ -57,17 +61,17 @@ mod imp {
 
     thread_local! {
         // loom runs every model thread on the one operating system thread that called the model.
-        static BROKEN: RefCell<Option<&'static str>> = const { RefCell::new(None) };
+        static BROKEN: Cell<Option<Fault>> = const { Cell::new(None) };
     }
 
-    /// Whether the named one-line defect is switched on.
-    pub(crate) fn broken(name: &str) -> bool {
-        BROKEN.with(|b| *b.borrow() == Some(name))
+    /// Whether this line is broken.
+    pub(crate) fn broken(fault: Fault) -> bool {
+        BROKEN.get() == Some(fault)
     }
 
     #[cfg(test)]
-    fn set_broken(name: Option<&'static str>) {
-        BROKEN.with(|b| *b.borrow_mut() = name);
+    fn set_broken(fault: Option<Fault>) {
+        BROKEN.set(fault);
     }
 
     /// Runs models and their broken twins.
@@ -77,6 +81,8 @@ mod imp {
         use std::sync::Arc;
         use std::sync::atomic::{AtomicUsize, Ordering};
         use std::time::Instant;
+
+        use crate::sync::Fault;
 
         /// Names the defect in the process that runs a twin. It is a process of its own because a
         /// rejected model may leave behind what cannot be dropped outside of loom.
@@ -94,7 +100,7 @@ mod imp {
         /// Passes if no interleaving within the bound breaks `f`.
         pub(crate) fn sound(name: &str, bound: usize, f: fn()) {
             if let Ok(twin) = std::env::var(TWIN) {
-                super::set_broken(Some(twin.leak()));
+                super::set_broken(Fault::asked_for(&twin));
             }
             let count = Arc::new(AtomicUsize::new(0));
             let counted = Arc::clone(&count);
@@ -121,7 +127,8 @@ mod imp {
         /// Passes if loom rejects the calling test's model, with the named defect switched on, for
         /// one of the reasons in `because`, which are divided by bars. The lower bounds on the real
         /// collector are too low for some.
-        pub(crate) fn twin(defect: &str, because: &str) {
+        pub(crate) fn twin(fault: Fault, because: &str) {
+            let defect = fault.name();
             if cfg!(crossbeam_loom) || std::env::var(TWIN).is_ok() {
                 return;
             }
@@ -250,6 +257,7 @@ mod imp {
     };
 
     pub(crate) use super::collector::{Guard, pin};
+    use super::fault::Fault;
 
     /// Few, because every turn is a point where another thread may go on.
     pub(crate) const SPINS: u32 = 2;
@@ -258,15 +266,17 @@ mod imp {
         shuttle::thread::yield_now();
     }
 
-    /// Whether the named one-line defect is switched on, by the environment.
-    pub(crate) fn broken(name: &str) -> bool {
+    /// Whether this line is broken, by the environment.
+    pub(crate) fn broken(fault: Fault) -> bool {
         std::thread_local! {
-            static BROKEN: Option<String> = std::env::var("LANEWAY_TWIN").ok();
+            static BROKEN: Option<Fault> =
+                std::env::var("LANEWAY_TWIN").ok().and_then(|name| Fault::asked_for(&name));
         }
-        BROKEN.with(|b| b.as_deref() == Some(name))
+        BROKEN.with(|b| *b == Some(fault))
     }
 }
 
+pub(crate) use fault::Fault;
 pub(crate) use imp::*;
 
 #[cfg(not(laneway_loom))]

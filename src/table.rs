@@ -14,7 +14,7 @@ pub(crate) mod storage;
 
 use std::sync::Arc;
 
-use crate::sync::{Guard, broken, pin};
+use crate::sync::{Fault, Guard, broken, pin};
 use storage::{LeafRef, Link, Owned, View};
 
 const BITS: u32 = 4;
@@ -83,7 +83,7 @@ impl<V: Keyed> Table<V> {
             match link.load(guard) {
                 View::Empty => return None,
                 View::Leaf(leaf) => {
-                    return (is_it(&leaf) || broken("any-leaf")).then_some(leaf);
+                    return (is_it(&leaf) || broken(Fault::AnyLeaf)).then_some(leaf);
                 }
                 View::Node(node) => match node.get() {
                     Branch::Node(children) => {
@@ -154,7 +154,7 @@ impl<V: Keyed> Table<V> {
         loop {
             let view = link.load(guard);
             let is_it = |leaf: &LeafRef<'_, V>| {
-                leaf.is(entry) || (broken("remove-by-key") && leaf.key() == entry.key())
+                leaf.is(entry) || (broken(Fault::RemoveByKey) && leaf.key() == entry.key())
             };
             let new = match view {
                 View::Leaf(leaf) if is_it(&leaf) => Owned::Empty,
@@ -246,7 +246,7 @@ impl<V: Keyed> Table<V> {
 
     /// The order of a walk below one root: by the digits that choose children, the highest level first.
     fn comes_after(&self, hash: u64, other: u64) -> bool {
-        if broken("walk-by-leaves") {
+        if broken(Fault::WalkByLeaves) {
             return true;
         }
         let digits = |hash| {
@@ -274,7 +274,7 @@ fn split<V>(
     content: impl FnOnce() -> Owned<V, Branch<V>>,
 ) -> Owned<V, Branch<V>> {
     let mut children = std::array::from_fn(|_| Link::empty());
-    if !broken("split-forgets-leaf") {
+    if !broken(Fault::SplitForgetsLeaf) {
         children[index(hash, shift)] = Link::new(content());
     }
     Owned::Node(Box::new(Branch::Node(children)))

@@ -10,7 +10,7 @@ use crate::id::{ConnectionId, ThreadId, UserId};
 use crate::lane::member::Member;
 use crate::lane::{Departure, Ghost, JoinError, Reader, Seat};
 use crate::lifecycle::Change;
-use crate::sync::{Ordering, broken, fence, pin};
+use crate::sync::{Fault, Ordering, broken, fence, pin};
 
 /// An entry, and whether it was made for who asked.
 type Found<E> = (Arc<User<E>>, bool);
@@ -63,7 +63,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                     });
                     self.enter(&user, &seat, ghost.as_ref())?;
                     // Another call has resumed the device at the same time: this one takes over from it.
-                    if device.is_some() && user.lane.has_elder(&seat) && !broken("two-of-one") {
+                    if device.is_some() && user.lane.has_elder(&seat) && !broken(Fault::TwoOfOne) {
                         let member = user.lane.member(&seat);
                         self.close(&user, member, CloseReason::Replaced);
                         user.lane.leave(member, &mut Reader::new());
@@ -116,7 +116,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             let gone = ghost.map(|_| user.session.disconnect());
             let mut change = user.session.connect();
             user.lane.list(seat, ghost);
-            if broken("number-after-listing") {
+            if broken(Fault::NumberAfterListing) {
                 change = user.session.disconnect();
             }
             if let Some(gone) = gone {
@@ -130,7 +130,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         // A shutdown that walked past before this entry was in the table has set the flag before; the
         // fences order flag and table on both sides.
         fence(Ordering::SeqCst);
-        if self.closed.load(Ordering::Relaxed) && !broken("connect-without-looking") {
+        if self.closed.load(Ordering::Relaxed) && !broken(Fault::ConnectWithoutLooking) {
             self.close(user, member, CloseReason::Shutdown);
             user.lane.leave(member, &mut Reader::new());
             self.shut(user);

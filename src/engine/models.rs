@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::sync::model;
+use crate::sync::{Fault, model};
 use crate::{Change, Connection, Router, UserId, UserScope};
 
 fn small() -> (Router<u8>, UserScope<u8>) {
@@ -137,13 +137,13 @@ fn shutdown_while_subscribing() {
 #[test]
 fn shutdown_against_subscribing() {
     model::sound("shutdown, subscribe", 3, shutdown_while_subscribing);
-    model::twin("subscribe-without-looking", "the notices are over");
+    model::twin(Fault::SubscribeWithoutLooking, "the notices are over");
 }
 #[test]
 fn shutdown_against_leaving() {
     model::sound("shutdown, leave", 3, shutdown_while_leaving);
-    model::twin("end-without-looking", "the notices are over");
-    model::twin("look-at-the-count", "the notices are over");
+    model::twin(Fault::EndWithoutLooking, "the notices are over");
+    model::twin(Fault::LookAtTheCount, "the notices are over");
 }
 /// Two calls resume one device, which is away or has a connection still: one of the two is the device.
 fn resume_while_resuming(online: bool) {
@@ -168,7 +168,7 @@ fn resume_while_resuming(online: bool) {
 #[test]
 fn resume_against_resume() {
     model::sound("resume, resume", 2, || resume_while_resuming(false));
-    model::twin("two-of-one", "one is the device");
+    model::twin(Fault::TwoOfOne, "one is the device");
 }
 #[test]
 fn resume_against_resume_online() {
@@ -177,7 +177,7 @@ fn resume_against_resume_online() {
 #[test]
 fn sweep_against_coming_back() {
     model::sound("sweep, come back", 3, sweep_while_coming_back);
-    model::twin("expire-in-two-steps", "reached");
+    model::twin(Fault::ExpireInTwoSteps, "reached");
 }
 #[test]
 fn disconnect_all_against_connect() {
@@ -185,20 +185,20 @@ fn disconnect_all_against_connect() {
         disconnect_all_while_connecting(true)
     });
     model::twin(
-        "join-closed",
+        Fault::JoinClosed,
         "each is closed or live | a session is told from Online",
     );
-    model::twin("number-after-listing", "a session is told from Online");
+    model::twin(Fault::NumberAfterListing, "a session is told from Online");
 }
 #[test]
 fn disconnect_all_against_first_connect() {
     model::sound("disconnect all, first connect", 3, || {
         disconnect_all_while_connecting(false)
     });
-    model::twin("born-listed", "a session is told from Online");
+    model::twin(Fault::BornListed, "a session is told from Online");
 }
 #[test]
 fn shutdown_against_connect() {
     model::sound("shutdown, connect", 3, shutdown_while_connecting);
-    model::twin("connect-without-looking", "the connection is ended");
+    model::twin(Fault::ConnectWithoutLooking, "the connection is ended");
 }

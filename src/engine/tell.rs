@@ -3,14 +3,14 @@
 use super::core::Core;
 use super::user::User;
 use crate::lifecycle::{Change, Lifecycle, LifecycleError, Notice};
-use crate::sync::{Ordering, broken};
+use crate::sync::{Fault, Ordering, broken};
 
 impl<E: Send + Sync + 'static> Core<E> {
     /// What [`Router::lifecycle`](crate::Router::lifecycle) does.
     pub(crate) fn lifecycle(&self, capacity: usize) -> Result<Lifecycle, LifecycleError> {
         let lifecycle = self.subscribers.add(capacity)?;
         // A shutdown that came before it was in the list has not told it.
-        if !broken("subscribe-without-looking") {
+        if !broken(Fault::SubscribeWithoutLooking) {
             self.end_if_over();
         }
         Ok(lifecycle)
@@ -53,12 +53,12 @@ impl<E: Send + Sync + 'static> Core<E> {
         // one that counts a user out, one that has added a subscriber. The later of two sees what the
         // earlier one did before. With loads both could see the state before, and the notices would never
         // be over.
-        let users = if broken("look-at-the-count") {
+        let users = if broken(Fault::LookAtTheCount) {
             self.users.load(Ordering::Acquire)
         } else {
             self.users.fetch_add(0, Ordering::AcqRel)
         };
-        if users == 0 && self.is_closed() && !broken("end-without-looking") {
+        if users == 0 && self.is_closed() && !broken(Fault::EndWithoutLooking) {
             self.subscribers.end();
         }
     }

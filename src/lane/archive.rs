@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::position::BITS_40;
-use crate::sync::{AtomicU64, Ordering, broken, pin};
+use crate::sync::{AtomicU64, Fault, Ordering, broken, pin};
 use crate::table::storage::Settled;
 
 /// Sweeps remember where the lane was at so many times.
@@ -105,7 +105,7 @@ impl Archive {
                 continue;
             };
             let place = place(received, number);
-            if broken("receive-in-two-steps") {
+            if broken(Fault::ReceiveInTwoSteps) {
                 let before = place.load(Ordering::Acquire);
                 place.store(number, Ordering::Release);
                 return before < number;

@@ -19,7 +19,7 @@ use std::ptr::NonNull;
 
 use super::slot::{Slot, SlotRef};
 use super::words::{ArenaWord, Status};
-use crate::sync::{AtomicU64, Ordering, broken};
+use crate::sync::{AtomicU64, Fault, Ordering, broken};
 
 /// What stands in front of an arena's slots.
 #[repr(C)]
@@ -178,7 +178,7 @@ impl<'a, E> Arena<'a, E> {
     pub(super) fn is_passed(self, base: u64) -> bool {
         (base..).zip(self.slots()).all(|(number, slot)| {
             let word = slot.load();
-            word.is_free() && (word.number() == number || broken("reuse-any-free"))
+            word.is_free() && (word.number() == number || broken(Fault::ReuseAnyFree))
         })
     }
 }
@@ -224,14 +224,14 @@ impl<E> Pin<E> {
     /// Stands in `arena`, which holds the numbers from `base` on, unless a publisher has taken it.
     /// Then takes the pin off the arena before.
     pub(super) fn enter(&mut self, arena: Arena<'_, E>, base: u64) -> bool {
-        if self.arena != Some(arena.at) && !broken("read-unpinned") {
+        if self.arena != Some(arena.at) && !broken(Fault::ReadUnpinned) {
             // AcqRel: the exchange that takes the arena sees the pin, or this sees that exchange.
             let word = &arena.header().word;
             let before = ArenaWord(word.fetch_add(ArenaWord::ONE_PIN, Ordering::AcqRel));
             // As many handles of closed connections as that would have to stand in one arena.
             assert!(before.pins() < ArenaWord::MAX_PINS, "too many readers");
             let changed = before.status() != Status::Live || before.base() > base;
-            if changed && !broken("pin-whatever") {
+            if changed && !broken(Fault::PinWhatever) {
                 word.fetch_sub(ArenaWord::ONE_PIN, Ordering::AcqRel);
                 return false;
             }
@@ -243,7 +243,7 @@ impl<E> Pin<E> {
 
     pub(super) fn leave(&mut self) {
         if let Some(arena) = self.arena()
-            && !broken("read-unpinned")
+            && !broken(Fault::ReadUnpinned)
         {
             // Release: this reader's looks come before the next use of the arena.
             let word = &arena.header().word;

@@ -10,7 +10,7 @@ use super::reader::Reader;
 use super::words::{Comings, State, Tally};
 use crate::error::CloseReason;
 use crate::id::ConnectionId;
-use crate::sync::{Ordering, broken, pin};
+use crate::sync::{Fault, Ordering, broken, pin};
 use crate::table::storage::{Owned, View};
 
 impl<E: 'static> Lane<E> {
@@ -36,7 +36,7 @@ impl<E: 'static> Lane<E> {
     fn count_in(&self, limit: u8, as_first: bool) -> Result<(u64, bool), JoinError> {
         loop {
             let state = self.load();
-            if state.is_closed() && !broken("join-closed") {
+            if state.is_closed() && !broken(Fault::JoinClosed) {
                 return Err(JoinError::Closed);
             }
             let limit = if state.is_archived() {
@@ -51,12 +51,12 @@ impl<E: 'static> Lane<E> {
             if first && !as_first {
                 return Err(JoinError::Deserted);
             }
-            if broken("join-in-two-steps") {
+            if broken(Fault::JoinInTwoSteps) {
                 self.state.fetch_add(State::ONE_LIVE, Ordering::AcqRel);
                 return Ok((state.seq(), first));
             }
             if self.exchange(state, State(state.0 + State::ONE_LIVE)) {
-                let later = broken("join-then-look");
+                let later = broken(Fault::JoinThenLook);
                 let seq = if later {
                     self.load().seq()
                 } else {
@@ -80,12 +80,12 @@ impl<E: 'static> Lane<E> {
             // The thread that closes a connection owns its unit.
             let is_asleep = match ghost.close(CloseReason::Replaced) {
                 Some(mark) => mark.is_asleep(),
-                None if broken("take-over-from-the-closed") => false,
+                None if broken(Fault::TakeOverFromTheClosed) => false,
                 None => continue,
             };
             // Before the ghost is told where it ends, as in `close`.
             self.begin_leaving();
-            let end = self.hand_over(is_asleep && !broken("forget-the-sleeper"));
+            let end = self.hand_over(is_asleep && !broken(Fault::ForgetTheSleeper));
             ghost.wake.wake();
             return Some(Ghost { seat, end });
         }
@@ -97,10 +97,10 @@ impl<E: 'static> Lane<E> {
     /// Passes the unit of a connection that is marked as closed to the one that takes its place. Returns
     /// the first number that counts the other one.
     fn hand_over(&self, was_asleep: bool) -> u64 {
-        if broken("take-over-by-load") {
+        if broken(Fault::TakeOverByLoad) {
             return self.load().seq();
         }
-        if broken("take-over-in-two-steps") {
+        if broken(Fault::TakeOverInTwoSteps) {
             self.state.fetch_sub(State::ONE_LIVE, Ordering::AcqRel);
             return State(self.state.fetch_add(State::ONE_LIVE, Ordering::AcqRel)).seq();
         }
@@ -151,7 +151,7 @@ impl<E: 'static> Lane<E> {
             .fetch_sub(Comings::ONE_JOINING, Ordering::AcqRel);
         if let Some(Ghost { seat, end }) = ghost {
             let ghost = self.member(seat);
-            if ghost.set_left_at(*end) && !broken("leave-it-to-the-owner") {
+            if ghost.set_left_at(*end) && !broken(Fault::LeaveItToTheOwner) {
                 self.count_out(ghost.cursor(), *end, &mut Reader::new());
             }
         }
@@ -201,7 +201,7 @@ impl<E: 'static> Lane<E> {
         loop {
             let seen = self.load();
             let state = State(seen.0 - asleep);
-            let next = if broken("vacant-but-open") {
+            let next = if broken(Fault::VacantButOpen) {
                 State(state.0 - State::ONE_LIVE)
             } else {
                 state.without_one()
@@ -220,9 +220,9 @@ impl<E: 'static> Lane<E> {
     fn depart_at_once(&self, cursor: u64) -> Option<(State, State)> {
         let state = self.load();
         let next = state.without_one();
-        let is_read = state.seq() == cursor || broken("leave-unread");
+        let is_read = state.seq() == cursor || broken(Fault::LeaveUnread);
         let is_bare = next.live() > 0 || self.has_nothing_to_give_back(state);
-        let may = is_read && (is_bare || broken("end-at-once"));
+        let may = is_read && (is_bare || broken(Fault::EndAtOnce));
         (may && self.exchange(state, next)).then_some((state, next))
     }
 
@@ -236,7 +236,7 @@ impl<E: 'static> Lane<E> {
         if state.is_archived() {
             return false;
         }
-        let is_alone = self.comings().leaving() == 0 || broken("overlook-the-leaver");
+        let is_alone = self.comings().leaving() == 0 || broken(Fault::OverlookTheLeaver);
         self.root.is_empty() && is_alone
     }
 
@@ -258,7 +258,7 @@ impl<E: 'static> Lane<E> {
             reader.is_out = at_once.is_some();
         }
         let (before, left) = at_once.unwrap_or_else(|| self.depart_as_leaver(mark.is_asleep()));
-        if !broken("close-without-wake") {
+        if !broken(Fault::CloseWithoutWake) {
             // Before `set_left_at`: after it `for_each` does not find the lane's own member.
             member.wake.wake();
         }
@@ -288,8 +288,8 @@ impl<E: 'static> Lane<E> {
                 Departure::OneOfSeveral
             }
         };
-        let is_mine = owner_is_gone && !broken("leave-it-to-the-owner");
-        if is_mine || broken("closer-passes-for-the-living") {
+        let is_mine = owner_is_gone && !broken(Fault::LeaveItToTheOwner);
+        if is_mine || broken(Fault::CloserPassesForTheLiving) {
             self.count_out(member.cursor(), end, &mut Reader::new());
         }
         departure
@@ -298,11 +298,11 @@ impl<E: 'static> Lane<E> {
     /// Counts a connection out that may have numbers to pass.
     fn depart_as_leaver(&self, was_asleep: bool) -> (State, State) {
         // Before it is counted out: a reader that finds the lane empty after that finds a leaver.
-        if !broken("leaving-late") {
+        if !broken(Fault::LeavingLate) {
             self.begin_leaving();
         }
         let departed = self.depart(was_asleep);
-        if broken("leaving-late") {
+        if broken(Fault::LeavingLate) {
             self.begin_leaving();
         }
         departed
@@ -327,7 +327,7 @@ impl<E: 'static> Lane<E> {
         reader.pin.leave();
         if !reader.is_out
             && let Some(end) = member.go()
-            && !broken("closer-passes-for-the-living")
+            && !broken(Fault::CloserPassesForTheLiving)
         {
             self.count_out(member.cursor(), end, reader);
         }

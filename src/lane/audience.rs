@@ -2,7 +2,7 @@
 
 use super::member::Member;
 use crate::id::{ConnectionId, ThreadId};
-use crate::sync::broken;
+use crate::sync::{Fault, broken};
 
 /// The connections of a user that an event is for, if not all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Audience {
 
     /// Whether the event is for this connection.
     pub(crate) fn has_member(&self, member: &Member) -> bool {
-        self.has(member.id, member.thread.as_deref()) || broken("read-what-is-for-others")
+        self.has(member.id, member.thread.as_deref()) || broken(Fault::ReadWhatIsForOthers)
     }
 
     /// Whether a connection that is just coming can be among them. The device with the id of an audience is

@@ -7,7 +7,7 @@ use super::directory::Directory;
 use super::outcome::Refusal;
 use super::reuse::Taken;
 use super::words::{Run, State, Status};
-use crate::sync::{Guard, broken, pin};
+use crate::sync::{Fault, Guard, broken, pin};
 
 impl<E: 'static> Publisher<'_, E> {
     /// Prepares a burst that begins with `state`'s number. A burst that is prepared and not begun does
@@ -18,7 +18,7 @@ impl<E: 'static> Publisher<'_, E> {
         let (lane, number) = (self.lane, state.seq());
         let guard = pin();
         let run = lane.run();
-        if run.base() > number && !broken("run-overwritten") {
+        if run.base() > number && !broken(Fault::RunOverwritten) {
             return Ok(Home::LookAgain);
         }
         if !state.has_arenas() {
@@ -31,12 +31,12 @@ impl<E: 'static> Publisher<'_, E> {
             set_live(directory, run);
             return Ok(Home::In(run));
         }
-        if !broken("restart-before-ready") {
+        if !broken(Fault::RestartBeforeReady) {
             // Prepared before and not begun, perhaps.
             set_live(directory, run);
         }
         let is_clean = directory.get(run.arena()).map(Arena::voids) == Some(0);
-        if is_clean || broken("restart-over-a-void") {
+        if is_clean || broken(Fault::RestartOverAVoid) {
             let next = Run::new(number, run.arena(), true);
             let moved = lane.exchange_run(run, next);
             return Ok(if moved {
@@ -62,10 +62,10 @@ impl<E: 'static> Publisher<'_, E> {
         let lane = self.lane;
         let current = lane.root.load(guard);
         let born = current.map_or(0, Directory::born);
-        if born > number && !broken("replace-the-newer") {
+        if born > number && !broken(Fault::ReplaceTheNewer) {
             return Home::LookAgain;
         }
-        let is_dead = born < number && (current.is_none() || !broken("begin-in-what-was-taken"));
+        let is_dead = born < number && (current.is_none() || !broken(Fault::BeginInWhatWasTaken));
         if is_dead || born > number {
             let fresh = Directory::new(number, lane.arena_len() as usize);
             if !lane.root.replace(current, Some(Box::new(fresh)), guard) {
@@ -106,7 +106,7 @@ impl<E: 'static> Publisher<'_, E> {
         let Some(arena) = directory.get(run.arena()) else {
             return Ok(Home::LookAgain);
         };
-        if !broken("base-unrecorded") {
+        if !broken(Fault::BaseUnrecorded) {
             // Before the run forgets what the arena holds.
             arena.change(|word| {
                 let is_older = word.status() == Status::Live && word.base() < run.base();
@@ -141,7 +141,7 @@ impl<E: 'static> Publisher<'_, E> {
         };
         if now.base() == next.base()
             && now.arena() == taken.index
-            && !broken("give-back-what-was-helped")
+            && !broken(Fault::GiveBackWhatWasHelped)
         {
             // Another thread has installed it.
             set_live(directory, now);
@@ -162,7 +162,7 @@ impl<E: 'static> Lane<E> {
     /// number that its directory was made for.
     fn directory_of<'g>(&self, run: Run, guard: &'g Guard) -> Option<&'g Directory<E>> {
         let directory = self.root.load(guard)?;
-        let is_newer = directory.born() > run.base() && !broken("prepare-in-a-newer");
+        let is_newer = directory.born() > run.base() && !broken(Fault::PrepareInANewer);
         (!is_newer).then_some(directory)
     }
 }

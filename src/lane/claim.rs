@@ -7,7 +7,7 @@ use super::litter::Litter;
 use super::outcome::Terms;
 use super::slot::SlotRef;
 use super::words::{Kind, Run, SlotWord, State};
-use crate::sync::broken;
+use crate::sync::{Fault, broken};
 
 /// An event on its way into a lane.
 pub(crate) struct Offer<E> {
@@ -48,7 +48,7 @@ pub(super) fn void<E>(slot: SlotRef<E>, seen: SlotWord, number: u64, arena: Opti
         // Before the exchange: once the slot is void its publisher may subtract.
         arena.begin_void();
     }
-    let to = if broken("void-frees") {
+    let to = if broken(Fault::VoidFrees) {
         SlotWord::free(number)
     } else {
         SlotWord::void(number)
@@ -99,7 +99,7 @@ impl<'a, E> Claim<'a, E> {
         let is_addressed = audience.is_some();
         let word = self.full(terms, is_addressed);
         self.slot.write(event, audience);
-        if broken("fill-by-store") || self.slot.exchange(self.seen, word) {
+        if broken(Fault::FillByStore) || self.slot.exchange(self.seen, word) {
             return Ok(());
         }
         let (event, audience) = self.slot.take(is_addressed);
@@ -126,10 +126,10 @@ impl<'a, E> Claim<'a, E> {
 
     /// The publisher's word that it has left a void slot.
     pub(super) fn acknowledge(&self) {
-        if broken("void-frees") {
+        if broken(Fault::VoidFrees) {
             return;
         }
-        if cfg!(any(debug_assertions, laneway_loom)) && !broken("quiet-ignores-leavers") {
+        if cfg!(any(debug_assertions, laneway_loom)) && !broken(Fault::QuietIgnoresLeavers) {
             let is_mine = self.slot.load() == SlotWord::void(self.state.seq());
             assert!(is_mine, "a void is its publisher's");
         }

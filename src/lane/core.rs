@@ -12,7 +12,7 @@ use super::slot::Slot;
 use super::words::{Comings, SlotWord, State, Tally};
 use crate::id::ConnectionId;
 use crate::stats::ConnectionStats;
-use crate::sync::{AtomicU64, Ordering, broken, pin};
+use crate::sync::{AtomicU64, Fault, Ordering, broken, pin};
 use crate::table::storage::Link;
 
 /// One user's bounded, sequenced log.
@@ -148,7 +148,7 @@ impl<E> Lane<E> {
     pub(super) fn refusal(&self, state: State) -> Refusal {
         if state.live() == 0 {
             // A publisher that was late to begin a burst may have left a directory behind the end.
-            if !broken("leave-the-burst") {
+            if !broken(Fault::LeaveTheBurst) {
                 self.finish();
             }
             Refusal::Vacant

@@ -5,7 +5,7 @@ use super::arena::Pin;
 use super::core::Lane;
 use super::litter::Litter;
 use super::words::State;
-use crate::sync::{Ordering, broken};
+use crate::sync::{Fault, Ordering, broken};
 
 impl<E: 'static> Lane<E> {
     pub(crate) fn archive(&self) -> Option<&Archive> {
@@ -31,10 +31,10 @@ impl<E: 'static> Lane<E> {
     /// Each number is counted out once, by the call that raises the floor over it.
     pub(super) fn release(&self, archive: &Archive, to: u64) -> Litter<E> {
         // A lane that ends meanwhile waits for this call before it gives its arenas back.
-        if !broken("release-unannounced") {
+        if !broken(Fault::ReleaseUnannounced) {
             self.begin_leaving();
         }
-        let from = if broken("release-in-two-steps") {
+        let from = if broken(Fault::ReleaseInTwoSteps) {
             let from = archive.floor();
             archive.floor.store(to, Ordering::Release);
             from
@@ -47,7 +47,7 @@ impl<E: 'static> Lane<E> {
                 meter.take(number);
             }
         }
-        if !broken("release-unannounced") {
+        if !broken(Fault::ReleaseUnannounced) {
             self.end_leaving();
         }
         litter
@@ -115,7 +115,7 @@ impl<E: 'static> Lane<E> {
                 return None;
             }
             let next = state.without_archive();
-            if broken("expire-in-two-steps") {
+            if broken(Fault::ExpireInTwoSteps) {
                 let lower = state.0 - (next.0 & !State::CLOSED);
                 self.state.fetch_sub(lower, Ordering::AcqRel);
                 self.state.fetch_or(State::CLOSED, Ordering::AcqRel);

@@ -6,7 +6,7 @@ use super::core::Lane;
 use super::litter::Litter;
 use super::slot::SlotRef;
 use super::words::Status;
-use crate::sync::{SPINS, broken, pause};
+use crate::sync::{Fault, SPINS, broken, pause};
 
 /// The home of a number, for a thread that counts for it.
 pub(super) enum Place<E> {
@@ -50,7 +50,7 @@ impl<E: 'static> Lane<E> {
                 }
                 if self.holds(word.base(), number) {
                     held = Some((arena, word.base()));
-                } else if word.base() > number && !broken("jump-to-the-run") {
+                } else if word.base() > number && !broken(Fault::JumpToTheRun) {
                     next = next.min(word.base());
                 }
             }
@@ -106,7 +106,7 @@ impl<E: 'static> Lane<E> {
                 }
                 Place::At(slot) => slot,
             };
-            if !broken("leave-unresolved") {
+            if !broken(Fault::LeaveUnresolved) {
                 self.resolve(number, slot, pin);
             }
             let word = slot.load();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId};
-use crate::sync::{AtomicU64, Ordering, broken};
+use crate::sync::{AtomicU64, Fault, Ordering, broken};
 use smallvec::SmallVec;
 
 use super::wake::WakeCell;
@@ -56,7 +56,7 @@ impl Member {
 
     /// As `new`, but no other thread finds it before it is listed.
     pub(crate) fn coming(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
-        let mark = if broken("born-listed") {
+        let mark = if broken(Fault::BornListed) {
             Mark::OPEN
         } else {
             Mark::COMING

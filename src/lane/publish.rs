@@ -7,7 +7,7 @@ use super::core::Lane;
 use super::litter::Litter;
 use super::outcome::{Accepted, Refusal, Refused, Terms};
 use super::words::{Run, SlotWord, State, Status};
-use crate::sync::{Guard, Ordering, broken, fence, pin};
+use crate::sync::{Fault, Guard, Ordering, broken, fence, pin};
 
 /// Numbers that one publish may lose to impatient readers before it hands its event back.
 const ATTEMPTS: usize = 16;
@@ -107,7 +107,7 @@ impl<E: 'static> Lane<E> {
     /// Wakes the connections that sleep, and tells what the publish did.
     #[inline]
     fn accepted_as(&self, claimed: State, terms: Terms) -> Accepted {
-        if claimed.waiting() > 0 && terms.wake && !broken("publish-without-wake") {
+        if claimed.waiting() > 0 && terms.wake && !broken(Fault::PublishWithoutWake) {
             self.wake();
         }
         Accepted {
@@ -125,7 +125,7 @@ impl<E: 'static> Lane<E> {
         claim.acknowledge();
         // As in `finish`: the last connection to leave sees the acknowledgement, or this sees it gone.
         fence(Ordering::SeqCst);
-        if self.load().live() == 0 && !broken("leave-the-arenas") {
+        if self.load().live() == 0 && !broken(Fault::LeaveTheArenas) {
             // The last connection to leave found this publisher still inside.
             self.finish();
         }
@@ -159,17 +159,17 @@ impl<E: 'static> Lane<E> {
         let is_unread = word.number() < number || word.is_event(number);
         // First: a connection that counts for the number and is not on its way in is listed. Acquire
         // pairs with the Release in `list`.
-        if !is_unread || (self.comings().joining() > 0 && !broken("overlook-joining")) {
+        if !is_unread || (self.comings().joining() > 0 && !broken(Fault::OverlookJoining)) {
             return is_unread;
         }
         let mut is_wanted = false;
         self.for_each(|member| {
             // A connection that is marked as closed and not counted out yet would count for the new
             // event, though it has not read the old one.
-            let counts = if broken("overlook-leaving") {
+            let counts = if broken(Fault::OverlookLeaving) {
                 member.is_open()
             } else {
-                member.left_at().is_none() || broken("full-for-the-gone")
+                member.left_at().is_none() || broken(Fault::FullForTheGone)
             };
             is_wanted |= counts && member.cursor() <= number;
         });
@@ -216,14 +216,14 @@ impl<'a, E: 'static> Publisher<'a, E> {
             if state.refuses() {
                 return Err(lane.refusal(state));
             }
-            if !self.terms.evict && lane.is_full(state) && !broken("overwrite-when-full") {
+            if !self.terms.evict && lane.is_full(state) && !broken(Fault::OverwriteWhenFull) {
                 return Err(Refusal::Full);
             }
             let number = state.seq();
             if !state.is_burst() {
                 let word = lane.hot.load();
                 let is_next = word == SlotWord::free(number - 1);
-                if is_next || (broken("hot-any-free") && word.is_free()) {
+                if is_next || (broken(Fault::HotAnyFree) && word.is_free()) {
                     if lane.exchange(state, state.claimed()) {
                         return Ok(Claim::in_hot_slot(lane, state, word));
                     }

@@ -9,7 +9,7 @@ use super::reader::Reader;
 use super::slot::SlotRef;
 use super::words::{SlotWord, State};
 use crate::error::CloseReason;
-use crate::sync::broken;
+use crate::sync::{Fault, broken};
 
 /// The next event of a connection, which its owner has found. Its owner enters or takes it, once.
 #[must_use]
@@ -39,7 +39,7 @@ impl<E> Entered<'_, E> {
 impl<E> Drop for Entered<'_, E> {
     #[inline]
     fn drop(&mut self) {
-        if broken("panic-keeps-the-event") && std::thread::panicking() {
+        if broken(Fault::PanicKeepsTheEvent) && std::thread::panicking() {
             return;
         }
         let event = self.seen.slot.pass(self.seen.word);
@@ -61,7 +61,7 @@ impl<E: 'static> Lane<E> {
         let state = self.load();
         // The mark comes after the slot and before the event: an event that was claimed after the closer
         // had counted this connection out does not count it, and shows the mark.
-        let is_open = member.is_open() || broken("read-after-close");
+        let is_open = member.is_open() || broken(Fault::ReadAfterClose);
         let is_near = state.seq() <= number + self.capacity();
         let is_newest = state.seq() == number + 1;
         (word.is_for_all(number) && is_near && is_open).then_some(Seen {
@@ -219,23 +219,23 @@ impl<E: 'static> Lane<E> {
                     // Claimed, and not published. Nor is anything beyond it: there is no event yet.
                     break Err(Step::Empty);
                 }
-                if broken("jump-over-the-unresolved") && is_far {
+                if broken(Fault::JumpOverTheUnresolved) && is_far {
                     missed += 1;
                     member.miss(1);
                     member.advance(number + 1);
-                } else if !broken("wait-for-the-frozen") {
+                } else if !broken(Fault::WaitForTheFrozen) {
                     self.resolve(number, slot, &reader.pin);
                 }
                 continue;
             }
             if let Some(reason) = member.closed()
-                && !broken("read-after-close")
+                && !broken(Fault::ReadAfterClose)
             {
                 break Err(Step::Closed(reason));
             }
             if !word.is_event(number) {
                 // Void. The hot slot may have gone on to later numbers since.
-                if broken("moved-on-is-a-loss") && word.number() > number {
+                if broken(Fault::MovedOnIsALoss) && word.number() > number {
                     missed += 1;
                     member.miss(1);
                 } else {
@@ -245,13 +245,13 @@ impl<E: 'static> Lane<E> {
                 member.advance(number + 1);
                 continue;
             }
-            if !is_far || (word.is_critical() && !broken("skip-critical")) {
+            if !is_far || (word.is_critical() && !broken(Fault::SkipCritical)) {
                 break Ok((slot, word));
             }
             missed += 1;
             member.miss(1);
             member.advance(number + 1);
-            let event = if broken("skip-without-passing") {
+            let event = if broken(Fault::SkipWithoutPassing) {
                 None
             } else {
                 slot.pass(word)
@@ -275,7 +275,7 @@ impl<E: 'static> Lane<E> {
         let number = member.cursor();
         // Beyond the highest number that was evicted, all of these were void.
         let mut end = (self.root.counted().evicted() + 1).clamp(number, to);
-        if broken("gap-counts-voids") {
+        if broken(Fault::GapCountsVoids) {
             end = to;
         }
         let missed = end - number;
@@ -302,7 +302,7 @@ impl<E: 'static> Lane<E> {
             return;
         }
         reader.pin.leave();
-        let may = reader.last || broken("quiet-before-the-last");
+        let may = reader.last || broken(Fault::QuietBeforeTheLast);
         reader.last = false;
         if may && state.is_burst() && !state.is_archived() {
             self.quiet(state);
@@ -315,11 +315,11 @@ impl<E: 'static> Lane<E> {
         let next = state.seq();
         // After the state: a leaver raises it before it is counted out of the state, and lowers it
         // after it has passed what it counts for. A leaver that is stopped only delays the way back.
-        if self.comings().leaving() != 0 && !broken("quiet-ignores-leavers") {
+        if self.comings().leaving() != 0 && !broken(Fault::QuietIgnoresLeavers) {
             return;
         }
         let word = self.hot.load();
-        if !word.is_free() && !broken("line-up-a-void") {
+        if !word.is_free() && !broken(Fault::LineUpAVoid) {
             return;
         }
         // Now the hot slot expects the next number.

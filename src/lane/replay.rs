@@ -9,7 +9,7 @@ use super::core::Lane;
 use super::locate::Place;
 use super::slot::SlotRef;
 use super::words::SlotWord;
-use crate::sync::broken;
+use crate::sync::{Fault, broken};
 
 impl<E: 'static> Lane<E> {
     /// Finds the event of `number` and counts itself for it. The caller has joined, and the number is
@@ -18,7 +18,7 @@ impl<E: 'static> Lane<E> {
         let Place::At(slot) = self.locate(number, pin) else {
             return Found::Gone;
         };
-        if !broken("replay-with-holes") {
+        if !broken(Fault::ReplayWithHoles) {
             // Claimed before the join and not filled since: this connection does not count for it.
             self.resolve(number, slot, pin);
         }
@@ -69,7 +69,7 @@ impl<E: 'static> Lane<E> {
                     None => {}
                 },
                 Found::Void => continue,
-                Found::Gone if broken("replay-with-holes") => continue,
+                Found::Gone if broken(Fault::ReplayWithHoles) => continue,
                 Found::Gone => {}
             }
             each(Replay::StartOver);
@@ -113,7 +113,7 @@ impl<E: 'static> Lane<E> {
             }
             number += 1;
         }
-        if broken("owed-until-fetched") {
+        if broken(Fault::OwedUntilFetched) {
             archive.owe_nothing_below(to);
         }
         // Last: an event that was gone before it was looked at has left its mark.
@@ -164,7 +164,7 @@ impl<E> Visit<'_, E> {
 
 impl<E> Drop for Visit<'_, E> {
     fn drop(&mut self) {
-        if !broken("replay-uncounted") {
+        if !broken(Fault::ReplayUncounted) {
             drop(self.slot.pass(self.word));
         }
     }

@@ -2,7 +2,7 @@
 
 use super::core::Lane;
 use super::words::SlotWord;
-use crate::sync::{Guard, Ordering, broken, fence, pin};
+use crate::sync::{Fault, Guard, Ordering, broken, fence, pin};
 
 impl<E: 'static> Lane<E> {
     /// A sweep's look: takes a lane that every connection has read back to hot, and gives its arenas
@@ -30,7 +30,7 @@ impl<E: 'static> Lane<E> {
         }
         let run = self.run().0;
         let is_rested = directory.swept.swap(run, Ordering::AcqRel) == run;
-        if !is_rested || !(directory.is_at_rest() || broken("take-what-is-in-use")) {
+        if !is_rested || !(directory.is_at_rest() || broken(Fault::TakeWhatIsInUse)) {
             return;
         }
         // The lane is hot with this number, so every connection has passed all numbers, and the
@@ -56,7 +56,7 @@ impl<E: 'static> Lane<E> {
         // A cursor moves before its event is passed. The last number's slot tells.
         let word = self.peek(state.seq() - 1, guard);
         let is_passed = word.is_some_and(|w| w == SlotWord::free(state.seq() - 1));
-        if is_passed || broken("quiet-by-cursors") {
+        if is_passed || broken(Fault::QuietByCursors) {
             self.quiet(state);
         }
     }
@@ -66,7 +66,7 @@ impl<E: 'static> Lane<E> {
     pub(super) fn finish(&self) {
         // The caller has taken itself off a word and now looks at the other's. Without a total order of
         // both, each of the two can find the other still there, and none gives the arenas back.
-        if !broken("finish-unfenced") {
+        if !broken(Fault::FinishUnfenced) {
             fence(Ordering::SeqCst);
         }
         if self.root.is_empty() {

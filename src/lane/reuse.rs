@@ -4,7 +4,7 @@ use super::arena::Arena;
 use super::claim::{Publisher, void};
 use super::directory::Directory;
 use super::words::{ArenaWord, Run, Status};
-use crate::sync::broken;
+use crate::sync::{Fault, broken};
 
 impl<E: 'static> Publisher<'_, E> {
     /// Takes an arena for a run that begins with `number`: one whose events all connections have
@@ -54,24 +54,24 @@ impl<E: 'static> Publisher<'_, E> {
                 });
             }
             // An arena of a base beyond the run's may be in the run by now.
-            if is_taken || (word.base() > run.base() && !broken("acquire-any-base")) {
+            if is_taken || (word.base() > run.base() && !broken(Fault::AcquireAnyBase)) {
                 continue;
             }
             if word.is_unused() {
-                let is_clean = arena.voids() == 0 || broken("reuse-over-a-void");
+                let is_clean = arena.voids() == 0 || broken(Fault::ReuseOverAVoid);
                 unused = unused.or(is_clean.then_some((i, word)));
                 continue;
             }
             let is_over = !in_burst || word.base() < began || word.status() == Status::Gone;
             let is_free = if is_over {
-                arena.voids() == 0 || broken("reuse-over-a-void")
+                arena.voids() == 0 || broken(Fault::ReuseOverAVoid)
             } else {
                 arena.is_passed(word.base())
             };
             if is_free {
                 return Search::of(Taken::take(arena, i, word, number));
             } else if !is_over
-                && (word.pins() == 0 || broken("evict-pinned"))
+                && (word.pins() == 0 || broken(Fault::EvictPinned))
                 && oldest.is_none_or(|(_, o)| word.base() < o.base())
             {
                 oldest = Some((i, word));
@@ -79,7 +79,7 @@ impl<E: 'static> Publisher<'_, E> {
         }
         let is_far = |word: ArenaWord| {
             let end = word.base() + self.lane.arena_len() + self.lane.capacity();
-            end <= number || broken("evict-within-capacity")
+            end <= number || broken(Fault::EvictWithinCapacity)
         };
         if let Some((i, word)) = oldest.filter(|(_, word)| is_far(*word)) {
             return Search::of(self.evict(directory, i, word, number));
@@ -101,14 +101,14 @@ impl<E: 'static> Publisher<'_, E> {
     ) -> Option<Taken> {
         let arena = directory.at(index);
         // Before the arena is taken: a reader that finds it taken finds the notes.
-        if !broken("take-then-note") {
+        if !broken(Fault::TakeThenNote) {
             note(directory, arena, word.base());
         }
         // A reader that pins it after `word` was loaded makes this exchange fail.
         if !arena.exchange(word, word.with(word.base(), Status::Taken)) {
             return None;
         }
-        if broken("take-then-note") {
+        if broken(Fault::TakeThenNote) {
             note(directory, arena, word.base());
         }
         for (n, slot) in (word.base()..).zip(arena.slots()) {
@@ -117,7 +117,7 @@ impl<E: 'static> Publisher<'_, E> {
                 self.litter.push(slot.empty(seen));
             }
         }
-        if arena.voids() != 0 && !broken("reuse-over-a-void") {
+        if arena.voids() != 0 && !broken(Fault::ReuseOverAVoid) {
             // A publisher may still be inside. The arena is no reader's any more.
             arena.change(|w| Some(w.with(word.base(), Status::Gone)));
             return None;
@@ -176,10 +176,10 @@ pub(super) fn note<E>(directory: &Directory<E>, arena: Arena<'_, E>, base: u64) 
     for (n, slot) in (base..).zip(arena.slots()) {
         let seen = slot.load();
         if seen.is_event(n) {
-            if !broken("gap-counts-voids") {
+            if !broken(Fault::GapCountsVoids) {
                 directory.note_evicted(n);
             }
-            if seen.is_critical() && !broken("forget-critical") {
+            if seen.is_critical() && !broken(Fault::ForgetCritical) {
                 directory.note_lost(n);
             }
         }

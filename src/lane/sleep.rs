@@ -5,7 +5,7 @@ use super::locate::Place;
 use super::member::Member;
 use super::reader::Reader;
 use super::words::State;
-use crate::sync::{Ordering, broken};
+use crate::sync::{Fault, Ordering, broken};
 
 impl<E: 'static> Lane<E> {
     /// Registers a sleeper, unless there is something to look at. After `true`, `unpark` is owed.
@@ -22,10 +22,10 @@ impl<E: 'static> Lane<E> {
         member.wake.arm(waker);
         loop {
             let state = self.load();
-            let is_behind = state.seq() > cursor && !broken("sleep-without-looking");
+            let is_behind = state.seq() > cursor && !broken(Fault::SleepWithoutLooking);
             if is_behind || state.is_closed() || !member.is_open() {
                 member.wake.disarm();
-                if is_behind && member.is_open() && !broken("sleep-behind-the-frozen") {
+                if is_behind && member.is_open() && !broken(Fault::SleepBehindTheFrozen) {
                     // The publisher of this number may be stopped: its number is not waited for.
                     if let Place::At(slot) = self.locate(cursor, &mut reader.pin) {
                         self.resolve(cursor, slot, &reader.pin);

@@ -21,7 +21,7 @@ use std::ptr::NonNull;
 
 use super::audience::Audience;
 use super::words::SlotWord;
-use crate::sync::{AtomicU64, Ordering, UnsafeCell, broken, with, with_mut};
+use crate::sync::{AtomicU64, Fault, Ordering, UnsafeCell, broken, with, with_mut};
 
 /// A word, and the event that it guards.
 #[repr(C)]
@@ -182,7 +182,7 @@ impl<E> Slot<E> {
             if !word.is_event(number) || matches!(word.remaining(), 0 | u8::MAX) {
                 return None;
             }
-            if broken("replay-uncounted") || self.exchange(word, word.counted()) {
+            if broken(Fault::ReplayUncounted) || self.exchange(word, word.counted()) {
                 return Some(word.counted());
             }
         }

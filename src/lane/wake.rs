@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
 use crate::sync::reentry::once_at_a_time;
-use crate::sync::{AtomicU64, Ordering, broken, pin};
+use crate::sync::{AtomicU64, Fault, Ordering, broken, pin};
 use crate::table::storage::{Link, Owned, View};
 
 const IDLE: u64 = 0;
@@ -100,7 +100,7 @@ impl WakeCell {
                         Err(now) => word = now,
                     }
                 }
-                WAKING if broken("trust-the-other-waker") => return,
+                WAKING if broken(Fault::TrustTheOtherWaker) => return,
                 WAKING => break,
                 _ => return,
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Keyed, Table};
-use crate::sync::{AtomicU64, Ordering, collect, model, pin};
+use crate::sync::{AtomicU64, Fault, Ordering, collect, model, pin};
 
 struct Entry {
     key: u64,
@@ -124,27 +124,27 @@ fn walk_meets_a_split() {
 #[test]
 fn walk_against_insert_at_a_split() {
     model::sound("walk, insert", 3, walk_meets_a_split);
-    model::twin("walk-by-leaves", "each entry once");
+    model::twin(Fault::WalkByLeaves, "each entry once");
 }
 #[test]
 fn remove_against_insert_and_lookup_at_a_split() {
     // Three threads on the real collector have too many interleavings for two preemptions.
     let bound = if cfg!(crossbeam_loom) { 1 } else { 2 };
     model::sound("remove, insert, lookup", bound, split_while_removing);
-    model::twin("split-forgets-leaf", "what is there can be removed");
+    model::twin(Fault::SplitForgetsLeaf, "what is there can be removed");
 }
 #[test]
 fn insert_against_insert_at_a_split() {
     model::sound("insert, insert", 3, inserts_meet_at_a_split);
-    model::twin("split-forgets-leaf", "entry 1 is found");
+    model::twin(Fault::SplitForgetsLeaf, "entry 1 is found");
 }
 #[test]
 fn remove_against_insert() {
     model::sound("remove, insert", 3, remove_meets_a_newer_insert);
-    model::twin("remove-by-key", "exactly one has removed it");
+    model::twin(Fault::RemoveByKey, "exactly one has removed it");
 }
 #[test]
 fn lookup_against_remove() {
     model::sound("lookup, remove", 3, lookup_meets_remove);
-    model::twin("free-at-once", "alive while the guard is");
+    model::twin(Fault::FreeAtOnce, "alive while the guard is");
 }

@@ -14,7 +14,7 @@ use std::ops::Deref;
 use std::ptr;
 use std::sync::Arc;
 
-use crate::sync::{AtomicPtr, Guard, Ordering, broken};
+use crate::sync::{AtomicPtr, Fault, Guard, Ordering, broken};
 
 const NODE: usize = 1;
 
@@ -208,7 +208,7 @@ impl<L, N> Link<L, N> {
         if old.is_null() {
             return;
         }
-        if broken("free-at-once") {
+        if broken(Fault::FreeAtOnce) {
             drop(Self::take(old));
             return;
         }

@@ -1,7 +1,7 @@
 //! Bursts begin, move on, and end.
 
 use super::stand::*;
-use crate::sync::model;
+use crate::sync::{Fault, model};
 
 fn publish_read_n(n: u64) {
     let (l, c) = (lane(), counts());
@@ -330,12 +330,12 @@ fn model_publishers_and_quiet() {
 #[test]
 fn model_stale_beginners() {
     model::sound("stale beginners", 2, stale_beginners);
-    model::twin("replace-the-newer", "Concurrent write accesses");
+    model::twin(Fault::ReplaceTheNewer, "Concurrent write accesses");
 }
 #[test]
 fn model_stale_beginners_again() {
     model::sound("stale beginners again", 2, stale_beginners_again);
-    model::twin("run-overwritten", "silent loss | Causality violation");
+    model::twin(Fault::RunOverwritten, "silent loss | Causality violation");
 }
 #[test]
 fn model_three_threads() {
@@ -344,7 +344,7 @@ fn model_three_threads() {
 #[test]
 fn model_two_readers() {
     model::sound("two readers", 2, two_readers);
-    model::twin("quiet-before-the-last", "silent loss");
+    model::twin(Fault::QuietBeforeTheLast, "silent loss");
 }
 #[test]
 fn model_readers_and_publisher() {
@@ -358,10 +358,10 @@ fn model_two_bursts() {
 fn model_stale_takers() {
     model::sound("stale takers", 2, stale_takers);
     model::twin(
-        "restart-before-ready",
+        Fault::RestartBeforeReady,
         "exceeded maximum number of branches",
     );
-    model::twin("acquire-any-base", "exceeded maximum number of branches");
+    model::twin(Fault::AcquireAnyBase, "exceeded maximum number of branches");
 }
 #[test]
 fn model_home_of_n() {

@@ -1,7 +1,7 @@
 //! Connections come and go.
 
 use super::stand::*;
-use crate::sync::model;
+use crate::sync::{Fault, model};
 
 fn close_while_reading() {
     let (l, c) = (lane(), counts());
@@ -326,18 +326,18 @@ fn leaver_order() {
 #[test]
 fn model_close_while_reading() {
     model::sound("close while reading", 2, close_while_reading);
-    model::twin("closer-passes-for-the-living", "silent loss");
+    model::twin(Fault::CloserPassesForTheLiving, "silent loss");
 }
 #[test]
 fn model_close_and_publish() {
     model::sound("close and publish", 2, close_and_publish);
-    model::twin("read-after-close", "a closed connection reads nothing");
-    model::twin("moved-on-is-a-loss", "too much told");
+    model::twin(Fault::ReadAfterClose, "a closed connection reads nothing");
+    model::twin(Fault::MovedOnIsALoss, "too much told");
 }
 #[test]
 fn model_leaver_hot() {
     model::sound("leaver hot", 2, leaver_hot);
-    model::twin("quiet-ignores-leavers", "Concurrent write accesses");
+    model::twin(Fault::QuietIgnoresLeavers, "Concurrent write accesses");
 }
 #[test]
 fn model_leaver_arena() {
@@ -350,13 +350,13 @@ fn model_close_and_quiet() {
 #[test]
 fn model_leave_and_publish() {
     model::sound("leave and publish", 2, leave_and_publish);
-    model::twin("leaving-late", "an event is left");
-    model::twin("leave-unread", "an event is left");
+    model::twin(Fault::LeavingLate, "an event is left");
+    model::twin(Fault::LeaveUnread, "an event is left");
 }
 #[test]
 fn model_lane_end() {
     model::sound("lane end", 2, lane_end);
-    model::twin("leave-unresolved", "payloads dropped once");
+    model::twin(Fault::LeaveUnresolved, "payloads dropped once");
 }
 #[test]
 fn model_join_and_publish() {
@@ -365,7 +365,7 @@ fn model_join_and_publish() {
 #[test]
 fn model_leaver_reuse() {
     model::sound("leaver reuse", 2, leaver_reuse);
-    model::twin("reuse-any-free", "Concurrent write accesses");
+    model::twin(Fault::ReuseAnyFree, "Concurrent write accesses");
 }
 #[test]
 fn model_leaver_asleep() {

@@ -4,7 +4,7 @@ use super::super::outcome::Refusal;
 use super::halves::Stop;
 use super::stand::*;
 use crate::error::CloseReason;
-use crate::sync::model;
+use crate::sync::{Fault, model};
 
 /// A reader that is far behind, and has pinned nothing, while its arena is evicted.
 fn behind() {
@@ -375,18 +375,18 @@ fn try_exact() {
 #[test]
 fn model_behind() {
     model::sound("behind", 2, behind);
-    model::twin("base-unrecorded", "silent loss");
-    model::twin("skip-without-passing", "an event is left");
+    model::twin(Fault::BaseUnrecorded, "silent loss");
+    model::twin(Fault::SkipWithoutPassing, "an event is left");
 }
 #[test]
 fn model_behind_fresh() {
     model::sound("behind fresh", 2, behind_fresh);
-    model::twin("read-unpinned", "Concurrent write accesses");
+    model::twin(Fault::ReadUnpinned, "Concurrent write accesses");
 }
 #[test]
 fn model_pinned() {
     model::sound("pinned", 2, pinned);
-    model::twin("evict-pinned", "an event is left");
+    model::twin(Fault::EvictPinned, "an event is left");
 }
 #[test]
 fn model_move_on() {
@@ -396,17 +396,17 @@ fn model_move_on() {
 fn model_critical() {
     model::sound("critical", 2, critical);
     model::twin(
-        "pin-whatever",
+        Fault::PinWhatever,
         "a critical event was missed | Causality violation",
     );
-    model::twin("take-then-note", "a critical event was missed");
-    model::twin("forget-critical", "a critical event was missed");
-    model::twin("skip-critical", "a critical event was missed");
+    model::twin(Fault::TakeThenNote, "a critical event was missed");
+    model::twin(Fault::ForgetCritical, "a critical event was missed");
+    model::twin(Fault::SkipCritical, "a critical event was missed");
 }
 #[test]
 fn model_late_critical() {
     model::sound("late critical", 1, late_critical);
-    model::twin("jump-over-the-unresolved", "a critical event was missed");
+    model::twin(Fault::JumpOverTheUnresolved, "a critical event was missed");
 }
 #[test]
 fn model_small_arenas() {
@@ -415,12 +415,15 @@ fn model_small_arenas() {
 #[test]
 fn model_within_capacity() {
     model::sound("within capacity", 2, within_capacity);
-    model::twin("evict-within-capacity", "what is within capacity is there");
+    model::twin(
+        Fault::EvictWithinCapacity,
+        "what is within capacity is there",
+    );
 }
 #[test]
 fn model_full_for_the_gone() {
     model::sound("full for the gone", 2, full_for_the_gone);
-    model::twin("full-for-the-gone", "only a closed connection is behind");
+    model::twin(Fault::FullForTheGone, "only a closed connection is behind");
 }
 #[test]
 fn model_edge_of_three() {
@@ -432,14 +435,14 @@ fn model_edge_of_three() {
 fn model_edge_of_three_at_two() {
     model::sound("edge of three", 2, edge_of_three);
     model::twin(
-        "give-back-what-was-helped",
+        Fault::GiveBackWhatWasHelped,
         "exceeded maximum number of branches",
     );
 }
 #[test]
 fn model_try_publish() {
     model::sound("try publish", 2, try_publish);
-    model::twin("overwrite-when-full", "a try overwrites nothing");
+    model::twin(Fault::OverwriteWhenFull, "a try overwrites nothing");
 }
 #[test]
 fn model_try_exact() {

@@ -6,7 +6,7 @@ use super::super::outcome::Departure;
 use super::stand::*;
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId};
-use crate::sync::model;
+use crate::sync::{Fault, model};
 
 /// A connection that joins is counted by exactly the events that it gets.
 fn join_and_publish_counted() {
@@ -218,45 +218,45 @@ fn leave_and_close() {
 #[test]
 fn model_join_and_publish_counted() {
     model::sound("join and publish, counted", 3, join_and_publish_counted);
-    model::twin("join-then-look", "counted and delivered agree");
+    model::twin(Fault::JoinThenLook, "counted and delivered agree");
 }
 #[test]
 fn model_join_and_join() {
     model::sound("join and join", 3, join_and_join);
-    model::twin("join-in-two-steps", "exactly one finds the place");
+    model::twin(Fault::JoinInTwoSteps, "exactly one finds the place");
 }
 #[test]
 fn model_last_leave_and_join() {
     model::sound("last leave and join", 3, last_leave_and_join);
-    model::twin("vacant-but-open", "a lane left by its last");
+    model::twin(Fault::VacantButOpen, "a lane left by its last");
 }
 #[test]
 fn model_thread_and_join() {
     model::sound("thread and join", 3, thread_and_join);
-    model::twin("read-what-is-for-others", "nothing of the others'");
+    model::twin(Fault::ReadWhatIsForOthers, "nothing of the others'");
 }
 #[test]
 fn model_others_and_join() {
     model::sound("others and join", 3, others_and_join);
-    model::twin("read-what-is-for-others", "nothing of the others'");
+    model::twin(Fault::ReadWhatIsForOthers, "nothing of the others'");
 }
 #[test]
 fn model_audience_and_readers() {
     model::sound("audience and readers", 2, audience_and_readers);
-    model::twin("read-what-is-for-others", "nothing of the others'");
+    model::twin(Fault::ReadWhatIsForOthers, "nothing of the others'");
 }
 #[test]
 fn model_try_publish_and_join() {
     model::sound("try publish and join", 3, try_publish_and_join);
-    model::twin("overlook-joining", "what the newcomer has to read");
+    model::twin(Fault::OverlookJoining, "what the newcomer has to read");
 }
 #[test]
 fn model_try_publish_and_leave() {
     model::sound("try publish and leave", 2, try_publish_and_leave);
-    model::twin("overlook-leaving", "the leaver is gone, or what");
+    model::twin(Fault::OverlookLeaving, "the leaver is gone, or what");
 }
 #[test]
 fn model_leave_and_close() {
     model::sound("leave and close", 2, leave_and_close);
-    model::twin("leave-it-to-the-owner", "nothing is kept for");
+    model::twin(Fault::LeaveItToTheOwner, "nothing is kept for");
 }

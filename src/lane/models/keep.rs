@@ -4,7 +4,7 @@ use super::super::core::Lane;
 use super::super::outcome::Departure;
 use super::stand::*;
 use crate::error::CloseReason;
-use crate::sync::model;
+use crate::sync::{Fault, model};
 
 /// A connection resumes while an event comes and the last connection leaves: it gets each event once,
 /// in order, or is told that something is gone.
@@ -265,17 +265,17 @@ fn release_and_last_leave() {
 #[test]
 fn model_resume_publish_leave() {
     model::sound("resume, publish, leave", 1, resume_publish_leave);
-    model::twin("replay-with-holes", "what looks whole is whole");
+    model::twin(Fault::ReplayWithHoles, "what looks whole is whole");
 }
 #[test]
 fn model_resume_and_late_publish() {
     model::sound("resume and late publish", 2, resume_and_late_publish);
-    model::twin("replay-with-holes", "what looks whole is whole");
+    model::twin(Fault::ReplayWithHoles, "what looks whole is whole");
 }
 #[test]
 fn model_expire_and_join() {
     model::sound("expire and join", 3, expire_and_join);
-    model::twin("expire-in-two-steps", "joined, or ended");
+    model::twin(Fault::ExpireInTwoSteps, "joined, or ended");
 }
 #[test]
 fn model_expire_and_leave() {
@@ -284,18 +284,18 @@ fn model_expire_and_leave() {
 #[test]
 fn model_replay_and_evict() {
     model::sound("replay and evict", 2, replay_and_evict);
-    model::twin("read-unpinned", "Causality violation");
-    model::twin("evict-pinned", "Causality violation");
+    model::twin(Fault::ReadUnpinned, "Causality violation");
+    model::twin(Fault::EvictPinned, "Causality violation");
 }
 #[test]
 fn model_replay_and_release() {
     model::sound("replay and release", 2, replay_and_release);
-    model::twin("replay-uncounted", "Causality violation");
+    model::twin(Fault::ReplayUncounted, "Causality violation");
 }
 #[test]
 fn model_two_recover() {
     model::sound("two recover", 2, two_recover);
-    model::twin("receive-in-two-steps", "one gets it");
+    model::twin(Fault::ReceiveInTwoSteps, "one gets it");
 }
 #[test]
 fn model_recover_beside_one_that_goes() {
@@ -304,20 +304,20 @@ fn model_recover_beside_one_that_goes() {
         2,
         recover_beside_one_that_goes,
     );
-    model::twin("owed-until-fetched", "one gets it");
+    model::twin(Fault::OwedUntilFetched, "one gets it");
 }
 #[test]
 fn model_release_release_receive() {
     model::sound("release, release, receive", 2, release_release_receive);
-    model::twin("release-in-two-steps", "that it does not count for");
+    model::twin(Fault::ReleaseInTwoSteps, "that it does not count for");
 }
 #[test]
 fn model_release_and_end() {
     model::sound("release and end", 2, release_and_end);
-    model::twin("release-unannounced", "Concurrent write accesses");
+    model::twin(Fault::ReleaseUnannounced, "Concurrent write accesses");
 }
 #[test]
 fn model_release_and_last_leave() {
     model::sound("release and last leave", 2, release_and_last_leave);
-    model::twin("release-unannounced", "the arenas are given back");
+    model::twin(Fault::ReleaseUnannounced, "the arenas are given back");
 }

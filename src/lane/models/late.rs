@@ -1,7 +1,7 @@
 //! Publishers that come late, or never.
 
 use super::stand::*;
-use crate::sync::model;
+use crate::sync::{Fault, model};
 
 /// The publisher of a hot number is late; the reader goes on without it.
 fn late_hot() {
@@ -247,20 +247,23 @@ fn small_void_is_no_loss() {
 #[test]
 fn model_late_hot() {
     model::sound("late hot", 2, late_hot);
-    model::twin("void-frees", "Concurrent write accesses");
-    model::twin("fill-by-store", "silent loss");
-    model::twin("hot-any-free", "Concurrent write accesses");
-    model::twin("line-up-a-void", "Concurrent write accesses");
+    model::twin(Fault::VoidFrees, "Concurrent write accesses");
+    model::twin(Fault::FillByStore, "silent loss");
+    model::twin(Fault::HotAnyFree, "Concurrent write accesses");
+    model::twin(Fault::LineUpAVoid, "Concurrent write accesses");
 }
 #[test]
 fn model_late_arena() {
     model::sound("late arena", 2, late_arena);
-    model::twin("restart-over-a-void", "Concurrent write accesses");
+    model::twin(Fault::RestartOverAVoid, "Concurrent write accesses");
 }
 #[test]
 fn model_frozen() {
     model::sound("frozen", 2, frozen);
-    model::twin("wait-for-the-frozen", "exceeded maximum number of branches");
+    model::twin(
+        Fault::WaitForTheFrozen,
+        "exceeded maximum number of branches",
+    );
 }
 #[test]
 fn model_late_reuse() {
@@ -269,7 +272,7 @@ fn model_late_reuse() {
 #[test]
 fn model_late_evicted() {
     model::sound("late evicted", 2, late_evicted);
-    model::twin("reuse-over-a-void", "Concurrent write accesses");
+    model::twin(Fault::ReuseOverAVoid, "Concurrent write accesses");
 }
 #[test]
 fn model_void_is_no_loss() {
@@ -278,5 +281,5 @@ fn model_void_is_no_loss() {
 #[test]
 fn model_small_void_is_no_loss() {
     model::sound("small void is no loss", 2, small_void_is_no_loss);
-    model::twin("gap-counts-voids", "too much told");
+    model::twin(Fault::GapCountsVoids, "too much told");
 }

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::stand::*;
-use crate::sync::model;
+use crate::sync::{Fault, model};
 
 /// A lane that had a burst, was read, and has been swept once: the next sweep gives its arenas back.
 fn rested() -> (L, &'static Counts, Reader, Done) {
@@ -330,7 +330,7 @@ fn clone_panics() {
 #[test]
 fn model_tidy_and_publish() {
     model::sound("tidy and publish", 2, tidy_and_publish);
-    model::twin("begin-in-what-was-taken", "a burst has a directory");
+    model::twin(Fault::BeginInWhatWasTaken, "a burst has a directory");
 }
 #[test]
 fn model_tidy_tidy_publish() {
@@ -344,14 +344,14 @@ fn model_tidy_publish_publish() {
 fn model_tidy_and_late() {
     model::sound("tidy and late", 2, tidy_and_late);
     model::twin(
-        "take-what-is-in-use",
+        Fault::TakeWhatIsInUse,
         "the arenas stay for a late publisher",
     );
 }
 #[test]
 fn model_quiet_and_reader() {
     model::sound("quiet and reader", 2, quiet_and_reader);
-    model::twin("quiet-by-cursors", "Causality violation");
+    model::twin(Fault::QuietByCursors, "Causality violation");
 }
 #[test]
 fn model_quiet_and_publish() {
@@ -360,38 +360,41 @@ fn model_quiet_and_publish() {
 #[test]
 fn model_end_and_late() {
     model::sound("end and late", 2, end_and_late);
-    model::twin("leave-the-arenas", "the arenas are given back");
-    model::twin("end-at-once", "the arenas are given back");
-    model::twin("finish-unfenced", "the arenas are given back");
+    model::twin(Fault::LeaveTheArenas, "the arenas are given back");
+    model::twin(Fault::EndAtOnce, "the arenas are given back");
+    model::twin(Fault::FinishUnfenced, "the arenas are given back");
 }
 #[test]
 fn model_end_and_begin() {
     model::sound("end and begin", 2, end_and_begin);
-    model::twin("leave-the-burst", "the arenas are given back");
-    model::twin("finish-unfenced", "the arenas are given back");
+    model::twin(Fault::LeaveTheBurst, "the arenas are given back");
+    model::twin(Fault::FinishUnfenced, "the arenas are given back");
 }
 #[test]
 fn model_end_at_once() {
     model::sound("end at once", 2, end_at_once);
-    model::twin("leave-the-burst", "the arenas are given back");
+    model::twin(Fault::LeaveTheBurst, "the arenas are given back");
 }
 #[test]
 fn model_end_at_once_behind() {
     model::sound("end at once behind", 2, end_at_once_behind);
-    model::twin("overlook-the-leaver", "the arenas are given back");
+    model::twin(Fault::OverlookTheLeaver, "the arenas are given back");
 }
 #[test]
 fn model_jump() {
     model::sound("jump", 2, jump);
-    model::twin("jump-to-the-run", "silent loss");
+    model::twin(Fault::JumpToTheRun, "silent loss");
 }
 #[test]
 fn model_jump_over_voids() {
     model::sound("jump over voids", 2, jump_over_voids);
-    model::twin("gap-counts-voids", "too much told");
+    model::twin(Fault::GapCountsVoids, "too much told");
 }
 #[test]
 fn model_clone_panics() {
     model::sound("clone panics", 2, clone_panics);
-    model::twin("panic-keeps-the-event", "what a panic interrupts is passed");
+    model::twin(
+        Fault::PanicKeepsTheEvent,
+        "what a panic interrupts is passed",
+    );
 }

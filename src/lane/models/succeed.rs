@@ -1,7 +1,7 @@
 //! A device resumes while its connection is still live: a new one takes its place.
 
 use super::stand::*;
-use crate::sync::model;
+use crate::sync::{Fault, model};
 
 /// A connection takes over from one that perhaps reads, while an event comes: the lane has two connections at
 /// every moment, and each event counts for one of the pair.
@@ -126,33 +126,33 @@ fn take_over_twice() {
 #[test]
 fn model_take_over_and_publish() {
     model::sound("take over and publish", 3, || take_over_and_publish(false));
-    model::twin("take-over-in-two-steps", "never one more or less");
+    model::twin(Fault::TakeOverInTwoSteps, "never one more or less");
 }
 #[test]
 fn model_take_over_and_read() {
     model::sound("take over and read", 2, || take_over_and_publish(true));
     model::twin(
-        "take-over-by-load",
+        Fault::TakeOverByLoad,
         "that it does not count for | what counts for it comes",
     );
 }
 #[test]
 fn model_take_over_and_leave() {
     model::sound("take over and leave", 2, take_over_and_leave);
-    model::twin("leave-it-to-the-owner", "nothing is kept for");
+    model::twin(Fault::LeaveItToTheOwner, "nothing is kept for");
 }
 #[test]
 fn model_take_over_and_close() {
     model::sound("take over and close", 3, take_over_and_close);
-    model::twin("take-over-from-the-closed", "closed once");
+    model::twin(Fault::TakeOverFromTheClosed, "closed once");
 }
 #[test]
 fn model_take_over_and_sleep() {
     model::sound("take over and sleep", 3, take_over_and_sleep);
-    model::twin("forget-the-sleeper", "a ghost does not sleep");
+    model::twin(Fault::ForgetTheSleeper, "a ghost does not sleep");
 }
 #[test]
 fn model_take_over_twice() {
     model::sound("take over twice", 3, take_over_twice);
-    model::twin("take-over-from-the-closed", "one is the device");
+    model::twin(Fault::TakeOverFromTheClosed, "one is the device");
 }

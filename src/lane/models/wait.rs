@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Wake, Waker};
 
 use super::stand::*;
-use crate::sync::model;
+use crate::sync::{Fault, model};
 
 /// Counts the calls of a waker.
 #[derive(Default)]
@@ -212,19 +212,19 @@ fn frozen_before_the_sleeper() {
 #[test]
 fn model_wait_and_publish() {
     model::sound("wait and publish", 3, wait_and_publish);
-    model::twin("publish-without-wake", "a sleeper is woken");
-    model::twin("sleep-without-looking", "a sleeper is woken");
+    model::twin(Fault::PublishWithoutWake, "a sleeper is woken");
+    model::twin(Fault::SleepWithoutLooking, "a sleeper is woken");
 }
 #[test]
 fn model_wait_and_publish_in_burst() {
     model::sound("wait and publish in burst", 2, wait_and_publish_in_burst);
-    model::twin("publish-without-wake", "a sleeper is woken");
-    model::twin("sleep-without-looking", "a sleeper is woken");
+    model::twin(Fault::PublishWithoutWake, "a sleeper is woken");
+    model::twin(Fault::SleepWithoutLooking, "a sleeper is woken");
 }
 #[test]
 fn model_wait_and_close() {
     model::sound("wait and close", 3, wait_and_close);
-    model::twin("close-without-wake", "a sleeper is woken");
+    model::twin(Fault::CloseWithoutWake, "a sleeper is woken");
 }
 #[test]
 fn model_wait_and_shut() {
@@ -233,25 +233,25 @@ fn model_wait_and_shut() {
 #[test]
 fn model_two_sleepers() {
     model::sound("two sleepers", 2, two_sleepers);
-    model::twin("publish-without-wake", "a sleeper is woken");
+    model::twin(Fault::PublishWithoutWake, "a sleeper is woken");
 }
 #[test]
 fn model_frozen_waker() {
     model::sound("frozen waker", 2, frozen_waker);
-    model::twin("trust-the-other-waker", "a sleeper is woken");
+    model::twin(Fault::TrustTheOtherWaker, "a sleeper is woken");
 }
 #[test]
 fn model_asleep_behind_the_frozen() {
     model::sound("asleep behind the frozen", 2, asleep_behind_the_frozen);
-    model::twin("publish-without-wake", "a sleeper is woken");
+    model::twin(Fault::PublishWithoutWake, "a sleeper is woken");
 }
 #[test]
 fn model_asleep_at_the_frozen() {
     model::sound("asleep at the frozen", 2, asleep_at_the_frozen);
-    model::twin("sleep-behind-the-frozen", "the sleeper goes on");
+    model::twin(Fault::SleepBehindTheFrozen, "the sleeper goes on");
 }
 #[test]
 fn model_frozen_before_the_sleeper() {
     model::sound("frozen before the sleeper", 2, frozen_before_the_sleeper);
-    model::twin("publish-without-wake", "a sleeper is woken");
+    model::twin(Fault::PublishWithoutWake, "a sleeper is woken");
 }
