@@ -4,7 +4,6 @@ use crate::error::PublishError;
 use crate::protocol::broadcast::{Broadcast, BroadcastError, BroadcastStats};
 use crate::protocol::message::envelope::Message;
 use crate::protocol::message::isolation::Isolation;
-use crate::protocol::message::json;
 use crate::protocol::packet::{Audience, Packet};
 use crate::scope::{Addressed, UserScope};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
@@ -171,7 +170,7 @@ impl Broadcaster {
         critical: bool,
         broadcast: &mut Broadcast,
     ) -> Result<Packet, BroadcastError> {
-        if !json::are_within(&message.fields) {
+        if !message.is_within() {
             return Err(BroadcastError::TooDeep);
         }
         let isolated = self.isolation.check_message(message, scope.user());

@@ -20,7 +20,7 @@
 //! assert_eq!(message.kind, MessageKind::UserMessage);
 //!
 //! let isolation = Isolation::default();
-//! let body = message.fields.get("payload").expect("there is one");
+//! let body = message.fields().get("payload").expect("there is one");
 //! let isolated = isolation.check(body, ann.user())?;
 //! assert_eq!(isolated.body["userId"], "ann");
 //! ann.publish(isolated.body.to_string())?;
@@ -65,12 +65,14 @@ pub use inbound::handler::{Handled, Handler, Middleware, Outcome, Sender};
 pub use inbound::queue::{Busy, InboundQueue, Inlet};
 pub use inbound::repeats::RepeatLimits;
 pub use inbound::stats::{DispatchStats, MAX_HANDLERS, RegisterError, Status};
-pub use message::envelope::{Message, MessageLimits};
+pub use inbound::typed::typed;
+pub use message::envelope::Message;
 pub use message::error::MessageError;
-pub use message::isolation::{
-    Contaminated, Contamination, ForeignField, Isolated, Isolation, ROUTING_FIELDS,
-};
+pub use message::facts::ROUTING_FIELDS;
+pub use message::isolation::{Contaminated, Contamination, ForeignField, Isolated, Isolation};
 pub use message::kind::MessageKind;
+pub use message::limits::MessageLimits;
+pub use message::payload::PayloadError;
 pub use packet::{Audience, Packet};
 pub use quality::figures::{MAX_RECORDED_USERS, MAX_RECORDS, MemoryQuality, RunRecord};
 pub use quality::requests::{

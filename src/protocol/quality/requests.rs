@@ -15,7 +15,6 @@ use crate::protocol::inbound::error::HandlerError;
 use crate::protocol::inbound::handler::{Handled, Handler, Sender};
 use crate::protocol::inbound::stats::RegisterError;
 use crate::protocol::message::envelope::Message;
-use crate::protocol::message::json;
 use crate::protocol::message::kind::MessageKind;
 use crate::protocol::packet::Packet;
 use crate::scope::UserScope;
@@ -262,7 +261,7 @@ impl Quality {
             reach.reached += usize::from(sent.is_successful());
             reach.connections += sent.deliveries();
         }
-        json::discard_fields(message.fields);
+        message.discard();
         reach
     }
 
@@ -340,8 +339,8 @@ fn place(list: &Subscribers, scope: &UserScope<Packet>) -> Result<usize, usize> 
 
 /// A field of the payload, else of the message; null is none.
 fn given<'a>(message: &'a Message, name: &str) -> Option<&'a Value> {
-    let payload = message.fields.get("payload").and_then(|p| p.get(name));
-    let places = [payload, message.fields.get(name)];
+    let payload = message.fields().get("payload").and_then(|p| p.get(name));
+    let places = [payload, message.fields().get(name)];
     places.into_iter().flatten().find(|value| !value.is_null())
 }
 
