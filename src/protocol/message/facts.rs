@@ -8,8 +8,8 @@ use smallvec::SmallVec;
 pub(in crate::protocol) const INLINE: usize = 8;
 /// The fields of a body that name its receiver, at every depth.
 ///
-/// Fields that tell where something is from, `user_id` or `sender_id`, are nobody's address and are
-/// delivered as they are.
+/// Fields that say where something is from, `user_id` or `sender_id`, name no receiver. They are delivered
+/// as they are.
 pub const ROUTING_FIELDS: [&str; 3] = ["recipient_id", "target_user_id", "userId"];
 
 /// The routing field of this name.
