@@ -177,7 +177,9 @@ impl Broadcaster {
         let (message, rewritten) = isolated.map_err(BroadcastError::Contaminated)?;
         let fields = rewritten.iter().map(ToString::to_string);
         broadcast.errors.extend(fields);
-        let packet = Packet(Arc::new((message.kind.clone(), message.to_json().into())));
+        // A copy of its length: to shrink the text in its place costs the allocator more.
+        let json = message.to_json().as_str().into();
+        let packet = Packet(Arc::new((message.kind.clone(), json)));
         Self::deliver(scope, audience, packet.clone(), critical, broadcast)?;
         Ok(packet)
     }
