@@ -284,7 +284,7 @@ fn r076_messages_of_any_depth_are_refused_and_dropped() {
             let told = broadcaster.broadcast(&ann, &message, NOW);
             assert_eq!(told.refused, Some(BroadcastError::TooDeep));
             assert!(message.to_json().len() > DEEP);
-            let body = Host(message.fields.remove("deep").unwrap());
+            let body = Host(message.fields_mut().remove("deep").unwrap());
             let checked = Isolation::default().check(&body.0, ann.user());
             assert_eq!(checked.is_ok(), is_clean);
         }

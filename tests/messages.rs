@@ -547,7 +547,10 @@ impl Middleware for Layer {
             return Err(HandlerError::new("FORBIDDEN", "not today"));
         }
         assert!(!asks("panic"), "as asked");
-        let seen = message.fields.entry("seen").or_insert_with(|| json!([]));
+        let seen = message
+            .fields_mut()
+            .entry("seen")
+            .or_insert_with(|| json!([]));
         seen.as_array_mut().unwrap().push(self.name.into());
         Ok(())
     }
@@ -570,7 +573,7 @@ fn middleware_sees_every_message_before_and_after_and_may_refuse_it() {
         host.router.wrap(Layer { name, told }).unwrap();
     }
     host.register("last", |_: &Sender<'_>, message: &Message| {
-        assert_eq!(message.fields["seen"], json!(["outer", "inner"]));
+        assert_eq!(message.fields()["seen"], json!(["outer", "inner"]));
         Ok(Handled::Done)
     });
     let all = || std::mem::take(&mut *told.lock().unwrap());

@@ -54,7 +54,7 @@ fn r078_messages_of_one_sender_are_handled_in_the_order_sent_with_many_workers()
     let (most, now) = (Arc::clone(&side_by_side), AtomicUsize::new(0));
     let router = router(move |sender: &Sender<'_>, message: &Message| -> Answer {
         most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        let n = message.fields["n"].as_u64().unwrap();
+        let n = message.fields()["n"].as_u64().unwrap();
         if n.is_multiple_of(7) {
             // Later messages would overtake this one.
             thread::sleep(Duration::from_micros(200));

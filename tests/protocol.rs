@@ -247,7 +247,7 @@ fn r010_escaped_names_and_names_that_stand_twice_count() {
         r#"{"type":"chat","userId":"bob","\u0075ser\u0049d":"ann"}"#,
     ] {
         let message = Message::parse(json.as_bytes()).unwrap();
-        let body = Value::Object(message.fields);
+        let body = Value::Object(message.into_fields());
         let isolated = isolation.check(&body, &user("ann")).unwrap();
         let delivered = isolated.body.to_string();
         assert!(!delivered.contains("bob"), "{json} became {delivered}");
@@ -510,8 +510,8 @@ proptest! {
         let json = format!(r#"{{"type":"chat","payload":{}}}"#, escaped(&body));
         let limits = MessageLimits { bytes: 1 << 24, depth: 127 };
         let message = Message::parse_within(json.as_bytes(), limits).unwrap();
-        prop_assert_eq!(&message.fields["payload"], &body);
-        let fields = Value::Object(message.fields);
+        prop_assert_eq!(&message.fields()["payload"], &body);
+        let fields = Value::Object(message.into_fields());
         let isolated = Isolation::default();
         let isolated = isolated.check(&fields, &user("ann")).unwrap();
         let delivered: Value = serde_json::from_str(&isolated.body.to_string()).unwrap();

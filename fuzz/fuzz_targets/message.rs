@@ -1,13 +1,13 @@
-//! Any bytes as a client's message: parsed or refused, and whatever is delivered of it names nobody
-//! but its receiver, in the JSON that is written.
+//! Any bytes as a client's message: parsed or refused as a parser of values does. What is delivered of it
+//! names nobody but its receiver, in the JSON that is written.
 #![no_main]
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use laneway::protocol::{
-    Broadcaster, Contamination, Isolation, MAX_CLEANED_BYTES, Message, MessageRouter, Packet,
-    ROUTING_FIELDS, clean,
+    Broadcaster, Contamination, Isolation, MAX_CLEANED_BYTES, Message, MessageError, MessageKind,
+    MessageRouter, Packet, ROUTING_FIELDS, clean,
 };
 use laneway::{Received, Router, UserId};
 use libfuzzer_sys::fuzz_target;
@@ -64,12 +64,42 @@ fn deliver(message: &Message, receiver: &UserId) {
     assert!(his.try_recv().is_err());
 }
 
+/// What the scan finds is what a parser finds: whether it is JSON, its fields, its texts, its payload.
+fn agrees(input: &[u8]) -> Option<Message> {
+    let parsed = serde_json::from_slice::<Value>(input);
+    let message = match Message::parse(input) {
+        Ok(message) => message,
+        Err(MessageError::NotJson { .. } | MessageError::NotUtf8) => {
+            assert!(parsed.is_err());
+            return None;
+        }
+        Err(_) => return None,
+    };
+    let mut parsed = parsed.expect("JSON");
+    for name in ["text", "userId", "message_id", "payload", ""] {
+        let in_payload = parsed.get("payload").and_then(|payload| payload.get(name));
+        let field = in_payload.or_else(|| parsed.get(name));
+        assert_eq!(message.text(name), field.and_then(Value::as_str), "{name}");
+    }
+    let is_rpc = matches!(
+        message.kind,
+        MessageKind::JsonRpcRequest | MessageKind::JsonRpcNotification
+    );
+    if let (Some(payload), false) = (parsed.get("payload"), is_rpc) {
+        let read: Value = message.payload().expect("any value");
+        assert_eq!(read, *payload);
+    }
+    parsed.as_object_mut().expect("an object").remove("type");
+    assert_eq!(Value::Object(message.fields().clone()), parsed);
+    Some(message)
+}
+
 fuzz_target!(|input: &[u8]| {
-    let Ok(message) = Message::parse(input) else {
+    let Some(message) = agrees(input) else {
         return;
     };
     let again = Message::parse(message.to_json().as_bytes()).expect("what goes out comes in");
-    assert_eq!(again.fields, message.fields);
+    assert_eq!(again.fields(), message.fields());
     assert_eq!(
         again.to_json(),
         message.to_json(),
@@ -77,7 +107,7 @@ fuzz_target!(|input: &[u8]| {
     );
     let receiver = UserId::new(RECEIVER).expect("valid");
     deliver(&message, &receiver);
-    let body = Value::Object(message.fields);
+    let body = Value::Object(message.into_fields());
     assert!(clean(&body).to_string().len() <= MAX_CLEANED_BYTES);
     let dirty = names_others(&body);
     let isolation = Isolation::default();

@@ -118,12 +118,14 @@ pub use inbound::handler::{Handled, Handler, Middleware, Outcome, Sender};
 pub use inbound::queue::{Busy, InboundQueue, Inlet};
 pub use inbound::repeats::RepeatLimits;
 pub use inbound::stats::{DispatchStats, MAX_HANDLERS, RegisterError, Status};
-pub use message::envelope::{Message, MessageLimits};
+pub use inbound::typed::typed;
+pub use message::envelope::Message;
 pub use message::error::MessageError;
-pub use message::isolation::{
-    Contaminated, Contamination, ForeignField, Isolated, Isolation, ROUTING_FIELDS,
-};
+pub use message::facts::ROUTING_FIELDS;
+pub use message::isolation::{Contaminated, Contamination, ForeignField, Isolated, Isolation};
 pub use message::kind::MessageKind;
+pub use message::limits::MessageLimits;
+pub use message::payload::PayloadError;
 pub use packet::{Audience, Packet};
 pub use quality::figures::{MAX_RECORDED_USERS, MemoryQuality};
 pub use quality::provider::{

@@ -49,8 +49,8 @@ pub(in crate::protocol) fn error(id: Value, code: i64, text: &str) -> Message {
 /// The beginning of an answer to `request`, with the request's id as it was written.
 pub(in crate::protocol) fn answer(request: &Message) -> Message {
     // Anything else is no id, and could name another user.
-    let id = request.fields.get("id").filter(|id| is_id(id));
-    under(id.cloned().unwrap_or(Value::Null)).numbers_of(request)
+    let id = request.rpc_id().filter(is_id);
+    under(id.unwrap_or(Value::Null)).numbers_of(request)
 }
 
 /// The error answer to a request.

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::engine::clock::micros;
 use crate::id::ConnectionId;
 use crate::protocol::broadcaster::Broadcaster;
@@ -17,11 +19,12 @@ use crate::protocol::inbound::handler::{
 use crate::protocol::inbound::repeats::{Answers, Print, RepeatLimits, Repeats, Seen};
 use crate::protocol::inbound::stats::{DispatchStats, MAX_HANDLERS, RegisterError, Status};
 use crate::protocol::inbound::{answer, builtin};
-use crate::protocol::message::envelope::{Message, MessageLimits};
+use crate::protocol::message::envelope::Message;
 use crate::protocol::message::error::MessageError;
 use crate::protocol::message::json::MAX_NESTING;
 use crate::protocol::message::kind::MessageKind;
-use crate::protocol::message::{json, rpc};
+use crate::protocol::message::limits::MessageLimits;
+use crate::protocol::message::rpc;
 use crate::protocol::packet::Packet;
 use crate::scope::UserScope;
 use crate::sync::{AtomicU64, Ordering};
@@ -226,7 +229,7 @@ impl MessageRouter {
     ) -> Outcome {
         let mut sender = self.sender(scope, connection, now);
         let outcome = self.settle(&mut sender, &mut message);
-        json::discard_fields(message.fields);
+        message.discard();
         outcome
     }
 
@@ -310,11 +313,13 @@ impl MessageRouter {
     ) -> Outcome {
         let seen = print.map_or(Seen::First, |print| self.repeats.see(sender.user(), print));
         let again = |status: &str| {
-            let id = message.field("message_id").cloned().unwrap_or_default();
             let ack = Message::new(MessageKind::from_name("ack"))
                 .with("received_type", message.kind.name())
                 .with("status", status)
-                .with("message_id", id);
+                .with(
+                    "message_id",
+                    print.map_or(Value::Null, |print| print.id.clone()),
+                );
             if message.kind.is_answered() {
                 sender.reply_stamped(ack);
             }
@@ -399,13 +404,13 @@ impl MessageRouter {
 
 /// Whether a message may go to handlers.
 fn check(message: &Message) -> Result<(), HandlerError> {
-    if !json::are_within(&message.fields) {
+    if !message.is_within() {
         let limit = MAX_NESTING;
         let error = MessageError::TooDeep { limit };
         return Err(HandlerError::new(error.code(), error.to_string()));
     }
     let is_rpc = message.kind == MessageKind::JsonRpcRequest;
-    if is_rpc && rpc::kind(&message.fields) != Some(MessageKind::JsonRpcRequest) {
+    if is_rpc && message.rpc_kind() != Some(MessageKind::JsonRpcRequest) {
         let text = MessageError::BadRpc.to_string();
         return Err(HandlerError::new("INVALID_REQUEST", text));
     }

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
+use crate::protocol::message::payload::PayloadError;
+
 /// Why a message was not handled. The sender sees both parts.
 ///
 /// The sender of a JSON-RPC request sees `message` and a number: −32602 for the codes `INVALID_PARAMS`
@@ -35,3 +37,10 @@ impl fmt::Display for HandlerError {
 }
 
 impl Error for HandlerError {}
+
+/// With the code `INVALID_FIELD`.
+impl From<PayloadError> for HandlerError {
+    fn from(error: PayloadError) -> Self {
+        Self::new("INVALID_FIELD", error.to_string())
+    }
+}

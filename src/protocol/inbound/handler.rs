@@ -118,7 +118,7 @@ impl Sender<'_> {
         let ms = u64::try_from(self.now.as_millis()).unwrap_or(u64::MAX);
         let message = message.with("timestamp", ms);
         let _ = self.reply(&message);
-        json::discard_fields(message.fields);
+        message.discard();
     }
 
     /// Tells the sender what went wrong with `message`, in the form that its kind asks for.
@@ -158,7 +158,7 @@ pub enum Handled {
     Declined,
 }
 
-/// Something that handles messages.
+/// Something that handles messages: a closure, or what [`typed`](crate::protocol::typed) makes of one.
 pub trait Handler: Send + Sync {
     /// The kinds that it is asked about: all of them if `None`. Asked once, at registration. One that
     /// is [`Unknown`](MessageKind::Unknown) stands for all unknown ones.

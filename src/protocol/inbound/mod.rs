@@ -9,3 +9,4 @@ pub(in crate::protocol) mod handler;
 pub(in crate::protocol) mod queue;
 pub(in crate::protocol) mod repeats;
 pub(in crate::protocol) mod stats;
+pub(in crate::protocol) mod typed;

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use ahash::RandomState;
 use serde_json::Value;
 
 use crate::id::{MAX_ID_BYTES, UserId};
@@ -40,7 +39,7 @@ impl Default for RepeatLimits {
 /// A message that is known again.
 #[derive(Clone)]
 struct Known {
-    id: Arc<str>,
+    id: Arc<Value>,
     /// Of its kind and its fields.
     print: u64,
     /// `None` while it is handled.
@@ -70,13 +69,13 @@ type List = CopyOnWrite<VecDeque<Known>>;
 /// What a router remembers of messages that have an id.
 pub(in crate::protocol) struct Repeats {
     limits: RepeatLimits,
-    hasher: RandomState,
     users: PerUser<List>,
 }
 
 /// The id of a message and what it says.
 pub(in crate::protocol) struct Print {
-    id: Arc<str>,
+    /// A text or a number: a number and the same digits as a text are two ids.
+    pub(in crate::protocol) id: Value,
     print: u64,
 }
 
@@ -96,7 +95,6 @@ impl Repeats {
     pub(in crate::protocol) fn new(limits: RepeatLimits) -> Self {
         Self {
             limits,
-            hasher: RandomState::new(),
             users: PerUser::new(limits.users),
         }
     }
@@ -112,15 +110,14 @@ impl Repeats {
         if is_rpc || self.limits.messages == 0 {
             return None;
         }
-        // A number and the same digits as a text are two ids.
-        let id = match message.field("message_id")? {
-            Value::String(text) if !text.is_empty() => format!("s{text}"),
-            Value::Number(number) => format!("n{number}"),
-            _ => return None,
+        let id = message.message_id()?;
+        let is_id = match &id {
+            Value::String(text) => !text.is_empty() && text.len() <= MAX_ID_BYTES,
+            other => other.is_number(),
         };
-        (id.len() <= MAX_ID_BYTES + 1).then(|| Print {
-            id: id.into(),
-            print: self.hasher.hash_one(message.to_json()),
+        is_id.then(|| Print {
+            id,
+            print: message.content(),
         })
     }
 
@@ -128,7 +125,7 @@ impl Repeats {
     pub(in crate::protocol) fn see(&self, user: &UserId, print: &Print) -> Seen {
         let kept = self.users.get_or_default(user);
         let seen = kept.value.update(|list| {
-            if let Some(known) = list.iter().find(|known| known.id == print.id) {
+            if let Some(known) = list.iter().find(|known| *known.id == print.id) {
                 return Err(match &known.answers {
                     _ if known.print != print.print => Seen::Other,
                     None => Seen::Handling,
@@ -140,7 +137,7 @@ impl Repeats {
                 list.pop_front();
             }
             list.push_back(Known {
-                id: Arc::clone(&print.id),
+                id: Arc::new(print.id.clone()),
                 print: print.print,
                 answers: None,
             });
@@ -161,7 +158,7 @@ impl Repeats {
         };
         let done: Result<(), Infallible> = kept.value.update(|list| {
             let mut list = list.clone();
-            if let Some(known) = list.iter_mut().find(|known| known.id == print.id) {
+            if let Some(known) = list.iter_mut().find(|known| *known.id == print.id) {
                 known.answers = Some(Answers::Kept(Arc::clone(answers)));
             }
             let bytes = |known: &Known| known.answers.as_ref().map_or(0, Answers::bytes);

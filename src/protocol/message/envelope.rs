@@ -1,47 +1,58 @@
 //! What clients send and get: a typed envelope around JSON.
 
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::protocol::message::came::Came;
 use crate::protocol::message::error::MessageError;
+use crate::protocol::message::facts::{Facts, Member, Untold};
 use crate::protocol::message::json::Owned;
 use crate::protocol::message::kind::MessageKind;
+use crate::protocol::message::limits::MessageLimits;
 use crate::protocol::message::numbers::Numbers;
-use crate::protocol::message::{json, rpc};
+use crate::protocol::message::payload::{self, PayloadError};
+use crate::protocol::message::scan::Scan;
+use crate::protocol::message::{json, rpc, token};
 
 /// A message: its kind, and the other fields of its JSON object.
 ///
+/// A client's message keeps its text. Its fields are parsed into values when they are asked for, and
+/// never for a handler that reads its [`payload`](Self::payload) as a type.
+///
 /// Two messages are equal if their kinds and fields are.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Message {
     /// What it is.
     pub kind: MessageKind,
-    /// Everything but `type`, as it came.
-    pub fields: Map<String, Value>,
+    body: Body,
     /// How its numbers were written, where `serde_json` would write them in another way.
     numbers: Numbers,
 }
 
+/// The fields of a message.
+#[derive(Clone)]
+enum Body {
+    /// As a client sent them.
+    Came(Box<Came>),
+    /// The host's own, or a client's that the host has changed.
+    Made(Map<String, Value>),
+}
+
 impl PartialEq for Message {
     fn eq(&self, other: &Self) -> bool {
-        self.kind == other.kind && self.fields == other.fields
+        self.kind == other.kind && self.fields() == other.fields()
     }
 }
 
-/// How much of a client's message is looked at before it is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MessageLimits {
-    /// Bytes of JSON. Default 262 144.
-    pub bytes: usize,
-    /// Objects and lists within each other, at most 127, more cannot be parsed. Default 32.
-    pub depth: usize,
-}
-
-impl Default for MessageLimits {
-    fn default() -> Self {
-        Self {
-            bytes: 256 * 1024,
-            depth: 32,
-        }
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("kind", &self.kind)
+            .field("fields", self.fields())
+            .finish_non_exhaustive()
     }
 }
 
@@ -51,7 +62,7 @@ impl Message {
     pub fn new(kind: MessageKind) -> Self {
         Self {
             kind,
-            fields: Map::new(),
+            body: Body::Made(Map::new()),
             numbers: Numbers::default(),
         }
     }
@@ -65,7 +76,7 @@ impl Message {
     /// The same with one field more, or another value of it.
     #[must_use]
     pub fn with(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.fields.insert(field.into(), value.into());
+        self.fields_mut().insert(field.into(), value.into());
         self
     }
 
@@ -102,40 +113,104 @@ impl Message {
     ///
     /// As [`parse`](Self::parse).
     pub fn parse_within(json: &[u8], limits: MessageLimits) -> Result<Self, MessageError> {
-        if json.len() > limits.bytes {
-            let limit = limits.bytes;
-            return Err(MessageError::TooLong { limit });
-        }
-        let text = std::str::from_utf8(json).map_err(|_| MessageError::NotUtf8)?;
-        let value = serde_json::from_str(text).map_err(|error| not_json(&error))?;
-        if !json::is_within(&value, limits.depth) {
-            let limit = limits.depth;
-            return Err(MessageError::TooDeep { limit });
-        }
-        let numbers = Numbers::of(text).map_err(|_| MessageError::InexactNumber)?;
-        let mut fields = match value {
-            Value::Object(fields) => fields,
-            Value::Array(list) if list.iter().any(|item| item.get("jsonrpc").is_some()) => {
-                return Err(MessageError::Batch);
-            }
-            _ => return Err(MessageError::NotAnObject),
-        };
-        let kind = match fields.remove("type") {
-            None | Some(Value::Null) => {
-                rpc::kind(&fields).ok_or(if fields.contains_key("jsonrpc") {
-                    MessageError::BadRpc
-                } else {
-                    MessageError::NoType
-                })?
-            }
-            Some(Value::String(name)) if !name.trim().is_empty() => MessageKind::from_name(&name),
-            Some(_) => return Err(MessageError::BadType),
-        };
+        let (kind, came, numbers) = Came::check(json, limits)?;
         Ok(Self {
             kind,
-            fields,
+            body: Body::Came(came),
             numbers,
         })
+    }
+
+    /// Everything but `type`, as it came. The first call parses it, if it is a client's. Lock-free.
+    #[must_use]
+    pub fn fields(&self) -> &Map<String, Value> {
+        match &self.body {
+            Body::Came(came) => came.fields(),
+            Body::Made(fields) => fields,
+        }
+    }
+
+    /// The same, to be changed.
+    ///
+    /// ```
+    /// use laneway::protocol::{Message, MessageKind};
+    ///
+    /// let mut message = Message::parse(br#"{"type": "chat", "text": "hello"}"#)?;
+    /// message.fields_mut().insert("seen".into(), true.into());
+    /// assert_eq!(message, Message::new(MessageKind::Chat).with("text", "hello").with("seen", true));
+    /// # Ok::<(), laneway::protocol::MessageError>(())
+    /// ```
+    pub fn fields_mut(&mut self) -> &mut Map<String, Value> {
+        if let Body::Came(came) = &self.body {
+            self.body = Body::Made(came.to_fields());
+        }
+        match &mut self.body {
+            Body::Made(fields) => fields,
+            Body::Came(_) => unreachable!("it was made just now"),
+        }
+    }
+
+    /// The same, without the message.
+    #[must_use]
+    pub fn into_fields(self) -> Map<String, Value> {
+        match self.body {
+            Body::Came(came) => came.to_fields(),
+            Body::Made(fields) => fields,
+        }
+    }
+
+    /// The payload as a type of the host's, read straight from the bytes that were checked.
+    ///
+    /// The payload is `params` of a JSON-RPC request or notification, and `payload` of all others. Where
+    /// JSON-RPC has no `params`, an empty object is read. A message without `payload` is read itself,
+    /// `type` included. Of a name that comes twice the last value counts, as everywhere.
+    ///
+    /// A message of the host's own, or one that a middleware has changed, is read as
+    /// [`to_json`](Self::to_json) writes it.
+    ///
+    /// ```
+    /// use laneway::protocol::Message;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Chat {
+    ///     text: String,
+    /// }
+    ///
+    /// let message = Message::parse(br#"{"type": "chat", "payload": {"text": "hello"}}"#)?;
+    /// assert_eq!(message.payload::<Chat>()?.text, "hello");
+    /// let error = message.payload::<Vec<u8>>().unwrap_err();
+    /// assert_eq!(error.to_string(), "payload: invalid type: map, expected a sequence");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`PayloadError`] if it does not fit `T`. As a [`HandlerError`](crate::protocol::HandlerError) it
+    /// has the code `INVALID_FIELD`, so a handler can end with `?`.
+    pub fn payload<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
+        use MessageKind::{JsonRpcNotification, JsonRpcRequest};
+        let (name, member, none) = match self.kind {
+            JsonRpcRequest | JsonRpcNotification => ("params", Member::Params, Some("{}")),
+            _ => ("payload", Member::Payload, None),
+        };
+        let (found, whole) = match &self.body {
+            Body::Came(came) if !came.facts.names_twice => {
+                (came.json(member).map(Cow::from), Some(came.text()))
+            }
+            _ => {
+                let written = |value| {
+                    let mut out = String::with_capacity(ROOM);
+                    json::write(&mut out, value, &self.numbers);
+                    Cow::from(out)
+                };
+                (self.fields().get(name).map(written), None)
+            }
+        };
+        if let Some(json) = found.or(none.map(Cow::from)) {
+            return payload::read(name, &json);
+        }
+        let whole = whole.map_or_else(|| self.to_json().into(), Cow::from);
+        payload::read("", &whole)
     }
 
     /// The message as clients get it, under its outbound name.
@@ -146,11 +221,11 @@ impl Message {
     pub fn to_json(&self) -> String {
         let mut out = String::with_capacity(ROOM);
         out.push('{');
-        if rpc::kind(&self.fields).as_ref() != Some(&self.kind) {
+        if self.rpc_kind().as_ref() != Some(&self.kind) {
             out.push_str(r#""type":"#);
             json::text(&mut out, self.kind.outbound_name());
         }
-        for (name, value) in self.fields.iter().filter(|(name, _)| *name != "type") {
+        for (name, value) in self.fields().iter().filter(|(name, _)| *name != "type") {
             if out.len() > 1 {
                 out.push(',');
             }
@@ -165,14 +240,19 @@ impl Message {
     /// A field of the payload, else of the message itself.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Value> {
-        let payload = self.fields.get("payload").and_then(|p| p.get(name));
-        payload.or_else(|| self.fields.get(name))
+        let fields = self.fields();
+        let payload = fields.get("payload").and_then(|p| p.get(name));
+        payload.or_else(|| fields.get(name))
     }
 
-    /// [`field`](Self::field), if it is a text.
+    /// [`field`](Self::field), if it is a text. One that a client wrote without escapes is not parsed.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.field(name).and_then(Value::as_str)
+        let told = match &self.body {
+            Body::Came(came) => came.text_field(name),
+            Body::Made(_) => Err(Untold),
+        };
+        told.unwrap_or_else(|Untold| self.field(name).and_then(Value::as_str))
     }
 
     /// What `send` makes of this message with one more field. The field's value, which may be nested to
@@ -185,21 +265,70 @@ impl Message {
     ) -> R {
         let message = self.with(field, value.0.take());
         let done = send(&message);
-        json::discard_fields(message.fields);
+        message.discard();
         done
+    }
+
+    /// Drops a message without recursion.
+    pub(in crate::protocol) fn discard(self) {
+        // The scan has bounded the depth of what came.
+        if let Body::Made(fields) = self.body {
+            json::discard_fields(fields);
+        }
+    }
+
+    /// Whether each field is nested no deeper than can be passed on.
+    pub(in crate::protocol) fn is_within(&self) -> bool {
+        match &self.body {
+            Body::Came(_) => true,
+            Body::Made(fields) => json::are_within(fields),
+        }
+    }
+
+    /// Whether it is known to have no routing field.
+    pub(in crate::protocol) fn names_no_receiver(&self) -> bool {
+        matches!(&self.body, Body::Came(came) if !came.facts.names_receiver)
+    }
+
+    /// What it is by the rules of JSON-RPC 2.0, whatever its kind.
+    pub(in crate::protocol) fn rpc_kind(&self) -> Option<MessageKind> {
+        match &self.body {
+            Body::Came(came) => came.rpc_kind(),
+            Body::Made(fields) => rpc::Members::of(fields)?.kind(),
+        }
+    }
+
+    /// The JSON-RPC id.
+    pub(in crate::protocol) fn rpc_id(&self) -> Option<Value> {
+        match &self.body {
+            Body::Came(came) => came.value(Member::Id),
+            Body::Made(fields) => fields.get("id").cloned(),
+        }
+    }
+
+    /// The id by which a message is known again: of the payload, else of the message itself.
+    pub(in crate::protocol) fn message_id(&self) -> Option<Value> {
+        match &self.body {
+            Body::Came(came) => {
+                (came.value(Member::PayloadMessageId)).or_else(|| came.value(Member::MessageId))
+            }
+            Body::Made(_) => self.field("message_id").cloned(),
+        }
+    }
+
+    /// A hash of what it says: equal for the same kind and fields, in any order.
+    pub(in crate::protocol) fn content(&self) -> u64 {
+        let fields = match &self.body {
+            Body::Came(came) if !came.facts.names_twice => came.facts.content,
+            _ => {
+                let mut facts = Facts::default();
+                let _ = Scan::of(&self.to_json(), &mut facts);
+                facts.content
+            }
+        };
+        token::mix(fields, token::content(self.kind.name()))
     }
 }
 
 /// Bytes that most messages find enough, so that few are written to a place that has to grow.
 const ROOM: usize = 512;
-
-fn not_json(error: &serde_json::Error) -> MessageError {
-    // The one number that JSON allows and the parser does not.
-    if error.to_string().starts_with("number out of range") {
-        return MessageError::InexactNumber;
-    }
-    MessageError::NotJson {
-        line: error.line(),
-        column: error.column(),
-    }
-}

@@ -10,15 +10,10 @@ use serde_json::{Map, Value};
 
 use crate::id::UserId;
 use crate::protocol::message::envelope::Message;
+use crate::protocol::message::facts::routing;
 use crate::protocol::message::json;
 use crate::protocol::message::json::{MAX_NESTING, Visit};
 use crate::sync::{AtomicU64, Ordering};
-
-/// The fields of a body that name its receiver, at every depth.
-///
-/// Fields that tell where something is from, `user_id` or `sender_id`, are nobody's address and are
-/// delivered as they are.
-pub const ROUTING_FIELDS: [&str; 3] = ["recipient_id", "target_user_id", "userId"];
 
 /// What is done with a body that names another receiver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +31,7 @@ pub enum Contamination {
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ForeignField {
-    /// One of [`ROUTING_FIELDS`].
+    /// One of [`ROUTING_FIELDS`](crate::protocol::ROUTING_FIELDS).
     pub field: &'static str,
     /// Where it is, as a JSON pointer. For the audit, not for users: names are the sender's own.
     pub path: String,
@@ -189,11 +184,11 @@ impl Isolation {
         message: &'a Message,
         receiver: &UserId,
     ) -> Result<(Cow<'a, Message>, Vec<ForeignField>), Contaminated> {
-        if fields_are_clean(&message.fields, receiver.as_str()) {
+        if message.names_no_receiver() || fields_are_clean(message.fields(), receiver.as_str()) {
             return Ok((Cow::Borrowed(message), Vec::new()));
         }
-        if !json::are_within(&message.fields) {
-            let all = |visit: Look<'_, 'a>| json::all_fields(&message.fields, visit);
+        if !message.is_within() {
+            let all = |visit: Look<'_, 'a>| json::all_fields(message.fields(), visit);
             let foreign = foreign_in(all, receiver.as_str());
             let fields = self.settle(receiver, |fields| *fields = foreign)?;
             return Err(Contaminated { fields });
@@ -201,7 +196,7 @@ impl Isolation {
         let mut copy = message.clone();
         let rewritten = self.settle(receiver, |foreign| {
             let path = &mut String::new();
-            rewrite_fields(&mut copy.fields, receiver.as_str(), path, foreign);
+            rewrite_fields(copy.fields_mut(), receiver.as_str(), path, foreign);
         })?;
         Ok((Cow::Owned(copy), rewritten))
     }
@@ -226,10 +221,6 @@ impl fmt::Debug for Isolation {
             .field("contaminations_prevented", &self.contaminations_prevented())
             .finish_non_exhaustive()
     }
-}
-
-fn routing(name: &str) -> Option<&'static str> {
-    ROUTING_FIELDS.into_iter().find(|field| *field == name)
 }
 
 fn is_clean(value: &Value, receiver: &str) -> bool {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, map};
 use smallvec::SmallVec;
 
 use crate::protocol::message::numbers::Numbers;
+use crate::protocol::message::token;
 
 /// Levels that a walk keeps without an allocation: most messages have fewer.
 const INLINE: usize = 8;
@@ -169,14 +170,13 @@ fn begin<'a>(out: &mut String, value: &'a Value, numbers: &Numbers, open: &mut O
 /// Writes a text with quotes and escapes.
 pub(in crate::protocol) fn text(out: &mut String, text: &str) {
     out.push('"');
-    let mut plain = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let length = escaped(byte);
-        if length == 1 {
-            continue;
-        }
-        out.push_str(&text[plain..at]);
-        plain = at + 1;
+    let mut from = 0;
+    loop {
+        let end = token::plain_until(text, from);
+        out.push_str(&text[from..end]);
+        let Some(byte) = text.as_bytes().get(end) else {
+            break;
+        };
         match byte {
             b'"' => out.push_str("\\\""),
             b'\\' => out.push_str("\\\\"),
@@ -187,8 +187,8 @@ pub(in crate::protocol) fn text(out: &mut String, text: &str) {
             0x0c => out.push_str("\\f"),
             _ => _ = write!(out, "\\u{byte:04x}"),
         }
+        from = end + 1;
     }
-    out.push_str(&text[plain..]);
     out.push('"');
 }
 

@@ -3,10 +3,9 @@
 //! `serde_json` keeps an integer beyond 64 bits, and any number with a point or an exponent, as an
 //! `f64`. Its feature `arbitrary_precision` would keep the digits. It would also change `Number` for
 //! every crate of the host's that shares `serde_json`: untagged and flattened types, other
-//! serializers and comparisons of numbers behave differently with it. `RawValue` would keep the
-//! digits too, but the body could not be checked for routing fields without a second parse. So the
-//! bytes are looked at once more, at the numbers only: a number whose value an `f64` would change is
-//! refused, and one that would only be written differently, `1e2`, is written again as it came.
+//! serializers and comparisons of numbers behave differently with it. So the scan of the bytes keeps the
+//! digits of these numbers. One whose value an `f64` would change is refused. One that would only be
+//! written differently, `1e2`, is written again as it came.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,10 +26,10 @@ pub(in crate::protocol) struct Inexact;
 pub(in crate::protocol) struct Numbers(Option<Arc<BTreeMap<u64, Option<Box<str>>>>>);
 
 impl Numbers {
-    /// Looks at the numbers of `json`, which has been parsed before. Linear in its length.
-    pub(in crate::protocol) fn of(json: &str) -> Result<Self, Inexact> {
+    /// How these numbers are written: all that a message has of those kept as an `f64`.
+    pub(in crate::protocol) fn of(floats: &[&str]) -> Result<Self, Inexact> {
         let mut written = BTreeMap::new();
-        for token in tokens(json).filter(is_float) {
+        for token in floats {
             let (bits, canonical) = parsed(token);
             if canonical == *token {
                 continue;
@@ -45,13 +44,13 @@ impl Numbers {
         }
         // Once more: one value, one way to write it.
         let mut seen: BTreeMap<u64, &str> = BTreeMap::new();
-        for token in tokens(json).filter(is_float) {
+        for token in floats {
             let (bits, _) = parsed(token);
             let Some(entry) = written.get_mut(&bits) else {
                 continue;
             };
             let first = *seen.entry(bits).or_insert(token);
-            *entry = (first == token).then(|| token.into());
+            *entry = (first == *token).then(|| (*token).into());
             if entry.is_none() {
                 // No text is empty, so this value keeps differing.
                 seen.insert(bits, "");
@@ -70,43 +69,15 @@ impl Numbers {
     }
 }
 
-/// The numbers of a JSON text, outside of its strings.
-fn tokens(json: &str) -> impl Iterator<Item = &str> {
-    let bytes = json.as_bytes();
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        while at < bytes.len() {
-            match bytes[at] {
-                b'"' => {
-                    at += 1;
-                    while at < bytes.len() && bytes[at] != b'"' {
-                        at += if bytes[at] == b'\\' { 2 } else { 1 };
-                    }
-                    at += 1;
-                }
-                b'-' | b'0'..=b'9' => {
-                    let rest = &bytes[at..];
-                    let is_part =
-                        |b: &u8| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
-                    let length = rest.iter().take_while(|b| is_part(b)).count();
-                    let start = at;
-                    at += length;
-                    return Some(&json[start..at]);
-                }
-                _ => at += 1,
-            }
-        }
-        None
-    })
+/// Whether `serde_json` keeps a number without a point and an exponent as an `f64`.
+pub(in crate::protocol) fn is_beyond_integers(token: &str) -> bool {
+    let long = token.len() > SAFE_DIGITS;
+    token == "-0" || (long && token.parse::<u64>().is_err() && token.parse::<i64>().is_err())
 }
 
-/// Whether `serde_json` keeps it as an `f64`.
-fn is_float(token: &&str) -> bool {
-    if token.bytes().any(|b| matches!(b, b'.' | b'e' | b'E')) {
-        return true;
-    }
-    let long = token.len() > SAFE_DIGITS;
-    *token == "-0" || (long && token.parse::<u64>().is_err() && token.parse::<i64>().is_err())
+/// Whether `serde_json` refuses the number, because an `f64` of it would be infinite.
+pub(in crate::protocol) fn is_out_of_range(token: &str) -> bool {
+    token.parse().is_ok_and(f64::is_infinite)
 }
 
 /// The bits of its `f64`, and how `serde_json` writes that.
@@ -157,7 +128,5 @@ mod tests {
         assert_ne!(decimal("1e2"), decimal("1e3"));
         assert_ne!(decimal("-0.0"), decimal("0.0"));
         assert_eq!(decimal("1e99999999999999999999"), None);
-        let found: Vec<_> = tokens(r#"{"a\"1":[1,-2.5e+3],"b":"7\\","c":8}"#).collect();
-        assert_eq!(found, ["1", "-2.5e+3", "8"]);
     }
 }

@@ -7,32 +7,90 @@ use serde_json::{Map, Value};
 
 use crate::protocol::message::kind::MessageKind;
 
-/// What the fields of an object are by the rules of JSON-RPC 2.0, if they are any of it.
-pub(in crate::protocol) fn kind(fields: &Map<String, Value>) -> Option<MessageKind> {
-    if fields.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
-        return None;
-    }
-    match (fields.get("method"), fields.get("id")) {
-        (Some(Value::String(_)), id) => {
-            let structured = |v: &Value| v.is_array() || v.is_object();
-            let is_valid = id.is_none_or(is_id) && fields.get("params").is_none_or(structured);
-            let kind = match id {
-                Some(_) => MessageKind::JsonRpcRequest,
-                None => MessageKind::JsonRpcNotification,
-            };
-            is_valid.then_some(kind)
+/// What `jsonrpc` says.
+pub(in crate::protocol) const VERSION: &str = "2.0";
+
+/// The members of an object whose `jsonrpc` is `"2.0"`.
+pub(in crate::protocol) struct Members {
+    pub(in crate::protocol) method: Option<Sort>,
+    pub(in crate::protocol) id: Option<Sort>,
+    pub(in crate::protocol) params: Option<Sort>,
+    /// There is a `result` or an `error`.
+    pub(in crate::protocol) answers: bool,
+}
+
+/// The sort of a JSON value, as far as JSON-RPC tells them apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::protocol) enum Sort {
+    Null,
+    Flag,
+    Number,
+    Text,
+    /// An object or a list.
+    Structured,
+}
+
+impl Sort {
+    fn of(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(_) => Self::Flag,
+            Value::Number(_) => Self::Number,
+            Value::String(_) => Self::Text,
+            Value::Array(_) | Value::Object(_) => Self::Structured,
         }
-        (None, _) if has_answer(fields) => Some(MessageKind::JsonRpcResponse),
-        _ => None,
+    }
+
+    fn is_id(self) -> bool {
+        matches!(self, Self::Text | Self::Number | Self::Null)
+    }
+
+    /// The sort of the value that this text of JSON is.
+    pub(in crate::protocol) fn of_json(json: &str) -> Self {
+        match json.as_bytes().first() {
+            Some(b'n') => Self::Null,
+            Some(b't' | b'f') => Self::Flag,
+            Some(b'"') => Self::Text,
+            Some(b'{' | b'[') => Self::Structured,
+            _ => Self::Number,
+        }
     }
 }
 
-fn has_answer(fields: &Map<String, Value>) -> bool {
-    fields.contains_key("result") || fields.contains_key("error")
+impl Members {
+    pub(in crate::protocol) fn of(fields: &Map<String, Value>) -> Option<Self> {
+        if fields.get("jsonrpc")? != VERSION {
+            return None;
+        }
+        let sort = |name: &str| fields.get(name).map(Sort::of);
+        Some(Self {
+            method: sort("method"),
+            id: sort("id"),
+            params: sort("params"),
+            answers: fields.contains_key("result") || fields.contains_key("error"),
+        })
+    }
+
+    /// What an object with these members is by the rules of JSON-RPC 2.0, if it is any of it.
+    pub(in crate::protocol) fn kind(&self) -> Option<MessageKind> {
+        match (self.method, self.id) {
+            (Some(Sort::Text), id) => {
+                let structured = |params| params == Sort::Structured;
+                let is_valid = id.is_none_or(Sort::is_id) && self.params.is_none_or(structured);
+                let kind = match id {
+                    Some(_) => MessageKind::JsonRpcRequest,
+                    None => MessageKind::JsonRpcNotification,
+                };
+                is_valid.then_some(kind)
+            }
+            (None, _) if self.answers => Some(MessageKind::JsonRpcResponse),
+            _ => None,
+        }
+    }
 }
 
 pub(in crate::protocol) fn is_id(value: &Value) -> bool {
-    value.is_string() || value.is_number() || value.is_null()
+    Sort::of(value).is_id()
 }
 
 /// Which answer bytes ask for that are refused before they are a message.

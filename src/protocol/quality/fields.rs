@@ -8,8 +8,8 @@ use crate::protocol::quality::provider::MAX_PERIOD_HOURS;
 
 /// Returns a field of the payload, else of the message. A `null` counts as missing.
 pub(super) fn field<'a>(message: &'a Message, name: &str) -> Option<&'a Value> {
-    let payload = message.fields.get("payload").and_then(|p| p.get(name));
-    let places = [payload, message.fields.get(name)];
+    let payload = message.fields().get("payload").and_then(|p| p.get(name));
+    let places = [payload, message.fields().get(name)];
     places.into_iter().flatten().find(|value| !value.is_null())
 }
 

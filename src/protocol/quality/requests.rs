@@ -13,7 +13,6 @@ use crate::protocol::inbound::error::HandlerError;
 use crate::protocol::inbound::handler::{Handled, Handler, Sender};
 use crate::protocol::inbound::stats::RegisterError;
 use crate::protocol::message::envelope::Message;
-use crate::protocol::message::json;
 use crate::protocol::message::kind::MessageKind;
 use crate::protocol::packet::Packet;
 use crate::protocol::quality::fields::{choice, field, id, invalid, period, strict};
@@ -301,7 +300,7 @@ impl Quality {
             reach.reached += usize::from(sent.is_successful());
             reach.connections += sent.deliveries();
         }
-        json::discard_fields(message.fields);
+        message.discard();
         reach
     }
 
