@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::process::{Command, exit};
 
-use laneway::{Connection, Router, UserId, UserScope};
+use laneway::{Connection, Hub, UserId, UserScope};
 
 const CALLS: usize = 64;
 const USERS: usize = 1_000_000;
@@ -27,14 +27,14 @@ fn user(n: usize) -> UserId {
     UserId::new(format!("user-{n:07}")).expect("valid")
 }
 
-fn ann(devices: usize) -> (Router<Event>, UserScope<Event>, Vec<Connection<Event>>) {
-    let builder = Router::builder().lane_capacity(CALLS);
-    let router = builder.build().expect("valid");
-    let scope = router.scope(user(0));
+fn ann(devices: usize) -> (Hub<Event>, UserScope<Event>, Vec<Connection<Event>>) {
+    let builder = Hub::builder().lane_capacity(CALLS);
+    let hub = builder.build().expect("valid");
+    let scope = hub.scope(user(0));
     let devices = (0..devices)
         .map(|_| scope.connect().expect("room"))
         .collect();
-    (router, scope, devices)
+    (hub, scope, devices)
 }
 
 /// Name and work of each figure; the work does what it measures `CALLS` times.
@@ -65,12 +65,12 @@ const FIGURES: [(&str, fn()); 13] = [
         laneway_measured(&mut || publish(&scope));
     }),
     ("publish by id", || {
-        let (router, scope, mut tabs) = ann(1);
+        let (hub, scope, mut tabs) = ann(1);
         warm(&scope, &mut tabs);
         let id = user(0);
         laneway_measured(&mut || {
             for _ in 0..CALLS {
-                let _ = black_box(router.to_user(&id).publish([1; 8]));
+                let _ = black_box(hub.to_user(&id).publish([1; 8]));
             }
         });
     }),
@@ -125,18 +125,18 @@ const FIGURES: [(&str, fn()); 13] = [
         laneway_measured(&mut || more.clear());
     }),
     ("publish by id, a million users", || {
-        let (router, ..) = ann(0);
+        let (hub, ..) = ann(0);
         let tabs: Vec<_> = (0..USERS)
-            .map(|n| router.scope(user(n)).connect().expect("room"))
+            .map(|n| hub.scope(user(n)).connect().expect("room"))
             .collect();
         let some: Vec<_> = (0..CALLS).map(|n| user(n * (USERS / CALLS))).collect();
         laneway_measured(&mut || {
             for id in &some {
-                let _ = black_box(router.to_user(id).publish([1; 8]));
+                let _ = black_box(hub.to_user(id).publish([1; 8]));
             }
         });
         // Nobody waits for a million users to be taken down.
-        std::mem::forget((router, tabs));
+        std::mem::forget((hub, tabs));
     }),
 ];
 

@@ -24,7 +24,7 @@ use laneway::protocol::{
     AgentRun, Broadcaster, Handled, Isolation, Message, MessageKind, MessageRouter, Packet,
     RepeatLimits, RunId, Sender, UserContext, typed,
 };
-use laneway::{Connection, Received, Router, ThreadId, UserId, UserScope};
+use laneway::{Connection, Hub, Received, ThreadId, UserId, UserScope};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -52,11 +52,11 @@ struct Ours {
     messages: MessageRouter,
     scope: UserScope<Packet>,
     devices: Vec<Connection<Packet>>,
-    _router: Router<Packet>,
+    _router: Hub<Packet>,
 }
 
 fn ours(devices: usize) -> Ours {
-    let router = Router::new();
+    let router = Hub::new();
     let scope = router.scope(id());
     let devices = (0..devices)
         .map(|_| scope.connect().expect("room"))

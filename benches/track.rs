@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use laneway::{ConnectOptions, Connection, Router, ThreadId, UserId, UserScope};
+use laneway::{ConnectOptions, Connection, Hub, ThreadId, UserId, UserScope};
 
 /// 64 bytes.
 type Event = [u64; 8];
@@ -20,9 +20,9 @@ fn id(n: usize) -> UserId {
     UserId::new(format!("user-{n:07}")).expect("valid")
 }
 
-fn online(users: usize) -> (Router<Event>, Vec<UserScope<Event>>, Vec<Connection<Event>>) {
-    let router = Router::new();
-    let scopes: Vec<_> = (0..users).map(|n| router.scope(id(n))).collect();
+fn online(users: usize) -> (Hub<Event>, Vec<UserScope<Event>>, Vec<Connection<Event>>) {
+    let hub = Hub::new();
+    let scopes: Vec<_> = (0..users).map(|n| hub.scope(id(n))).collect();
     let connected = scopes.iter().map(|scope| scope.connect().expect("room"));
     let mut tabs: Vec<_> = connected.collect();
     // A scope keeps what its second publish finds.
@@ -32,7 +32,7 @@ fn online(users: usize) -> (Router<Event>, Vec<UserScope<Event>>, Vec<Connection
         }
         tabs.iter_mut().for_each(drain);
     }
-    (router, scopes, tabs)
+    (hub, scopes, tabs)
 }
 
 fn drain(tab: &mut Connection<Event>) {
@@ -50,14 +50,14 @@ fn pick(state: &mut u64, n: usize) -> usize {
 }
 
 fn one_device(c: &mut Criterion) {
-    let (router, scopes, mut tabs) = online(1);
+    let (hub, scopes, mut tabs) = online(1);
     let (ann, tab, user) = (&scopes[0], &mut tabs[0], id(0));
     c.bench_function("publish, receive", |b| {
         b.iter(|| (ann.publish(EVENT).is_ok(), tab.try_recv().is_ok()));
     });
     c.bench_function("publish by id, receive", |b| {
         b.iter(|| {
-            let sent = router.to_user(&user).publish(EVENT);
+            let sent = hub.to_user(&user).publish(EVENT);
             (sent.is_ok(), tab.try_recv().is_ok())
         });
     });
@@ -74,7 +74,7 @@ fn one_device(c: &mut Criterion) {
             (ann.publish(EVENT).is_ok(), tab.try_recv().is_ok())
         });
     });
-    let nobody = router.scope(id(1));
+    let nobody = hub.scope(id(1));
     c.bench_function("publish to nobody", |b| {
         b.iter(|| nobody.publish(EVENT).is_err());
     });
@@ -152,8 +152,8 @@ fn many_users(c: &mut Criterion) {
 }
 
 fn connects(c: &mut Criterion) {
-    let (router, scopes, _tabs) = online(1_000);
-    let offline = router.scope(id(1_000));
+    let (hub, scopes, _tabs) = online(1_000);
+    let offline = hub.scope(id(1_000));
     c.bench_function("connect, disconnect", |b| {
         b.iter(|| offline.connect().is_ok());
     });

@@ -12,7 +12,7 @@ use std::error::Error;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use laneway::Router as Hub;
+use laneway::Hub;
 use laneway::{Connection, Received, UserId, UserScope};
 
 /// Events that a device may be behind. Small, so that a device here falls behind.

@@ -15,8 +15,8 @@ use axum::http::{HeaderMap, StatusCode, header::COOKIE};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, StreamExt};
+use laneway::{Hub, Received, UserId, UserScope};
 use laneway::{Position, ResumeError, Resumed, Retention};
-use laneway::{Received, Router as Hub, UserId, UserScope};
 use tokio::time::{interval, timeout};
 
 /// Each stream of a user gets a clone of an event, so an event is cheap to clone.

@@ -13,7 +13,7 @@ use std::io::{self, BufRead, BufReader, LineWriter, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::{sync::mpsc, thread, time};
 
-use laneway::{Connection, Received, Router as Hub, UserId, UserScope};
+use laneway::{Connection, Hub, Received, UserId, UserScope};
 
 const LINE_BYTES: u64 = 1024;
 /// How long a client may take to log in, and to take a line.

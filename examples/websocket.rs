@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code::AWAY};
 use axum::http::{HeaderMap, StatusCode, header::COOKIE};
 use axum::response::{Response, Result};
-use laneway::{Change, Connection, Lifecycle, Received, Router as Hub, UserId, UserScope};
+use laneway::{Change, Connection, Hub, Lifecycle, Received, UserId, UserScope};
 use serde_json::json;
 use tokio::{sync::Semaphore, time};
 

@@ -10,7 +10,7 @@ use crate::id::UserId;
 use crate::lane::Terms;
 
 /// Some or all of one user's connections: those that are connected at each publish. Borrowed from a
-/// scope or from the router.
+/// scope or from the hub.
 ///
 /// [`Delivery::connections`] counts the ones among them that were open just before the event was accepted.
 /// All of the user's connections pass the event's number; those it is not for step over it. Each

@@ -1,4 +1,4 @@
-//! Settings of a router, validated once.
+//! Settings of a hub, validated once.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub enum Activity {
     Touch,
 }
 
-/// Builds a [`Router`](crate::Router).
+/// Builds a [`Hub`](crate::Hub).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Builder {
@@ -116,7 +116,7 @@ impl Builder {
         self
     }
     /// How long a connection may show no [`activity`](Self::activity) before a
-    /// [sweep](crate::Router::sweep) closes it. One sweep lets a quarter of it pass at most. What is longer than
+    /// [sweep](crate::Hub::sweep) closes it. One sweep lets a quarter of it pass at most. What is longer than
     /// 139 years is for ever. Default: for ever.
     pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.idle_timeout = timeout;
@@ -127,9 +127,9 @@ impl Builder {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// use laneway::{Activity, Router};
+    /// use laneway::{Activity, Hub};
     /// // A task per connection reads and writes to a socket; the peer's pongs touch the connection.
-    /// let router = Router::builder()
+    /// let hub = Hub::builder()
     ///     .idle_timeout(Some(Duration::from_secs(120)))
     ///     .activity(Activity::Touch)
     ///     .build::<String>()?;
@@ -178,7 +178,7 @@ impl Builder {
 pub struct ConnectOptions {
     /// The thread that the connection is attached to.
     pub thread: Option<ThreadId>,
-    /// The capacity of the user's lane, if this connection brings the user online; the router's
+    /// The capacity of the user's lane, if this connection brings the user online; the hub's
     /// setting if there is none. Connections that come later share the lane as it is.
     pub lane_capacity: Option<usize>,
 }

@@ -168,8 +168,8 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// If `f` panics, the event it was given counts as read.
     ///
     /// ```
-    /// # let router: laneway::Router<u8> = laneway::Router::new();
-    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
     /// let mut device = ann.connect().unwrap();
     /// ann.publish_batch([3, 4]).unwrap();
     /// let mut sum = 0;
@@ -226,8 +226,8 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     /// If the event's `Clone` panics, the event counts as read.
     ///
     /// ```
-    /// # let router: laneway::Router<u8> = laneway::Router::builder().lane_capacity(2).build().unwrap();
-    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::builder().lane_capacity(2).build().unwrap();
+    /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
     /// use laneway::{Received, TryRecvError};
     ///
     /// let mut device = ann.connect().unwrap();

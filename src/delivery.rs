@@ -15,7 +15,7 @@ pub struct Delivery {
     /// a connection joins this is a lower bound, which may be 0: the newcomer gets the event too if it
     /// matches. A connection that is closed between the count and the acceptance is in the count.
     pub connections: usize,
-    /// The router has [`Retention`](crate::Retention): the event stays in the lane, for connections
+    /// The hub has [`Retention`](crate::Retention): the event stays in the lane, for connections
     /// that come back, until its place or its weight is needed, or it is too old.
     pub kept: bool,
 }
@@ -38,6 +38,6 @@ pub struct SetDelivery {
     pub users: usize,
     /// Their connections that were live then.
     pub connections: usize,
-    /// Users whose lane refused it; the router counts why.
+    /// Users whose lane refused it; the hub counts why.
     pub refused: usize,
 }

@@ -30,7 +30,7 @@ pub enum CloseReason {
     Overrun,
     /// Its lane used up its numbers. What it has not read is cut off; connect again.
     Exhausted,
-    /// The router was shut down or its last handle dropped. Told once everything accepted before
+    /// The hub was shut down or its last handle dropped. Told once everything accepted before
     /// has been read.
     Shutdown,
 }
@@ -71,7 +71,7 @@ impl fmt::Display for CloseReason {
             Self::Evicted => f.write_str("evicted for a newer connection"),
             Self::Replaced => f.write_str("resumed by another connection"),
             Self::Idle => f.write_str("idle for too long"),
-            Self::Shutdown => f.write_str("the router was shut down"),
+            Self::Shutdown => f.write_str("the hub was shut down"),
             Self::Overrun => f.write_str("too late for a critical event"),
             Self::Exhausted => f.write_str("the lane used up its numbers"),
         }
@@ -142,7 +142,7 @@ pub enum PublishError<E> {
     /// By any publish: readers gave up 16 numbers of this event, because its thread was stopped each time it
     /// had one; or stopped threads stand in all of the room that a lane can have.
     Full(E),
-    /// The router was shut down.
+    /// The hub was shut down.
     Closed(E),
 }
 
@@ -161,7 +161,7 @@ impl<E> PublishError<E> {
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full(_))
     }
-    /// Whether the router was shut down.
+    /// Whether the hub was shut down.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed(_))
     }
@@ -182,7 +182,7 @@ impl<E> fmt::Display for PublishError<E> {
         f.write_str(match self {
             Self::NoConnections(_) => "the user has no live connection",
             Self::Full(_) => "the lane is full",
-            Self::Closed(_) => "the router was shut down",
+            Self::Closed(_) => "the hub was shut down",
         })
     }
 }
@@ -226,7 +226,7 @@ pub enum ConnectError {
     },
     /// The lane capacity asked for is not a power of two from 2 to 65 536.
     LaneCapacity(usize),
-    /// The router was shut down.
+    /// The hub was shut down.
     Closed,
 }
 
@@ -238,7 +238,7 @@ impl fmt::Display for ConnectError {
             }
             Self::TooManyUsers { limit } => write!(f, "{limit} users are online already"),
             Self::LaneCapacity(n) => ConfigError::LaneCapacity(*n).fmt(f),
-            Self::Closed => f.write_str("the router was shut down"),
+            Self::Closed => f.write_str("the hub was shut down"),
         }
     }
 }
@@ -277,7 +277,7 @@ impl From<ConnectError> for ResumeError {
 pub enum InvalidPosition {
     /// It is longer or shorter than positions are.
     Length,
-    /// It has the length of positions before they were masked, which no router can read any more: connect
+    /// It has the length of positions before they were masked, which no hub can read any more: connect
     /// anew.
     Outdated,
     /// It has a character that is not in the alphabet of positions.
@@ -296,7 +296,7 @@ impl fmt::Display for InvalidPosition {
 }
 impl Error for InvalidPosition {}
 
-/// A setting that a router cannot be built with.
+/// A setting that a hub cannot be built with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {

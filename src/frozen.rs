@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::sync::Stop;
 use crate::{
-    ConnectOptions, Connection, LimitPolicy, PublishError, Received, Retention, Router, ThreadId,
+    ConnectOptions, Connection, Hub, LimitPolicy, PublishError, Received, Retention, ThreadId,
     TryRecvError, UserId, UserScope, conserved,
 };
 
@@ -47,7 +47,7 @@ impl Drop for Event {
 #[derive(Clone)]
 struct World {
     alive: Arc<AtomicIsize>,
-    router: Router<Event>,
+    hub: Hub<Event>,
     ann: UserScope<Event>,
     bob: UserScope<Event>,
     /// Of a user without a connection.
@@ -66,7 +66,7 @@ impl World {
     /// The oldest connection has to go when there would be more than `connections`.
     fn limited(capacity: usize, keeps: bool, connections: usize) -> Self {
         let retention = Retention::events(capacity).bytes(12 * capacity);
-        let router = Router::builder()
+        let hub = Hub::builder()
             .lane_capacity(capacity)
             .max_connections_per_user(connections)
             .limit_policy(LimitPolicy::EvictOldest)
@@ -74,14 +74,14 @@ impl World {
             .retention(keeps.then_some(retention))
             .build()
             .expect("valid");
-        let scope = |name| router.scope(UserId::new(name).expect("valid"));
+        let scope = |name| hub.scope(UserId::new(name).expect("valid"));
         Self {
             alive: Arc::default(),
             ann: scope("ann"),
             bob: scope("bob"),
             cem: scope("cem"),
             thread: ThreadId::new("thread").expect("valid"),
-            router,
+            hub,
             capacity,
             offered: Arc::default(),
         }
@@ -135,7 +135,7 @@ impl World {
         assert!(ann.disconnect(cut.id(), 1));
         self.publish(ann);
         assert!(drain(tablet) > 0, "events go on arriving");
-        self.router.sweep(Duration::ZERO);
+        self.hub.sweep(Duration::ZERO);
     }
 
     /// The same while ann's connections are being closed, or all are.
@@ -159,7 +159,7 @@ impl World {
             let _ = self.ann.try_publish(self.event());
             drain(&mut fresh);
         }
-        self.router.sweep(Duration::ZERO);
+        self.hub.sweep(Duration::ZERO);
     }
 }
 
@@ -227,7 +227,7 @@ fn stopped_before(k: usize, operation: &'static Operation, setting: Setting) -> 
     let stats = connections.iter().map(|c| c.stats());
     conserved(
         world.offered.load(Ordering::SeqCst),
-        &world.router.stats(),
+        &world.hub.stats(),
         stats,
     )
     .unwrap_or_else(|e| panic!("{name}, stopped before access {k}, {setting:?}: {e}"));
@@ -311,7 +311,7 @@ fn evicts_before(k: usize, keeps: bool) -> bool {
     let stats = devices.iter().map(Connection::stats);
     conserved(
         world.offered.load(Ordering::SeqCst),
-        &world.router.stats(),
+        &world.hub.stats(),
         stats,
     )
     .unwrap_or_else(|e| panic!("stopped before access {k}: {e}"));
@@ -346,7 +346,7 @@ fn left_behind_before(k: usize, shutdown: bool, kept: bool, keeps: bool) -> bool
     }
     let reached = stop.is_reached();
     if shutdown {
-        world.router.shutdown();
+        world.hub.shutdown();
     }
     drop(device);
     stop.release();
@@ -356,12 +356,8 @@ fn left_behind_before(k: usize, shutdown: bool, kept: bool, keeps: bool) -> bool
         assert!(done.as_ref().err().is_none_or(closed), "access {k}");
     }
     drop(done);
-    conserved(
-        world.offered.load(Ordering::SeqCst),
-        &world.router.stats(),
-        [],
-    )
-    .unwrap_or_else(|e| panic!("stopped before access {k}: {e}"));
+    conserved(world.offered.load(Ordering::SeqCst), &world.hub.stats(), [])
+        .unwrap_or_else(|e| panic!("stopped before access {k}: {e}"));
     reached
 }
 
@@ -375,7 +371,7 @@ fn an_event_whose_user_leaves_meanwhile_is_accounted_for() {
     }
 }
 
-/// A connect that is stopped while the router is shut down ends like all others.
+/// A connect that is stopped while the hub is shut down ends like all others.
 #[allow(clippy::disallowed_methods)] // Watches the other thread.
 fn connects_before(k: usize, keeps: bool) -> bool {
     let world = World::new(CAPACITY, keeps);
@@ -387,7 +383,7 @@ fn connects_before(k: usize, keeps: bool) -> bool {
         thread::yield_now();
     }
     let reached = stop.is_reached();
-    world.router.shutdown();
+    world.hub.shutdown();
     stop.release();
     if let Ok(mut connection) = thread.join().expect("goes on") {
         let ended = connection.try_recv().expect_err("nothing was published");

@@ -11,25 +11,25 @@ use crate::error::ConfigError;
 use crate::id::UserId;
 use crate::lifecycle::{Lifecycle, LifecycleError};
 use crate::scope::UserScope;
-use crate::stats::RouterStats;
+use crate::stats::HubStats;
 
-/// The routing engine. Cheap to clone; all clones are the same router.
+/// The routing engine. Cheap to clone; all clones are the same hub.
 ///
-/// Whoever holds a `Router` can make any user's scope: keep it where users are authenticated and
-/// hand out [`UserScope`]s. When the last clone is dropped the router shuts down.
-pub struct Router<E: Send + Sync + 'static> {
+/// Whoever holds a `Hub` can make any user's scope: keep it where users are authenticated and
+/// hand out [`UserScope`]s. When the last clone is dropped the hub shuts down.
+pub struct Hub<E: Send + Sync + 'static> {
     pub(crate) core: Arc<Core<E>>,
 }
 
-impl Router<()> {
+impl Hub<()> {
     /// Starts from the default settings. [`Builder::build`] decides the type of the events.
     pub fn builder() -> Builder {
         Builder::default()
     }
 }
 
-impl<E: Send + Sync + 'static> Router<E> {
-    /// A router with the default settings of [`Builder`].
+impl<E: Send + Sync + 'static> Hub<E> {
+    /// A hub with the default settings of [`Builder`].
     #[must_use]
     pub fn new() -> Self {
         Self::with_config(Builder::default(), |_| size_of::<E>())
@@ -69,11 +69,11 @@ impl<E: Send + Sync + 'static> Router<E> {
     /// 64 users are kept in memory for it.
     ///
     /// ```
-    /// # let router: laneway::Router<u8> = laneway::Router::new();
-    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
     /// let _devices = (ann.connect().unwrap(), ann.connect().unwrap());
     /// let mut online = Vec::new();
-    /// router.for_each_user(|user, devices| online.push((user.to_string(), devices)));
+    /// hub.for_each_user(|user, devices| online.push((user.to_string(), devices)));
     /// assert_eq!(online, [("ann".to_owned(), 2)]);
     /// ```
     ///
@@ -112,7 +112,7 @@ impl<E: Send + Sync + 'static> Router<E> {
         self.core.shutdown()
     }
 
-    /// Whether the router was shut down. Wait-free.
+    /// Whether the hub was shut down. Wait-free.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
         self.core.is_closed()
@@ -142,12 +142,12 @@ impl<E: Send + Sync + 'static> Router<E> {
     /// ```
     /// # use std::time::Duration;
     /// let idle = Duration::from_secs(40);
-    /// let router = laneway::Router::builder().idle_timeout(Some(idle)).build::<u8>()?;
-    /// let _device = router.scope(laneway::UserId::new("ann")?).connect()?;
-    /// router.sweep(Duration::ZERO);
+    /// let hub = laneway::Hub::builder().idle_timeout(Some(idle)).build::<u8>()?;
+    /// let _device = hub.scope(laneway::UserId::new("ann")?).connect()?;
+    /// hub.sweep(Duration::ZERO);
     /// let day = Duration::from_secs(86_400);
-    /// assert_eq!(router.sweep(day), 0); // the process was stopped for a day: ten seconds pass
-    /// let closed = (1..=4).map(|n| router.sweep(day + n * idle / 4)).sum::<usize>();
+    /// assert_eq!(hub.sweep(day), 0); // the process was stopped for a day: ten seconds pass
+    /// let closed = (1..=4).map(|n| hub.sweep(day + n * idle / 4)).sum::<usize>();
     /// assert_eq!(closed, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -163,7 +163,7 @@ impl<E: Send + Sync + 'static> Router<E> {
     /// lock of its own channel. A full channel loses notices, which its [`Lifecycle::lost`] counts, and
     /// delays no call.
     ///
-    /// The notices are over when the router is shut down and no connection is left. A thread that is still
+    /// The notices are over when the hub is shut down and no connection is left. A thread that is still
     /// inside the call that closed an earlier connection may tell its last notice after that.
     ///
     /// # Errors
@@ -173,20 +173,20 @@ impl<E: Send + Sync + 'static> Router<E> {
         self.core.lifecycle(capacity)
     }
 
-    /// The router's figures, summed over the users online. Lock-free.
+    /// The hub's figures, summed over the users online. Lock-free.
     #[must_use]
-    pub fn stats(&self) -> RouterStats {
+    pub fn stats(&self) -> HubStats {
         self.core.stats()
     }
 }
 
-impl<E: Send + Sync + 'static> Default for Router<E> {
+impl<E: Send + Sync + 'static> Default for Hub<E> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<E: Send + Sync + 'static> Clone for Router<E> {
+impl<E: Send + Sync + 'static> Clone for Hub<E> {
     fn clone(&self) -> Self {
         self.core.hold();
         Self {
@@ -195,27 +195,27 @@ impl<E: Send + Sync + 'static> Clone for Router<E> {
     }
 }
 
-impl<E: Send + Sync + 'static> Drop for Router<E> {
+impl<E: Send + Sync + 'static> Drop for Hub<E> {
     fn drop(&mut self) {
         self.core.let_go();
     }
 }
 
-impl<E: Send + Sync + 'static> fmt::Debug for Router<E> {
+impl<E: Send + Sync + 'static> fmt::Debug for Hub<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Router")
+        f.debug_struct("Hub")
             .field("users", &self.user_count())
             .finish_non_exhaustive()
     }
 }
 
 impl Builder {
-    /// Builds the router.
+    /// Builds the hub.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] names the setting that is out of its bounds.
-    pub fn build<E: Send + Sync + 'static>(self) -> Result<Router<E>, ConfigError> {
+    pub fn build<E: Send + Sync + 'static>(self) -> Result<Hub<E>, ConfigError> {
         self.build_weighing(|_| size_of::<E>())
     }
 
@@ -230,8 +230,8 @@ impl Builder {
     pub fn build_weighing<E: Send + Sync + 'static>(
         self,
         weigh: fn(&E) -> usize,
-    ) -> Result<Router<E>, ConfigError> {
+    ) -> Result<Hub<E>, ConfigError> {
         self.check()?;
-        Ok(Router::with_config(self, weigh))
+        Ok(Hub::with_config(self, weigh))
     }
 }

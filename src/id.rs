@@ -58,7 +58,7 @@ impl Text {
         }
     }
 
-    /// For the table, which is the router's own: an inline text is hashed as whole words. The
+    /// For the table, which is the hub's own: an inline text is hashed as whole words. The
     /// zeros behind it are no characters that an id may have.
     #[inline]
     fn hash_words<H: Hasher>(&self, state: &mut H) {
@@ -165,7 +165,7 @@ macro_rules! id {
 }
 
 impl UserId {
-    /// Its hash in one router.
+    /// Its hash in one hub.
     #[inline]
     pub(crate) fn hash_with(&self, hasher: &impl BuildHasher) -> u64 {
         let mut state = hasher.build_hasher();
@@ -201,10 +201,10 @@ impl RequestId {
     }
 }
 
-/// One device: a connection, and those that [resume](crate::UserScope::resume) from it. Numbered by its router
+/// One device: a connection, and those that [resume](crate::UserScope::resume) from it. Numbered by its hub
 /// and given to no other device.
 ///
-/// The number is a counter of the whole router, and the id shows it. A client that sees several ids can
+/// The number is a counter of the whole hub, and the id shows it. A client that sees several ids can
 /// tell how many devices came in between. A host that keeps this from its clients shows them an id of
 /// its own. [Positions](crate::Position) hide the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,7 @@
 //! an event there.
 //!
 //! ```text
-//!                 Router  (held by the authenticator)
+//!                 Hub  (held by the authenticator)
 //!                   │ scope(user)
 //!      ┌────────────┴────────────┐
 //!  UserScope("ann")          UserScope("bob")          publishes, connects
@@ -15,10 +15,10 @@
 //! ```
 //!
 //! ```
-//! use laneway::{Received, Router, UserId};
+//! use laneway::{Received, Hub, UserId};
 //!
-//! let router: Router<String> = Router::new();
-//! let ann = router.scope(UserId::new("ann").unwrap());
+//! let hub: Hub<String> = Hub::new();
+//! let ann = hub.scope(UserId::new("ann").unwrap());
 //! let mut phone = ann.connect().unwrap();
 //! let mut laptop = ann.connect().unwrap();
 //!
@@ -43,20 +43,20 @@
 //! * **Bounded.** A lane holds `lane_capacity` events, and [a few more](#limits) while devices stand still
 //!   in it. A slow device delays neither a publisher nor another device.
 //! * **Payloads** are moved out to their last reader, or dropped by it. An unread one is dropped by
-//!   the last device that skips it or leaves, by the publish that needs its room, or with the router. A
+//!   the last device that skips it or leaves, by the publish that needs its room, or with the hub. A
 //!   collector never drops one.
 //!
 //! A scope cannot be had from a connection:
 //!
 //! ```compile_fail,E0599
-//! # let router: laneway::Router<u8> = laneway::Router::new();
-//! let ann = router.scope(laneway::UserId::new("ann").unwrap());
+//! # let hub: laneway::Hub<u8> = laneway::Hub::new();
+//! let ann = hub.scope(laneway::UserId::new("ann").unwrap());
 //! let connection = ann.connect().unwrap();
 //! let _ = connection.scope();
 //! ```
 //! ```
-//! # let router: laneway::Router<u8> = laneway::Router::new();
-//! let ann = router.scope(laneway::UserId::new("ann").unwrap());
+//! # let hub: laneway::Hub<u8> = laneway::Hub::new();
+//! let ann = hub.scope(laneway::UserId::new("ann").unwrap());
 //! let connection = ann.connect().unwrap();
 //! let _ = connection.user();
 //! ```
@@ -64,8 +64,8 @@
 //! and no two can receive from one connection:
 //!
 //! ```compile_fail,E0499
-//! # let router: laneway::Router<u8> = laneway::Router::new();
-//! # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+//! # let hub: laneway::Hub<u8> = laneway::Hub::new();
+//! # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
 //! let mut connection = ann.connect().unwrap();
 //! std::thread::scope(|s| {
 //!     s.spawn(|| connection.try_recv());
@@ -73,8 +73,8 @@
 //! });
 //! ```
 //! ```
-//! # let router: laneway::Router<u8> = laneway::Router::new();
-//! # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+//! # let hub: laneway::Hub<u8> = laneway::Hub::new();
+//! # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
 //! let mut connection = ann.connect().unwrap();
 //! std::thread::scope(|s| {
 //!     s.spawn(|| connection.try_recv());
@@ -87,13 +87,13 @@
 //! the last of them for a time of grace, so that a device whose network failed goes on where it was:
 //!
 //! ```
-//! use laneway::{Origin, Position, Received, Resumed, Retention, Router, UserId};
+//! use laneway::{Origin, Position, Received, Resumed, Retention, Hub, UserId};
 //!
-//! let router: Router<String> = Router::builder()
+//! let hub: Hub<String> = Hub::builder()
 //!     .retention(Some(Retention::events(256)))
 //!     .build()
 //!     .unwrap();
-//! let ann = router.scope(UserId::new("ann").unwrap());
+//! let ann = hub.scope(UserId::new("ann").unwrap());
 //! let phone = ann.connect().unwrap();
 //! // Sent with each event, as the `id:` of server-sent events, say.
 //! let id: String = phone.position().to_string();
@@ -119,17 +119,17 @@
 //!
 //! | method | guarantee |
 //! |---|---|
-//! | `Router::scope`, `to_user`, `user_count`, `is_shut_down` | wait-free |
+//! | `Hub::scope`, `to_user`, `user_count`, `is_shut_down` | wait-free |
 //! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_to_set`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
 //! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |
 //! | `UserScope::connect`, `connect_with`, `disconnect`, `disconnect_all` | lock-free |
 //! | `UserScope::resume`, `resume_with` | lock-free; at most `lane_capacity` steps more than a connect |
 //! | `Connection::recover` | lock-free; one step for each number that the lane holds |
-//! | `UserScope::connections`, `connection_count`, `overrun_count`, `dump`, `Router::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
+//! | `UserScope::connections`, `connection_count`, `overrun_count`, `dump`, `Hub::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
 //! | `Connection::try_recv`, `poll_recv`, `visit`, `drain`, drop | lock-free; a gap or a drop takes one step for each unread number that the lane holds |
 //! | `Connection::recv`, `recv_timeout`, awaiting `next` | sleep when there is nothing to read |
 //! | `Connection::id`, `user`, `thread`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
-//! | `Router::lifecycle`, `Lifecycle::lost` | lock-free |
+//! | `Hub::lifecycle`, `Lifecycle::lost` | lock-free |
 //! | connects, disconnects and sweeps that close, while there are subscribers | the short lock of each subscriber's channel |
 //! | `Lifecycle::try_next`, drop | the short lock of its own channel |
 //! | `Lifecycle::next_timeout` | the same, and sleeps when there is nothing to read |
@@ -142,7 +142,7 @@
 //! # Closing
 //!
 //! Disconnected, evicted, idle, overrun and exhausted connections are cut: what they have not read
-//! is gone. After a shutdown, or when the last [`Router`] is dropped, connections drain what was
+//! is gone. After a shutdown, or when the last [`Hub`] is dropped, connections drain what was
 //! accepted before and then get [`CloseReason::Shutdown`]; scopes that are still about are refused
 //! with `Closed`.
 //!
@@ -161,11 +161,11 @@
 //! A lane holds at most `lane_capacity` + (n + 2) × L + 1 payloads. n is the number of connections that stand
 //! still behind the others. L is a quarter of the capacity, at least 16 and at most 256, or the capacity if
 //! that is less. A user who keeps up takes no memory for that: room for unread events is
-//! allocated when there are some. [`Router::sweep`] gives it back at the second call that finds them all read
+//! allocated when there are some. [`Hub::sweep`] gives it back at the second call that finds them all read
 //! and no new ones since the first.
 //!
 //! The user table never shrinks: entries go with their users, the nodes that were split for them stay
-//! until the router goes. That grows with the number of different users there ever were, ever more
+//! until the hub goes. That grows with the number of different users there ever were, ever more
 //! slowly: some 650 kB for 300 000 users who came and went with 500 online.
 //!
 //! # Critical events
@@ -176,8 +176,8 @@
 //! call, or by the next sweep, with [`CloseReason::Overrun`]. Its owner knows that it has to start over.
 //!
 //! ```
-//! # let router: laneway::Router<u8> = laneway::Router::builder().lane_capacity(2).build().unwrap();
-//! # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+//! # let hub: laneway::Hub<u8> = laneway::Hub::builder().lane_capacity(2).build().unwrap();
+//! # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
 //! use laneway::Received;
 //!
 //! let mut device = ann.connect().unwrap(); // of a lane of two events
@@ -197,7 +197,7 @@
 //! | a payload's `Drop` panics | the panic reaches the one call that dropped it: the publish that needed its room, after the new event is in place; the receive that skipped it; the connection that leaves |
 //! | a payload's `Clone`, or a visitor, panics | the panic reaches the receiver; the event counts as read, and is not leaked |
 //! | a waker panics | caught; the publisher and the other sleepers go on |
-//! | a waker or a `Drop` calls back into the engine, even to drop the router | allowed; nothing of ours is held at the time |
+//! | a waker or a `Drop` calls back into the engine, even to drop the hub | allowed; nothing of ours is held at the time |
 //! | what `for_each_user` calls, or `dump` writes to, hangs or panics | the engine holds nothing at the time: all calls go on, and memory is reclaimed; at most 64 users are kept for it |
 //! | a waker, `weigh`, or a payload's `Clone` or `Drop` hangs | the call that it is in hangs; the others go on. A guard of the collector may be held at the time: what the process retires meanwhile is freed when it returns |
 //! | a connection is forgotten | the lane keeps working; its place is freed by the sweep or by disconnecting it |
@@ -210,36 +210,36 @@
 //! messages. It does not protect against code in the same process that means harm.
 //!
 //! * Ids that a client chooses cannot be made to collide: equality is bytewise, hashing is keyed per
-//!   router, and entries whose hashes are equal all the same stand side by side.
+//!   hub, and entries whose hashes are equal all the same stand side by side.
 //! * A client that floods, or stops reading, fills the lane of its own user, and no other.
 //! * Memory is bounded by `max_users` times what [a lane holds](#limits) times the size of a payload. With
 //!   retention the lanes of `max_absent_users` come to that. So do a replay's clones, a lane at most, for
 //!   each connection that has resumed and has not read them.
 //! * A [`Position`] of another user is refused without saying whose it is. Whatever a client makes of
 //!   its own, it gets its own user's events at most. What it says is masked: a client cannot read the
-//!   router's counters from it. A [`ConnectionId`] is such a counter.
-//! * An error shown to one user never names another; [`Router::dump`] and the lifecycle notices name
+//!   hub's counters from it. A [`ConnectionId`] is such a counter.
+//! * An error shown to one user never names another; [`Hub::dump`] and the lifecycle notices name
 //!   all of them and are for the host.
 //!
-//! What stays the host's: who is who. Code that holds the [`Router`] can make any user's scope, so
+//! What stays the host's: who is who. Code that holds the [`Hub`] can make any user's scope, so
 //! keep it in the authenticator and hand out scopes:
 //!
 //! ```
 //! mod authenticator {
-//!     use laneway::{Router, UserId, UserScope};
+//!     use laneway::{Hub, UserId, UserScope};
 //!
 //!     pub struct Authenticator {
-//!         router: Router<String>, // private, and nowhere else
+//!         hub: Hub<String>, // private, and nowhere else
 //!     }
 //!
 //!     impl Authenticator {
 //!         pub fn new() -> Self {
-//!             Self { router: Router::new() }
+//!             Self { hub: Hub::new() }
 //!         }
 //!         /// The only way to a scope is a proof of who one is.
 //!         pub fn log_in(&self, name: &str, password: &str) -> Option<UserScope<String>> {
 //!             let user = UserId::new(name).ok()?;
-//!             (password == "correct horse").then(|| self.router.scope(user))
+//!             (password == "correct horse").then(|| self.hub.scope(user))
 //!         }
 //!     }
 //! }
@@ -249,7 +249,6 @@
 //! ```
 
 mod addressed;
-pub mod architecture;
 // The protocol layer stamps and reads too; the engine only sweeps.
 #[cfg_attr(
     any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
@@ -258,6 +257,7 @@ pub mod architecture;
 mod config;
 mod connection;
 mod delivery;
+mod docs;
 mod engine;
 #[cfg_attr(
     any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
@@ -289,18 +289,19 @@ pub use addressed::Addressed;
 pub use config::{Activity, Builder, ConnectOptions, LimitPolicy};
 pub use connection::{Connection, Next};
 pub use delivery::{BatchDelivery, Delivery, SetDelivery};
+pub use docs::{architecture, guide};
 pub use error::{
     BatchError, CloseReason, Closed, ConfigError, ConnectError, InvalidId, InvalidPosition,
     PublishError, RecvTimeoutError, ResumeError, TryRecvError,
 };
-pub use hub::Router;
+pub use hub::Hub;
 pub use id::{ConnectionId, MAX_ID_BYTES, ThreadId, UserId};
 pub use lifecycle::{Change, Lifecycle, LifecycleError, NoNotice, Notice};
 pub use position::Position;
 pub use received::{Delivered, Received, Visited};
 pub use retention::{Origin, Recovered, Resumed, Retention};
 pub use scope::UserScope;
-pub use stats::{ConnectionInfo, ConnectionStats, Imbalance, RouterStats, conserved};
+pub use stats::{ConnectionInfo, ConnectionStats, HubStats, Imbalance, conserved};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

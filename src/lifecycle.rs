@@ -63,7 +63,7 @@ pub enum Change {
     },
 }
 
-/// The receiving end of a router's notices, from [`Router::lifecycle`](crate::Router::lifecycle).
+/// The receiving end of a hub's notices, from [`Hub::lifecycle`](crate::Hub::lifecycle).
 ///
 /// Several can listen at a time, each through a channel of its own. Each loses what finds its own channel
 /// full, and costs the others nothing. Dropping it ends its notices and drops what it has not read.
@@ -85,14 +85,14 @@ impl Lifecycle {
     /// The next notice, if there is one.
     ///
     /// ```
-    /// use laneway::{Change, NoNotice, Router, UserId};
+    /// use laneway::{Change, NoNotice, Hub, UserId};
     ///
-    /// let router: Router<u8> = Router::new();
-    /// let lifecycle = router.lifecycle(16)?;
+    /// let hub: Hub<u8> = Hub::new();
+    /// let lifecycle = hub.lifecycle(16)?;
     /// assert_eq!(lifecycle.try_next(), Err(NoNotice::Nothing));
-    /// let device = router.scope(UserId::new("ann")?).connect()?;
+    /// let device = hub.scope(UserId::new("ann")?).connect()?;
     /// assert_eq!(lifecycle.try_next()?.change, Change::Online);
-    /// router.shutdown();
+    /// hub.shutdown();
     /// drop(device);
     /// let told = std::iter::from_fn(|| lifecycle.try_next().ok());
     /// assert_eq!(told.last().unwrap().change, Change::Offline);
@@ -149,7 +149,7 @@ impl Lifecycle {
 pub enum NoNotice {
     /// None was there, or none came in time. There may be one later.
     Nothing,
-    /// The router is shut down, and no connection is left.
+    /// The hub is shut down, and no connection is left.
     Over,
 }
 
@@ -189,7 +189,7 @@ impl Error for LifecycleError {}
 
 impl Drop for Lifecycle {
     fn drop(&mut self) {
-        // The router keeps its end of the channel until it tells of the next change.
+        // The hub keeps its end of the channel until it tells of the next change.
         self.told.drain().for_each(drop);
     }
 }
@@ -252,10 +252,10 @@ impl Subscriber {
 
 type List = Vec<Subscriber>;
 
-/// Those who listen to a router's notices, in a list that is replaced as a whole.
+/// Those who listen to a hub's notices, in a list that is replaced as a whole.
 pub(crate) struct Subscribers(Link<List, u16>);
 
-/// Of one router at a time.
+/// Of one hub at a time.
 const MAX_SUBSCRIBERS: usize = 16;
 /// That one channel holds.
 const MAX_NOTICES: usize = 1 << 20;

@@ -10,15 +10,15 @@ use crate::id::{ConnectionId, ThreadId, UserId};
 /// How far a connection has come: an opaque token to give to the client and to
 /// [resume](crate::UserScope::resume) from.
 ///
-/// It belongs to one user of one router: in the scope of another user it is refused, after a restart
+/// It belongs to one user of one hub: in the scope of another user it is refused, after a restart
 /// it resets. As text it has 64 characters, all of them letters, digits, `-` or `_`, and so fits
 /// into a URL or into the `Last-Event-ID` of server-sent events; as bytes it has 48.
 ///
 /// # What it hides
 ///
 /// A position says which device it is of, the number of its next event, its lane and its threads. All of
-/// that is masked with a key of the router, so a client cannot follow the router's counters. In clear
-/// stand the router's random number, which is the same in all positions of one router, and a check
+/// that is masked with a key of the hub, so a client cannot follow the hub's counters. In clear
+/// stand the hub's random number, which is the same in all positions of one hub, and a check
 /// value. Two positions are equal if one device gave them at one place; nothing else shows.
 ///
 /// Mask and check value come from the keyed hash of the standard library, at present `SipHash` 1-3 with
@@ -27,7 +27,7 @@ use crate::id::{ConnectionId, ThreadId, UserId};
 /// position says.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Position {
-    router: u64,
+    hub: u64,
     tag: u64,
     masked: [u64; WORDS],
 }
@@ -144,11 +144,11 @@ impl Spot {
     }
 }
 
-/// What a router seals its positions with.
+/// What a hub seals its positions with.
 pub(crate) struct Keys {
     hash: RandomState,
-    /// Tells the positions of this router from those of others.
-    router: u64,
+    /// Tells the positions of this hub from those of others.
+    hub: u64,
 }
 
 /// What is hashed, so that no hash of one use is one of another.
@@ -164,7 +164,7 @@ impl Keys {
         Self {
             hash: RandomState::new(),
             // Of keys of its own.
-            router: RandomState::new().hash_one(()),
+            hub: RandomState::new().hash_one(()),
         }
     }
 
@@ -180,19 +180,19 @@ impl Keys {
         let words = spot.pack();
         let tag = self.hash.hash_one(Use::Tag(user.as_bytes(), words));
         Position {
-            router: self.router,
+            hub: self.hub,
             tag,
             masked: self.mask(tag, words),
         }
     }
 
-    /// What a position of this user says; nothing if it is of another router.
+    /// What a position of this user says; nothing if it is of another hub.
     pub(crate) fn open(
         &self,
         user: &UserId,
         position: &Position,
     ) -> Result<Option<Spot>, ResumeError> {
-        if position.router != self.router {
+        if position.hub != self.hub {
             return Ok(None);
         }
         let words = self.mask(position.tag, position.masked);
@@ -218,7 +218,7 @@ impl Position {
     #[must_use]
     pub fn to_bytes(&self) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];
-        let words = [self.router, self.tag].into_iter().chain(self.masked);
+        let words = [self.hub, self.tag].into_iter().chain(self.masked);
         for (at, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
             *at = word.to_be_bytes();
         }
@@ -238,7 +238,7 @@ impl Position {
         let words = bytes.as_chunks::<8>().0;
         let word = |i: usize| u64::from_be_bytes(words[i]);
         Ok(Self {
-            router: word(0),
+            hub: word(0),
             tag: word(1),
             masked: std::array::from_fn(|i| word(2 + i)),
         })

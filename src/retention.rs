@@ -20,8 +20,8 @@ use std::time::Duration;
 /// use std::time::Duration;
 ///
 /// let retention = laneway::Retention::events(256).grace(Duration::from_secs(300));
-/// let router = laneway::Router::builder().retention(Some(retention)).build::<String>();
-/// assert!(router.is_ok());
+/// let hub = laneway::Hub::builder().retention(Some(retention)).build::<String>();
+/// assert!(hub.is_ok());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -33,15 +33,15 @@ pub struct Retention {
     /// 16 MiB for one event. What live connections have still to read stays all the same. Default:
     /// no limit.
     pub bytes: Option<usize>,
-    /// How old an event may become: [`Router::sweep`](crate::Router::sweep) drops it after that, and
+    /// How old an event may become: [`Hub::sweep`](crate::Hub::sweep) drops it after that, and
     /// before one and a half times that and 6 ms if it comes often, give or take what a sweep takes.
     /// What live connections have still to read stays all the same. Default: no limit.
     pub age: Option<Duration>,
-    /// How long a user without connections keeps the lane: from the first [sweep](crate::Router::sweep) that
+    /// How long a user without connections keeps the lane: from the first [sweep](crate::Hub::sweep) that
     /// sees it so. One sweep lets a quarter of it pass at most. 0: until that first sweep. Default: one
     /// minute.
     pub grace: Duration,
-    /// Users without connections who keep their lane, in the whole router. With one more the lane
+    /// Users without connections who keep their lane, in the whole hub. With one more the lane
     /// of the user who leaves ends at once, and a critical event to an unknown user is refused.
     /// Default 10 000.
     pub max_absent_users: usize,
@@ -116,9 +116,9 @@ pub enum Resumed {
         /// The first number that is.
         oldest: u64,
     },
-    /// What the position stands in is gone: the router was started anew, the user had no connection
-    /// for longer than the grace, or the router keeps nothing. The connection begins with what comes now.
-    /// It has the device's id, unless the position is of another router.
+    /// What the position stands in is gone: the hub was started anew, the user had no connection
+    /// for longer than the grace, or the hub keeps nothing. The connection begins with what comes now.
+    /// It has the device's id, unless the position is of another hub.
     Reset,
 }
 

@@ -45,8 +45,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// Opens a connection that gets every event accepted from now on. Lock-free.
     ///
     /// ```
-    /// # let router: laneway::Router<u8> = laneway::Router::new();
-    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
     /// let device = ann.connect()?;
     /// assert_eq!(ann.connection_count(), 1);
     /// # Ok::<(), laneway::ConnectError>(())
@@ -54,7 +54,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// # Errors
     ///
-    /// [`ConnectError`] says which limit stands in the way, or that the router was shut down.
+    /// [`ConnectError`] says which limit stands in the way, or that the hub was shut down.
     pub fn connect(&self) -> Result<Connection<E>, ConnectError> {
         self.connect_with(ConnectOptions::default())
     }
@@ -82,7 +82,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// connection still, that one is closed as [`CloseReason::Replaced`] and this one takes its place in the
     /// same step, also where the user has as many connections as allowed. Of two calls that resume from
     /// one position the later has the id. A position that [resets](Resumed::Reset) keeps the id as well,
-    /// unless it is of another router.
+    /// unless it is of another hub.
     ///
     /// An event for some connections only follows its rule. An event for one connection, or for all but
     /// one, goes by the device's id. An event for a thread is replayed if the device was attached to the
@@ -96,11 +96,11 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// another thread that names the device while it resumes may not find it.
     ///
     /// ```
-    /// use laneway::{Resumed, Retention, Router, UserId};
+    /// use laneway::{Resumed, Retention, Hub, UserId};
     ///
     /// let retention = Some(Retention::events(64));
-    /// let router: Router<u8> = Router::builder().retention(retention).build()?;
-    /// let ann = router.scope(UserId::new("ann")?);
+    /// let hub: Hub<u8> = Hub::builder().retention(retention).build()?;
+    /// let ann = hub.scope(UserId::new("ann")?);
     /// let phone = ann.connect()?;
     /// let position = phone.position();
     /// drop(phone);
@@ -169,8 +169,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// Lock-free; never waits for a reader.
     ///
     /// ```
-    /// # let router: laneway::Router<&str> = laneway::Router::new();
-    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    /// # let hub: laneway::Hub<&str> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
     /// # let _devices = (ann.connect().unwrap(), ann.connect().unwrap());
     /// let delivery = ann.publish("hello")?; // to a user with two devices
     /// assert_eq!((delivery.number, delivery.connections), (0, 2));
@@ -196,8 +196,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// for good in such a call makes it refuse for good what only that connection has not read.
     ///
     /// ```
-    /// # let router: laneway::Router<u8> = laneway::Router::builder().lane_capacity(2).build().unwrap();
-    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::builder().lane_capacity(2).build().unwrap();
+    /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
     /// # let _device = ann.connect().unwrap();
     /// ann.try_publish(0)?; // in a lane of two events
     /// ann.try_publish(1)?;
@@ -217,12 +217,12 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// A device that is more than a lane behind skips ordinary events and still receives this one, as long
     /// as the lane holds it. A later publish may need its room. Then every connection that has not read
     /// it is closed with [`CloseReason::Overrun`], at its next call or by the next
-    /// [`sweep`](crate::Router::sweep). So each connection that this event was accepted for receives
+    /// [`sweep`](crate::Hub::sweep). So each connection that this event was accepted for receives
     /// it, or is closed. The publisher pays one step for that, whatever the number of connections.
     ///
     /// ```
-    /// # let router: laneway::Router<u8> = laneway::Router::builder().lane_capacity(2).build().unwrap();
-    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::builder().lane_capacity(2).build().unwrap();
+    /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
     /// use laneway::Received;
     ///
     /// let mut device = ann.connect().unwrap(); // of a lane of two events
@@ -279,13 +279,13 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     }
 
     /// [`publish`](Self::publish)es a clone of `event` to each of several users, who need not be
-    /// of one router. It is a loop of publishes: what one user's lane does has no effect on another's.
+    /// of one hub. It is a loop of publishes: what one user's lane does has no effect on another's.
     /// Lock-free.
     ///
     /// ```
-    /// # use laneway::{Router, UserId, UserScope};
-    /// # let router: Router<u8> = Router::new();
-    /// # let scope = |name| router.scope(UserId::new(name).unwrap());
+    /// # use laneway::{Hub, UserId, UserScope};
+    /// # let hub: Hub<u8> = Hub::new();
+    /// # let scope = |name| hub.scope(UserId::new(name).unwrap());
     /// let team = [scope("ann"), scope("bob")];
     /// let _devices = team.each_ref().map(|user| user.connect().unwrap());
     /// assert_eq!(UserScope::publish_to_set(&team, &7).users, 2);
@@ -352,8 +352,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// ```
     /// use laneway::{ConnectOptions, ThreadId};
-    /// # let router: laneway::Router<u8> = laneway::Router::new();
-    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
     ///
     /// let oslo = ThreadId::new("Oslo").unwrap();
     /// let options = ConnectOptions { thread: Some(oslo.clone()), ..ConnectOptions::default() };

@@ -8,9 +8,7 @@ use shuttle::rand::{Rng, thread_rng};
 use shuttle::sync::Mutex;
 use shuttle::thread;
 
-use crate::{
-    Connection, LimitPolicy, Received, Router, TryRecvError, UserId, UserScope, conserved,
-};
+use crate::{Connection, Hub, LimitPolicy, Received, TryRecvError, UserId, UserScope, conserved};
 
 mod retention;
 
@@ -75,7 +73,7 @@ fn publish(scope: &UserScope<Event>, user: usize, criticals: &Mutex<[u64; USERS]
     }
 }
 
-fn reader(scopes: &[UserScope<Event>], router: &Router<Event>) -> Vec<Device> {
+fn reader(scopes: &[UserScope<Event>], hub: &Hub<Event>) -> Vec<Device> {
     let mut devices: Vec<Device> = Vec::new();
     for _ in 0..CALLS {
         let user = thread_rng().gen_range(0..USERS);
@@ -93,7 +91,7 @@ fn reader(scopes: &[UserScope<Event>], router: &Router<Event>) -> Vec<Device> {
             }
             3 if !devices.is_empty() => drop(devices.swap_remove(at)),
             4 => drop(scopes[user].disconnect_all(7)),
-            5 => drop(router.sweep(Duration::ZERO)),
+            5 => drop(hub.sweep(Duration::ZERO)),
             _ if !devices.is_empty() => drop(devices[at].read()),
             _ => {}
         }
@@ -102,14 +100,14 @@ fn reader(scopes: &[UserScope<Event>], router: &Router<Event>) -> Vec<Device> {
 }
 
 fn schedule() {
-    let router = Router::builder()
+    let hub = Hub::builder()
         .lane_capacity(2)
         .max_connections_per_user(3)
         .limit_policy(LimitPolicy::EvictOldest)
         .shards(1)
         .build::<Event>()
         .expect("valid");
-    let scope = |u| router.scope(UserId::new(format!("user {u}")).expect("valid"));
+    let scope = |u| hub.scope(UserId::new(format!("user {u}")).expect("valid"));
     let scopes: Vec<_> = (0..USERS).map(scope).collect();
     let criticals = Arc::new(Mutex::new([0; USERS]));
     let publishers: Vec<_> = (0..PUBLISHERS)
@@ -125,8 +123,8 @@ fn schedule() {
         .collect();
     let readers: Vec<_> = (0..READERS)
         .map(|_| {
-            let (scopes, router) = (scopes.clone(), router.clone());
-            thread::spawn(move || reader(&scopes, &router))
+            let (scopes, hub) = (scopes.clone(), hub.clone());
+            thread::spawn(move || reader(&scopes, &hub))
         })
         .collect();
     for publisher in publishers {
@@ -139,9 +137,9 @@ fn schedule() {
     }
     let stats = devices.iter().map(|device| device.connection.stats());
     let offered = (PUBLISHERS * CALLS) as u64;
-    conserved(offered, &router.stats(), stats).expect("nothing vanishes");
+    conserved(offered, &hub.stats(), stats).expect("nothing vanishes");
     drop(devices);
-    assert_eq!(router.user_count(), 0, "nobody is left behind");
+    assert_eq!(hub.user_count(), 0, "nobody is left behind");
 }
 
 fn schedules() -> usize {

@@ -6,10 +6,10 @@ use std::fmt;
 
 use crate::id::{ConnectionId, ThreadId};
 
-/// A router's figures.
+/// A hub's figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct RouterStats {
+pub struct HubStats {
     /// Users online.
     pub users: usize,
     /// Live connections.
@@ -32,7 +32,7 @@ pub struct RouterStats {
     pub absent_users: usize,
     /// Positions refused because they are none of the user's whose scope they came to.
     pub foreign_positions: u64,
-    /// Positions that could not be resumed from because their router or their lane is gone.
+    /// Positions that could not be resumed from because their hub or their lane is gone.
     pub stale_positions: u64,
 }
 
@@ -77,12 +77,12 @@ pub struct ConnectionStats {
 pub enum Imbalance {
     /// `numbers = delivered + stepped_over + missed + unread` is wrong for this connection.
     Connection(ConnectionStats),
-    /// So many events were offered, and the router tells of another number.
-    Router {
+    /// So many events were offered, and the hub tells of another number.
+    Hub {
         /// What the host offered.
         offered: u64,
-        /// What the router accepted and refused.
-        stats: RouterStats,
+        /// What the hub accepted and refused.
+        stats: HubStats,
     },
 }
 
@@ -90,7 +90,7 @@ impl fmt::Display for Imbalance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connection(stats) => write!(f, "numbers are unaccounted for: {stats:?}"),
-            Self::Router { offered, stats } => {
+            Self::Hub { offered, stats } => {
                 write!(f, "{offered} events were offered, but {stats:?}")
             }
         }
@@ -101,7 +101,7 @@ impl Error for Imbalance {}
 /// The laws of conservation: nothing vanishes, and nothing is counted twice.
 ///
 /// * of each connection: `numbers = delivered + stepped_over + missed + unread`
-/// * of the router: `offered = accepted + no connections + full + closed`, where `offered` is the
+/// * of the hub: `offered = accepted + no connections + full + closed`, where `offered` is the
 ///   number of events that the host handed to any publish
 ///
 /// Events that are replayed or recovered were accepted once and stay so: they change neither law. What
@@ -114,7 +114,7 @@ impl Error for Imbalance {}
 /// [`Imbalance`] names the first law that is broken.
 pub fn conserved(
     offered: u64,
-    router: &RouterStats,
+    hub: &HubStats,
     connections: impl IntoIterator<Item = ConnectionStats>,
 ) -> Result<(), Imbalance> {
     for c in connections {
@@ -122,7 +122,7 @@ pub fn conserved(
             return Err(Imbalance::Connection(c));
         }
     }
-    let stats = *router;
+    let stats = *hub;
     let refused = [
         stats.refused_no_connections,
         stats.refused_full,
@@ -130,7 +130,7 @@ pub fn conserved(
     ];
     let accepted_too = refused.into_iter().chain([stats.accepted]);
     if !is_sum(offered, accepted_too) {
-        return Err(Imbalance::Router { offered, stats });
+        return Err(Imbalance::Hub { offered, stats });
     }
     Ok(())
 }

@@ -9,9 +9,7 @@ use laneway::protocol::{
     AgentRun, Broadcast, BroadcastError, Broadcaster, Contamination, Isolation, MAX_CLEANED_BYTES,
     MAX_OPEN_TOOLS, Message, MessageKind, NotEnded, Packet, RunError, RunId, UserContext, clean,
 };
-use laneway::{
-    CloseReason, Connection, Received, Router, ThreadId, TryRecvError, UserId, UserScope,
-};
+use laneway::{CloseReason, Connection, Hub, Received, ThreadId, TryRecvError, UserId, UserScope};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -31,7 +29,7 @@ fn context(user: &str) -> UserContext {
 
 /// A host with one user, who has a phone.
 struct Host {
-    router: Router<Packet>,
+    router: Hub<Packet>,
     broadcaster: Arc<Broadcaster>,
     phone: Connection<Packet>,
 }
@@ -42,7 +40,7 @@ impl Host {
     }
 
     fn with(policy: Contamination) -> Self {
-        let router = Router::new();
+        let router = Hub::new();
         let phone = router.scope(UserId::new("ann").unwrap()).connect();
         Self {
             phone: phone.unwrap(),
@@ -511,7 +509,7 @@ fn r053_a_live_device_gets_every_event_but_thinking_or_is_closed() {
         (&[4], true),
         (&[5], true), // dropped
     ] {
-        let router: Router<Packet> = Router::builder().lane_capacity(4).build().unwrap();
+        let router: Hub<Packet> = Hub::builder().lane_capacity(4).build().unwrap();
         let scope = router.scope(UserId::new("ann").unwrap());
         let begin = || {
             AgentRun::start(
@@ -560,7 +558,7 @@ fn r053_a_live_device_gets_every_event_but_thinking_or_is_closed() {
 
 #[test]
 fn r053_a_run_goes_on_if_nobody_is_connected() {
-    let router: Router<Packet> = Router::new();
+    let router: Hub<Packet> = Hub::new();
     let scope = router.scope(UserId::new("ann").unwrap());
     let begun = AgentRun::start(
         Arc::default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use laneway::{Connection, Received, Router, UserId, UserScope};
+use laneway::{Connection, Hub, Received, UserId, UserScope};
 
 const CAPACITY: u64 = 16;
 
@@ -55,11 +55,11 @@ fn laps<E: Clone + Send + Sync + 'static>(
 }
 
 fn warm<E: Clone + Send + Sync + 'static>(devices: usize, event: &E) {
-    let router = Router::builder()
+    let hub = Hub::builder()
         .lane_capacity(CAPACITY as usize)
         .build()
         .unwrap();
-    let scope = router.scope(UserId::new("ann").unwrap());
+    let scope = hub.scope(UserId::new("ann").unwrap());
     let mut devices: Vec<_> = (0..devices).map(|_| scope.connect().unwrap()).collect();
     assert!(
         allocations(|| laps(&scope, &mut devices, event)) > 0,
@@ -86,31 +86,27 @@ fn a_warm_lane_allocates_nothing_for_an_arc() {
     let event = Arc::new("event".to_owned());
     warm(1, &event);
     warm(3, &event);
-    assert_eq!(
-        Arc::strong_count(&event),
-        1,
-        "all are dropped with the router"
-    );
+    assert_eq!(Arc::strong_count(&event), 1, "all are dropped with the hub");
 }
 
 #[test]
 fn a_scope_of_a_short_id_allocates_nothing() {
-    let router = Router::<u64>::new();
+    let hub = Hub::<u64>::new();
     let id = UserId::new("x".repeat(24)).unwrap();
-    assert_eq!(allocations(|| drop(router.scope(id.clone()))), 0);
+    assert_eq!(allocations(|| drop(hub.scope(id.clone()))), 0);
     assert_eq!(
         allocations(|| drop(UserId::new("x".repeat(24)))),
         1,
         "the text itself"
     );
     let long = UserId::new("x".repeat(25)).unwrap();
-    assert!(allocations(|| drop(router.scope(long.clone()))) <= 1);
+    assert!(allocations(|| drop(hub.scope(long.clone()))) <= 1);
 }
 
 #[test]
 fn a_thread_that_waits_again_allocates_nothing() {
-    let router = Router::<u64>::new();
-    let scope = router.scope(UserId::new("ann").unwrap());
+    let hub = Hub::<u64>::new();
+    let scope = hub.scope(UserId::new("ann").unwrap());
     let mut device = scope.connect().unwrap();
     let mut wait = || assert!(device.recv_timeout(Duration::ZERO).is_err());
     wait();

@@ -11,10 +11,10 @@ use laneway::protocol::{
     Audience, Broadcast, BroadcastError, Broadcaster, Contamination, Isolation, Message,
     MessageKind, Packet,
 };
-use laneway::{ConnectOptions, Connection, Received, Router, ThreadId, UserId, UserScope};
+use laneway::{ConnectOptions, Connection, Hub, Received, ThreadId, UserId, UserScope};
 use serde_json::{Value, json};
 
-type Engine = Router<Packet>;
+type Engine = Hub<Packet>;
 
 const NOW: Duration = Duration::from_secs(7);
 
@@ -72,7 +72,7 @@ fn r001_every_device_of_the_user_and_nobody_else_whatever_the_entry() {
 
 #[test]
 fn r002_the_result_says_what_was_done_and_never_more() {
-    let router: Engine = Router::builder().lane_capacity(2).build().unwrap();
+    let router: Engine = Hub::builder().lane_capacity(2).build().unwrap();
     let ann = scope(&router, "ann");
     let broadcaster = Broadcaster::default();
     let nobody = broadcaster.broadcast(&ann, &chat("x"), NOW);
@@ -309,7 +309,7 @@ fn r060_a_hundred_and_fifty_users_with_three_devices_each() {
 
 #[test]
 fn r060_fifty_connections_get_a_hundred_events_in_order_while_they_read() {
-    let router: Engine = Router::builder()
+    let router: Engine = Hub::builder()
         .max_connections_per_user(50)
         .lane_capacity(128)
         .build()
@@ -342,7 +342,7 @@ fn r060_fifty_connections_get_a_hundred_events_in_order_while_they_read() {
 
 #[test]
 fn r060_a_thousand_broadcasts_at_once() {
-    let router: Engine = Router::builder().lane_capacity(1_024).build().unwrap();
+    let router: Engine = Hub::builder().lane_capacity(1_024).build().unwrap();
     let broadcaster = Broadcaster::default();
     let (ann, bob) = (scope(&router, "ann"), scope(&router, "bob"));
     let (mut hers, mut his) = (ann.connect().unwrap(), bob.connect().unwrap());
@@ -374,7 +374,7 @@ fn r060_a_thousand_broadcasts_at_once() {
 
 #[test]
 fn r060_bursts_of_twenty_five_while_a_device_reconnects() {
-    let router: Engine = Router::builder().lane_capacity(1_024).build().unwrap();
+    let router: Engine = Hub::builder().lane_capacity(1_024).build().unwrap();
     let broadcaster = Broadcaster::default();
     let ann = scope(&router, "ann");
     let mut steady = vec![("ann".to_owned(), ann.connect().unwrap())];

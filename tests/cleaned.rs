@@ -11,7 +11,7 @@ use laneway::protocol::{
     MAX_CLEANED_BYTES, Message, MessageKind, MessageRouter, Outcome, Packet, Quality,
     QualityProvider, QualityRequest, RunId, Sender, UserContext, clean,
 };
-use laneway::{Connection, Received, Router, ThreadId, UserId};
+use laneway::{Connection, Hub, Received, ThreadId, UserId};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -239,7 +239,7 @@ fn r076_values_of_any_depth_are_cleaned_and_dropped() {
         let given = Host(deep(DEEP, json!(1)));
         let cleaned = clean(&given.0).to_string();
         assert!(cleaned.contains("[cut: nested too deeply]"));
-        let engine: Router<Packet> = Router::new();
+        let engine: Hub<Packet> = Hub::new();
         let ann = engine.scope(UserId::new("ann").unwrap());
         let mut phone = ann.connect().unwrap();
         let context = UserContext::builder(
@@ -275,7 +275,7 @@ fn r076_values_of_any_depth_are_cleaned_and_dropped() {
 #[test]
 fn r076_messages_of_any_depth_are_refused_and_dropped() {
     on_a_small_stack(|| {
-        let engine: Router<Packet> = Router::new();
+        let engine: Hub<Packet> = Hub::new();
         let ann = engine.scope(UserId::new("ann").unwrap());
         let mut phone = ann.connect().unwrap();
         let broadcaster = Arc::new(Broadcaster::default());
@@ -339,7 +339,7 @@ impl QualityProvider for DeepProvider {
 #[test]
 fn r076_quality_of_any_depth_is_refused_and_dropped() {
     on_a_small_stack(|| {
-        let engine: Router<Packet> = Router::new();
+        let engine: Hub<Packet> = Hub::new();
         let ann = engine.scope(UserId::new("ann").unwrap());
         let mut phone = ann.connect().unwrap();
         let router = MessageRouter::new(Arc::default(), Duration::ZERO);

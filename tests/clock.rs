@@ -10,7 +10,7 @@ use laneway::protocol::{
     MessageKind, MessageRouter, Quality, QualityProvider, RunId, RunLimits, RunRecord, RunRegistry,
     Sender, Status,
 };
-use laneway::{Connection, Received, Router, ThreadId, UserId};
+use laneway::{Connection, Hub, Received, ThreadId, UserId};
 use serde_json::{Value, json};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -209,7 +209,7 @@ fn r073_a_status_from_a_clock_that_was_ahead_does_not_stay() {
 
 /// Asks for ann's figures of the last day.
 struct Asks {
-    _engine: Router<laneway::protocol::Packet>,
+    _engine: Hub<laneway::protocol::Packet>,
     router: MessageRouter,
     scope: laneway::UserScope<laneway::protocol::Packet>,
     phone: Connection<laneway::protocol::Packet>,
@@ -217,7 +217,7 @@ struct Asks {
 
 impl Asks {
     fn new(provider: Arc<dyn QualityProvider>) -> Self {
-        let engine = Router::new();
+        let engine = Hub::new();
         let scope = engine.scope(ann());
         let router = MessageRouter::new(Arc::default(), NOW);
         Quality::new(Arc::default(), provider)

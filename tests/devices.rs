@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use laneway::{
-    Change, CloseReason, Closed, ConnectError, ConnectOptions, Connection, InvalidPosition,
-    LimitPolicy, Origin, Position, Received, ResumeError, Resumed, Retention, Router, ThreadId,
+    Change, CloseReason, Closed, ConnectError, ConnectOptions, Connection, Hub, InvalidPosition,
+    LimitPolicy, Origin, Position, Received, ResumeError, Resumed, Retention, ThreadId,
     TryRecvError, UserId, UserScope, conserved,
 };
 
@@ -17,17 +17,17 @@ fn user(name: &str) -> UserId {
     UserId::new(name).expect("valid")
 }
 
-/// A router that keeps eight events, and ann's scope; at most three connections.
-fn eight(policy: LimitPolicy) -> (Router<u32>, UserScope<u32>) {
-    let builder = Router::builder().lane_capacity(8).shards(16);
+/// A hub that keeps eight events, and ann's scope; at most three connections.
+fn eight(policy: LimitPolicy) -> (Hub<u32>, UserScope<u32>) {
+    let builder = Hub::builder().lane_capacity(8).shards(16);
     let builder = builder.retention(Some(Retention::events(8)));
     let builder = builder.max_connections_per_user(3).limit_policy(policy);
-    let router = builder.build().expect("valid");
-    let ann = router.scope(user("ann"));
-    (router, ann)
+    let hub = builder.build().expect("valid");
+    let ann = hub.scope(user("ann"));
+    (hub, ann)
 }
 
-fn keeping() -> (Router<u32>, UserScope<u32>) {
+fn keeping() -> (Hub<u32>, UserScope<u32>) {
     eight(LimitPolicy::Refuse)
 }
 
@@ -166,9 +166,9 @@ fn r070_r072_an_event_for_a_thread_goes_by_the_thread_at_its_time() {
 #[test]
 fn r070_an_answer_reaches_the_device_and_an_event_for_the_others_does_not() {
     for retention in [None, Some(Retention::events(8))] {
-        let builder = Router::builder().retention(retention);
-        let router: Router<u32> = builder.build().unwrap();
-        let ann = router.scope(user("ann"));
+        let builder = Hub::builder().retention(retention);
+        let hub: Hub<u32> = builder.build().unwrap();
+        let ann = hub.scope(user("ann"));
         let mut phone = ann.connect().unwrap();
         let mut tab = ann.connect().unwrap();
         let asked = phone.id();
@@ -188,14 +188,14 @@ fn r070_an_answer_reaches_the_device_and_an_event_for_the_others_does_not() {
         assert_eq!(end(&mut again), Some(reason));
         assert!(!ann.disconnect(asked, 7));
         let stats = [&tab, &again].map(Connection::stats);
-        conserved(2, &router.stats(), stats).unwrap();
+        conserved(2, &hub.stats(), stats).unwrap();
     }
 }
 
 #[test]
 fn r070_a_device_takes_its_own_place_at_the_limit() {
     for policy in [LimitPolicy::Refuse, LimitPolicy::EvictOldest] {
-        let (router, ann) = eight(policy);
+        let (hub, ann) = eight(policy);
         let mut oldest = ann.connect().unwrap();
         let ghost = ann.connect().unwrap();
         let mut newest = ann.connect().unwrap();
@@ -208,17 +208,17 @@ fn r070_a_device_takes_its_own_place_at_the_limit() {
             assert_eq!(all(device), [1, 2], "nothing is lost, and no one is closed");
         }
         drop(ghost);
-        assert_eq!((router.user_count(), ann.connection_count()), (1, 3));
+        assert_eq!((hub.user_count(), ann.connection_count()), (1, 3));
     }
 }
 
 #[test]
 fn r070_the_only_connection_is_replaced_without_going_offline() {
     for retention in [None, Some(Retention::events(8).max_absent_users(0))] {
-        let builder = Router::builder().retention(retention).max_users(1);
-        let router: Router<u32> = builder.max_connections_per_user(1).build().unwrap();
-        let ann = router.scope(user("ann"));
-        let notices = router.lifecycle(16).unwrap();
+        let builder = Hub::builder().retention(retention).max_users(1);
+        let hub: Hub<u32> = builder.max_connections_per_user(1).build().unwrap();
+        let ann = hub.scope(user("ann"));
+        let notices = hub.lifecycle(16).unwrap();
         let phone = ann.connect().unwrap();
         let id = phone.id();
         let (again, resumed) = ann.resume(&phone.position()).unwrap();
@@ -264,10 +264,10 @@ fn r070_of_two_that_resume_one_position_the_later_has_the_id() {
 fn r070_of_many_that_resume_one_position_at_once_one_has_the_id() {
     const TOGETHER: usize = 4;
     for round in 0..300 {
-        let builder = Router::builder().lane_capacity(8).shards(1);
+        let builder = Hub::builder().lane_capacity(8).shards(1);
         let retention = (round % 2 == 0).then(|| Retention::events(8));
-        let router: Router<u32> = builder.retention(retention).build().unwrap();
-        let ann = router.scope(user("ann"));
+        let hub: Hub<u32> = builder.retention(retention).build().unwrap();
+        let ann = hub.scope(user("ann"));
         let phone = ann.connect().unwrap();
         let (id, position) = (phone.id(), phone.position());
         // A ghost is there, or not.
@@ -288,23 +288,23 @@ fn r070_of_many_that_resume_one_position_at_once_one_has_the_id() {
         let got: Vec<_> = devices.iter_mut().map(all).collect();
         assert_eq!(got.concat(), [1]);
         drop(devices);
-        assert_eq!(router.user_count(), 0);
+        assert_eq!(hub.user_count(), 0);
     }
 }
 
 #[test]
 fn r070_a_position_of_a_lane_that_has_ended_keeps_the_id() {
-    let (router, ann) = keeping();
+    let (hub, ann) = keeping();
     let phone = ann.connect().unwrap();
     let (id, position) = (phone.id(), phone.position());
     drop(phone);
     for hours in 1..=8 {
-        router.sweep(Duration::from_secs(3600 * hours));
+        hub.sweep(Duration::from_secs(3600 * hours));
     }
-    assert_eq!(router.stats().absent_users, 0);
+    assert_eq!(hub.stats().absent_users, 0);
     let (phone, resumed) = ann.resume(&position).unwrap();
     assert_eq!((phone.id(), resumed), (id, Resumed::Reset));
-    // Of another router it is no device of this one.
+    // Of another hub it is no device of this one.
     let (_other, ann) = keeping();
     let tab = ann.connect().unwrap();
     let (fresh, resumed) = ann.resume(&position).unwrap();
@@ -347,8 +347,8 @@ fn distance(a: &Position, b: &Position) -> u32 {
 
 #[test]
 fn r070_positions_show_no_counter() {
-    let (router, ann) = keeping();
-    let bob = router.scope(user("bob"));
+    let (hub, ann) = keeping();
+    let bob = hub.scope(user("bob"));
     let mut phone = ann.connect().unwrap();
     let mut positions = Vec::new();
     for n in 0..64 {
@@ -359,7 +359,7 @@ fn r070_positions_show_no_counter() {
         positions.push(phone.position());
         positions.push(ann.connect().unwrap().position());
     }
-    // All but the router's number changes with any of what is inside; 40 words of bits, of which half differ.
+    // All but the hub's number changes with any of what is inside; 40 words of bits, of which half differ.
     let first = positions[0];
     for (i, a) in positions.iter().enumerate() {
         for b in &positions[i + 1..] {
@@ -459,7 +459,7 @@ fn r071_what_a_device_has_resumed_it_receives_though_another_has_recovered_it() 
 fn r071_of_many_that_recover_at_once_and_go_each_event_is_received_once() {
     const EVENTS: u32 = 8;
     for round in 0..200 {
-        let (router, ann) = keeping();
+        let (hub, ann) = keeping();
         for n in 0..EVENTS {
             ann.publish_critical(n).unwrap();
         }
@@ -486,16 +486,16 @@ fn r071_of_many_that_recover_at_once_and_go_each_event_is_received_once() {
         got.extend(all(&mut device));
         got.sort_unstable();
         assert!(got.iter().copied().eq(0..EVENTS), "round {round}: {got:?}");
-        conserved(u64::from(EVENTS), &router.stats(), []).unwrap();
+        conserved(u64::from(EVENTS), &hub.stats(), []).unwrap();
     }
 }
 
 #[test]
 fn r070_a_shut_down_router_replaces_no_connection() {
-    let (router, ann) = keeping();
+    let (hub, ann) = keeping();
     let mut phone = ann.connect().unwrap();
     ann.publish(1).unwrap();
-    router.shutdown();
+    hub.shutdown();
     let error = ann.resume(&phone.position()).unwrap_err();
     assert_eq!(error, ResumeError::Connect(ConnectError::Closed));
     assert_eq!(all(&mut phone), [1]);
@@ -551,7 +551,7 @@ impl Course {
 #[test]
 fn r070_each_of_a_users_devices_keeps_its_place_while_they_resume_and_events_come() {
     const ROUNDS: usize = 500;
-    let (router, ann) = keeping();
+    let (hub, ann) = keeping();
     let devices = [(); 3].map(|()| ann.connect().unwrap());
     let going = AtomicUsize::new(devices.len());
     let (accepted, courses) = thread::scope(|s| {
@@ -594,5 +594,5 @@ fn r070_each_of_a_users_devices_keeps_its_place_while_they_resume_and_events_com
         course.check(&accepted);
         course.device.stats()
     });
-    conserved(accepted.len() as u64, &router.stats(), stats).unwrap();
+    conserved(accepted.len() as u64, &hub.stats(), stats).unwrap();
 }

@@ -11,16 +11,16 @@ use std::thread;
 use std::time::Duration;
 
 use laneway::{
-    CloseReason, Closed, ConfigError, ConnectError, Connection, LimitPolicy, Received,
-    RecvTimeoutError, Router, TryRecvError, UserId, UserScope,
+    CloseReason, Closed, ConfigError, ConnectError, Connection, Hub, LimitPolicy, Received,
+    RecvTimeoutError, TryRecvError, UserId, UserScope,
 };
 
 fn user(name: &str) -> UserId {
     UserId::new(name).expect("valid")
 }
 
-fn small<E: Send + Sync + 'static>() -> Router<E> {
-    Router::builder().lane_capacity(4).build().expect("valid")
+fn small<E: Send + Sync + 'static>() -> Hub<E> {
+    Hub::builder().lane_capacity(4).build().expect("valid")
 }
 
 /// More events than a small lane holds for three devices that read nothing: its capacity, and a block
@@ -42,8 +42,8 @@ fn all<E: Clone + Send + Sync + 'static>(connection: &mut Connection<E>) -> (Vec
 
 #[test]
 fn r001_every_device_of_the_user_and_nobody_else() {
-    let router = small();
-    let (ann, bob) = (router.scope(user("ann")), router.scope(user("bob")));
+    let hub = small();
+    let (ann, bob) = (hub.scope(user("ann")), hub.scope(user("bob")));
     let (mut phone, mut laptop) = (ann.connect().unwrap(), ann.connect().unwrap());
     let mut other = bob.connect().unwrap();
     for n in 0..3 {
@@ -56,17 +56,17 @@ fn r001_every_device_of_the_user_and_nobody_else() {
 
 #[test]
 fn r003_an_event_for_nobody_comes_back() {
-    let router: Router<String> = small();
-    let refused = router.scope(user("ann")).publish("hi".into()).unwrap_err();
+    let hub: Hub<String> = small();
+    let refused = hub.scope(user("ann")).publish("hi".into()).unwrap_err();
     assert!(refused.is_no_connections());
     assert_eq!(refused.into_inner(), "hi");
-    assert_eq!(router.stats().refused_no_connections, 1);
+    assert_eq!(hub.stats().refused_no_connections, 1);
 }
 
 #[test]
 fn a_lapped_reader_is_told_exactly_what_it_missed() {
-    let router = small();
-    let ann = router.scope(user("ann"));
+    let hub = small();
+    let ann = hub.scope(user("ann"));
     let (mut quick, mut slow) = (ann.connect().unwrap(), ann.connect().unwrap());
     let mut seen = Vec::new();
     for n in 0..11 {
@@ -77,13 +77,13 @@ fn a_lapped_reader_is_told_exactly_what_it_missed() {
     assert_eq!(slow.unread(), 11);
     assert_eq!(all(&mut slow), (vec![7, 8, 9, 10], 7));
     assert_eq!(slow.missed(), 7);
-    assert_eq!(router.stats().missed, 7);
+    assert_eq!(hub.stats().missed, 7);
 }
 
 #[test]
 fn try_publish_refuses_rather_than_overwrites() {
-    let router = small();
-    let ann = router.scope(user("ann"));
+    let hub = small();
+    let ann = hub.scope(user("ann"));
     let mut device = ann.connect().unwrap();
     for n in 0..4 {
         ann.try_publish(n).unwrap();
@@ -98,8 +98,8 @@ fn try_publish_refuses_rather_than_overwrites() {
 
 #[test]
 fn a_device_that_was_disconnected_and_forgotten_does_not_fill_the_lane() {
-    let router = small();
-    let ann = router.scope(user("ann"));
+    let hub = small();
+    let ann = hub.scope(user("ann"));
     let lost = ann.connect().unwrap();
     let id = lost.id();
     let mut device = ann.connect().unwrap();
@@ -116,8 +116,8 @@ fn a_device_that_was_disconnected_and_forgotten_does_not_fill_the_lane() {
 
 #[test]
 fn r014_earlier_events_are_not_replayed_and_a_removed_connection_gets_nothing() {
-    let router = small();
-    let ann = router.scope(user("ann"));
+    let hub = small();
+    let ann = hub.scope(user("ann"));
     let mut early = ann.connect().unwrap();
     ann.publish(1).unwrap();
     let mut late = ann.connect().unwrap();
@@ -137,36 +137,36 @@ fn r014_earlier_events_are_not_replayed_and_a_removed_connection_gets_nothing() 
 
 #[test]
 fn r013_a_connection_of_another_user_cannot_be_addressed() {
-    let router: Router<u8> = small();
-    let (ann, bob) = (router.scope(user("ann")), router.scope(user("bob")));
+    let hub: Hub<u8> = small();
+    let (ann, bob) = (hub.scope(user("ann")), hub.scope(user("bob")));
     let device = bob.connect().unwrap();
     let _ann = ann.connect().unwrap();
     assert!(!ann.disconnect(device.id(), 1));
     assert_eq!(bob.connection_count(), 1);
-    assert_eq!(router.stats().unknown_connections, 1);
+    assert_eq!(hub.stats().unknown_connections, 1);
 }
 
 #[test]
 fn r022_the_last_device_takes_the_user_out() {
-    let router: Router<u8> = small();
-    let ann = router.scope(user("ann"));
+    let hub: Hub<u8> = small();
+    let ann = hub.scope(user("ann"));
     let (a, b) = (ann.connect().unwrap(), ann.connect().unwrap());
-    assert_eq!((router.user_count(), ann.connection_count()), (1, 2));
+    assert_eq!((hub.user_count(), ann.connection_count()), (1, 2));
     drop(a);
-    assert_eq!((router.user_count(), ann.connection_count()), (1, 1));
+    assert_eq!((hub.user_count(), ann.connection_count()), (1, 1));
     b.disconnect();
-    assert_eq!((router.user_count(), ann.connection_count()), (0, 0));
+    assert_eq!((hub.user_count(), ann.connection_count()), (0, 0));
     assert!(ann.publish(1).unwrap_err().is_no_connections());
     let mut again = ann.connect().unwrap();
     ann.publish(2).unwrap();
     assert_eq!(all(&mut again), (vec![2], 0));
-    assert_eq!(router.stats().accepted, 1);
+    assert_eq!(hub.stats().accepted, 1);
 }
 
 #[test]
 fn r024_all_devices_of_a_user_are_disconnected_at_once() {
-    let router: Router<u8> = small();
-    let ann = router.scope(user("ann"));
+    let hub: Hub<u8> = small();
+    let ann = hub.scope(user("ann"));
     let mut devices: Vec<_> = (0..5).map(|_| ann.connect().unwrap()).collect();
     assert_eq!(ann.disconnect_all(7), 5);
     assert_eq!(ann.disconnect_all(7), 0);
@@ -174,12 +174,12 @@ fn r024_all_devices_of_a_user_are_disconnected_at_once() {
         let reason = CloseReason::Disconnected { code: 7 };
         assert_eq!(device.recv(), Err(Closed { reason }));
     }
-    assert_eq!(router.user_count(), 0);
+    assert_eq!(hub.user_count(), 0);
 }
 
 #[test]
 fn r020_one_connection_too_many_is_refused_or_replaces_the_oldest() {
-    let builder = Router::builder().max_connections_per_user(2);
+    let builder = Hub::builder().max_connections_per_user(2);
     let refusing = builder.clone().build::<u8>().unwrap();
     let ann = refusing.scope(user("ann"));
     let _two = (ann.connect().unwrap(), ann.connect().unwrap());
@@ -207,25 +207,25 @@ fn r020_one_connection_too_many_is_refused_or_replaces_the_oldest() {
 
 #[test]
 fn the_users_online_are_told_with_their_devices() {
-    let router: Router<u8> = small();
-    let ann = router.scope(user("ann"));
+    let hub: Hub<u8> = small();
+    let ann = hub.scope(user("ann"));
     let _devices = [ann.connect().unwrap(), ann.connect().unwrap()];
-    let _ben = router.scope(user("ben")).connect().unwrap();
-    drop(router.scope(user("cem")).connect().unwrap());
+    let _ben = hub.scope(user("ben")).connect().unwrap();
+    drop(hub.scope(user("cem")).connect().unwrap());
     let mut told = Vec::new();
-    router.for_each_user(|user, devices| told.push((user.to_string(), devices)));
+    hub.for_each_user(|user, devices| told.push((user.to_string(), devices)));
     told.sort();
     assert_eq!(told, [("ann".to_owned(), 2), ("ben".to_owned(), 1)]);
-    assert!(!router.is_shut_down());
-    router.shutdown();
-    assert!(router.is_shut_down());
+    assert!(!hub.is_shut_down());
+    hub.shutdown();
+    assert!(hub.is_shut_down());
 }
 
 #[test]
 fn max_users_is_a_limit_and_not_a_leak() {
-    let router = Router::builder().max_users(1).build::<u8>().unwrap();
-    let ann = router.scope(user("ann")).connect().unwrap();
-    let bob = router.scope(user("bob"));
+    let hub = Hub::builder().max_users(1).build::<u8>().unwrap();
+    let ann = hub.scope(user("ann")).connect().unwrap();
+    let bob = hub.scope(user("bob"));
     assert_eq!(
         bob.connect().unwrap_err(),
         ConnectError::TooManyUsers { limit: 1 }
@@ -237,22 +237,19 @@ fn max_users_is_a_limit_and_not_a_leak() {
 #[test]
 fn r021_a_sweep_closes_what_neither_reads_nor_is_touched() {
     let timeout = Some(Duration::from_secs(10));
-    let router = Router::builder()
-        .idle_timeout(timeout)
-        .build::<u8>()
-        .unwrap();
-    let ann = router.scope(user("ann"));
+    let hub = Hub::builder().idle_timeout(timeout).build::<u8>().unwrap();
+    let ann = hub.scope(user("ann"));
     let (mut idle, mut reading, touched) = (
         ann.connect().unwrap(),
         ann.connect().unwrap(),
         ann.connect().unwrap(),
     );
-    assert_eq!(router.sweep(Duration::from_secs(100)), 0);
+    assert_eq!(hub.sweep(Duration::from_secs(100)), 0);
     ann.publish(1).unwrap();
     reading.try_recv().unwrap();
     touched.touch();
     assert_eq!(
-        router.sweep(Duration::from_secs(90)),
+        hub.sweep(Duration::from_secs(90)),
         0,
         "a clock that jumps back closes nothing"
     );
@@ -260,12 +257,12 @@ fn r021_a_sweep_closes_what_neither_reads_nor_is_touched() {
     touched.touch();
     // Ten seconds and more, at the pace of four sweeps to the timeout.
     for now in [93, 96, 99] {
-        assert_eq!(router.sweep(Duration::from_secs(now)), 0);
+        assert_eq!(hub.sweep(Duration::from_secs(now)), 0);
         reading.touch();
         touched.touch();
     }
-    assert_eq!(router.sweep(Duration::from_secs(102)), 0, "just ten");
-    assert_eq!(router.sweep(Duration::from_secs(103)), 1);
+    assert_eq!(hub.sweep(Duration::from_secs(102)), 0, "just ten");
+    assert_eq!(hub.sweep(Duration::from_secs(103)), 1);
     assert_eq!(
         idle.recv(),
         Err(Closed {
@@ -277,19 +274,13 @@ fn r021_a_sweep_closes_what_neither_reads_nor_is_touched() {
 
 #[test]
 fn after_a_shutdown_readers_drain_and_everybody_else_is_refused() {
-    let router = small();
-    let ann = router.scope(user("ann"));
+    let hub = small();
+    let ann = hub.scope(user("ann"));
     let mut device = ann.connect().unwrap();
     ann.publish(1).unwrap();
-    assert_eq!(router.shutdown(), 1);
+    assert_eq!(hub.shutdown(), 1);
     assert!(ann.publish(2).unwrap_err().is_closed());
-    assert!(
-        router
-            .scope(user("bob"))
-            .publish(2)
-            .unwrap_err()
-            .is_closed()
-    );
+    assert!(hub.scope(user("bob")).publish(2).unwrap_err().is_closed());
     assert_eq!(ann.connect().unwrap_err(), ConnectError::Closed);
     assert!(matches!(device.recv(), Ok(Received::Event(d)) if d.event == 1));
     assert_eq!(
@@ -302,12 +293,12 @@ fn after_a_shutdown_readers_drain_and_everybody_else_is_refused() {
 
 #[test]
 fn the_last_router_that_goes_shuts_down_and_wakes_who_waits() {
-    let router: Router<u8> = small();
-    let clone = router.clone();
-    let ann = router.scope(user("ann"));
+    let hub: Hub<u8> = small();
+    let clone = hub.clone();
+    let ann = hub.scope(user("ann"));
     let mut device = ann.connect().unwrap();
     let waiting = thread::spawn(move || device.recv());
-    drop(router);
+    drop(hub);
     assert!(ann.publish(1).is_ok(), "a clone is left");
     drop(clone);
     assert!(matches!(waiting.join().unwrap(), Ok(Received::Event(_))));
@@ -316,8 +307,8 @@ fn the_last_router_that_goes_shuts_down_and_wakes_who_waits() {
 
 #[test]
 fn a_blocked_recv_sleeps_until_an_event_a_close_or_its_time() {
-    let router: Router<u8> = small();
-    let ann = router.scope(user("ann"));
+    let hub: Hub<u8> = small();
+    let ann = hub.scope(user("ann"));
     let mut device = ann.connect().unwrap();
     let short = Duration::from_millis(5);
     assert_eq!(device.recv_timeout(short), Err(RecvTimeoutError::Timeout));
@@ -347,8 +338,8 @@ impl Wake for Calls {
 
 #[test]
 fn a_burst_wakes_a_task_once() {
-    let router: Router<u8> = small();
-    let ann = router.scope(user("ann"));
+    let hub: Hub<u8> = small();
+    let ann = hub.scope(user("ann"));
     let mut device = ann.connect().unwrap();
     let calls = Arc::new(Calls::default());
     let waker = Waker::from(Arc::clone(&calls));
@@ -371,8 +362,8 @@ fn a_burst_wakes_a_task_once() {
 
 #[test]
 fn a_wait_is_taken_back_once() {
-    let router: Router<u8> = small();
-    let ann = router.scope(user("ann"));
+    let hub: Hub<u8> = small();
+    let ann = hub.scope(user("ann"));
     let (mut phone, mut laptop) = (ann.connect().unwrap(), ann.connect().unwrap());
     let mut cx = Context::from_waker(Waker::noop());
     assert!(laptop.poll_recv(&mut cx).is_pending());
@@ -392,12 +383,12 @@ fn a_wait_is_taken_back_once() {
 
 #[test]
 fn connections_that_were_closed_in_their_sleep_are_no_sleepers() {
-    let router = Router::builder()
+    let hub = Hub::builder()
         .max_connections_per_user(2)
         .limit_policy(LimitPolicy::EvictOldest)
         .build::<u64>()
         .unwrap();
-    let ann = router.scope(user("ann"));
+    let ann = hub.scope(user("ann"));
     let mut cx = Context::from_waker(Waker::noop());
     // Each evicts the one before the last, which is asleep and is not polled again.
     let mut devices: Vec<_> = (0..600)
@@ -407,7 +398,7 @@ fn connections_that_were_closed_in_their_sleep_are_no_sleepers() {
             device
         })
         .collect();
-    assert_eq!(router.stats().connections, 2);
+    assert_eq!(hub.stats().connections, 2);
     let mut last = devices.split_off(598);
     assert_eq!(ann.publish(1).unwrap().connections, 2);
     for device in &mut last {
@@ -416,13 +407,13 @@ fn connections_that_were_closed_in_their_sleep_are_no_sleepers() {
     drop(last);
     assert!(ann.publish(2).unwrap_err().is_no_connections());
     drop(devices);
-    assert_eq!((router.user_count(), router.stats().connections), (0, 0));
+    assert_eq!((hub.user_count(), hub.stats().connections), (0, 0));
 }
 
 #[test]
 fn overrun_connections_are_counted() {
-    let router = small();
-    let ann = router.scope(user("ann"));
+    let hub = small();
+    let ann = hub.scope(user("ann"));
     let mut devices: Vec<_> = (0..3).map(|_| ann.connect().unwrap()).collect();
     // The first unread event stays until every device has passed it; those behind it are a burst.
     ann.publish(0).unwrap();
@@ -454,8 +445,8 @@ fn overrun_connections_are_counted() {
 #[test]
 fn what_only_closed_connections_have_not_read_is_in_nobodys_way() {
     for left in 0..4 {
-        let router = small();
-        let ann = router.scope(user("ann"));
+        let hub = small();
+        let ann = hub.scope(user("ann"));
         let (mut phone, mut laptop) = (ann.connect().unwrap(), ann.connect().unwrap());
         for n in 0..4 {
             ann.publish(n).unwrap();
@@ -486,8 +477,8 @@ fn waiting(ann: &UserScope<u8>) -> String {
 
 #[test]
 fn a_wait_that_is_over_leaves_nothing_behind() {
-    let router: Router<u8> = small();
-    let ann = router.scope(user("ann"));
+    let hub: Hub<u8> = small();
+    let ann = hub.scope(user("ann"));
     let mut device = ann.connect().unwrap();
     let calls = Arc::new(Calls::default());
     let waker = Waker::from(Arc::clone(&calls));
@@ -508,8 +499,8 @@ fn a_wait_that_is_over_leaves_nothing_behind() {
 
 #[test]
 fn a_cancelled_wait_is_not_woken() {
-    let router: Router<u8> = small();
-    let ann = router.scope(user("ann"));
+    let hub: Hub<u8> = small();
+    let ann = hub.scope(user("ann"));
     let mut device = ann.connect().unwrap();
     let calls = Arc::new(Calls::default());
     let waker = Waker::from(Arc::clone(&calls));
@@ -537,8 +528,8 @@ impl Wake for Panics {
 
 #[test]
 fn r016_a_waker_that_panics_hurts_neither_publisher_nor_other_devices() {
-    let router: Router<u8> = small();
-    let ann = router.scope(user("ann"));
+    let hub: Hub<u8> = small();
+    let ann = hub.scope(user("ann"));
     let (mut bad, mut good) = (ann.connect().unwrap(), ann.connect().unwrap());
     let calls = Arc::new(Calls::default());
     let (panics, counts) = (
@@ -571,8 +562,8 @@ impl Drop for Counted {
 fn payloads_are_dropped_once_and_when_promised() {
     let drops = Arc::new(AtomicUsize::new(0));
     let dropped = || drops.load(Ordering::Relaxed);
-    let router = small();
-    let ann = router.scope(user("ann"));
+    let hub = small();
+    let ann = hub.scope(user("ann"));
     let (mut a, b) = (ann.connect().unwrap(), ann.connect().unwrap());
     for _ in 0..4 {
         ann.publish(Counted(Arc::clone(&drops))).unwrap();
@@ -601,7 +592,7 @@ fn payloads_are_dropped_once_and_when_promised() {
 
 #[test]
 fn settings_out_of_bounds_are_named() {
-    let builder = Router::builder;
+    let builder = Hub::builder;
     let of = |b: laneway::Builder| b.build::<u8>().map(|_| ()).unwrap_err();
     for capacity in [0, 1, 3, 1 << 20] {
         assert_eq!(
@@ -648,8 +639,8 @@ fn r017_ids_are_refused_rather_than_repaired() {
 #[test]
 fn every_capacity_laps_correctly() {
     for capacity in [2, 4, 8, 16, 64, 256] {
-        let router = Router::builder().lane_capacity(capacity).build().unwrap();
-        let ann = router.scope(user("ann"));
+        let hub = Hub::builder().lane_capacity(capacity).build().unwrap();
+        let ann = hub.scope(user("ann"));
         let (mut quick, mut slow) = (ann.connect().unwrap(), ann.connect().unwrap());
         let total = capacity as u64 * 3 + 1;
         for n in 0..total {
@@ -667,9 +658,9 @@ fn every_capacity_laps_correctly() {
 
 #[test]
 fn r060_threads_publish_lap_connect_and_leave_and_nothing_is_lost_or_misrouted() {
-    let router: Router<(usize, u64)> = small();
+    let hub: Hub<(usize, u64)> = small();
     let users: Vec<_> = (0..4)
-        .map(|u| router.scope(user(&format!("user-{u}"))))
+        .map(|u| hub.scope(user(&format!("user-{u}"))))
         .collect();
     let end = u64::MAX;
     thread::scope(|s| {
@@ -718,35 +709,35 @@ fn r060_threads_publish_lap_connect_and_leave_and_nothing_is_lost_or_misrouted()
             });
         }
     });
-    assert_eq!(router.stats().accepted, 80_004);
-    assert_eq!((router.user_count(), router.stats().connections), (0, 0));
+    assert_eq!(hub.stats().accepted, 80_004);
+    assert_eq!((hub.user_count(), hub.stats().connections), (0, 0));
 }
 
 #[test]
 fn r019_closing_one_users_connections_leaves_every_other_users_alone() {
-    let router: Router<u8> = small();
-    let (ann, bob) = (router.scope(user("ann")), router.scope(user("bob")));
+    let hub: Hub<u8> = small();
+    let (ann, bob) = (hub.scope(user("ann")), hub.scope(user("bob")));
     let (hers, mut his) = (ann.connect().unwrap(), bob.connect().unwrap());
     // Her ids mean nothing in his scope, and the end of her scopes ends nothing of his.
     assert!(!bob.disconnect(hers.id(), 1));
     assert_eq!((ann.connection_count(), bob.connection_count()), (1, 1));
     assert_eq!(ann.disconnect_all(1), 1);
     drop((ann, hers));
-    assert_eq!(router.user_count(), 1);
+    assert_eq!(hub.user_count(), 1);
     assert_eq!(bob.publish(7).unwrap().connections, 1);
     assert_eq!(all(&mut his), (vec![7], 0));
 }
 
 #[test]
 fn r023_figures_of_users_and_connections() {
-    let router: Router<u8> = Router::builder().lane_capacity(2).build().unwrap();
-    let (ann, bob) = (router.scope(user("ann")), router.scope(user("bob")));
+    let hub: Hub<u8> = Hub::builder().lane_capacity(2).build().unwrap();
+    let (ann, bob) = (hub.scope(user("ann")), hub.scope(user("bob")));
     let (mut phone, tab) = (ann.connect().unwrap(), ann.connect().unwrap());
     let _his = bob.connect().unwrap();
-    let stats = router.stats();
+    let stats = hub.stats();
     assert_eq!((stats.users, stats.connections), (2, 3));
     let mut per_user = Vec::new();
-    router.for_each_user(|user, count| per_user.push((user.clone(), count)));
+    hub.for_each_user(|user, count| per_user.push((user.clone(), count)));
     per_user.sort();
     assert_eq!(per_user, [(user("ann"), 2), (user("bob"), 1)]);
     for n in 0..3 {

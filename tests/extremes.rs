@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use laneway::{
-    Activity, Builder, ConfigError, ConnectError, ConnectOptions, ConnectionStats, Imbalance,
-    LimitPolicy, Received, Retention, Router, RouterStats, UserId, conserved,
+    Activity, Builder, ConfigError, ConnectError, ConnectOptions, ConnectionStats, Hub, HubStats,
+    Imbalance, LimitPolicy, Received, Retention, UserId, conserved,
 };
 
 const NUMBERS: [usize; 8] = [0, 1, 2, 3, 256, 1 << 16, 1 << 20, usize::MAX];
@@ -18,25 +18,25 @@ const TIMES: [Duration; 5] = [
     Duration::MAX,
 ];
 
-fn ann(router: &Router<u8>) -> laneway::UserScope<u8> {
-    router.scope(UserId::new("ann").unwrap())
+fn ann(hub: &Hub<u8>) -> laneway::UserScope<u8> {
+    hub.scope(UserId::new("ann").unwrap())
 }
 
-/// What every router does, whatever its settings.
+/// What every hub does, whatever its settings.
 fn works(builder: Builder, allowed: fn(&ConfigError) -> bool) {
     let settings = format!("{builder:?}");
-    let router = match builder.build_weighing::<u8>(|_| usize::MAX) {
-        Ok(router) => router,
+    let hub = match builder.build_weighing::<u8>(|_| usize::MAX) {
+        Ok(hub) => hub,
         Err(error) => return assert!(allowed(&error), "{error} of {settings}"),
     };
-    let ann = ann(&router);
+    let ann = ann(&hub);
     for now in TIMES.into_iter().rev() {
         let mut device = ann.connect().unwrap();
         for _ in 0..3 {
             ann.publish(7).unwrap();
             let _ = ann.publish_critical(7);
         }
-        router.sweep(now);
+        hub.sweep(now);
         let mut got = Vec::new();
         let end = device.drain(usize::MAX, &mut got);
         let visited = device.visit(usize::MAX, |_, _| ());
@@ -45,41 +45,41 @@ fn works(builder: Builder, allowed: fn(&ConfigError) -> bool) {
         let is_told = !got.is_empty() || end.is_err();
         assert!(is_told, "{visited:?} of {settings}");
     }
-    let _ = router.stats();
-    router.dump(&mut String::new()).unwrap();
+    let _ = hub.stats();
+    hub.dump(&mut String::new()).unwrap();
 }
 
 #[test]
 fn r079_extreme_settings_of_a_router_are_refused_or_work() {
     for n in NUMBERS {
-        works(Router::builder().lane_capacity(n), |e| {
+        works(Hub::builder().lane_capacity(n), |e| {
             matches!(e, ConfigError::LaneCapacity(_))
         });
-        works(Router::builder().max_connections_per_user(n), |e| {
+        works(Hub::builder().max_connections_per_user(n), |e| {
             matches!(e, ConfigError::MaxConnectionsPerUser(_))
         });
-        works(Router::builder().shards(n), |e| {
+        works(Hub::builder().shards(n), |e| {
             matches!(e, ConfigError::Shards(_))
         });
-        works(Router::builder().max_users(n), |e| {
+        works(Hub::builder().max_users(n), |e| {
             matches!(e, ConfigError::MaxUsers)
         });
-        let policy = Router::builder().limit_policy(LimitPolicy::EvictOldest);
+        let policy = Hub::builder().limit_policy(LimitPolicy::EvictOldest);
         works(policy.retention(Some(Retention::events(n))), |e| {
             matches!(e, ConfigError::RetainedEvents(_))
         });
         let retention = Retention::default().bytes(n).max_absent_users(n);
-        works(Router::builder().retention(Some(retention)), |e| {
+        works(Hub::builder().retention(Some(retention)), |e| {
             matches!(e, ConfigError::RetainedBytes)
         });
     }
     for time in TIMES {
-        let idle = Router::builder().idle_timeout(Some(time));
+        let idle = Hub::builder().idle_timeout(Some(time));
         works(idle.activity(Activity::Touch), |e| {
             matches!(e, ConfigError::IdleTimeout)
         });
         let retention = Retention::default().grace(time).age(time);
-        works(Router::builder().retention(Some(retention)), |e| {
+        works(Hub::builder().retention(Some(retention)), |e| {
             matches!(e, ConfigError::RetainedAge)
         });
     }
@@ -87,8 +87,8 @@ fn r079_extreme_settings_of_a_router_are_refused_or_work() {
 
 #[test]
 fn r079_extreme_arguments_of_calls_are_refused_or_work() {
-    let router = Router::new();
-    let ann = ann(&router);
+    let hub = Hub::new();
+    let ann = ann(&hub);
     for n in NUMBERS {
         let options = ConnectOptions {
             lane_capacity: Some(n),
@@ -98,7 +98,7 @@ fn r079_extreme_arguments_of_calls_are_refused_or_work() {
             Ok(device) => drop(device),
             Err(error) => assert_eq!(error, ConnectError::LaneCapacity(n)),
         }
-        if let Ok(lifecycle) = router.lifecycle(n) {
+        if let Ok(lifecycle) = hub.lifecycle(n) {
             drop(ann.connect().unwrap());
             assert!(lifecycle.next_timeout(Duration::MAX).is_ok());
         }
@@ -110,7 +110,7 @@ fn r079_extreme_arguments_of_calls_are_refused_or_work() {
         assert!(matches!(got, Ok(Received::Event(d)) if d.event == 7));
     }
     // A wait that is as long as can be ends with what it waits for.
-    let full = Router::builder().lane_capacity(2).build::<u8>().unwrap();
+    let full = Hub::builder().lane_capacity(2).build::<u8>().unwrap();
     let ann = full.scope(UserId::new("ann").unwrap());
     let mut device = ann.connect().unwrap();
     std::thread::scope(|s| {
@@ -132,23 +132,23 @@ fn r079_the_laws_are_checked_of_figures_that_a_host_made_up() {
     // Four times the most is none of these.
     for numbers in [0, u64::MAX.wrapping_mul(4), u64::MAX] {
         connection.numbers = numbers;
-        let told = conserved(0, &RouterStats::default(), [connection]);
+        let told = conserved(0, &HubStats::default(), [connection]);
         assert_eq!(told, Err(Imbalance::Connection(connection)));
     }
-    let mut router = RouterStats::default();
-    router.accepted = u64::MAX;
-    router.refused_full = u64::MAX;
-    router.refused_closed = u64::MAX;
-    router.refused_no_connections = u64::MAX;
+    let mut hub = HubStats::default();
+    hub.accepted = u64::MAX;
+    hub.refused_full = u64::MAX;
+    hub.refused_closed = u64::MAX;
+    hub.refused_no_connections = u64::MAX;
     for offered in [0, u64::MAX.wrapping_mul(4), u64::MAX] {
-        let told = conserved(offered, &router, []);
-        assert!(matches!(told, Err(Imbalance::Router { .. })));
+        let told = conserved(offered, &hub, []);
+        assert!(matches!(told, Err(Imbalance::Hub { .. })));
         assert!(!told.unwrap_err().to_string().is_empty());
     }
     // And they can hold at the very end.
-    let mut router = RouterStats::default();
-    router.accepted = u64::MAX;
-    assert_eq!(conserved(u64::MAX, &router, []), Ok(()));
+    let mut hub = HubStats::default();
+    hub.accepted = u64::MAX;
+    assert_eq!(conserved(u64::MAX, &hub, []), Ok(()));
 }
 
 #[cfg(feature = "protocol")]
@@ -160,7 +160,7 @@ mod protocol {
         MessageKind, MessageLimits, MessageRouter, OpenRunLimits, Quality, RepeatLimits, RunId,
         RunLimits, RunRecord, RunRegistry, UserContext,
     };
-    use laneway::{Router, ThreadId, UserId};
+    use laneway::{Hub, ThreadId, UserId};
     use serde_json::{Map, Value, json};
 
     use super::{Duration, NUMBERS, TIMES};
@@ -196,7 +196,7 @@ mod protocol {
                 assert_eq!(expected.is_ok(), total > 0 && share > 0);
                 let _ = events.sweep(Duration::ZERO);
 
-                let engine = Router::new();
+                let engine = Hub::new();
                 let open = AgentRuns::new(Arc::default(), OpenRunLimits { total, per_user });
                 let scope = engine.scope(user());
                 let _phone = scope.connect().unwrap();
@@ -219,7 +219,7 @@ mod protocol {
             }
         }
         for n in NUMBERS {
-            let engine = Router::new();
+            let engine = Hub::new();
             let scope = engine.scope(user());
             let mut phone = scope.connect().unwrap();
             let repeats = RepeatLimits {
@@ -254,7 +254,7 @@ mod protocol {
 
     #[test]
     fn r079_extreme_figures_of_runs_are_told_and_saturate() {
-        let engine = Router::new();
+        let engine = Hub::new();
         let scope = engine.scope(user());
         let mut phone = scope.connect().unwrap();
         let runs = AgentRuns::new(Arc::default(), OpenRunLimits::default());

@@ -11,19 +11,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use laneway::{
-    Change, CloseReason, Closed, ConnectError, ConnectOptions, Connection, ConnectionStats,
-    Imbalance, PublishError, Received, Router, ThreadId, TryRecvError, UserId, UserScope,
-    conserved,
+    Change, CloseReason, Closed, ConnectError, ConnectOptions, Connection, ConnectionStats, Hub,
+    Imbalance, PublishError, Received, ThreadId, TryRecvError, UserId, UserScope, conserved,
 };
 
-fn small<E: Send + Sync + 'static>() -> (Router<E>, UserScope<E>) {
-    let router = Router::builder()
+fn small<E: Send + Sync + 'static>() -> (Hub<E>, UserScope<E>) {
+    let hub = Hub::builder()
         .lane_capacity(4)
         .max_connections_per_user(255)
         .build()
         .unwrap();
-    let scope = router.scope(UserId::new("ann").unwrap());
-    (router, scope)
+    let scope = hub.scope(UserId::new("ann").unwrap());
+    (hub, scope)
 }
 
 /// More events than a small lane holds for two devices that read nothing: its capacity, and a block of
@@ -117,7 +116,7 @@ fn a_payload_whose_drop_panics_hurts_who_drops_it_and_nobody_else() {
 
 #[test]
 fn a_payload_whose_clone_panics_counts_as_read() {
-    let (router, ann) = small();
+    let (hub, ann) = small();
     let (mut phone, mut laptop) = (ann.connect().unwrap(), ann.connect().unwrap());
     let bad = Arc::new(Bad {
         n: 0,
@@ -136,7 +135,7 @@ fn a_payload_whose_clone_panics_counts_as_read() {
     );
     assert_eq!(next(&mut laptop).0.n, 1);
     let stats = [phone.stats(), laptop.stats()];
-    laneway::conserved(2, &router.stats(), stats).unwrap();
+    laneway::conserved(2, &hub.stats(), stats).unwrap();
     drop((phone, laptop));
     assert_eq!(Arc::strong_count(&bad), 1, "nothing leaks");
 }
@@ -169,7 +168,7 @@ impl Drop for Reentrant {
 
 #[test]
 fn a_drop_may_call_back_into_the_engine() {
-    let (router, ann) = small();
+    let (hub, ann) = small();
     let drops = Arc::new(AtomicUsize::new(0));
     let device = ann.connect().unwrap();
     for _ in 0..4 {
@@ -178,11 +177,11 @@ fn a_drop_may_call_back_into_the_engine() {
     }
     // Makes room for itself: the drop of the first disconnects all, and then the others are dropped.
     for _ in 4..MOST {
-        if router.user_count() > 0 {
+        if hub.user_count() > 0 {
             let _ = ann.publish(Reentrant(None));
         }
     }
-    assert_eq!(router.user_count(), 0);
+    assert_eq!(hub.user_count(), 0);
     drop(device);
     assert_eq!(drops.load(Ordering::SeqCst), 4);
 }
@@ -223,10 +222,10 @@ fn the_waker_of_a_device_that_has_gone_is_let_go_of() {
 #[test]
 fn a_waker_may_call_back_panic_or_drop_the_router() {
     for what in 0..3 {
-        let (router, ann) = small::<u32>();
+        let (hub, ann) = small::<u32>();
         let (mut phone, mut laptop) = (ann.connect().unwrap(), ann.connect().unwrap());
-        let _kept = (what != 2).then(|| router.clone());
-        let (scope, mut held) = (ann.clone(), Some(router));
+        let _kept = (what != 2).then(|| hub.clone());
+        let (scope, mut held) = (ann.clone(), Some(hub));
         let waker = waker(move || match what {
             0 => {
                 scope.publish(2).unwrap();
@@ -254,13 +253,13 @@ fn a_waker_may_call_back_panic_or_drop_the_router() {
 
 #[test]
 fn a_forgotten_connection_is_reclaimed_by_the_sweep_or_from_outside() {
-    let router = Router::builder()
+    let hub = Hub::builder()
         .lane_capacity(4)
         .max_connections_per_user(2)
         .idle_timeout(Some(Duration::from_secs(1)))
         .build()
         .unwrap();
-    let ann = router.scope(UserId::new("ann").unwrap());
+    let ann = hub.scope(UserId::new("ann").unwrap());
     std::mem::forget(ann.connect().unwrap());
     let forgotten = ann.connect().unwrap();
     let id = forgotten.id();
@@ -279,7 +278,7 @@ fn a_forgotten_connection_is_reclaimed_by_the_sweep_or_from_outside() {
     let quarters = 0..=5;
     let closed = quarters.map(|n| {
         device.touch();
-        router.sweep(n * Duration::from_millis(250))
+        hub.sweep(n * Duration::from_millis(250))
     });
     assert_eq!(closed.sum::<usize>(), 1);
     assert_eq!(ann.connection_count(), 1);
@@ -287,7 +286,7 @@ fn a_forgotten_connection_is_reclaimed_by_the_sweep_or_from_outside() {
 
 #[test]
 fn two_hundred_and_fifty_five_connections_and_no_more() {
-    let (router, ann) = small();
+    let (hub, ann) = small();
     let mut devices: Vec<_> = (0..255).map(|_| ann.connect().unwrap()).collect();
     assert!(matches!(
         ann.connect(),
@@ -307,19 +306,19 @@ fn two_hundred_and_fifty_five_connections_and_no_more() {
         254
     );
     assert_eq!(ann.disconnect_all(1), 255);
-    assert_eq!(router.user_count(), 0);
+    assert_eq!(hub.user_count(), 0);
 }
 
 #[test]
 fn every_reason_of_closing_is_told() {
-    let router = Router::builder()
+    let hub = Hub::builder()
         .lane_capacity(2)
         .max_connections_per_user(1)
         .limit_policy(laneway::LimitPolicy::EvictOldest)
         .idle_timeout(Some(Duration::from_secs(1)))
         .build()
         .unwrap();
-    let ann = router.scope(UserId::new("ann").unwrap());
+    let ann = hub.scope(UserId::new("ann").unwrap());
     let mut device = ann.connect().unwrap();
     assert!(ann.disconnect(device.id(), 4000));
     assert_eq!(
@@ -329,7 +328,7 @@ fn every_reason_of_closing_is_told() {
     device = ann.connect().unwrap();
     let mut newer = ann.connect().unwrap();
     assert_eq!(closed(&mut device), CloseReason::Evicted);
-    let quarters = (0..=5).map(|n| router.sweep(n * Duration::from_millis(250)));
+    let quarters = (0..=5).map(|n| hub.sweep(n * Duration::from_millis(250)));
     assert_eq!(quarters.sum::<usize>(), 1);
     assert_eq!(closed(&mut newer), CloseReason::Idle);
     device = ann.connect().unwrap();
@@ -339,10 +338,10 @@ fn every_reason_of_closing_is_told() {
         ann.publish(n).unwrap();
     }
     assert_eq!(closed(&mut device), CloseReason::Overrun);
-    assert_eq!(router.stats().overruns, 1);
+    assert_eq!(hub.stats().overruns, 1);
     device = ann.connect().unwrap();
     ann.publish(4).unwrap();
-    assert_eq!(router.shutdown(), 1);
+    assert_eq!(hub.shutdown(), 1);
     assert!(matches!(ann.publish(5), Err(PublishError::Closed(5))));
     assert!(matches!(ann.connect(), Err(ConnectError::Closed)));
     assert_eq!(next(&mut device), 4);
@@ -353,7 +352,7 @@ fn every_reason_of_closing_is_told() {
 
 #[test]
 fn an_ordinary_event_does_not_overwrite_a_critical_one_unread() {
-    let (router, ann) = small();
+    let (hub, ann) = small();
     let (mut quick, mut slow) = (ann.connect().unwrap(), ann.connect().unwrap());
     ann.publish(0).unwrap();
     ann.publish_critical(1).unwrap();
@@ -379,7 +378,7 @@ fn an_ordinary_event_does_not_overwrite_a_critical_one_unread() {
         assert_eq!(next(&mut quick), n);
     }
     assert!(matches!(slow.try_recv(), Ok(Received::Gap { .. })));
-    assert_eq!(router.stats().overruns, 0);
+    assert_eq!(hub.stats().overruns, 0);
     // Who has not read it is closed by the sweep, even without a call of its own.
     drop(slow);
     let asleep = ann.connect().unwrap();
@@ -389,13 +388,13 @@ fn an_ordinary_event_does_not_overwrite_a_critical_one_unread() {
     }
     assert!(asleep.unread() > 4);
     let before = ann.connection_count();
-    assert_eq!(router.sweep(Duration::ZERO), 2, "both have lost it");
+    assert_eq!(hub.sweep(Duration::ZERO), 2, "both have lost it");
     assert_eq!((before, ann.connection_count()), (2, 0));
 }
 
 #[test]
 fn an_audience_is_counted_exactly_and_others_step_over() {
-    let (router, ann) = small();
+    let (hub, ann) = small();
     let thread = ThreadId::new("trip to Oslo").unwrap();
     let options = ConnectOptions {
         thread: Some(thread.clone()),
@@ -421,7 +420,7 @@ fn an_audience_is_counted_exactly_and_others_step_over() {
     assert_eq!(read(&mut c), [(1, 2), (2, 3), (3, 4)]);
     assert_eq!(a.stats().stepped_over, 2);
     // R013: a connection of somebody else's, or one that is gone, is nobody here.
-    let bob = router.scope(UserId::new("bob").unwrap());
+    let bob = hub.scope(UserId::new("bob").unwrap());
     let other = bob.connect().unwrap();
     assert!(
         ann.to_connection(other.id())
@@ -429,7 +428,7 @@ fn an_audience_is_counted_exactly_and_others_step_over() {
             .unwrap_err()
             .is_no_connections()
     );
-    assert_eq!(router.stats().unknown_connections, 1);
+    assert_eq!(hub.stats().unknown_connections, 1);
     let gone = c.id();
     drop(c);
     assert!(
@@ -438,14 +437,14 @@ fn an_audience_is_counted_exactly_and_others_step_over() {
             .unwrap_err()
             .is_no_connections()
     );
-    laneway::conserved(6, &router.stats(), [a.stats(), b.stats(), other.stats()]).unwrap();
+    laneway::conserved(6, &hub.stats(), [a.stats(), b.stats(), other.stats()]).unwrap();
 }
 
 #[test]
 fn a_set_of_users_gets_one_event_each() {
-    let routers: [Router<u32>; 2] = [Router::new(), Router::new()];
+    let hubs: [Hub<u32>; 2] = [Hub::new(), Hub::new()];
     let id = |n: usize| UserId::new(format!("user-{n}")).unwrap();
-    let scopes: Vec<_> = (0..100).map(|n| routers[n % 2].scope(id(n))).collect();
+    let scopes: Vec<_> = (0..100).map(|n| hubs[n % 2].scope(id(n))).collect();
     let mut devices: Vec<_> = scopes.iter().map(|s| s.connect().unwrap()).collect();
     let mut second = scopes[7].connect().unwrap();
     for event in 0..4 {
@@ -466,23 +465,23 @@ fn a_set_of_users_gets_one_event_each() {
         assert!(device.try_recv().is_err());
     }
     assert_eq!(UserScope::publish_to_set(&scopes[..0], &1).users, 0);
-    let refused = routers.map(|router| router.stats().refused_no_connections);
+    let refused = hubs.map(|hub| hub.stats().refused_no_connections);
     assert_eq!(refused.iter().sum::<u64>(), 19);
 }
 
 #[test]
 fn figures_that_do_not_add_up_are_told() {
-    let (router, ann) = small();
+    let (hub, ann) = small();
     let mut device = ann.connect().unwrap();
     for n in 0..3 {
         ann.publish(n).unwrap();
     }
     assert_eq!(next(&mut device), 0);
-    let (stats, connection) = (router.stats(), device.stats());
+    let (stats, connection) = (hub.stats(), device.stats());
     conserved(3, &stats, [connection]).unwrap();
     for offered in [2, 4] {
         let told = conserved(offered, &stats, [connection]).unwrap_err();
-        assert_eq!(told, Imbalance::Router { offered, stats });
+        assert_eq!(told, Imbalance::Hub { offered, stats });
         assert!(told.to_string().contains(&format!("{offered} events")));
     }
     for change in [
@@ -508,7 +507,7 @@ fn a_batch_wakes_once_and_tells_what_it_did() {
             self.0.fetch_add(1, Ordering::SeqCst);
         }
     }
-    let (router, ann) = small();
+    let (hub, ann) = small();
     assert!(
         ann.publish_batch([1])
             .unwrap_err()
@@ -537,7 +536,7 @@ fn a_batch_wakes_once_and_tells_what_it_did() {
     assert!(catch_unwind(AssertUnwindSafe(|| ann.publish_batch(events))).is_err());
     assert_eq!(count.0.load(Ordering::SeqCst), 2);
     assert_eq!(next(&mut device), 1);
-    router.shutdown();
+    hub.shutdown();
     let refused = ann.publish_batch([7, 8]).unwrap_err();
     assert_eq!(
         (refused.delivery.events, refused.error.into_inner()),
@@ -585,8 +584,8 @@ fn a_lane_may_have_a_capacity_of_its_own() {
 
 #[test]
 fn notices_are_lost_when_the_channel_is_full_and_counted() {
-    let (router, ann) = small::<u32>();
-    let lifecycle = router.lifecycle(3).unwrap();
+    let (hub, ann) = small::<u32>();
+    let lifecycle = hub.lifecycle(3).unwrap();
     let device = ann.connect().unwrap();
     let second = ann.connect().unwrap();
     drop((device, second));
@@ -603,7 +602,7 @@ fn notices_are_lost_when_the_channel_is_full_and_counted() {
 
 #[test]
 fn a_shutdown_under_full_load_ends_everybody_and_loses_nothing_silently() {
-    let (router, ann) = small::<u64>();
+    let (hub, ann) = small::<u64>();
     let stop = AtomicBool::new(false);
     thread::scope(|s| {
         let publishers = [0, 1].map(|_| {
@@ -628,12 +627,12 @@ fn a_shutdown_under_full_load_ends_everybody_and_loses_nothing_silently() {
             })
         });
         thread::sleep(Duration::from_millis(50));
-        router.shutdown();
+        hub.shutdown();
         let stats = readers.map(|reader| reader.join().unwrap());
         stop.store(true, Ordering::Relaxed);
         let offered = publishers.map(|p| p.join().unwrap()).iter().sum();
-        let router = router.stats();
-        laneway::conserved(offered, &router, []).unwrap();
+        let hub = hub.stats();
+        laneway::conserved(offered, &hub, []).unwrap();
         for stats in stats {
             // Numbers that publishers took up in the moment of the shutdown are still unread.
             let passed = stats.delivered + stats.stepped_over + stats.missed;
@@ -645,13 +644,13 @@ fn a_shutdown_under_full_load_ends_everybody_and_loses_nothing_silently() {
 
 #[test]
 fn a_dump_tells_the_state_and_no_payload() {
-    let (router, ann) = small();
+    let (hub, ann) = small();
     let mut device = ann.connect().unwrap();
     ann.publish("secret".to_owned()).unwrap();
     ann.publish_critical("hidden".to_owned()).unwrap();
     next(&mut device);
     let mut dump = String::new();
-    router.dump(&mut dump).unwrap();
+    hub.dump(&mut dump).unwrap();
     ann.dump(&mut dump).unwrap();
     assert!(dump.contains("seq 2 live 1") && dump.contains("critical") && dump.contains("ann"));
     assert!(!dump.contains("secret") && !dump.contains("hidden"));
@@ -679,20 +678,16 @@ fn a_connection_tells_who_it_is() {
 
 #[test]
 fn a_router_lends_the_way_to_a_user() {
-    let (router, ann) = small();
+    let (hub, ann) = small();
     assert!(
-        router
-            .to_user(ann.user())
+        hub.to_user(ann.user())
             .publish(0)
             .unwrap_err()
             .is_no_connections()
     );
     let (mut phone, mut laptop) = (ann.connect().unwrap(), ann.connect().unwrap());
-    assert_eq!(
-        router.to_user(ann.user()).publish(1).unwrap().connections,
-        2
-    );
-    router.to_user(ann.user()).publish_critical(2).unwrap();
+    assert_eq!(hub.to_user(ann.user()).publish(1).unwrap().connections, 2);
+    hub.to_user(ann.user()).publish_critical(2).unwrap();
     for device in [&mut phone, &mut laptop] {
         assert_eq!((next(device), next(device)), (1, 2));
     }
@@ -700,12 +695,12 @@ fn a_router_lends_the_way_to_a_user() {
 
 #[test]
 fn a_batch_of_reads_tells_the_end_only_when_it_has_read_nothing() {
-    let (router, ann) = small();
+    let (hub, ann) = small();
     let (mut a, mut b) = (ann.connect().unwrap(), ann.connect().unwrap());
     for n in 0..3 {
         ann.publish(n).unwrap();
     }
-    router.shutdown();
+    hub.shutdown();
     let ended = Closed {
         reason: CloseReason::Shutdown,
     };
@@ -724,12 +719,12 @@ fn a_batch_of_reads_tells_the_end_only_when_it_has_read_nothing() {
 fn connections_come_and_go_in_a_storm_of_publishes() {
     const CONNECTS: u64 = 100_000;
     const USERS: u64 = 4;
-    let router = Router::builder()
+    let hub = Hub::builder()
         .lane_capacity(8)
         .idle_timeout(Some(Duration::from_secs(1 << 40)))
         .build::<(u64, u64)>()
         .expect("valid");
-    let scope = |u: u64| router.scope(UserId::new(format!("user {u}")).expect("valid"));
+    let scope = |u: u64| hub.scope(UserId::new(format!("user {u}")).expect("valid"));
     let scopes: Vec<_> = (0..USERS).map(scope).collect();
     let (offered, received, done) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     thread::scope(|s| {
@@ -744,7 +739,7 @@ fn connections_come_and_go_in_a_storm_of_publishes() {
                 if n % 64 == 0 {
                     // Back and forth: what the clock goes ahead adds up, to less than the idle timeout.
                     let now = Duration::from_secs(1000 + n / 64 * 7 % 30);
-                    assert_eq!(router.sweep(now), 0, "nobody is idle");
+                    assert_eq!(hub.sweep(now), 0, "nobody is idle");
                 }
             }
         });
@@ -771,9 +766,9 @@ fn connections_come_and_go_in_a_storm_of_publishes() {
         }
         done.store(true, Ordering::Release);
     });
-    assert_eq!(router.user_count(), 0);
+    assert_eq!(hub.user_count(), 0);
     let offered = offered.into_inner();
-    laneway::conserved(offered, &router.stats(), []).expect("nothing vanishes");
+    laneway::conserved(offered, &hub.stats(), []).expect("nothing vanishes");
     println!(
         "{offered} events offered, {} received",
         received.into_inner()

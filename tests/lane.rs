@@ -10,18 +10,18 @@ use std::thread;
 use std::time::Duration;
 
 use laneway::{
-    Addressed, ConnectOptions, Connection, ConnectionId, Received, Router, ThreadId, TryRecvError,
+    Addressed, ConnectOptions, Connection, ConnectionId, Hub, Received, ThreadId, TryRecvError,
     UserId, UserScope, conserved,
 };
 
-fn ann<E: Send + Sync + 'static>(capacity: usize) -> (Router<E>, UserScope<E>) {
-    let router = Router::builder()
+fn ann<E: Send + Sync + 'static>(capacity: usize) -> (Hub<E>, UserScope<E>) {
+    let hub = Hub::builder()
         .lane_capacity(capacity)
         .max_connections_per_user(255)
         .build()
         .unwrap();
-    let scope = router.scope(UserId::new("ann").unwrap());
-    (router, scope)
+    let scope = hub.scope(UserId::new("ann").unwrap());
+    (hub, scope)
 }
 
 // ---- R072: audiences while connections join ----
@@ -148,7 +148,7 @@ fn read_to_the_end(device: &mut Connection<u64>) -> u64 {
 
 #[test]
 fn r074_a_connection_closed_while_it_is_lapped_is_told_nothing_behind_its_end() {
-    let (router, scope) = ann(2);
+    let (hub, scope) = ann(2);
     // The lane stays open, and is lapped all the time.
     let stalled = scope.connect().unwrap();
     let (stop, offered) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -183,7 +183,7 @@ fn r074_a_connection_closed_while_it_is_lapped_is_told_nothing_behind_its_end() 
             let missed = read_to_the_end(&mut device);
             let stats = device.stats();
             told += missed;
-            if conserved(0, &laneway::RouterStats::default(), [stats]).is_err()
+            if conserved(0, &laneway::HubStats::default(), [stats]).is_err()
                 || missed != stats.missed
             {
                 broken.push(stats);
@@ -195,7 +195,7 @@ fn r074_a_connection_closed_while_it_is_lapped_is_told_nothing_behind_its_end() 
         let (count, first) = (broken.len(), broken.first());
         assert!(count == 0, "{count} of {CLOSURES} do not add up: {first:?}");
     });
-    let stats = router.stats();
+    let stats = hub.stats();
     assert_eq!(stats.missed, told);
     conserved(offered.into_inner(), &stats, [stalled.stats()]).unwrap();
 }

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use allocation_counter::measure;
-use laneway::{Connection, Router, UserId, UserScope};
+use laneway::{Connection, Hub, UserId, UserScope};
 
 const USERS: i64 = 200;
 const BURST: usize = 64;
@@ -39,14 +39,14 @@ fn collect() {
     }
 }
 
-fn scopes(router: &Router<Event>) -> Vec<UserScope<Event>> {
+fn scopes(hub: &Hub<Event>) -> Vec<UserScope<Event>> {
     (0..USERS)
-        .map(|n| router.scope(UserId::new(format!("user {n}")).unwrap()))
+        .map(|n| hub.scope(UserId::new(format!("user {n}")).unwrap()))
         .collect()
 }
 
-fn router(capacity: usize) -> Router<Event> {
-    let builder = Router::builder().lane_capacity(capacity).shards(256);
+fn hub(capacity: usize) -> Hub<Event> {
+    let builder = Hub::builder().lane_capacity(capacity).shards(256);
     builder.build().unwrap()
 }
 
@@ -73,19 +73,19 @@ fn burst(scopes: &[UserScope<Event>], devices: &mut [Connection<Event>], events:
 
 /// What a user takes more after a burst and two sweeps.
 fn kept_after_a_burst(capacity: usize, devices: usize, events: usize) -> i64 {
-    let router = router(capacity);
-    let scopes = scopes(&router);
+    let hub = hub(capacity);
+    let scopes = scopes(&hub);
     let connect = |_| scopes.iter().map(|scope| scope.connect().unwrap());
     let mut devices: Vec<_> = (0..devices).flat_map(connect).collect();
     // Each scope finds its user, and each device has read.
     burst(&scopes, &mut devices, 1);
     burst(&scopes, &mut devices, 1);
-    router.sweep(Duration::from_secs(1));
+    hub.sweep(Duration::from_secs(1));
     collect();
     let kept = bytes(|| {
         burst(&scopes, &mut devices, events);
-        router.sweep(Duration::from_secs(2));
-        router.sweep(Duration::from_secs(3));
+        hub.sweep(Duration::from_secs(2));
+        hub.sweep(Duration::from_secs(3));
         collect();
     });
     // And it goes on as before.
@@ -125,8 +125,8 @@ fn r080_a_burst_that_was_lapped_leaves_nothing_after_two_sweeps() {
 }
 
 /// What a user takes who has connected, read one event, and does nothing more.
-fn idle_lane(router: &Router<Event>) -> i64 {
-    let scope = router.scope(UserId::new("idle").unwrap());
+fn idle_lane(hub: &Hub<Event>) -> i64 {
+    let scope = hub.scope(UserId::new("idle").unwrap());
     // The thread's first pin registers it.
     collect();
     let mut devices = Vec::with_capacity(1);
@@ -137,9 +137,9 @@ fn idle_lane(router: &Router<Event>) -> i64 {
 
 /// What is left of each user once all devices have gone, while a scope points at each.
 fn left_of_ended_lanes(events: usize, unread: usize) -> (i64, i64) {
-    let router = router(64);
-    let idle = idle_lane(&router);
-    let scopes = scopes(&router);
+    let hub = hub(64);
+    let idle = idle_lane(&hub);
+    let scopes = scopes(&hub);
     // The table's nodes stay.
     drop(
         scopes
@@ -160,7 +160,7 @@ fn left_of_ended_lanes(events: usize, unread: usize) -> (i64, i64) {
         drop(devices);
         collect();
     });
-    assert_eq!(router.user_count(), 0);
+    assert_eq!(hub.user_count(), 0);
     (left / USERS, idle)
 }
 
@@ -208,7 +208,7 @@ impl Hangs {
     }
 }
 
-type Call = fn(&Router<Event>, Hangs);
+type Call = fn(&Hub<Event>, Hangs);
 
 impl fmt::Write for Hangs {
     fn write_str(&mut self, _: &str) -> fmt::Result {
@@ -218,9 +218,9 @@ impl fmt::Write for Hangs {
 }
 
 /// The bytes that users who come and go leave behind while `call` hangs in the host's code.
-fn left_while(call: impl FnOnce(&Router<Event>, Hangs) + Send) -> i64 {
-    let router = router(16);
-    let scopes = scopes(&router);
+fn left_while(call: impl FnOnce(&Hub<Event>, Hangs) + Send) -> i64 {
+    let hub = hub(16);
+    let scopes = scopes(&hub);
     let _staying: Vec<_> = scopes
         .iter()
         .map(|scope| scope.connect().unwrap())
@@ -234,11 +234,11 @@ fn left_while(call: impl FnOnce(&Router<Event>, Hangs) + Send) -> i64 {
     };
     let mut left = 0;
     std::thread::scope(|s| {
-        s.spawn(|| call(&router, hangs));
+        s.spawn(|| call(&hub, hangs));
         is_reached.recv().unwrap();
         left = bytes(|| {
             for n in 0..CHURN {
-                let scope = router.scope(UserId::new(format!("guest {n}")).unwrap());
+                let scope = hub.scope(UserId::new(format!("guest {n}")).unwrap());
                 let device = scope.connect().unwrap();
                 scope.publish(EVENT).unwrap();
                 drop(device);
@@ -254,23 +254,22 @@ fn left_while(call: impl FnOnce(&Router<Event>, Hangs) + Send) -> i64 {
 fn r079_a_callback_that_hangs_keeps_no_memory_of_users_who_come_and_go() {
     let _turn = turn();
     let calls: [(&str, Call); 3] = [
-        ("for_each_user", |router, mut hangs| {
-            router.for_each_user(|_, _| hangs.hang());
+        ("for_each_user", |hub, mut hangs| {
+            hub.for_each_user(|_, _| hangs.hang());
         }),
-        ("dump", |router, mut hangs| {
-            // What the router writes of itself comes first.
+        ("dump", |hub, mut hangs| {
+            // What the hub writes of itself comes first.
             let mut lines = 0;
-            router
-                .dump(&mut Lines(|| {
-                    lines += 1;
-                    if lines > 2 {
-                        hangs.hang();
-                    }
-                }))
-                .unwrap();
+            hub.dump(&mut Lines(|| {
+                lines += 1;
+                if lines > 2 {
+                    hangs.hang();
+                }
+            }))
+            .unwrap();
         }),
-        ("dump of a user", |router, mut hangs| {
-            let scope = router.scope(UserId::new("user 7").unwrap());
+        ("dump of a user", |hub, mut hangs| {
+            let scope = hub.scope(UserId::new("user 7").unwrap());
             scope.dump(&mut hangs).unwrap();
         }),
     ];
@@ -283,25 +282,22 @@ fn r079_a_callback_that_hangs_keeps_no_memory_of_users_who_come_and_go() {
 #[test]
 fn r079_a_callback_that_panics_keeps_nothing() {
     let _turn = turn();
-    let router = router(16);
-    let _devices: Vec<_> = scopes(&router)
-        .iter()
-        .map(|s| s.connect().unwrap())
-        .collect();
-    let panics = || router.for_each_user(|_, _| panic!("the host's"));
+    let hub = hub(16);
+    let _devices: Vec<_> = scopes(&hub).iter().map(|s| s.connect().unwrap()).collect();
+    let panics = || hub.for_each_user(|_, _| panic!("the host's"));
     assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
-    let panics = || router.dump(&mut Lines(|| panic!("the host's")));
+    let panics = || hub.dump(&mut Lines(|| panic!("the host's")));
     assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
     let left = bytes(|| {
         for n in 0..CHURN {
-            let scope = router.scope(UserId::new(format!("guest {n}")).unwrap());
+            let scope = hub.scope(UserId::new(format!("guest {n}")).unwrap());
             drop(scope.connect().unwrap());
         }
         collect();
     });
     assert!(left < HELD, "{left} bytes stay");
     let mut seen = 0;
-    router.for_each_user(|_, _| seen += 1);
+    hub.for_each_user(|_, _| seen += 1);
     assert_eq!(seen, USERS, "and the next call tells of all");
 }
 

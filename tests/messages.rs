@@ -12,14 +12,14 @@ use laneway::protocol::{
     Broadcaster, Busy, Handled, Handler, HandlerError, InboundQueue, MAX_HANDLERS, Message,
     MessageKind, MessageRouter, Middleware, Outcome, Packet, RegisterError, Sender, Status,
 };
-use laneway::{Connection, Received, Router, UserId, UserScope};
+use laneway::{Connection, Hub, Received, UserId, UserScope};
 use serde_json::{Value, json};
 
 const NOW: Duration = Duration::from_millis(1_234);
 
 /// A host with ann on two devices, and bob.
 struct Host {
-    engine: Router<Packet>,
+    engine: Hub<Packet>,
     router: Arc<MessageRouter>,
     ann: UserScope<Packet>,
     phone: Connection<Packet>,
@@ -34,7 +34,7 @@ impl Host {
     }
 
     fn with(settings: impl FnOnce(MessageRouter) -> MessageRouter) -> Self {
-        let engine: Router<Packet> = Router::builder().lane_capacity(256).build().unwrap();
+        let engine: Hub<Packet> = Hub::builder().lane_capacity(256).build().unwrap();
         let (ann, bob) = (scope(&engine, "ann"), scope(&engine, "bob"));
         let router = MessageRouter::new(Arc::default(), Duration::ZERO);
         Self {
@@ -75,7 +75,7 @@ impl Host {
     }
 }
 
-fn scope(engine: &Router<Packet>, name: &str) -> UserScope<Packet> {
+fn scope(engine: &Hub<Packet>, name: &str) -> UserScope<Packet> {
     engine.scope(UserId::new(name).unwrap())
 }
 
@@ -646,7 +646,7 @@ impl Drop for End<'_> {
 fn r039_r016_who_hangs_panics_or_floods_changes_nobody_elses_result() {
     const WORKERS: usize = 3;
     const SHARE: usize = 2;
-    let engine: Router<Packet> = Router::builder().lane_capacity(1_024).build().unwrap();
+    let engine: Hub<Packet> = Hub::builder().lane_capacity(1_024).build().unwrap();
     let router = MessageRouter::new(Arc::new(Broadcaster::default()), Duration::ZERO);
     let (hung, is_hung) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();

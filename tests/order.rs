@@ -13,7 +13,7 @@ use laneway::protocol::{
     Busy, Handled, Handler, HandlerError, InboundQueue, Inlet, Message, MessageRouter, Middleware,
     Outcome, Packet, RepeatLimits, Sender,
 };
-use laneway::{Connection, Received, Router, UserId, UserScope};
+use laneway::{Connection, Hub, Received, UserId, UserScope};
 use serde_json::{Value, json};
 
 const NOW: Duration = Duration::from_millis(1_234);
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 type Answer = Result<Handled, HandlerError>;
 
-fn scope(engine: &Router<Packet>, user: &str) -> UserScope<Packet> {
+fn scope(engine: &Hub<Packet>, user: &str) -> UserScope<Packet> {
     engine.scope(UserId::new(user).unwrap())
 }
 
@@ -47,7 +47,7 @@ fn submit(queue: &InboundQueue, router: &MessageRouter, inlet: &Inlet, n: usize)
 fn r078_messages_of_one_sender_are_handled_in_the_order_sent_with_many_workers() {
     const USERS: usize = 4;
     const EACH: usize = 300;
-    let engine: Router<Packet> = Router::new();
+    let engine: Hub<Packet> = Hub::new();
     let handled: Arc<Mutex<BTreeMap<String, Vec<u64>>>> = Arc::default();
     let (noted, busy) = (Arc::clone(&handled), Arc::new(AtomicBool::new(false)));
     let side_by_side = Arc::new(AtomicUsize::new(0));
@@ -124,7 +124,7 @@ fn read(connection: &mut Connection<Packet>) -> Vec<Value> {
 
 #[test]
 fn r078_a_share_of_one_serves_one_sender() {
-    let engine: Router<Packet> = Router::new();
+    let engine: Hub<Packet> = Hub::new();
     let ann = scope(&engine, "ann");
     let mut phone = ann.connect().unwrap();
     let queue = InboundQueue::new(1, 1);
@@ -159,7 +159,7 @@ fn r078_a_share_of_one_serves_one_sender() {
 
 #[test]
 fn r078_r079_more_inlets_are_no_more_places() {
-    let engine: Router<Packet> = Router::new();
+    let engine: Hub<Packet> = Hub::new();
     let (ann, bob) = (scope(&engine, "ann"), scope(&engine, "bob"));
     let queue = InboundQueue::new(4, 2);
     let router = router(|_: &Sender<'_>, _: &Message| -> Answer { Ok(Handled::Done) });
@@ -176,7 +176,7 @@ fn r078_r079_more_inlets_are_no_more_places() {
 
 #[test]
 fn r078_a_worker_that_panics_loses_no_later_message() {
-    let engine: Router<Packet> = Router::new();
+    let engine: Hub<Packet> = Hub::new();
     let queue = InboundQueue::new(4, 4);
     let inlet = queue.inlet(scope(&engine, "ann"), None);
     let router = router(|_: &Sender<'_>, _: &Message| -> Answer { Ok(Handled::Done) });
@@ -201,7 +201,7 @@ fn r078_a_worker_that_panics_loses_no_later_message() {
 
 /// A host whose handler counts, answers twice and sends the second answer to nobody else.
 struct Host {
-    engine: Router<Packet>,
+    engine: Hub<Packet>,
     router: MessageRouter,
     handled: Arc<AtomicUsize>,
     ann: UserScope<Packet>,
@@ -212,7 +212,7 @@ struct Host {
 
 impl Host {
     fn new(limits: RepeatLimits) -> Self {
-        let engine: Router<Packet> = Router::new();
+        let engine: Hub<Packet> = Hub::new();
         let (ann, bob) = (scope(&engine, "ann"), scope(&engine, "bob"));
         let handled = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&handled);

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use laneway::{Received, Router, UserId};
+use laneway::{Hub, Received, UserId};
 
 const WORKER: &str = "LANEWAY_TRACED";
 const EVENTS: u64 = 100_000;
@@ -19,8 +19,8 @@ fn meet(arrived: &AtomicUsize, threads: usize) {
 }
 
 fn worker() {
-    let router = Router::builder().lane_capacity(64).build::<u64>().unwrap();
-    let scope = router.scope(UserId::new("ann").unwrap());
+    let hub = Hub::builder().lane_capacity(64).build::<u64>().unwrap();
+    let scope = hub.scope(UserId::new("ann").unwrap());
     let mut connection = scope.connect().unwrap();
     for n in 0..64 {
         scope.publish(n).unwrap();

@@ -10,7 +10,7 @@ use laneway::protocol::{
     Broadcaster, CONTENT_TYPES, Handled, HandlerError, Message, MessageRouter, Outcome, Packet,
     Quality, QualityProvider, QualityRequest, Sender,
 };
-use laneway::{Connection, Received, Router, UserId, UserScope};
+use laneway::{Connection, Hub, Received, UserId, UserScope};
 use serde_json::{Map, Value, json};
 
 const NOW: Duration = Duration::from_millis(5);
@@ -72,7 +72,7 @@ impl QualityProvider for Provider {
 }
 
 struct Host {
-    engine: Router<Packet>,
+    engine: Hub<Packet>,
     router: MessageRouter,
     quality: Quality,
     provider: Provider,
@@ -80,7 +80,7 @@ struct Host {
     phone: Connection<Packet>,
 }
 
-fn scope(engine: &Router<Packet>, name: &str) -> UserScope<Packet> {
+fn scope(engine: &Hub<Packet>, name: &str) -> UserScope<Packet> {
     engine.scope(UserId::new(name).unwrap())
 }
 
@@ -101,7 +101,7 @@ fn fields(value: Value) -> Map<String, Value> {
 
 impl Host {
     fn new() -> Self {
-        let engine = Router::new();
+        let engine = Hub::new();
         let ann = scope(&engine, "ann");
         let broadcaster = Arc::new(Broadcaster::default());
         let provider = Provider::default();

@@ -11,7 +11,7 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use laneway::{Connection, Received, Retention, Router, TryRecvError, UserId, UserScope};
+use laneway::{Connection, Hub, Received, Retention, TryRecvError, UserId, UserScope};
 
 /// Room for some tens of calls into the engine inside one another, in a debug build.
 const STACK: usize = 256 * 1024;
@@ -60,14 +60,14 @@ fn user(name: &str) -> UserId {
     UserId::new(name).unwrap()
 }
 
-fn small<E: Send + Sync + 'static>() -> (Router<E>, UserScope<E>) {
-    let router = Router::builder()
+fn small<E: Send + Sync + 'static>() -> (Hub<E>, UserScope<E>) {
+    let hub = Hub::builder()
         .lane_capacity(4)
         .max_connections_per_user(255)
         .build()
         .unwrap();
-    let scope = router.scope(user("ann"));
-    (router, scope)
+    let scope = hub.scope(user("ann"));
+    (hub, scope)
 }
 
 /// A waker that always does the same, and counts.
@@ -128,15 +128,15 @@ fn r082_a_waker_that_publishes_to_its_own_user_is_called_once() {
 #[test]
 fn r082_a_waker_that_shuts_the_router_down_is_called_once() {
     alone(|| {
-        let (router, ann) = small::<u32>();
+        let (hub, ann) = small::<u32>();
         let mut device = ann.connect().unwrap();
-        let inner = router.clone();
+        let inner = hub.clone();
         let waker = sleep(&mut device, move || {
             inner.shutdown();
         });
         ann.publish(1).unwrap();
         assert_eq!(calls(&waker), 1);
-        assert!(router.is_shut_down());
+        assert!(hub.is_shut_down());
         assert!(matches!(device.try_recv(), Ok(Received::Event(e)) if e.event == 1));
         assert!(matches!(device.try_recv(), Err(TryRecvError::Closed(_))));
     });
@@ -145,17 +145,17 @@ fn r082_a_waker_that_shuts_the_router_down_is_called_once() {
 #[test]
 fn r082_a_shutdown_wakes_many_users_whose_wakers_shut_down() {
     alone(|| {
-        let router = Router::<u32>::new();
-        let connect = |n| router.scope(user(&format!("user {n}"))).connect().unwrap();
+        let hub = Hub::<u32>::new();
+        let connect = |n| hub.scope(user(&format!("user {n}"))).connect().unwrap();
         let mut devices: Vec<_> = (0..MANY / 20).map(connect).collect();
         let asleep = devices.iter_mut().map(|device| {
-            let inner = router.clone();
+            let inner = hub.clone();
             sleep(device, move || {
                 inner.shutdown();
             })
         });
         let wakers: Vec<_> = asleep.collect();
-        router.shutdown();
+        hub.shutdown();
         assert!(wakers.iter().all(|waker| calls(waker) == 1));
     });
 }
@@ -191,9 +191,9 @@ impl Drop for Chain {
 
 /// Fills a lane with events of a chain. The device has read none of them.
 fn chained() -> (UserScope<Chain>, Connection<Chain>, Arc<AtomicUsize>) {
-    let (router, ann) = small();
+    let (hub, ann) = small();
     // It lives on in the payloads' scopes.
-    std::mem::forget(router);
+    std::mem::forget(hub);
     let device = ann.connect().unwrap();
     let left = Arc::new(AtomicUsize::new(0));
     for _ in 0..4 {
@@ -238,8 +238,8 @@ fn r082_a_connection_that_goes_drops_what_publishes_to_those_that_stay() {
     });
 }
 
-/// A payload whose drop shuts the router down.
-struct Ending(Router<Ending>, Arc<AtomicUsize>);
+/// A payload whose drop shuts the hub down.
+struct Ending(Hub<Ending>, Arc<AtomicUsize>);
 
 impl Drop for Ending {
     fn drop(&mut self) {
@@ -251,13 +251,13 @@ impl Drop for Ending {
 #[test]
 fn r082_a_drop_that_shuts_the_router_down_ends_each_lane_once() {
     alone(|| {
-        let (router, ann) = small();
+        let (hub, ann) = small();
         let mut device = ann.connect().unwrap();
         let drops = Arc::new(AtomicUsize::new(0));
-        let event = || Ending(router.clone(), Arc::clone(&drops));
+        let event = || Ending(hub.clone(), Arc::clone(&drops));
         let mut accepted = 0;
         // The first one that is dropped to make room refuses all that come after.
-        while !router.is_shut_down() {
+        while !hub.is_shut_down() {
             accepted += usize::from(ann.publish(event()).is_ok());
         }
         assert!(ann.publish(event()).is_err_and(|e| e.is_closed()));
@@ -278,19 +278,17 @@ fn r082_a_shutdown_drops_the_events_of_many_absent_users_that_shut_down() {
     alone(|| {
         const USERS: usize = MANY / 20;
         let retention = Retention::events(2).max_absent_users(USERS);
-        let builder = Router::builder()
-            .lane_capacity(2)
-            .retention(Some(retention));
-        let router = builder.build().unwrap();
+        let builder = Hub::builder().lane_capacity(2).retention(Some(retention));
+        let hub = builder.build().unwrap();
         let drops = Arc::new(AtomicUsize::new(0));
         for n in 0..USERS {
-            let event = Ending(router.clone(), Arc::clone(&drops));
-            let scope = router.scope(user(&format!("user {n}")));
+            let event = Ending(hub.clone(), Arc::clone(&drops));
+            let scope = hub.scope(user(&format!("user {n}")));
             assert!(scope.publish_critical(event).is_ok());
         }
-        assert_eq!(router.stats().absent_users, USERS);
-        router.shutdown();
+        assert_eq!(hub.stats().absent_users, USERS);
+        hub.shutdown();
         assert_eq!(drops.load(Ordering::SeqCst), USERS);
-        assert_eq!(router.stats().absent_users, 0);
+        assert_eq!(hub.stats().absent_users, 0);
     });
 }

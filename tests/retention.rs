@@ -8,9 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use laneway::{
-    Change, CloseReason, ConfigError, ConnectError, ConnectOptions, Connection, InvalidPosition,
-    Origin, Position, PublishError, Received, ResumeError, Resumed, Retention, Router, ThreadId,
-    TryRecvError, UserId, UserScope, conserved,
+    Change, CloseReason, ConfigError, ConnectError, ConnectOptions, Connection, Hub,
+    InvalidPosition, Origin, Position, PublishError, Received, ResumeError, Resumed, Retention,
+    ThreadId, TryRecvError, UserId, UserScope, conserved,
 };
 
 #[path = "common/random.rs"]
@@ -20,16 +20,16 @@ fn user(name: &str) -> UserId {
     UserId::new(name).expect("valid")
 }
 
-fn keeping<E: Send + Sync + 'static>(retention: Retention) -> Router<E> {
-    let builder = Router::builder().lane_capacity(4).shards(16);
+fn keeping<E: Send + Sync + 'static>(retention: Retention) -> Hub<E> {
+    let builder = Hub::builder().lane_capacity(4).shards(16);
     builder.retention(Some(retention)).build().expect("valid")
 }
 
-/// A router that keeps eight events, and ann's scope.
-fn eight<E: Send + Sync + 'static>() -> (Router<E>, UserScope<E>) {
-    let router = keeping(Retention::events(8));
-    let ann = router.scope(user("ann"));
-    (router, ann)
+/// A hub that keeps eight events, and ann's scope.
+fn eight<E: Send + Sync + 'static>() -> (Hub<E>, UserScope<E>) {
+    let hub = keeping(Retention::events(8));
+    let ann = hub.scope(user("ann"));
+    (hub, ann)
 }
 
 /// Everything there is: events with their origin, and how many numbers were missed.
@@ -66,7 +66,7 @@ fn is_gap(resumed: Resumed, expected: (u64, u64)) -> bool {
 
 #[test]
 fn r053_a_connection_goes_on_where_another_stopped() {
-    let (router, ann) = eight();
+    let (hub, ann) = eight();
     let mut phone = ann.connect().unwrap();
     for n in 0..3 {
         ann.publish(n).unwrap();
@@ -84,20 +84,20 @@ fn r053_a_connection_goes_on_where_another_stopped() {
     assert_eq!(all(&mut phone), (expected, 0));
     let stats = phone.stats();
     assert_eq!((stats.numbers, stats.delivered, stats.replayed), (1, 1, 3));
-    conserved(5, &router.stats(), [stats]).unwrap();
+    conserved(5, &hub.stats(), [stats]).unwrap();
 }
 
 #[test]
 fn without_retention_nothing_is_kept_and_a_position_resets() {
-    let router: Router<u8> = Router::new();
-    let ann = router.scope(user("ann"));
+    let hub: Hub<u8> = Hub::new();
+    let ann = hub.scope(user("ann"));
     let phone = ann.connect().unwrap();
     assert!(!ann.publish(1).unwrap().kept);
     let position = phone.position();
     let (mut tab, resumed) = ann.resume(&position).unwrap();
     assert_eq!(resumed, Resumed::Reset);
     assert_eq!(all(&mut tab), (vec![], 0));
-    assert_eq!(router.stats().stale_positions, 1);
+    assert_eq!(hub.stats().stale_positions, 1);
     drop((phone, tab));
     assert!(ann.publish(2).unwrap_err().is_no_connections());
     assert!(ann.publish_critical(3).unwrap_err().is_no_connections());
@@ -214,22 +214,22 @@ fn what_was_for_a_thread_or_for_the_others_is_replayed_to_a_device_that_was_away
 
 #[test]
 fn a_position_is_refused_in_another_scope_and_names_nobody() {
-    let (router, ann) = eight::<u8>();
-    let bob = router.scope(user("bob"));
+    let (hub, ann) = eight::<u8>();
+    let bob = hub.scope(user("bob"));
     let phone = ann.connect().unwrap();
     let _other = bob.connect().unwrap();
     ann.publish(1).unwrap();
     let error = bob.resume(&phone.position()).unwrap_err();
     assert_eq!(error, ResumeError::Foreign);
     assert!(!error.to_string().contains("ann"));
-    assert_eq!(router.stats().foreign_positions, 1);
+    assert_eq!(hub.stats().foreign_positions, 1);
     assert_eq!(bob.connection_count(), 1, "nothing was connected");
     assert!(!format!("{:?}", phone.position()).contains("ann"));
 }
 
 #[test]
 fn an_altered_position_is_refused() {
-    let (router, ann) = eight();
+    let (hub, ann) = eight();
     let phone = ann.connect().unwrap();
     for n in 0..6 {
         ann.publish(n).unwrap();
@@ -241,11 +241,11 @@ fn an_altered_position_is_refused() {
         let altered = Position::from_bytes(&altered).unwrap();
         match ann.resume(&altered) {
             Err(error) => assert_eq!(error, ResumeError::Foreign),
-            // Of another router, for all that can be seen.
+            // Of another hub, for all that can be seen.
             Ok((_, resumed)) => assert_eq!((resumed, bit < 64), (Resumed::Reset, true)),
         }
     }
-    assert_eq!(router.stats().stale_positions, 64);
+    assert_eq!(hub.stats().stale_positions, 64);
 }
 
 #[test]
@@ -254,13 +254,13 @@ fn r053_after_a_restart_a_position_resets() {
     let phone = ann.connect().unwrap();
     ann.publish(1).unwrap();
     let text = phone.position().to_string();
-    let (router, ann) = eight::<u8>();
+    let (hub, ann) = eight::<u8>();
     let _there = ann.connect().unwrap();
     ann.publish(2).unwrap();
     let (mut phone, resumed) = ann.resume(&text.parse().unwrap()).unwrap();
     assert_eq!(resumed, Resumed::Reset);
     assert_eq!(all(&mut phone), (vec![], 0));
-    assert_eq!(router.stats().stale_positions, 1);
+    assert_eq!(hub.stats().stale_positions, 1);
 }
 
 #[test]
@@ -287,11 +287,11 @@ fn a_position_is_short_text_for_a_url_and_comes_back_from_it() {
 
 #[test]
 fn a_lane_without_connections_ends_when_the_grace_is_over() {
-    let router = keeping(Retention::events(8).grace(Duration::from_secs(10)));
-    let ann = router.scope(user("ann"));
+    let hub = keeping(Retention::events(8).grace(Duration::from_secs(10)));
+    let ann = hub.scope(user("ann"));
     let sweep = |times: std::ops::RangeInclusive<u64>| {
         for now in times {
-            router.sweep(Duration::from_secs(now));
+            hub.sweep(Duration::from_secs(now));
         }
     };
     let phone = ann.connect().unwrap();
@@ -299,11 +299,11 @@ fn a_lane_without_connections_ends_when_the_grace_is_over() {
     let position = phone.position();
     sweep(100..=100);
     drop(phone);
-    assert_eq!((router.user_count(), router.stats().absent_users), (0, 1));
+    assert_eq!((hub.user_count(), hub.stats().absent_users), (0, 1));
     sweep(100..=109);
     let (phone, resumed) = ann.resume(&position).unwrap();
     assert!(is_complete(resumed, (0, 1)));
-    assert_eq!((router.user_count(), router.stats().absent_users), (1, 0));
+    assert_eq!((hub.user_count(), hub.stats().absent_users), (1, 0));
     sweep(110..=115);
     drop(phone);
     // The time starts anew, and goes on where the clock goes on.
@@ -311,42 +311,42 @@ fn a_lane_without_connections_ends_when_the_grace_is_over() {
     sweep(90..=97);
     assert!(ann.publish(2).is_ok());
     sweep(98..=98);
-    assert_eq!(router.stats().absent_users, 0);
+    assert_eq!(hub.stats().absent_users, 0);
     assert!(ann.publish(3).unwrap_err().is_no_connections());
     let (mut phone, resumed) = ann.resume(&position).unwrap();
     assert_eq!(resumed, Resumed::Reset);
     assert_eq!(all(&mut phone), (vec![], 0));
-    let stats = router.stats();
+    let stats = hub.stats();
     conserved(3, &stats, [phone.stats()]).unwrap();
     assert_eq!((stats.accepted, stats.users), (2, 1));
 }
 
 #[test]
 fn one_absent_user_too_many_is_not_kept() {
-    let router = keeping(Retention::events(8).max_absent_users(2));
-    let scopes = ["a", "b", "c"].map(|name| router.scope(user(name)));
+    let hub = keeping(Retention::events(8).max_absent_users(2));
+    let scopes = ["a", "b", "c"].map(|name| hub.scope(user(name)));
     let positions = scopes.each_ref().map(|scope| {
         let connection = scope.connect().unwrap();
         scope.publish(1).unwrap();
         connection.position()
     });
-    assert_eq!(router.stats().absent_users, 2);
+    assert_eq!(hub.stats().absent_users, 2);
     let resumed = |i: usize| scopes[i].resume(&positions[i]).unwrap();
     assert_eq!(resumed(2).1, Resumed::Reset);
     let (_connection, first) = resumed(0);
     assert!(is_complete(first, (0, 1)));
     // Room again, for a lane that has no connection yet.
-    let d = router.scope(user("d"));
+    let d = hub.scope(user("d"));
     assert_eq!(d.publish_critical(1).unwrap().connections, 0);
-    let refused = router.scope(user("e")).publish_critical(2).unwrap_err();
+    let refused = hub.scope(user("e")).publish_critical(2).unwrap_err();
     assert!(matches!(refused, PublishError::NoConnections(2)));
-    assert_eq!(router.stats().absent_users, 2);
-    conserved(5, &router.stats(), []).unwrap();
+    assert_eq!(hub.stats().absent_users, 2);
+    conserved(5, &hub.stats(), []).unwrap();
 }
 
 #[test]
 fn r014_critical_events_for_nobody_wait_for_who_asks() {
-    let (router, ann) = eight();
+    let (hub, ann) = eight();
     assert!(ann.publish(0).unwrap_err().is_no_connections());
     let delivery = ann.publish_critical(1).unwrap();
     assert_eq!(
@@ -355,7 +355,7 @@ fn r014_critical_events_for_nobody_wait_for_who_asks() {
     );
     ann.publish(2).unwrap();
     ann.publish_critical(3).unwrap();
-    assert_eq!(router.user_count(), 0);
+    assert_eq!(hub.user_count(), 0);
     // Who does not ask gets nothing old, and takes nothing away.
     let mut tab = ann.connect().unwrap();
     let mut phone = ann.connect().unwrap();
@@ -373,7 +373,7 @@ fn r014_critical_events_for_nobody_wait_for_who_asks() {
     let mut phone = ann.connect().unwrap();
     assert_eq!(phone.recover().events, 1);
     assert_eq!(all(&mut phone), (recovered(&[5]), 0));
-    conserved(6, &router.stats(), [phone.stats()]).unwrap();
+    conserved(6, &hub.stats(), [phone.stats()]).unwrap();
 }
 
 #[test]
@@ -402,12 +402,12 @@ fn a_critical_event_for_nobody_that_any_publish_took_the_place_of_is_told() {
 
 #[test]
 fn what_was_for_nobody_and_ended_with_its_lane_is_told() {
-    let router = keeping(Retention::events(8).max_absent_users(1));
-    let ann = router.scope(user("ann"));
+    let hub = keeping(Retention::events(8).max_absent_users(1));
+    let ann = hub.scope(user("ann"));
     ann.publish_critical(0).unwrap();
     ann.publish(1).unwrap();
     let mut phone = ann.connect().unwrap();
-    router.scope(user("bob")).publish_critical(0).unwrap();
+    hub.scope(user("bob")).publish_critical(0).unwrap();
     assert_eq!(ann.disconnect_all(7), 1);
     for n in 2..11 {
         assert!(ann.publish(n).unwrap_err().is_no_connections());
@@ -458,9 +458,9 @@ fn a_critical_event_that_was_overwritten_is_part_of_the_gap() {
 #[test]
 fn heavy_events_are_dropped_oldest_first() {
     let retention = Retention::events(8).bytes(320);
-    let builder = Router::builder().retention(Some(retention));
-    let router: Router<String> = builder.build_weighing(String::len).unwrap();
-    let ann = router.scope(user("ann"));
+    let builder = Hub::builder().retention(Some(retention));
+    let hub: Hub<String> = builder.build_weighing(String::len).unwrap();
+    let ann = hub.scope(user("ann"));
     let mut phone = ann.connect().unwrap();
     let position = ann.connect().unwrap().position();
     for n in 0..5 {
@@ -493,9 +493,9 @@ fn heavy_events_are_dropped_oldest_first() {
 #[test]
 fn an_event_that_weighs_more_than_can_be_counted_makes_room_when_it_goes() {
     let retention = Retention::events(8).bytes(1 << 25);
-    let builder = Router::builder().retention(Some(retention));
-    let router: Router<usize> = builder.build_weighing(|weight| *weight).unwrap();
-    let ann = router.scope(user("ann"));
+    let builder = Hub::builder().retention(Some(retention));
+    let hub: Hub<usize> = builder.build_weighing(|weight| *weight).unwrap();
+    let ann = hub.scope(user("ann"));
     let mut phone = ann.connect().unwrap();
     let position = ann.connect().unwrap().position();
     // Each counts as 16 MiB, less one step.
@@ -515,13 +515,13 @@ fn an_event_that_weighs_more_than_can_be_counted_makes_room_when_it_goes() {
 fn nothing_goes_before_its_age() {
     for age in 1..20 {
         let retention = Retention::events(8).age(Duration::from_millis(age));
-        let router = keeping(retention.grace(Duration::MAX));
-        let ann = router.scope(user("ann"));
+        let hub = keeping(retention.grace(Duration::MAX));
+        let ann = hub.scope(user("ann"));
         let position = ann.connect().unwrap().position();
         ann.publish(0).unwrap();
         for eighths in 0.. {
             let now = Duration::from_millis(age) * eighths / 8;
-            router.sweep(now);
+            hub.sweep(now);
             if !is_complete(ann.resume(&position).unwrap().1, (0, 1)) {
                 let now = now.as_millis() as u64;
                 assert!(now > age && now <= age * 3 / 2 + 6, "{now} of {age}");
@@ -534,36 +534,36 @@ fn nothing_goes_before_its_age() {
 #[test]
 fn old_events_are_dropped_by_the_sweep() {
     let age = Duration::from_secs(4);
-    let router = keeping(Retention::events(8).age(age).grace(Duration::MAX));
-    let ann = router.scope(user("ann"));
+    let hub = keeping(Retention::events(8).age(age).grace(Duration::MAX));
+    let ann = hub.scope(user("ann"));
     let phone = ann.connect().unwrap();
     let position = phone.position();
     drop(phone);
     ann.publish(0).unwrap();
-    router.sweep(Duration::from_secs(10));
+    hub.sweep(Duration::from_secs(10));
     ann.publish(1).unwrap();
     let resumed = || ann.resume(&position).unwrap().1;
     for now in [11, 12, 13, 14] {
-        router.sweep(Duration::from_secs(now));
+        hub.sweep(Duration::from_secs(now));
         assert!(is_complete(resumed(), (0, 2)), "at {now}");
     }
-    router.sweep(Duration::from_secs(15));
+    hub.sweep(Duration::from_secs(15));
     assert!(is_gap(resumed(), (1, 1)));
     for now in 16..=30 {
-        router.sweep(Duration::from_secs(now));
+        hub.sweep(Duration::from_secs(now));
     }
     assert!(is_gap(resumed(), (2, 2)));
     ann.publish(2).unwrap();
     // A clock that jumps back ages nothing.
     for now in [31, 5, 6, 7] {
-        router.sweep(Duration::from_secs(now));
+        hub.sweep(Duration::from_secs(now));
         assert!(is_gap(resumed(), (2, 2)));
     }
 }
 
 #[test]
 fn every_payload_is_dropped_with_its_lane() {
-    let (router, ann) = eight();
+    let (hub, ann) = eight();
     let event = Arc::new(());
     let phone = ann.connect().unwrap();
     let position = phone.position();
@@ -580,29 +580,29 @@ fn every_payload_is_dropped_with_its_lane() {
     assert_eq!(Arc::strong_count(&event), kept + 8);
     drop(phone);
     assert_eq!(Arc::strong_count(&event), kept + 1);
-    router.shutdown();
+    hub.shutdown();
     assert_eq!(Arc::strong_count(&event), 1, "an absent user's lane ends");
-    assert_eq!(router.stats().absent_users, 0);
+    assert_eq!(hub.stats().absent_users, 0);
     assert!(ann.publish_critical(event).unwrap_err().is_closed());
 }
 
 #[test]
 fn after_a_shutdown_what_was_resumed_is_still_received() {
-    let (router, ann) = eight();
+    let (hub, ann) = eight();
     let phone = ann.connect().unwrap();
     let position = phone.position();
     ann.publish(0).unwrap();
     let (mut tab, _) = ann.resume(&position).unwrap();
     ann.publish(1).unwrap();
-    assert_eq!(router.shutdown(), 1);
+    assert_eq!(hub.shutdown(), 1);
     assert_eq!(
         ann.resume(&position).unwrap_err(),
         ResumeError::Connect(ConnectError::Closed)
     );
     assert_eq!(all(&mut tab), ([replayed(&[0]), live(&[1])].concat(), 0));
     drop((tab, phone));
-    assert_eq!((router.user_count(), router.stats().absent_users), (0, 0));
-    assert_eq!(router.stats().accepted, 2);
+    assert_eq!((hub.user_count(), hub.stats().absent_users), (0, 0));
+    assert_eq!(hub.stats().accepted, 2);
 }
 
 #[test]
@@ -634,8 +634,8 @@ fn a_closed_connection_gives_nothing_of_its_replay() {
 
 #[test]
 fn sessions_are_told_from_online_to_offline_though_the_lane_stays() {
-    let (router, ann) = eight::<u8>();
-    let lifecycle = router.lifecycle(64).unwrap();
+    let (hub, ann) = eight::<u8>();
+    let lifecycle = hub.lifecycle(64).unwrap();
     let mut sessions = Vec::new();
     for _ in 0..3 {
         let phone = ann.connect().unwrap();
@@ -656,7 +656,7 @@ fn sessions_are_told_from_online_to_offline_though_the_lane_stays() {
     }
     // The lane ends; the next one's sessions are later ones.
     for hours in 0..6 {
-        router.sweep(Duration::from_secs(3600 * hours));
+        hub.sweep(Duration::from_secs(3600 * hours));
     }
     drop(ann.connect().unwrap());
     let notices = std::iter::from_fn(|| lifecycle.try_next().ok());
@@ -665,7 +665,7 @@ fn sessions_are_told_from_online_to_offline_though_the_lane_stays() {
     sessions.push(next[0]);
     assert!(sessions.is_sorted_by(|a, b| a < b));
     let mut seen = 0;
-    router.for_each_user(|_, _| seen += 1);
+    hub.for_each_user(|_, _| seen += 1);
     assert_eq!(seen, 0, "an absent user is offline");
     assert_eq!(ann.connection_count(), 0);
 }
@@ -673,9 +673,9 @@ fn sessions_are_told_from_online_to_offline_though_the_lane_stays() {
 #[test]
 fn limits_count_who_is_there() {
     let retention = Some(Retention::events(8));
-    let builder = Router::builder().retention(retention).max_users(1);
-    let router: Router<u8> = builder.max_connections_per_user(1).build().unwrap();
-    let (ann, bob) = (router.scope(user("ann")), router.scope(user("bob")));
+    let builder = Hub::builder().retention(retention).max_users(1);
+    let hub: Hub<u8> = builder.max_connections_per_user(1).build().unwrap();
+    let (ann, bob) = (hub.scope(user("ann")), hub.scope(user("bob")));
     let phone = ann.connect().unwrap();
     let limit = 1;
     assert_eq!(
@@ -695,7 +695,7 @@ fn limits_count_who_is_there() {
         bob.connect().unwrap_err(),
         ConnectError::TooManyUsers { limit }
     );
-    assert_eq!((router.user_count(), router.stats().absent_users), (1, 1));
+    assert_eq!((hub.user_count(), hub.stats().absent_users), (1, 1));
 }
 
 #[test]
@@ -742,7 +742,7 @@ fn a_resumed_connection_has_options_and_a_replay_can_be_visited() {
 #[test]
 fn settings_are_validated() {
     let build = |retention, connections| {
-        let builder = Router::builder().retention(Some(retention));
+        let builder = Hub::builder().retention(Some(retention));
         let built = builder.max_connections_per_user(connections).build::<u8>();
         built.map(drop)
     };
@@ -846,11 +846,11 @@ impl Device {
 fn r053_a_reconnect_storm_leaves_no_hole() {
     const USERS: usize = 1_000;
     const TOGETHER: usize = 10;
-    let builder = Router::builder().lane_capacity(16).shards(1024);
+    let builder = Hub::builder().lane_capacity(16).shards(1024);
     let builder = builder.retention(Some(Retention::events(16)));
-    let router: Router<usize> = builder.build().unwrap();
+    let hub: Hub<usize> = builder.build().unwrap();
     let scopes: Vec<_> = (0..USERS)
-        .map(|n| router.scope(user(&format!("user {n}"))))
+        .map(|n| hub.scope(user(&format!("user {n}"))))
         .collect();
     let (offered, now) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let (devices, accepted) = thread::scope(|s| {
@@ -902,8 +902,8 @@ fn r053_a_reconnect_storm_leaves_no_hole() {
         let end = device.reconnect(&scopes[device.user]);
         device.check(end, &accepted[device.user]);
     }
-    assert_eq!(router.user_count(), 0);
-    let stats = router.stats();
+    assert_eq!(hub.user_count(), 0);
+    let stats = hub.stats();
     assert_eq!((stats.absent_users, stats.stale_positions), (USERS, 0));
     conserved(offered.load(Ordering::Relaxed) as u64, &stats, []).unwrap();
 }

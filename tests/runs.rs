@@ -11,7 +11,7 @@ use laneway::protocol::{
     AgentRun, AgentRuns, Broadcaster, Fault, MessageKind, OpenRunLimits, Packet, RunError, RunId,
     SequenceChecker, UserContext,
 };
-use laneway::{Connection, Received, Router, ThreadId, UserId, UserScope};
+use laneway::{Connection, Hub, Received, ThreadId, UserId, UserScope};
 use serde_json::{Value, json};
 
 const TOOK: Duration = Duration::from_millis(80);
@@ -26,7 +26,7 @@ fn context(user: &str) -> UserContext {
     UserContext::builder(user, thread, run).build().unwrap()
 }
 
-fn scope(engine: &Router<Packet>, user: &str) -> UserScope<Packet> {
+fn scope(engine: &Hub<Packet>, user: &str) -> UserScope<Packet> {
     engine.scope(UserId::new(user).unwrap())
 }
 
@@ -57,13 +57,13 @@ fn faults(events: &[Value]) -> Vec<Fault> {
 }
 
 struct Host {
-    engine: Router<Packet>,
+    engine: Hub<Packet>,
     phone: Connection<Packet>,
 }
 
 impl Host {
     fn new() -> Self {
-        let engine: Router<Packet> = Router::builder().lane_capacity(1_024).build().unwrap();
+        let engine: Hub<Packet> = Hub::builder().lane_capacity(1_024).build().unwrap();
         Self {
             phone: scope(&engine, "ann").connect().unwrap(),
             engine,
@@ -194,7 +194,7 @@ fn r077_pieces_of_an_answer_are_events_of_the_run_in_its_sequence() {
 
 #[test]
 fn r077_a_piece_is_not_critical() {
-    let engine: Router<Packet> = Router::builder().lane_capacity(2).build().unwrap();
+    let engine: Hub<Packet> = Hub::builder().lane_capacity(2).build().unwrap();
     let ann = scope(&engine, "ann");
     let mut run = AgentRun::start(Arc::default(), ann.clone(), context("ann"), "a", at(1))
         .unwrap()

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use laneway::{Change, Lifecycle, Retention, Router, UserId, UserScope};
+use laneway::{Change, Hub, Lifecycle, Retention, UserId, UserScope};
 
 /// More than 20 bits count.
 const RECONNECTS: usize = (1 << 20) + 10;
 
-fn retaining(grace: Duration) -> Router<u8> {
-    let builder = Router::builder().shards(1).lane_capacity(2);
+fn retaining(grace: Duration) -> Hub<u8> {
+    let builder = Hub::builder().shards(1).lane_capacity(2);
     let retention = Retention::events(2).grace(grace);
     builder.retention(Some(retention)).build().unwrap()
 }
@@ -32,11 +32,11 @@ fn session(lifecycle: &Lifecycle, scope: &UserScope<u8>) -> u64 {
 
 #[test]
 fn r083_sessions_never_go_back_after_a_million_reconnects_to_one_lane() {
-    let router = retaining(Duration::ZERO);
-    let ann = router.scope(UserId::new("ann").unwrap());
-    let mut last = session(&router.lifecycle(4).unwrap(), &ann);
+    let hub = retaining(Duration::ZERO);
+    let ann = hub.scope(UserId::new("ann").unwrap());
+    let mut last = session(&hub.lifecycle(4).unwrap(), &ann);
     let mut check = |when: usize| {
-        let next = session(&router.lifecycle(4).unwrap(), &ann);
+        let next = session(&hub.lifecycle(4).unwrap(), &ann);
         assert!(next > last, "{next} after {last}, after {when} reconnects");
         last = next;
     };
@@ -49,22 +49,22 @@ fn r083_sessions_never_go_back_after_a_million_reconnects_to_one_lane() {
     }
     check(RECONNECTS);
     // The lane ends, and a lane that is made anew goes on.
-    router.sweep(Duration::from_secs(1));
-    router.sweep(Duration::from_secs(2));
-    assert_eq!(router.stats().absent_users, 0);
+    hub.sweep(Duration::from_secs(1));
+    hub.sweep(Duration::from_secs(2));
+    assert_eq!(hub.stats().absent_users, 0);
     check(RECONNECTS);
 }
 
 #[test]
 fn r083_sessions_never_go_back_when_lanes_are_made_anew() {
     for retention in [false, true] {
-        let router = if retention {
+        let hub = if retention {
             retaining(Duration::ZERO)
         } else {
-            Router::builder().shards(1).build().unwrap()
+            Hub::builder().shards(1).build().unwrap()
         };
-        let lifecycle = router.lifecycle(16).unwrap();
-        let scopes = ["ann", "bob"].map(|name| router.scope(UserId::new(name).unwrap()));
+        let lifecycle = hub.lifecycle(16).unwrap();
+        let scopes = ["ann", "bob"].map(|name| hub.scope(UserId::new(name).unwrap()));
         let mut last = [0; 2];
         for n in 0..200 {
             for (scope, last) in scopes.iter().zip(&mut last) {
@@ -73,7 +73,7 @@ fn r083_sessions_never_go_back_when_lanes_are_made_anew() {
                 *last = next;
             }
             if n % 3 == 0 {
-                router.sweep(Duration::from_secs(n));
+                hub.sweep(Duration::from_secs(n));
             }
         }
     }
@@ -84,9 +84,9 @@ fn r083_sessions_never_go_back_when_lanes_are_made_anew() {
 #[test]
 fn r083_sessions_never_go_back_while_sweeps_end_the_lane() {
     const CONNECTS: usize = 20_000;
-    let router = retaining(Duration::ZERO);
-    let lifecycle = router.lifecycle(8 * CONNECTS).unwrap();
-    let ann = router.scope(UserId::new("ann").unwrap());
+    let hub = retaining(Duration::ZERO);
+    let lifecycle = hub.lifecycle(8 * CONNECTS).unwrap();
+    let ann = hub.scope(UserId::new("ann").unwrap());
     let stop = AtomicBool::new(false);
     thread::scope(|s| {
         let sweeper = s.spawn(|| {
@@ -94,7 +94,7 @@ fn r083_sessions_never_go_back_while_sweeps_end_the_lane() {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
-                router.sweep(Duration::from_millis(n));
+                hub.sweep(Duration::from_millis(n));
             }
         });
         let devices = [(); 2]

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use common::random::Random;
 use laneway::{
-    CloseReason, Closed, Connection, ConnectionStats, LimitPolicy, Received, Router, TryRecvError,
+    CloseReason, Closed, Connection, ConnectionStats, Hub, LimitPolicy, Received, TryRecvError,
     UserId, UserScope, conserved,
 };
 
@@ -234,14 +234,14 @@ fn mixed_load(duration: Duration) {
             report(info);
         }
     }));
-    let router = Router::builder()
+    let hub = Hub::builder()
         .lane_capacity(CAPACITY)
         .max_connections_per_user(5)
         .limit_policy(LimitPolicy::EvictOldest)
         .build::<Event>()
         .unwrap();
     let scopes: Vec<_> = (0..USERS)
-        .map(|u| router.scope(UserId::new(format!("user {u}")).unwrap()))
+        .map(|u| hub.scope(UserId::new(format!("user {u}")).unwrap()))
         .collect();
     let tally = Tally::default();
     let stop = AtomicBool::new(false);
@@ -284,10 +284,10 @@ fn mixed_load(duration: Duration) {
         while !stop.load(Ordering::SeqCst) {
             still.wait();
             let live: Vec<_> = (0..READERS).flat_map(|_| figures.recv().unwrap()).collect();
-            let stats = router.stats();
+            let stats = hub.stats();
             conserved(tally.offered.load(Ordering::Relaxed), &stats, live).unwrap();
             assert_eq!(stats.missed, tally.missed.load(Ordering::Relaxed));
-            router.sweep(start.elapsed());
+            hub.sweep(start.elapsed());
             checks += 1;
             let elapsed = start.elapsed().as_secs();
             if elapsed >= next_report {
@@ -320,5 +320,5 @@ fn mixed_load(duration: Duration) {
         assert!(tally.has_seen_all(), "too tame");
     });
     drop(scopes);
-    assert_eq!((router.user_count(), router.stats().connections), (0, 0));
+    assert_eq!((hub.user_count(), hub.stats().connections), (0, 0));
 }

@@ -1,4 +1,4 @@
-//! What has to hold of the sources themselves: one way in, one router, no address but a scope, and a
+//! What has to hold of the sources themselves: one way in, one hub, no address but a scope, and a
 //! test for each requirement. Each rule is tried on sources that break it.
 #![cfg(not(any(laneway_loom, laneway_shuttle)))]
 
@@ -10,7 +10,7 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, ExprMethodCall, ExprPath, FnArg, ImplItemFn, ItemFn, Signature, Visibility};
 
 /// Types that may be named after what there is one of: the engine, and the router of messages in it.
-const ONCE: [&str; 3] = ["Router", "MessageRouter", "Broadcaster"];
+const ONCE: [&str; 3] = ["Hub", "MessageRouter", "Broadcaster"];
 /// Public functions that take a user beside a value and deliver nothing.
 const DELIVER_NOTHING: [&str; 7] = [
     "check",
@@ -75,7 +75,7 @@ impl Rules {
 
     fn named(&mut self, name: &syn::Ident) {
         let name = name.to_string();
-        let reserved = ["Router", "Factory", "Broadcaster"];
+        let reserved = ["Hub", "Router", "Factory", "Broadcaster"];
         if reserved.iter().any(|end| name.ends_with(end)) && !ONCE.contains(&&*name) {
             self.broken.push(format!("a second one: {name}"));
         }

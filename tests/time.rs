@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use laneway::{Activity, Builder, Connection, Received, Resumed, Retention, Router, UserId};
+use laneway::{Activity, Builder, Connection, Hub, Received, Resumed, Retention, UserId};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -13,59 +13,58 @@ const NOW: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// How long each wait of these tests is.
 const WAIT: Duration = Duration::from_secs(40);
 
-fn ann(builder: Builder) -> (Router<u8>, laneway::UserScope<u8>) {
-    let router = builder.build().unwrap();
-    let ann = router.scope(UserId::new("ann").unwrap());
-    (router, ann)
+fn ann(builder: Builder) -> (Hub<u8>, laneway::UserScope<u8>) {
+    let hub = builder.build().unwrap();
+    let ann = hub.scope(UserId::new("ann").unwrap());
+    (hub, ann)
 }
 
-type IsThere = Box<dyn Fn(&Router<u8>) -> bool>;
+type IsThere = Box<dyn Fn(&Hub<u8>) -> bool>;
 
 /// One thing that sweeps let grow old.
 struct Aging {
-    router: Router<u8>,
+    hub: Hub<u8>,
     is_there: IsThere,
 }
 
 /// A connection that shows no activity.
 fn idle() -> Aging {
-    let (router, ann) = ann(Router::builder().idle_timeout(Some(WAIT)));
+    let (hub, ann) = ann(Hub::builder().idle_timeout(Some(WAIT)));
     let device = ann.connect().unwrap();
-    let is_there =
-        Box::new(move |_: &Router<u8>| ann.connection_count() == 1 && device.unread() == 0);
-    Aging { router, is_there }
+    let is_there = Box::new(move |_: &Hub<u8>| ann.connection_count() == 1 && device.unread() == 0);
+    Aging { hub, is_there }
 }
 
 /// The lane of a user without a connection.
 fn absent() -> Aging {
     let retention = Retention::events(8).grace(WAIT);
-    let (router, ann) = ann(Router::builder().retention(Some(retention)));
+    let (hub, ann) = ann(Hub::builder().retention(Some(retention)));
     drop(ann.connect().unwrap());
-    let is_there = Box::new(|router: &Router<u8>| router.stats().absent_users == 1);
-    Aging { router, is_there }
+    let is_there = Box::new(|hub: &Hub<u8>| hub.stats().absent_users == 1);
+    Aging { hub, is_there }
 }
 
 /// An event that is kept.
 fn kept() -> Aging {
     let retention = Retention::events(8).grace(Duration::MAX).age(WAIT);
-    let (router, ann) = ann(Router::builder().retention(Some(retention)));
+    let (hub, ann) = ann(Hub::builder().retention(Some(retention)));
     let position = ann.connect().unwrap().position();
     ann.publish(7).unwrap();
-    let is_there = Box::new(move |_: &Router<u8>| {
+    let is_there = Box::new(move |_: &Hub<u8>| {
         let (_device, resumed) = ann.resume(&position).unwrap();
         matches!(resumed, Resumed::Complete { from: 0, to: 1, .. })
     });
-    Aging { router, is_there }
+    Aging { hub, is_there }
 }
 
 const ALL: [fn() -> Aging; 3] = [idle, absent, kept];
 
 impl Aging {
     fn sweep(&self, now: Duration) {
-        self.router.sweep(now);
+        self.hub.sweep(now);
     }
     fn is_there(&self) -> bool {
-        (self.is_there)(&self.router)
+        (self.is_there)(&self.hub)
     }
     /// Sweeps ten times in the time that it lasts, from `from` on. Returns after how many sweeps it was
     /// gone.
@@ -144,15 +143,15 @@ fn r073_extreme_waits_and_times_are_no_trouble_to_the_engine() {
         Duration::MAX,
     ];
     for wait in waits {
-        let builder = Router::builder().idle_timeout(Some(wait));
+        let builder = Hub::builder().idle_timeout(Some(wait));
         let mut retention = Retention::events(8).grace(wait);
         retention.age = Some(wait).filter(|age| age.as_millis() > 0);
-        let (router, ann) = ann(builder.retention(Some(retention)));
+        let (hub, ann) = ann(builder.retention(Some(retention)));
         let mut device = ann.connect().unwrap();
         for now in [Duration::ZERO, Duration::MAX, NOW, Duration::MAX, NOW] {
             ann.publish(7).unwrap();
             device.touch();
-            router.sweep(now);
+            hub.sweep(now);
             assert!(device.try_recv().is_ok());
         }
         assert_eq!(ann.connection_count(), 1);
@@ -160,12 +159,12 @@ fn r073_extreme_waits_and_times_are_no_trouble_to_the_engine() {
 }
 
 /// Sweeps for ten times the idle timeout; returns how many connections were closed.
-fn closed(router: &Router<u8>, mut meanwhile: impl FnMut()) -> usize {
+fn closed(hub: &Hub<u8>, mut meanwhile: impl FnMut()) -> usize {
     let sweeps = 0..40;
     sweeps
         .map(|n| {
             meanwhile();
-            router.sweep(NOW + n * WAIT / 4)
+            hub.sweep(NOW + n * WAIT / 4)
         })
         .sum()
 }
@@ -177,7 +176,7 @@ fn read(device: &mut Connection<u8>) {
 
 #[test]
 fn r073_what_counts_as_activity_is_a_setting() {
-    let builder = || Router::builder().idle_timeout(Some(WAIT));
+    let builder = || Hub::builder().idle_timeout(Some(WAIT));
     for (activity, reads, touches, closes) in [
         (Activity::ReadOrTouch, true, false, 0),
         (Activity::ReadOrTouch, false, true, 0),
@@ -188,9 +187,9 @@ fn r073_what_counts_as_activity_is_a_setting() {
         (Activity::Touch, true, true, 0),
         (Activity::Touch, false, false, 1),
     ] {
-        let (router, ann) = ann(builder().activity(activity));
+        let (hub, ann) = ann(builder().activity(activity));
         let mut device = ann.connect().unwrap();
-        let ended = closed(&router, || {
+        let ended = closed(&hub, || {
             let _ = ann.publish(7);
             if reads {
                 read(&mut device);
@@ -202,23 +201,23 @@ fn r073_what_counts_as_activity_is_a_setting() {
         assert_eq!(ended, closes, "{activity:?}, {reads}, {touches}");
     }
     // What reads and finds nothing shows nothing.
-    let (router, ann) = ann(builder());
+    let (hub, ann) = ann(builder());
     let mut device = ann.connect().unwrap();
-    assert_eq!(closed(&router, || read(&mut device)), 1);
+    assert_eq!(closed(&hub, || read(&mut device)), 1);
 }
 
 #[test]
 fn r073_reading_a_replay_is_activity_where_reading_is() {
     for (activity, closes) in [(Activity::ReadOrTouch, 0), (Activity::Touch, 1)] {
-        let builder = Router::builder().idle_timeout(Some(WAIT));
+        let builder = Hub::builder().idle_timeout(Some(WAIT));
         let retention = Retention::events(64);
-        let (router, ann) = ann(builder.activity(activity).retention(Some(retention)));
+        let (hub, ann) = ann(builder.activity(activity).retention(Some(retention)));
         let position = ann.connect().unwrap().position();
         for n in 0..64 {
             ann.publish(n).unwrap();
         }
         let (mut device, _) = ann.resume(&position).unwrap();
-        let ended = closed(&router, || read(&mut device));
+        let ended = closed(&hub, || read(&mut device));
         assert_eq!(ended, closes, "{activity:?}");
     }
 }

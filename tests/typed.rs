@@ -15,7 +15,7 @@ use laneway::protocol::{
     Handled, HandlerError, Isolation, Message, MessageError, MessageKind, MessageLimits,
     MessageRouter, Middleware, Outcome, Packet, PayloadError, ROUTING_FIELDS, Sender, typed,
 };
-use laneway::{Connection, Received, Router, UserId, UserScope};
+use laneway::{Connection, Hub, Received, UserId, UserScope};
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -55,12 +55,12 @@ struct Host {
     phone: Connection<Packet>,
     his: Connection<Packet>,
     called: Arc<AtomicUsize>,
-    _engine: Router<Packet>,
+    _engine: Hub<Packet>,
 }
 
 impl Host {
     fn new() -> Self {
-        let engine: Router<Packet> = Router::new();
+        let engine: Hub<Packet> = Hub::new();
         let scope = |name: &str| engine.scope(UserId::new(name).unwrap());
         let (ann, bob) = (scope("ann"), scope("bob"));
         let router = MessageRouter::new(Arc::default(), Duration::ZERO);

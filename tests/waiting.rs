@@ -15,18 +15,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use laneway::{
-    Change, ConnectOptions, Connection, Lifecycle, LifecycleError, NoNotice, Received, Retention,
-    Router, ThreadId, UserId, UserScope,
+    Change, ConnectOptions, Connection, Hub, Lifecycle, LifecycleError, NoNotice, Received,
+    Retention, ThreadId, UserId, UserScope,
 };
 
 const LONG: Duration = Duration::from_secs(60);
 /// Results that a task gets one after the other.
 const TURNS: usize = 64;
 
-fn ann() -> (Router<u32>, UserScope<u32>) {
-    let router: Router<u32> = Router::new();
-    let ann = router.scope(UserId::new("ann").unwrap());
-    (router, ann)
+fn ann() -> (Hub<u32>, UserScope<u32>) {
+    let hub: Hub<u32> = Hub::new();
+    let ann = hub.scope(UserId::new("ann").unwrap());
+    (hub, ann)
 }
 
 #[derive(Default)]
@@ -105,8 +105,8 @@ fn run(tasks: impl IntoIterator<Item = Task>) {
 #[test]
 fn r081_tasks_of_any_executor_take_turns_while_one_reads_without_a_rest() {
     const EVENTS: u32 = 1_000;
-    let (router, ann) = ann();
-    let bob = router.scope(UserId::new("bob").unwrap());
+    let (hub, ann) = ann();
+    let bob = hub.scope(UserId::new("bob").unwrap());
     let read = Rc::new(Cell::new(0));
     let seen = Rc::new(Cell::new(0));
     let reads = |scope: UserScope<u32>| -> Task {
@@ -186,8 +186,8 @@ fn r081_a_poll_gives_way_after_64_results_and_loses_nothing() {
 
 #[test]
 fn r081_a_poll_gives_way_whatever_its_results_are() {
-    let router = Router::builder().lane_capacity(2).build::<u32>().unwrap();
-    let ann = router.scope(UserId::new("ann").unwrap());
+    let hub = Hub::builder().lane_capacity(2).build::<u32>().unwrap();
+    let ann = hub.scope(UserId::new("ann").unwrap());
     // Gaps.
     let mut device = ann.connect().unwrap();
     let row = in_a_row(&mut device, || {
@@ -201,8 +201,8 @@ fn r081_a_poll_gives_way_whatever_its_results_are() {
     assert_eq!(in_a_row(&mut device, || ()), TURNS);
     // A replay.
     let retention = Some(Retention::events(256));
-    let router = Router::builder().retention(retention).build().unwrap();
-    let ann = router.scope(UserId::new("ann").unwrap());
+    let hub = Hub::builder().retention(retention).build().unwrap();
+    let ann = hub.scope(UserId::new("ann").unwrap());
     let position = ann.connect().unwrap().position();
     for n in 0..200 {
         ann.publish(n).unwrap();
@@ -236,8 +236,8 @@ fn changes(lifecycle: &Lifecycle) -> Vec<Change> {
 
 #[test]
 fn r081_each_subscriber_is_told_and_a_slow_one_costs_the_others_nothing() {
-    let (router, ann) = ann();
-    let (quick, slow) = (router.lifecycle(100).unwrap(), router.lifecycle(3).unwrap());
+    let (hub, ann) = ann();
+    let (quick, slow) = (hub.lifecycle(100).unwrap(), hub.lifecycle(3).unwrap());
     let thread = Some(ThreadId::new("Oslo").unwrap());
     let options = ConnectOptions {
         thread,
@@ -252,7 +252,7 @@ fn r081_each_subscriber_is_told_and_a_slow_one_costs_the_others_nothing() {
         "each is told of its own"
     );
     // A later one hears what comes later, and one that goes takes no other's notices along.
-    let later = router.lifecycle(100).unwrap();
+    let later = hub.lifecycle(100).unwrap();
     drop(slow);
     drop(ann.connect().unwrap());
     assert_eq!(changes(&quick).len(), 4);
@@ -261,43 +261,41 @@ fn r081_each_subscriber_is_told_and_a_slow_one_costs_the_others_nothing() {
 
 #[test]
 fn r081_subscribers_and_their_channels_are_bounded() {
-    let (router, ann) = ann();
+    let (hub, ann) = ann();
     for capacity in [0, (1 << 20) + 1, usize::MAX] {
-        let refused = router.lifecycle(capacity).unwrap_err();
+        let refused = hub.lifecycle(capacity).unwrap_err();
         assert_eq!(refused, LifecycleError::Capacity(capacity));
     }
-    let mut all: Vec<_> = (0..16)
-        .map(|_| router.lifecycle(1 << 20).unwrap())
-        .collect();
-    let refused = router.lifecycle(1).unwrap_err();
+    let mut all: Vec<_> = (0..16).map(|_| hub.lifecycle(1 << 20).unwrap()).collect();
+    let refused = hub.lifecycle(1).unwrap_err();
     assert!(matches!(refused, LifecycleError::TooMany { limit: 16, .. }));
     assert!(!refused.to_string().is_empty());
     // One that goes makes room, without a change in between or with one.
     all.pop();
-    all.push(router.lifecycle(8).unwrap());
+    all.push(hub.lifecycle(8).unwrap());
     all.pop();
     drop(ann.connect().unwrap());
-    all.push(router.lifecycle(8).unwrap());
-    assert!(router.lifecycle(1).is_err());
+    all.push(hub.lifecycle(8).unwrap());
+    assert!(hub.lifecycle(1).is_err());
     assert!(all[..15].iter().all(|one| changes(one).len() == 4));
 }
 
 #[test]
 fn r081_notices_that_are_over_are_told_from_none_yet() {
     for retention in [None, Some(Retention::events(8))] {
-        let builder = Router::builder().retention(retention);
-        let router = builder.build::<u32>().unwrap();
+        let builder = Hub::builder().retention(retention);
+        let hub = builder.build::<u32>().unwrap();
         let (ann, bob) = ["ann", "bob"]
-            .map(|name| router.scope(UserId::new(name).unwrap()))
+            .map(|name| hub.scope(UserId::new(name).unwrap()))
             .into();
-        let lifecycle = router.lifecycle(100).unwrap();
+        let lifecycle = hub.lifecycle(100).unwrap();
         assert_eq!(lifecycle.try_next(), Err(NoNotice::Nothing));
         let short = Duration::from_millis(1);
         assert_eq!(lifecycle.next_timeout(short), Err(NoNotice::Nothing));
         // Bob is absent, or gone; ann has two devices.
         drop(bob.connect().unwrap());
         let devices = (ann.connect().unwrap(), ann.connect().unwrap());
-        router.shutdown();
+        hub.shutdown();
         assert_eq!(changes(&lifecycle).len(), 7);
         assert_eq!(
             lifecycle.try_next(),
@@ -306,7 +304,7 @@ fn r081_notices_that_are_over_are_told_from_none_yet() {
         );
         drop(devices);
         assert_eq!(changes(&lifecycle).len(), 3);
-        // At once, again and again, though there are scopes and a router.
+        // At once, again and again, though there are scopes and a hub.
         let start = Instant::now();
         for _ in 0..3 {
             assert_eq!(lifecycle.next_timeout(LONG), Err(NoNotice::Over));
@@ -315,17 +313,17 @@ fn r081_notices_that_are_over_are_told_from_none_yet() {
         assert!(start.elapsed() < LONG);
         // One that comes later is told so too, and a refused connect changes nothing.
         assert!(ann.connect().is_err());
-        let later = router.lifecycle(1).unwrap();
+        let later = hub.lifecycle(1).unwrap();
         assert_eq!(later.next_timeout(Duration::MAX), Err(NoNotice::Over));
     }
 }
 
 #[test]
 fn r081_a_full_channel_has_room_for_the_end() {
-    let (router, ann) = ann();
-    let lifecycle = router.lifecycle(1).unwrap();
+    let (hub, ann) = ann();
+    let lifecycle = hub.lifecycle(1).unwrap();
     drop(ann.connect().unwrap());
-    drop(router);
+    drop(hub);
     assert_eq!(lifecycle.try_next().unwrap().change, Change::Online);
     assert_eq!(lifecycle.lost(), 3);
     assert_eq!(lifecycle.try_next(), Err(NoNotice::Over));
@@ -333,8 +331,8 @@ fn r081_a_full_channel_has_room_for_the_end() {
 
 #[test]
 fn r081_the_end_wakes_every_thread_that_waits_for_a_notice() {
-    let (router, ann) = ann();
-    let lifecycle = router.lifecycle(8).unwrap();
+    let (hub, ann) = ann();
+    let lifecycle = hub.lifecycle(8).unwrap();
     let device = ann.connect().unwrap();
     assert_eq!(changes(&lifecycle).len(), 2);
     let start = Instant::now();
@@ -345,7 +343,7 @@ fn r081_the_end_wakes_every_thread_that_waits_for_a_notice() {
         };
         let threads = [s.spawn(wait), s.spawn(wait), s.spawn(wait)];
         thread::sleep(Duration::from_millis(20));
-        drop(router);
+        drop(hub);
         drop(device);
         for thread in threads {
             assert_eq!(thread.join().unwrap(), Err(NoNotice::Over));

@@ -10,7 +10,7 @@ use laneway::protocol::{
     MessageError, MessageKind, MessageLimits, MessageRouter, Middleware, Outcome, Packet, Quality,
     QualityProvider, QualityRequest, Sender,
 };
-use laneway::{Connection, Received, Router, UserId, UserScope};
+use laneway::{Connection, Hub, Received, UserId, UserScope};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn read(connection: &mut Connection<Packet>) -> Vec<String> {
 
 /// One of two systems that face each other: what its device gets is sent to the other one.
 struct Side {
-    _engine: Router<Packet>,
+    _engine: Hub<Packet>,
     router: MessageRouter,
     scope: UserScope<Packet>,
     device: Connection<Packet>,
@@ -40,7 +40,7 @@ impl Side {
     }
 
     fn with(limits: MessageLimits) -> Self {
-        let engine: Router<Packet> = Router::new();
+        let engine: Hub<Packet> = Hub::new();
         let scope = engine.scope(UserId::new("peer").unwrap());
         let router = MessageRouter::new(Arc::new(Broadcaster::default()), Duration::ZERO);
         Self {

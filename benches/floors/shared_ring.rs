@@ -1,6 +1,6 @@
 //! The `disruptor` crate, for one hot user: a ring of several producers, whose readers read in place.
 //! It never drops an event, a producer waits for the slowest reader, and readers neither come nor go.
-//! That is the state of the art of a ring that may do without all that a router has to do.
+//! That is the state of the art of a ring that may do without all that a hub has to do.
 
 use std::hint::black_box;
 use std::time::Instant;

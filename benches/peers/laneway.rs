@@ -3,18 +3,18 @@
 
 use std::time::Duration;
 
-use laneway::{Connection, Received, Router, UserId, UserScope};
+use laneway::{Connection, Hub, Received, UserId, UserScope};
 
-use super::Hub;
+use super::Rival;
 
 /// Looks the user up for each event, as every peer does.
-pub(crate) struct ById<E: Send + Sync + 'static>(Router<E>);
+pub(crate) struct ById<E: Send + Sync + 'static>(Hub<E>);
 
 /// Holds the scope of each user from before.
-pub(crate) struct ByScope<E: Send + Sync + 'static>(Router<E>);
+pub(crate) struct ByScope<E: Send + Sync + 'static>(Hub<E>);
 
-fn router<E: Send + Sync + 'static>(capacity: usize) -> Router<E> {
-    let builder = Router::builder().lane_capacity(capacity);
+fn hub<E: Send + Sync + 'static>(capacity: usize) -> Hub<E> {
+    let builder = Hub::builder().lane_capacity(capacity);
     builder
         .max_connections_per_user(255)
         .build()
@@ -45,12 +45,12 @@ fn wait<E: Clone + Send + Sync + 'static>(tab: &mut Connection<E>) -> Option<E> 
     }
 }
 
-impl<E: Clone + Send + Sync + 'static> Hub<E> for ById<E> {
+impl<E: Clone + Send + Sync + 'static> Rival<E> for ById<E> {
     type User = UserId;
     type Tab = Connection<E>;
 
     fn new(capacity: usize) -> Self {
-        Self(router(capacity))
+        Self(hub(capacity))
     }
     fn user(&self, name: &str) -> UserId {
         id(name)
@@ -78,12 +78,12 @@ impl<E: Clone + Send + Sync + 'static> Hub<E> for ById<E> {
     }
 }
 
-impl<E: Clone + Send + Sync + 'static> Hub<E> for ByScope<E> {
+impl<E: Clone + Send + Sync + 'static> Rival<E> for ByScope<E> {
     type User = UserScope<E>;
     type Tab = Connection<E>;
 
     fn new(capacity: usize) -> Self {
-        Self(router(capacity))
+        Self(hub(capacity))
     }
     fn user(&self, name: &str) -> UserScope<E> {
         self.0.scope(id(name))

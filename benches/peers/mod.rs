@@ -30,7 +30,7 @@ pub(crate) const CAPACITY: usize = 64;
 pub(crate) const DEEP: usize = 65_536;
 
 /// Something that routes events to users' connections.
-pub(crate) trait Hub<E>: Send + Sync + 'static {
+pub(crate) trait Rival<E>: Send + Sync + 'static {
     /// How a publisher names a user.
     type User: Send + Sync;
     /// One device's receiving end.
@@ -92,7 +92,7 @@ pub(crate) const NAMES: [&str; 15] = [
 /// The peers without any lock, neither of the table nor of the queue.
 pub(crate) const LOCKLESS: [&str; 1] = ["papaya + ArrayQueue"];
 
-/// Calls `$f::<Hub>($args)` for the peer with the given name.
+/// Calls `$f::<Rival>($args)` for the peer with the given name.
 #[macro_export]
 macro_rules! with_peer {
     ($name:expr, $f:ident::<_, $event:ty>($($arg:expr),*)) => {

@@ -8,7 +8,7 @@ use crossbeam_queue::ArrayQueue;
 use papaya::{Compute, HashMap, Operation};
 use smallvec::SmallVec;
 
-use super::Hub;
+use super::Rival;
 
 type Queues<E> = SmallVec<[Arc<ArrayQueue<E>>; 1]>;
 
@@ -17,7 +17,7 @@ pub(crate) struct Peer<E> {
     capacity: usize,
 }
 
-impl<E: Clone + Send + Sync + 'static> Hub<E> for Peer<E> {
+impl<E: Clone + Send + Sync + 'static> Rival<E> for Peer<E> {
     type User = String;
     type Tab = Arc<ArrayQueue<E>>;
     const SLEEPS: bool = false;

@@ -6,14 +6,14 @@ use papaya::{HashMap, Operation};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::broadcast::{Receiver, Sender, channel};
 
-use super::Hub;
+use super::Rival;
 
 pub(crate) struct Peer<E> {
     users: HashMap<String, Sender<E>, RandomState>,
     capacity: usize,
 }
 
-impl<E: Clone + Send + Sync + 'static> Hub<E> for Peer<E> {
+impl<E: Clone + Send + Sync + 'static> Rival<E> for Peer<E> {
     type User = String;
     type Tab = Receiver<E>;
 

@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Hub;
+use super::Rival;
 use super::channels::Channel;
 use super::registries::Registry;
 
@@ -18,7 +18,7 @@ pub(crate) struct Registered<R, C> {
 /// One device: its number and its receiving end.
 pub(crate) struct Device<C: Channel<E>, E>(u64, C::Receiver);
 
-impl<R: Registry<C::Sender>, C: Channel<E>, E: Clone + Send + Sync + 'static> Hub<E>
+impl<R: Registry<C::Sender>, C: Channel<E>, E: Clone + Send + Sync + 'static> Rival<E>
     for Registered<R, C>
 {
     type User = String;

@@ -22,7 +22,7 @@ use socketioxide_core::{Sid, Str, Uid, Value};
 use socketioxide_parser_common::CommonParser;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::Hub;
+use super::Rival;
 
 pub(crate) struct Peer<E> {
     rooms: CoreLocalAdapter<Unused>,
@@ -30,7 +30,7 @@ pub(crate) struct Peer<E> {
     capacity: usize,
 }
 
-impl<E: Clone + Send + Sync + 'static> Hub<E> for Peer<E> {
+impl<E: Clone + Send + Sync + 'static> Rival<E> for Peer<E> {
     type User = String;
     type Tab = (Sid, Receiver<E>);
 

@@ -146,10 +146,7 @@ fn legend(
     let kinds = [
         (Kind::Ours, "laneway"),
         (Kind::Peer, "peers"),
-        (
-            Kind::Floor,
-            "floor: parts of the work by hand, not a router",
-        ),
+        (Kind::Floor, "floor: parts of the work by hand, not a hub"),
     ];
     for (kind, name) in kinds.into_iter().take(2 + usize::from(has_floor)) {
         let corners = [(x, 38), (x + 12, 50)];

@@ -17,7 +17,7 @@ use data::{Data, Figures, OURS, Rivals, number};
 const WORDS: &str = "\
 *laneway by scope*: the publisher holds a handle for each user. *By id*: it looks the user up for each event, as every peer \
 does. *Ratio*: how many times as good as the best peer laneway is; below 1 it is worse. *Floor*: parts of the work by hand, \
-without what a router does for it; no floor routes anything. The lookup is a hash map's, the SPSC ring has one publisher \
+without what a hub does for it; no floor routes anything. The lookup is a hash map's, the SPSC ring has one publisher \
 and one reader, the disruptor's ring has several of both, never drops an event and lets a publisher wait instead. A ring a \
 user takes more memory than a lane, so with many users this floor can be slower than laneway.
 

@@ -5,10 +5,10 @@ use std::thread;
 use std::time::Instant;
 
 use super::{Event, PUBLISH, Random, Round, Sample, histogram, name, ns};
-use crate::peers::{CAPACITY, DEEP, Hub};
+use crate::peers::{CAPACITY, DEEP, Rival};
 
 /// W4: second devices come and go while another thread publishes; first devices receive.
-pub(super) fn churn<H: Hub<E>, E: Event>() -> Round {
+pub(super) fn churn<H: Rival<E>, E: Event>() -> Round {
     const USERS: usize = 1_000;
     const PAIRS: usize = 100_000;
     let hub = H::new(CAPACITY);
@@ -56,7 +56,7 @@ pub(super) fn churn<H: Hub<E>, E: Event>() -> Round {
 
 /// W4 deep: the first device of a user reads each event, the second never reads and is a lane of
 /// 65 536 events behind, a third one comes and goes on another thread.
-pub(super) fn churn_deep<H: Hub<E>, E: Event>() -> Round {
+pub(super) fn churn_deep<H: Rival<E>, E: Event>() -> Round {
     const PUBLISHES: usize = 200_000;
     let hub = H::new(DEEP);
     let source = E::source();
@@ -101,7 +101,7 @@ pub(super) fn churn_deep<H: Hub<E>, E: Event>() -> Round {
 }
 
 /// W6: from nothing to a million users while another thread publishes to those who are there.
-pub(super) fn growth<H: Hub<E>, E: Event>() -> Round {
+pub(super) fn growth<H: Rival<E>, E: Event>() -> Round {
     const USERS: usize = 1_000_000;
     Box::new(move || {
         let hub = H::new(CAPACITY);

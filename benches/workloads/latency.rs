@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Event, Round, Sample, histogram, name, ns};
-use crate::peers::{CAPACITY, Hub};
+use crate::peers::{CAPACITY, Rival};
 
 /// One event at a time to a receiver on another core, which answers before the next one.
 pub(crate) fn paced(
@@ -49,7 +49,7 @@ pub(crate) fn paced(
 }
 
 /// W7: from the publish to the receiver on another core.
-pub(super) fn latency<H: Hub<E>, E: Event>(sleeping: bool) -> Round {
+pub(super) fn latency<H: Rival<E>, E: Event>(sleeping: bool) -> Round {
     let hub = H::new(CAPACITY);
     let source = E::source();
     let user = hub.user(&name(1));

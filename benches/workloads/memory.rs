@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Event, Round, Sample, name};
 use crate::counting;
-use crate::peers::{CAPACITY, Hub};
+use crate::peers::{CAPACITY, Rival};
 
 fn resident() -> f64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
@@ -13,7 +13,7 @@ fn resident() -> f64 {
 }
 
 /// W5: what a user costs who is connected and idle, before and after one event.
-pub(super) fn memory<H: Hub<E>, E: Event>() -> Round {
+pub(super) fn memory<H: Rival<E>, E: Event>() -> Round {
     const USERS: usize = 1_000_000;
     Box::new(move || {
         let mut sample = Sample::default();
@@ -85,7 +85,7 @@ pub(crate) const BURST: [[&str; 2]; 4] = [
 /// come two sweeps, and that is "after". Only then a tenth of the users are full at the same time,
 /// for all of them would take 6.6 GB; what that adds for each of these is "full", and what is left
 /// of it when they have read and two more sweeps have passed is "after all at once".
-pub(crate) fn burst<H: Hub<E>, E: Event>() -> Round {
+pub(crate) fn burst<H: Rival<E>, E: Event>() -> Round {
     const USERS: usize = 100_000;
     const AT_ONCE: usize = USERS / 10;
     Box::new(move || {

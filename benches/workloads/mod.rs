@@ -18,7 +18,7 @@ pub(crate) use stalled::STALLED;
 pub(crate) use threads::{BURST_CAPACITY, bursts};
 pub(crate) use users::{W2_BURST, route_events, w2_turns};
 
-use crate::peers::Hub;
+use crate::peers::Rival;
 
 /// A payload. Its taint says for whom it was made.
 pub(crate) trait Event: Clone + Send + Sync + 'static {
@@ -229,7 +229,7 @@ pub(crate) fn is_once(workload: &str) -> bool {
 }
 
 /// `None`: the peer cannot do that.
-pub(crate) fn set_up<H: Hub<E>, E: Event>(workload: &str) -> Option<Round> {
+pub(crate) fn set_up<H: Rival<E>, E: Event>(workload: &str) -> Option<Round> {
     Some(match workload {
         "W1 1k" => users::route::<H, E>(1_000),
         "W1 100k" => users::route::<H, E>(100_000),

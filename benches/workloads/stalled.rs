@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use super::{Event, PUBLISH, Random, Round, Sample, histogram, name, ns};
-use crate::peers::{CAPACITY, DEEP, Hub};
+use crate::peers::{CAPACITY, DEEP, Rival};
 
 /// The figures of W8 with a stalled device.
 pub(crate) const STALLED: [&str; 3] = [
@@ -14,7 +14,7 @@ pub(crate) const STALLED: [&str; 3] = [
 ];
 
 /// W8: what a device that never reads costs the others.
-pub(super) fn stalled<H: Hub<E>, E: Event>() -> Round {
+pub(super) fn stalled<H: Rival<E>, E: Event>() -> Round {
     const USERS: usize = 100;
     const EVENTS: usize = 200_000;
     let source = E::source();
@@ -69,7 +69,7 @@ pub(super) fn stalled<H: Hub<E>, E: Event>() -> Round {
 
 /// W8 deep: publishes to a user of whose two devices one is 65 536 events behind and never reads,
 /// in turn with publishes to users without such a device.
-pub(super) fn stalled_deep<H: Hub<E>, E: Event>() -> Round {
+pub(super) fn stalled_deep<H: Rival<E>, E: Event>() -> Round {
     const USERS: usize = 16;
     const TURNS: usize = 100_000;
     let hub = H::new(DEEP);

@@ -5,10 +5,10 @@ use std::thread;
 use std::time::Instant;
 
 use super::{Event, Random, Round, Sample, name};
-use crate::peers::{CAPACITY, Hub};
+use crate::peers::{CAPACITY, Rival};
 
 /// W3: a publisher to 10 000 random users, and a consumer that goes round all of them.
-pub(super) fn pipeline<H: Hub<E>, E: Event>() -> Round {
+pub(super) fn pipeline<H: Rival<E>, E: Event>() -> Round {
     const USERS: usize = 10_000;
     const EVENTS: usize = 300_000;
     // So few that no user's bound is met, and so many that both threads have work.
@@ -109,7 +109,7 @@ pub(crate) fn bursts<P: FnMut() + Send>(
 }
 
 /// W3b: publisher threads in bursts, to the same user or to a user each.
-pub(super) fn publishers<H: Hub<E>, E: Event>(threads: usize, same: bool) -> Round {
+pub(super) fn publishers<H: Rival<E>, E: Event>(threads: usize, same: bool) -> Round {
     let hub = H::new(BURST_CAPACITY);
     let source = E::source();
     let users: Vec<_> = (1..=threads).map(|u| hub.user(&name(u))).collect();

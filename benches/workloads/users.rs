@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use super::{Event, Random, Round, Sample, name, ns};
-use crate::peers::{CAPACITY, Hub};
+use crate::peers::{CAPACITY, Rival};
 
 /// Events in a round of W1: enough that two runs agree, few enough for the suite's time.
 pub(crate) fn route_events(users: usize) -> usize {
@@ -12,7 +12,7 @@ pub(crate) fn route_events(users: usize) -> usize {
 }
 
 /// W1: a random user, publish, then receive.
-pub(super) fn route<H: Hub<E>, E: Event>(users: usize) -> Round {
+pub(super) fn route<H: Rival<E>, E: Event>(users: usize) -> Round {
     let events = route_events(users);
     let hub = H::new(CAPACITY);
     let source = E::source();
@@ -42,7 +42,7 @@ pub(crate) fn w2_turns(devices: usize) -> usize {
 }
 
 /// W2: one user with several devices; publishes and deliveries timed apart.
-pub(super) fn fan_out<H: Hub<E>, E: Event>(devices: usize) -> Round {
+pub(super) fn fan_out<H: Rival<E>, E: Event>(devices: usize) -> Round {
     let turns = w2_turns(devices);
     let hub = H::new(CAPACITY);
     let source = E::source();
@@ -95,7 +95,7 @@ pub(super) fn fan_out<H: Hub<E>, E: Event>(devices: usize) -> Round {
 }
 
 /// W9: one event to many users.
-pub(super) fn set<H: Hub<E>, E: Event>(users: usize) -> Round {
+pub(super) fn set<H: Rival<E>, E: Event>(users: usize) -> Round {
     let turns = (200_000 / users).min(200);
     let hub = H::new(CAPACITY);
     let source = E::source();

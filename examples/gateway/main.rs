@@ -53,7 +53,7 @@ use laneway::protocol::{
     AgentRuns, Broadcaster, MemoryQuality, MessageLimits, MessageRouter, OpenRunLimits, Packet,
     Quality, RunRegistry,
 };
-use laneway::{Retention, Router};
+use laneway::{Hub, Retention};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -65,7 +65,7 @@ use settings::{Settings, USAGE};
 
 /// What every request handler shares.
 struct Gateway {
-    router: Router<Packet>,
+    router: Hub<Packet>,
     messages: MessageRouter,
     broadcaster: Arc<Broadcaster>,
     quality: Quality,
@@ -168,8 +168,8 @@ fn app(gateway: Arc<Gateway>, origins: Arc<Origins>) -> axum::Router {
 /// Of one user's events, for a reload.
 const KEPT_BYTES: usize = 512 * 1024;
 
-fn engine() -> Result<Router<Packet>, String> {
-    Router::builder()
+fn engine() -> Result<Hub<Packet>, String> {
+    Hub::builder()
         .lane_capacity(1024)
         .max_connections_per_user(sessions::PER_USER)
         .max_users(100_000)

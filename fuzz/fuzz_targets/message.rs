@@ -9,7 +9,7 @@ use laneway::protocol::{
     Broadcaster, Contamination, Isolation, MAX_CLEANED_BYTES, Message, MessageError, MessageKind,
     MessageRouter, Packet, ROUTING_FIELDS, clean,
 };
-use laneway::{Received, Router, UserId};
+use laneway::{Received, Hub, UserId};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ fn names_others(value: &Value) -> bool {
 /// Through a real router: the receiver's device gets it once, naming nobody else, whatever its sender
 /// is told names nobody either, and another user gets nothing.
 fn deliver(message: &Message, receiver: &UserId) {
-    let router: Router<Packet> = Router::new();
+    let router: Hub<Packet> = Hub::new();
     let (ann, bob) = (
         router.scope(receiver.clone()),
         router.scope(UserId::new("bob").expect("valid")),

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use laneway::{
-    Connection, ConnectionId, Origin, Position, Received, ResumeError, Resumed, Retention, Router, UserId,
+    Connection, ConnectionId, Origin, Position, Received, ResumeError, Resumed, Retention, Hub, UserId,
     UserScope,
 };
 use libfuzzer_sys::fuzz_target;
@@ -16,7 +16,7 @@ const USERS: usize = 2;
 type Event = (usize, u64);
 
 struct World {
-    router: Router<Event>,
+    hub: Hub<Event>,
     scopes: [UserScope<Event>; USERS],
     connections: Vec<(usize, Connection<Event>)>,
     positions: Vec<(usize, ConnectionId, Position)>,
@@ -26,13 +26,13 @@ struct World {
 impl World {
     fn new() -> Self {
         let retention = Retention::events(4).grace(Duration::from_secs(2));
-        let builder = Router::builder().lane_capacity(4).shards(1);
+        let builder = Hub::builder().lane_capacity(4).shards(1);
         let builder = builder.retention(Some(retention.max_absent_users(1)));
-        let router = builder.build().expect("valid");
-        let scope = |name| router.scope(UserId::new(name).expect("valid"));
+        let hub = builder.build().expect("valid");
+        let scope = |name| hub.scope(UserId::new(name).expect("valid"));
         Self {
             scopes: [scope("ann"), scope("bob")],
-            router,
+            hub,
             connections: Vec::new(),
             positions: Vec::new(),
             now: Duration::ZERO,
@@ -48,9 +48,9 @@ impl World {
         position: &Position,
     ) {
         let (owner, device) = owner.unzip();
-        let before = self.router.stats();
+        let before = self.hub.stats();
         let done = self.scopes[user].resume(position);
-        let after = self.router.stats();
+        let after = self.hub.stats();
         let refused = after.foreign_positions - before.foreign_positions;
         let (mut connection, resumed) = match done {
             Ok(done) => done,
@@ -132,7 +132,7 @@ impl World {
             }
             7 => {
                 self.now += Duration::from_secs(1);
-                self.router.sweep(self.now);
+                self.hub.sweep(self.now);
             }
             _ => {}
         }

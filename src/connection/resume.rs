@@ -16,12 +16,12 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// How far this connection has come, for a later one to resume from: everything it received until
     /// now is before the position, everything else is after it. Six hashes; wait-free.
     ///
-    /// Only a router with [`Retention`](crate::Retention) can resume from it; elsewhere it is a
+    /// Only a hub with [`Retention`](crate::Retention) can resume from it; elsewhere it is a
     /// position that resets. A connection that resets has this one's id all the same.
     ///
     /// ```
-    /// # let router: laneway::Router<u8> = laneway::Router::new();
-    /// # let ann = router.scope(laneway::UserId::new("ann").unwrap());
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
     /// let phone = ann.connect()?;
     /// let text = phone.position().to_string(); // for the client
     /// assert_eq!(text.parse(), Ok(phone.position()));
@@ -146,7 +146,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     /// Asks for the critical events that were accepted while the user had no connection, and that no
     /// connection of the user has received since. This connection receives clones of them next, in order
     /// and before what comes live, marked [`Origin::Recovered`]; what it has resumed anyway it
-    /// receives once. Only the router's [`Retention`](crate::Retention) keeps such events.
+    /// receives once. Only the hub's [`Retention`](crate::Retention) keeps such events.
     ///
     /// An event is owed until a connection receives it. A connection that goes before that leaves it to the
     /// next one that asks. Of several connections that have asked, the one that comes to the event first
@@ -162,11 +162,11 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     /// `protocol::Confirmations` does.
     ///
     /// ```
-    /// use laneway::{Origin, Received, Retention, Router, UserId};
+    /// use laneway::{Origin, Received, Retention, Hub, UserId};
     ///
     /// let retention = Some(Retention::events(64));
-    /// let router: Router<u8> = Router::builder().retention(retention).build()?;
-    /// let ann = router.scope(UserId::new("ann")?);
+    /// let hub: Hub<u8> = Hub::builder().retention(retention).build()?;
+    /// let ann = hub.scope(UserId::new("ann")?);
     /// ann.publish_critical(7)?;
     /// let mut phone = ann.connect()?;
     /// let _ = phone.recover();

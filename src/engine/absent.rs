@@ -193,7 +193,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         self.absence.keys.seal(&user.id, &spot)
     }
 
-    /// What a position of this user says; nothing if it is of another router.
+    /// What a position of this user says; nothing if it is of another hub.
     pub(crate) fn open(
         &self,
         user: &UserId,

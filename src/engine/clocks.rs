@@ -6,14 +6,14 @@ use super::clock::Clock;
 use crate::config::Builder;
 use crate::lane::archive::Wait;
 
-/// One clock for each of a router's waits: each sweep lets a quarter of that wait pass at most.
+/// One clock for each of a hub's waits: each sweep lets a quarter of that wait pass at most.
 pub(super) struct Clocks {
     idle: Option<Clock>,
     grace: Option<Clock>,
     age: Option<Clock>,
 }
 
-/// How far each wait of a router is, in one sweep.
+/// How far each wait of a hub is, in one sweep.
 #[derive(Clone, Copy)]
 pub(super) struct Waits {
     pub(super) idle: Option<Wait>,

@@ -14,12 +14,12 @@ use crate::lane::archive::Archive;
 use crate::lane::{Lane, Newcomer};
 use crate::lifecycle::Subscribers;
 use crate::position::Keys;
-use crate::stats::RouterStats;
+use crate::stats::HubStats;
 use crate::sync::reentry::once_at_a_time;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, pin};
 use crate::table::Table;
 
-/// What every handle of one router shares.
+/// What every handle of one hub shares.
 pub(crate) struct Core<E: 'static> {
     pub(crate) config: Builder,
     pub(super) hasher: RandomState,
@@ -29,13 +29,13 @@ pub(crate) struct Core<E: 'static> {
     pub(super) sessions: CachePadded<AtomicU64>,
     pub(super) subscribers: Subscribers,
     pub(super) closed: AtomicBool,
-    pub(super) routers: AtomicUsize,
+    pub(super) hubs: AtomicUsize,
     pub(super) absence: Absence<E>,
     pub(super) clocks: Clocks,
     pub(crate) counters: CachePadded<Counters>,
 }
 
-/// What a router with retention needs, beside its lanes.
+/// What a hub with retention needs, beside its lanes.
 pub(super) struct Absence<E> {
     /// Lanes without connections; less by those who are just counting, so it may be below 0.
     pub(super) users: CachePadded<AtomicUsize>,
@@ -92,7 +92,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             sessions: CachePadded::default(),
             subscribers: Subscribers::new(),
             closed: AtomicBool::new(false),
-            routers: AtomicUsize::new(1),
+            hubs: AtomicUsize::new(1),
             counters: CachePadded::default(),
             absence: Absence::new(&config, weigh),
             clocks: Clocks::new(&config),
@@ -190,20 +190,20 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Counts one more handle that keeps the engine open.
     pub(crate) fn hold(&self) {
-        self.routers.fetch_add(1, Ordering::Relaxed);
+        self.hubs.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts such a handle out. The last one shuts the engine down.
     pub(crate) fn let_go(&self) {
-        if self.routers.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.hubs.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.shutdown();
         }
     }
 
-    /// What [`Router::stats`](crate::Router::stats) returns.
-    pub(crate) fn stats(&self) -> RouterStats {
+    /// What [`Hub::stats`](crate::Hub::stats) returns.
+    pub(crate) fn stats(&self) -> HubStats {
         let counters = &self.counters;
-        let mut stats = RouterStats {
+        let mut stats = HubStats {
             accepted: counters.accepted_offline.load(Ordering::Relaxed),
             missed: counters.missed.load(Ordering::Relaxed),
             overruns: counters.overruns.load(Ordering::Relaxed),
@@ -213,7 +213,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             unknown_connections: counters.unknown_connections.load(Ordering::Relaxed),
             foreign_positions: counters.foreign_positions.load(Ordering::Relaxed),
             stale_positions: counters.stale_positions.load(Ordering::Relaxed),
-            ..RouterStats::default()
+            ..HubStats::default()
         };
         self.table.for_each(|user| {
             let live = user.lane.live();

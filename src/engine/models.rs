@@ -1,24 +1,24 @@
-//! loom models of the router: what the table and the lanes do together.
+//! loom models of the hub: what the table and the lanes do together.
 
 use std::time::Duration;
 
 use crate::sync::{Fault, model};
-use crate::{Change, Connection, Router, UserId, UserScope};
+use crate::{Change, Connection, Hub, UserId, UserScope};
 
-fn small() -> (Router<u8>, UserScope<u8>) {
-    let router = Router::builder()
+fn small() -> (Hub<u8>, UserScope<u8>) {
+    let hub = Hub::builder()
         .lane_capacity(2)
         .shards(1)
         .build()
         .expect("valid");
-    let scope = router.scope(UserId::new("ann").expect("valid"));
-    (router, scope)
+    let scope = hub.scope(UserId::new("ann").expect("valid"));
+    (hub, scope)
 }
 
 /// Whoever was connected before is cut, whoever connects after is not, and nobody is in between.
 fn disconnect_all_while_connecting(online: bool) {
-    let (router, ann) = small();
-    let lifecycle = router.lifecycle(16).unwrap();
+    let (hub, ann) = small();
+    let lifecycle = hub.lifecycle(16).unwrap();
     let mut first = online.then(|| ann.connect().expect("room"));
     let other = ann.clone();
     let t = loom::thread::spawn(move || other.connect().expect("room"));
@@ -30,14 +30,14 @@ fn disconnect_all_while_connecting(online: bool) {
     let all = usize::from(online) + 1;
     assert_eq!(closed + left, all, "each is closed or live");
     assert_eq!(
-        router.user_count(),
+        hub.user_count(),
         left,
         "a live connection is found, a closed one is not"
     );
     let reached = ann.publish(1).map_or(0, |delivery| delivery.connections);
     assert_eq!(reached, left, "who is live is reached");
     drop((first, second));
-    assert_eq!(router.user_count(), 0);
+    assert_eq!(hub.user_count(), 0);
 
     let mut told = Vec::new();
     while let Ok(notice) = lifecycle.try_next() {
@@ -72,63 +72,63 @@ const EMPTY: Result<crate::Received<u8>, crate::TryRecvError> = Err(crate::TryRe
 
 /// A connect and a shutdown: the connection is refused or ended, and never left behind.
 fn shutdown_while_connecting() {
-    let (router, ann) = small();
+    let (hub, ann) = small();
     let t = loom::thread::spawn(move || ann.connect());
-    router.shutdown();
+    hub.shutdown();
     if let Ok(mut connection) = t.join().unwrap() {
         assert!(connection.try_recv() != EMPTY, "the connection is ended");
     }
-    assert!(router.sweep(Duration::ZERO) == 0);
+    assert!(hub.sweep(Duration::ZERO) == 0);
 }
 
 /// A user comes back while the sweep ends the time of grace: who is online and who is absent is
 /// counted, and the connection is reached.
 fn sweep_while_coming_back() {
     let retention = crate::Retention::events(2).grace(Duration::ZERO);
-    let router = Router::builder()
+    let hub = Hub::builder()
         .lane_capacity(2)
         .shards(1)
         .retention(Some(retention))
         .build()
         .expect("valid");
-    let ann = router.scope(UserId::new("ann").expect("valid"));
+    let ann = hub.scope(UserId::new("ann").expect("valid"));
     drop(ann.connect().expect("room"));
-    assert_eq!((router.user_count(), router.stats().absent_users), (0, 1));
+    assert_eq!((hub.user_count(), hub.stats().absent_users), (0, 1));
     let other = ann.clone();
     let t = loom::thread::spawn(move || other.connect().expect("room"));
-    router.sweep(Duration::ZERO);
+    hub.sweep(Duration::ZERO);
     let connection = t.join().unwrap();
-    assert_eq!((router.user_count(), router.stats().absent_users), (1, 0));
+    assert_eq!((hub.user_count(), hub.stats().absent_users), (1, 0));
     assert_eq!(ann.publish(1_u8).map_or(0, |d| d.connections), 1, "reached");
-    router.shutdown();
+    hub.shutdown();
     drop(connection);
-    let stats = router.stats();
-    assert_eq!((router.user_count(), stats.absent_users), (0, 0));
+    let stats = hub.stats();
+    assert_eq!((hub.user_count(), stats.absent_users), (0, 0));
     assert_eq!(stats.accepted, 1);
 }
 
-/// A last connection goes while the router is shut down: the notices are over.
+/// A last connection goes while the hub is shut down: the notices are over.
 fn shutdown_while_leaving() {
-    let (router, ann) = small();
-    let lifecycle = router.lifecycle(16).unwrap();
+    let (hub, ann) = small();
+    let lifecycle = hub.lifecycle(16).unwrap();
     let device = ann.connect().expect("room");
     let t = loom::thread::spawn(move || drop(device));
-    router.shutdown();
+    hub.shutdown();
     t.join().unwrap();
     let told = std::iter::from_fn(|| lifecycle.try_next().ok()).count();
     assert_eq!(told, 4, "from Online to Offline");
     let over = Err(crate::NoNotice::Over);
     assert_eq!(lifecycle.try_next(), over, "the notices are over");
-    let late = router.lifecycle(16).unwrap();
+    let late = hub.lifecycle(16).unwrap();
     assert_eq!(late.try_next(), over, "the notices are over");
 }
 
-/// A host subscribes while the router is shut down: the notices are over.
+/// A host subscribes while the hub is shut down: the notices are over.
 fn shutdown_while_subscribing() {
-    let (router, _ann) = small();
-    let other = router.clone();
+    let (hub, _ann) = small();
+    let other = hub.clone();
     let t = loom::thread::spawn(move || other.lifecycle(16).unwrap());
-    router.shutdown();
+    hub.shutdown();
     let lifecycle = t.join().unwrap();
     let over = Err(crate::NoNotice::Over);
     assert_eq!(lifecycle.try_next(), over, "the notices are over");
@@ -147,7 +147,7 @@ fn shutdown_against_leaving() {
 }
 /// Two calls resume one device, which is away or has a connection still: one of the two is the device.
 fn resume_while_resuming(online: bool) {
-    let (router, ann) = small();
+    let (hub, ann) = small();
     let phone = ann.connect().expect("room");
     let position = phone.position();
     let mut ghost = online.then_some(phone);
@@ -162,7 +162,7 @@ fn resume_while_resuming(online: bool) {
     let live = devices.iter_mut().filter_map(|d| d.try_recv().ok());
     assert_eq!(live.count(), 1, "one is the device");
     drop(devices);
-    assert_eq!(router.user_count(), 0);
+    assert_eq!(hub.user_count(), 0);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::lane::archive::Wait;
 use crate::lane::member::Member;
 
 impl<E: Send + Sync + 'static> Core<E> {
-    /// What [`Router::sweep`](crate::Router::sweep) does.
+    /// What [`Hub::sweep`](crate::Hub::sweep) does.
     pub(crate) fn sweep(self: &Arc<Self>, now: Duration) -> usize {
         let waits = self.clocks.sweep(&self.config, now);
         let mut closed = 0;

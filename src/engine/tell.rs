@@ -1,4 +1,4 @@
-//! The router tells its subscribers of connections that come and go, and of the end of the notices.
+//! The hub tells its subscribers of connections that come and go, and of the end of the notices.
 
 use super::core::Core;
 use super::user::User;
@@ -6,7 +6,7 @@ use crate::lifecycle::{Change, Lifecycle, LifecycleError, Notice};
 use crate::sync::{Fault, Ordering, broken};
 
 impl<E: Send + Sync + 'static> Core<E> {
-    /// What [`Router::lifecycle`](crate::Router::lifecycle) does.
+    /// What [`Hub::lifecycle`](crate::Hub::lifecycle) does.
     pub(crate) fn lifecycle(&self, capacity: usize) -> Result<Lifecycle, LifecycleError> {
         let lifecycle = self.subscribers.add(capacity)?;
         // A shutdown that came before it was in the list has not told it.
@@ -47,9 +47,9 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
     }
 
-    /// Ends the notices if the router is closed and no user is counted.
+    /// Ends the notices if the hub is closed and no user is counted.
     pub(super) fn end_if_over(&self) {
-        // An exchange of the count, and no load. Three threads exchange it: one that has closed the router,
+        // An exchange of the count, and no load. Three threads exchange it: one that has closed the hub,
         // one that counts a user out, one that has added a subscriber. The later of two sees what the
         // earlier one did before. With loads both could see the state before, and the notices would never
         // be over.

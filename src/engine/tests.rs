@@ -1,15 +1,15 @@
-use crate::Router;
+use crate::Hub;
 use crate::error::CloseReason;
 use crate::id::UserId;
 use crate::{Closed, Received, TryRecvError};
 
 #[test]
 fn a_lane_that_runs_out_of_numbers_is_replaced_by_a_new_one() {
-    let router = Router::<u64>::new();
+    let hub = Hub::<u64>::new();
     let id = UserId::new("ann").expect("valid");
-    let ann = router.scope(id.clone());
+    let ann = hub.scope(id.clone());
     let first = ann.connect().expect("room");
-    let entry = router.core.find(&id).expect("online");
+    let entry = hub.core.find(&id).expect("online");
     entry.lane.skip_to_last(3);
     let mut device = ann.connect().expect("room");
     drop(first);
@@ -22,33 +22,33 @@ fn a_lane_that_runs_out_of_numbers_is_replaced_by_a_new_one() {
     let reason = CloseReason::Exhausted;
     let ended = Err(TryRecvError::Closed(Closed { reason }));
     assert_eq!(device.try_recv(), ended);
-    assert_eq!(router.user_count(), 0);
+    assert_eq!(hub.user_count(), 0);
 
     let mut device = ann.connect().expect("room");
     assert_eq!(ann.publish(6).expect("accepted").number, 0);
     assert!(matches!(device.try_recv(), Ok(Received::Event(d)) if d.event == 6));
-    let entry = router.core.find(&id).expect("online");
+    let entry = hub.core.find(&id).expect("online");
     entry.lane.skip_to_last(0);
     assert!(ann.try_publish(7).expect_err("no more").is_no_connections());
-    assert_eq!(router.user_count(), 0);
+    assert_eq!(hub.user_count(), 0);
 }
 #[test]
 fn who_is_just_leaving_is_not_told_of_as_online() {
-    let router = Router::<u64>::new();
+    let hub = Hub::<u64>::new();
     let ids = ["ann", "ben"].map(|id| UserId::new(id).expect("valid"));
-    let hashes = ids.each_ref().map(|id| router.core.hash(id));
+    let hashes = ids.each_ref().map(|id| hub.core.hash(id));
     assert_ne!(hashes[0], hashes[1]);
-    let (ann, ben) = (router.scope(ids[0].clone()), router.scope(ids[1].clone()));
+    let (ann, ben) = (hub.scope(ids[0].clone()), hub.scope(ids[1].clone()));
     let (_phone, tab) = (ann.connect().expect("room"), ben.connect().expect("room"));
-    let entry = router.core.find(&ids[1]).expect("online");
+    let entry = hub.core.find(&ids[1]).expect("online");
     // The first step of a disconnect: the entry is in the table still.
     entry.lane.for_each(|member| {
         entry.lane.close(member, CloseReason::Dropped, None);
     });
     let mut told = Vec::new();
-    router.for_each_user(|user, live| told.push((user.clone(), live)));
+    hub.for_each_user(|user, live| told.push((user.clone(), live)));
     assert_eq!(told, [(ids[0].clone(), 1)]);
-    let stats = router.stats();
+    let stats = hub.stats();
     assert_eq!((stats.users, stats.connections), (1, 1));
     drop(tab);
 }

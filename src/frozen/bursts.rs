@@ -6,12 +6,12 @@ use std::thread;
 use std::time::Duration;
 
 use crate::sync::Stop;
-use crate::{Connection, Received, Router, UserId, UserScope};
+use crate::{Connection, Hub, Received, UserId, UserScope};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Lane {
-    router: Router<u64>,
+    hub: Hub<u64>,
     ann: UserScope<u64>,
     sent: u64,
     got: u64,
@@ -32,12 +32,12 @@ impl Lane {
 
 /// `overtaken`: the burst begins with a later number than the publisher's.
 fn stopped_before(first: usize, second: usize, overtaken: bool) {
-    let builder = Router::builder().lane_capacity(64);
-    let router = builder.build::<u64>().expect("valid");
-    let ann = router.scope(UserId::new("ann").expect("valid"));
+    let builder = Hub::builder().lane_capacity(64);
+    let hub = builder.build::<u64>().expect("valid");
+    let ann = hub.scope(UserId::new("ann").expect("valid"));
     let mut device = ann.connect().expect("room");
     let mut lane = Lane {
-        router,
+        hub,
         ann,
         sent: 0,
         got: 0,
@@ -46,7 +46,7 @@ fn stopped_before(first: usize, second: usize, overtaken: bool) {
     lane.publish(25);
     lane.receive(&mut device, 25);
     assert!(device.try_recv().is_err());
-    lane.router.sweep(Duration::ZERO);
+    lane.hub.sweep(Duration::ZERO);
     lane.publish(1);
 
     let stop = Stop::twice(first, second);
@@ -59,7 +59,7 @@ fn stopped_before(first: usize, second: usize, overtaken: bool) {
         }
     };
     wait_for(&|| stop.is_reached());
-    lane.router.sweep(Duration::ZERO);
+    lane.hub.sweep(Duration::ZERO);
     if overtaken {
         lane.receive(&mut device, 1);
         lane.publish(1);

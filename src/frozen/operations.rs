@@ -280,18 +280,18 @@ fn disconnect(world: &World, device: Device) -> Option<Device> {
 }
 
 fn sweep(world: &World, device: Device) -> Option<Device> {
-    world.router.sweep(Duration::from_secs(1));
+    world.hub.sweep(Duration::from_secs(1));
     Some(device)
 }
 
 fn tell_of_all(world: &World, device: Device) -> Option<Device> {
-    world.router.for_each_user(|_, live| assert!(live > 0));
-    world.router.dump(&mut String::new()).expect("written");
+    world.hub.for_each_user(|_, live| assert!(live > 0));
+    world.hub.dump(&mut String::new()).expect("written");
     Some(device)
 }
 
 fn subscribe(world: &World, device: Device) -> Option<Device> {
-    let lifecycles = [4, 1].map(|capacity| world.router.lifecycle(capacity).expect("room"));
+    let lifecycles = [4, 1].map(|capacity| world.hub.lifecycle(capacity).expect("room"));
     drop(device);
     let device = world.ann.connect().ok();
     while lifecycles[0].try_next().is_ok() {}
@@ -302,7 +302,7 @@ fn subscribe(world: &World, device: Device) -> Option<Device> {
 fn sweep_after_burst(world: &World, mut device: Device) -> Option<Device> {
     drain(&mut device);
     for now in 1..4 {
-        world.router.sweep(Duration::from_secs(now));
+        world.hub.sweep(Duration::from_secs(now));
     }
     let _ = world.ann.publish(world.event());
     Some(device)
@@ -314,7 +314,7 @@ fn sweep_overrun(world: &World, device: Device) -> Option<Device> {
     for _ in 0..7 * CAPACITY {
         let _ = world.ann.publish(world.event());
     }
-    world.router.sweep(Duration::from_secs(1));
+    world.hub.sweep(Duration::from_secs(1));
     Some(device)
 }
 
@@ -322,7 +322,7 @@ fn sweep_absent(world: &World, device: Device) -> Option<Device> {
     let _ = world.cem.publish_critical(world.event());
     // Each lets a quarter of the grace pass.
     for now in 0..5 {
-        world.router.sweep(Duration::from_secs(60 * now));
+        world.hub.sweep(Duration::from_secs(60 * now));
     }
     Some(device)
 }
@@ -333,6 +333,6 @@ fn disconnect_all(world: &World, device: Device) -> Option<Device> {
 }
 
 fn shutdown(world: &World, device: Device) -> Option<Device> {
-    world.router.shutdown();
+    world.hub.shutdown();
     Some(device)
 }

@@ -24,7 +24,7 @@ const MAX_UNITS: u64 = (1 << 20) - 1;
 
 /// What goes with the events that a lane keeps.
 pub(crate) struct Archive {
-    /// No other lane of the router has this number.
+    /// No other lane of the hub has this number.
     pub(crate) incarnation: u64,
     /// The archive has counted itself out of everything below this number.
     pub(super) floor: AtomicU64,

@@ -54,9 +54,9 @@ impl std::error::Error for BroadcastError {}
 /// ```
 /// use std::time::Duration;
 /// use laneway::protocol::{BroadcastError, Broadcaster, Message, MessageKind};
-/// use laneway::{Router, UserId};
+/// use laneway::{Hub, UserId};
 ///
-/// let engine = Router::new();
+/// let engine = Hub::new();
 /// let ann = engine.scope(UserId::new("ann")?);
 /// let sent = Broadcaster::default().broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
 /// assert_eq!((sent.number, sent.connections), (None, 0));
@@ -116,8 +116,8 @@ impl Broadcast {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let ann = engine.scope(UserId::new("ann")?);
     /// let (_phone, _laptop) = (ann.connect()?, ann.connect()?);
     /// let sent = Broadcaster::default().broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
@@ -133,8 +133,8 @@ impl Broadcast {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let ann = engine.scope(UserId::new("ann")?);
     /// let sent = Broadcaster::default().broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
     /// assert!(!sent.is_successful()); // ann has no device
@@ -151,8 +151,8 @@ impl Broadcast {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let ann = engine.scope(UserId::new("ann")?);
     /// let _phone = ann.connect()?;
     /// let sent = Broadcaster::default().broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
@@ -170,9 +170,9 @@ impl Broadcast {
 /// ```
 /// use std::time::Duration;
 /// use laneway::protocol::{Broadcaster, Message, MessageKind};
-/// use laneway::{Router, UserId};
+/// use laneway::{Hub, UserId};
 ///
-/// let (engine, broadcaster) = (Router::new(), Broadcaster::default());
+/// let (engine, broadcaster) = (Hub::new(), Broadcaster::default());
 /// let ann = engine.scope(UserId::new("ann")?);
 /// let _ = broadcaster.broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
 /// let stats = broadcaster.stats();
@@ -203,8 +203,8 @@ impl BroadcastStats {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, UserId, protocol::*};
-    /// # let (engine, broadcaster) = (Router::new(), Broadcaster::default());
+    /// # use laneway::{Hub, UserId, protocol::*};
+    /// # let (engine, broadcaster) = (Hub::new(), Broadcaster::default());
     /// # let ann = engine.scope(UserId::new("ann")?);
     /// let (_phone, _laptop) = (ann.connect()?, ann.connect()?);
     /// let _ = broadcaster.broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
@@ -222,8 +222,8 @@ impl BroadcastStats {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, UserId, protocol::*};
-    /// # let (engine, broadcaster) = (Router::new(), Broadcaster::default());
+    /// # use laneway::{Hub, UserId, protocol::*};
+    /// # let (engine, broadcaster) = (Hub::new(), Broadcaster::default());
     /// # let ann = engine.scope(UserId::new("ann")?);
     /// let _ = broadcaster.broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
     /// let _phone = ann.connect()?;
@@ -240,8 +240,8 @@ impl BroadcastStats {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, UserId, protocol::*};
-    /// # let (engine, broadcaster) = (Router::new(), Broadcaster::default());
+    /// # use laneway::{Hub, UserId, protocol::*};
+    /// # let (engine, broadcaster) = (Hub::new(), Broadcaster::default());
     /// # let ann = engine.scope(UserId::new("ann")?);
     /// let _phone = ann.connect()?;
     /// let _ = broadcaster.broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);

@@ -44,9 +44,9 @@ impl std::error::Error for UnknownFlag {}
 /// ```
 /// use std::time::Duration;
 /// use laneway::protocol::{Broadcaster, Message, MessageKind};
-/// use laneway::{Received, Router, UserId};
+/// use laneway::{Received, Hub, UserId};
 ///
-/// let engine = Router::new();
+/// let engine = Hub::new();
 /// let ann = engine.scope(UserId::new("ann")?);
 /// let mut phone = ann.connect()?;
 /// let hello = Message::new(MessageKind::Chat).with("text", "hello");
@@ -90,8 +90,8 @@ impl Broadcaster {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, UserId, protocol::*};
-    /// # let (engine, broadcaster) = (Router::new(), Broadcaster::default());
+    /// # use laneway::{Hub, UserId, protocol::*};
+    /// # let (engine, broadcaster) = (Hub::new(), Broadcaster::default());
     /// # let ann = engine.scope(UserId::new("ann")?);
     /// let _phone = ann.connect()?;
     /// let sent = broadcaster.broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
@@ -118,8 +118,8 @@ impl Broadcaster {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, UserId, protocol::*};
-    /// # let (engine, broadcaster) = (Router::new(), Broadcaster::default());
+    /// # use laneway::{Hub, UserId, protocol::*};
+    /// # let (engine, broadcaster) = (Hub::new(), Broadcaster::default());
     /// # let ann = engine.scope(UserId::new("ann")?);
     /// let mut phone = ann.connect()?;
     /// let notice = Message::new(MessageKind::AgentCompleted);
@@ -146,8 +146,8 @@ impl Broadcaster {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, UserId, protocol::*};
-    /// # let (engine, broadcaster) = (Router::new(), Broadcaster::default());
+    /// # use laneway::{Hub, UserId, protocol::*};
+    /// # let (engine, broadcaster) = (Hub::new(), Broadcaster::default());
     /// # let ann = engine.scope(UserId::new("ann")?);
     /// let (phone, mut laptop) = (ann.connect()?, ann.connect()?);
     /// let typing = Message::new(MessageKind::Chat);
@@ -330,8 +330,8 @@ impl Broadcaster {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, UserId, protocol::*};
-    /// # let (engine, broadcaster) = (Router::new(), Broadcaster::default());
+    /// # use laneway::{Hub, UserId, protocol::*};
+    /// # let (engine, broadcaster) = (Hub::new(), Broadcaster::default());
     /// # let ann = engine.scope(UserId::new("ann")?);
     /// broadcaster.set_flag("reporting", false)?;
     /// let _ = broadcaster.broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);
@@ -357,8 +357,8 @@ impl Broadcaster {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, UserId, protocol::*};
-    /// # let (engine, broadcaster) = (Router::new(), Broadcaster::default());
+    /// # use laneway::{Hub, UserId, protocol::*};
+    /// # let (engine, broadcaster) = (Hub::new(), Broadcaster::default());
     /// # let ann = engine.scope(UserId::new("ann")?);
     /// let _phone = ann.connect()?;
     /// let _ = broadcaster.broadcast(&ann, &Message::new(MessageKind::Chat), Duration::ZERO);

@@ -4,7 +4,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use crate::Router;
+use crate::Hub;
 use crate::id::{ThreadId, UserId};
 use crate::protocol::RunId;
 use crate::protocol::agent::confirmation::{Confirmation, ConfirmationLimits};
@@ -256,7 +256,7 @@ fn open_runs_end() {
             per_user: 2,
         };
         let runs = AgentRuns::new(Arc::default(), limits);
-        let router = Router::new();
+        let router = Hub::new();
         let (ann, bob) = (router.scope(user("ann")), router.scope(user("bob")));
         let run = begin(&runs, &ann).expect("room");
         let run = std::sync::Mutex::new(Some(run));

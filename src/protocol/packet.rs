@@ -11,9 +11,9 @@ use std::sync::Arc;
 /// ```
 /// use std::time::Duration;
 /// use laneway::protocol::{Broadcaster, Message, MessageKind, Packet};
-/// use laneway::{Received, Router, UserId};
+/// use laneway::{Received, Hub, UserId};
 ///
-/// let engine: Router<Packet> = Router::new();
+/// let engine: Hub<Packet> = Hub::new();
 /// let ann = engine.scope(UserId::new("ann")?);
 /// let mut phone = ann.connect()?;
 /// let _ = Broadcaster::default().broadcast(&ann, &Message::new(MessageKind::Pong), Duration::ZERO);
@@ -29,8 +29,8 @@ impl Packet {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Received, Router, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Received, Hub, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let ann = engine.scope(UserId::new("ann")?);
     /// # let mut phone = ann.connect()?;
     /// # let _ = Broadcaster::default().broadcast(&ann, &Message::new(MessageKind::Pong), Duration::ZERO);
@@ -49,8 +49,8 @@ impl Packet {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Received, Router, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Received, Hub, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let ann = engine.scope(UserId::new("ann")?);
     /// # let mut phone = ann.connect()?;
     /// let message = Message::new(MessageKind::Chat).with("n", 1);
@@ -70,9 +70,9 @@ impl Packet {
 /// ```
 /// use std::time::Duration;
 /// use laneway::protocol::{Audience, Broadcaster, Message, MessageKind};
-/// use laneway::{Router, UserId};
+/// use laneway::{Hub, UserId};
 ///
-/// let engine = Router::new();
+/// let engine = Hub::new();
 /// let ann = engine.scope(UserId::new("ann")?);
 /// let (phone, _laptop) = (ann.connect()?, ann.connect()?);
 /// let only = Audience::Connection(phone.id());

@@ -10,7 +10,7 @@ use shuttle::thread;
 
 use super::schedules;
 use crate::{
-    CloseReason, Connection, LimitPolicy, Origin, Position, Received, Resumed, Retention, Router,
+    CloseReason, Connection, Hub, LimitPolicy, Origin, Position, Received, Resumed, Retention,
     TryRecvError, UserId, UserScope, conserved,
 };
 
@@ -152,7 +152,7 @@ struct Told {
 }
 
 struct Host {
-    router: Router<Event>,
+    hub: Hub<Event>,
     scopes: Vec<UserScope<Event>>,
     /// Lanes of who is not there end at once.
     sweeps: bool,
@@ -209,7 +209,7 @@ impl Host {
             let at = thread_rng().gen_range(0..devices.len().max(1));
             match thread_rng().gen_range(0..12) {
                 0 => devices.push(Device::new(user, &self.scopes[user])),
-                1 if self.sweeps => drop(self.router.sweep(Duration::ZERO)),
+                1 if self.sweeps => drop(self.hub.sweep(Duration::ZERO)),
                 2 => self.recover(user, thread_rng().gen_range(0..CAPACITY)),
                 _ if devices.is_empty() => devices.push(Device::new(user, &self.scopes[user])),
                 3..=5 => {
@@ -229,7 +229,7 @@ impl Host {
         }
         let stats = devices.iter().map(|device| device.connection.stats());
         let offered = self.told.lock().unwrap().offered;
-        conserved(offered, &self.router.stats(), stats).expect("nothing vanishes");
+        conserved(offered, &self.hub.stats(), stats).expect("nothing vanishes");
         if !self.sweeps {
             let accepted = self.told.lock().unwrap().accepted.clone();
             for device in &mut devices {
@@ -239,7 +239,7 @@ impl Host {
                 let own = accepted.iter().filter(|(user, _)| *user == device.user);
                 device.check(end, &own.map(|(_, number)| *number).collect());
             }
-            assert_eq!(self.router.stats().stale_positions, 0, "no lane has ended");
+            assert_eq!(self.hub.stats().stale_positions, 0, "no lane has ended");
             (0..USERS).for_each(|user| self.recover(user, usize::MAX));
             let told = self.told.lock().unwrap();
             assert!(told.recovered.is_subset(&told.unseen), "somebody was there");
@@ -247,13 +247,9 @@ impl Host {
             assert!(all || told.incomplete, "some are lost, and nobody was told");
         }
         drop(devices);
-        assert_eq!(self.router.user_count(), 0, "nobody is left behind");
-        self.router.shutdown();
-        assert_eq!(
-            self.router.stats().absent_users,
-            0,
-            "no lane is left behind"
-        );
+        assert_eq!(self.hub.user_count(), 0, "nobody is left behind");
+        self.hub.shutdown();
+        assert_eq!(self.hub.stats().absent_users, 0, "no lane is left behind");
         assert_eq!(
             Arc::strong_count(&self.counted),
             1,
@@ -271,7 +267,7 @@ fn schedule() {
     if thread_rng().gen_range(0..2) == 0 {
         retention = retention.bytes(2 * size_of::<Event>());
     }
-    let router = Router::builder()
+    let hub = Hub::builder()
         .lane_capacity(CAPACITY)
         .max_connections_per_user(4)
         .limit_policy(LimitPolicy::EvictOldest)
@@ -279,10 +275,10 @@ fn schedule() {
         .retention(Some(retention))
         .build::<Event>()
         .expect("valid");
-    let scope = |u| router.scope(UserId::new(format!("user {u}")).expect("valid"));
+    let scope = |u| hub.scope(UserId::new(format!("user {u}")).expect("valid"));
     let host = Arc::new(Host {
         scopes: (0..USERS).map(scope).collect(),
-        router,
+        hub,
         sweeps,
         counted: Arc::new(()),
         told: Mutex::new(Told::default()),

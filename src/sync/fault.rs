@@ -198,7 +198,7 @@ faults! {
     // ---- users ----
     /// A new user's first session counts as announced.
     BornListed = "born-listed",
-    /// A connection that comes into a router that shuts down is not ended.
+    /// A connection that comes into a hub that shuts down is not ended.
     ConnectWithoutLooking = "connect-without-looking",
     /// Two calls that resume one device both keep a connection.
     TwoOfOne = "two-of-one",

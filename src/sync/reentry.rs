@@ -1,4 +1,4 @@
-//! Host code that calls back in: a waker that publishes to its own user, or that shuts the router down,
+//! Host code that calls back in: a waker that publishes to its own user, or that shuts the hub down,
 //! comes back to the place from which it was called.
 
 /// Runs `f`, unless this thread is inside `f` for the same place already. Then the outer call runs it

@@ -175,7 +175,7 @@ impl<V> Lane<V> {
     }
 }
 
-/// The whole router.
+/// The whole hub.
 #[derive(Clone, Debug)]
 pub(crate) struct Model<V> {
     settings: Settings,

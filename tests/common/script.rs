@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 use std::time::Duration;
 
 use laneway::{
-    CloseReason, ConnectError, ConnectOptions, Connection, ConnectionId, Delivery, Lifecycle,
-    LimitPolicy, NoNotice, PublishError, Received, Router, ThreadId, TryRecvError, UserId,
-    UserScope,
+    CloseReason, ConnectError, ConnectOptions, Connection, ConnectionId, Delivery, Hub, Lifecycle,
+    LimitPolicy, NoNotice, PublishError, Received, ThreadId, TryRecvError, UserId, UserScope,
 };
 
 use super::model::{End, Got, How, Keeping, Model, NoConnect, Origin, Refused, Settings, To};
@@ -120,7 +119,7 @@ struct Handle {
 const SLOW: usize = 8;
 
 struct Run {
-    router: Router<Tainted>,
+    hub: Hub<Tainted>,
     scopes: Vec<UserScope<Tainted>>,
     model: Model<Value>,
     keeps: Option<Keeping>,
@@ -146,7 +145,7 @@ pub(crate) fn run(settings: Settings, calls: &[Call]) -> Seen {
     } else {
         LimitPolicy::Refuse
     };
-    let router = Router::builder()
+    let hub = Hub::builder()
         .shards(4)
         .lane_capacity(settings.capacity as usize)
         .max_connections_per_user(settings.max_connections)
@@ -156,13 +155,13 @@ pub(crate) fn run(settings: Settings, calls: &[Call]) -> Seen {
         .retention(settings.retention.map(retention::of))
         .build_weighing(Tainted::weight)
         .expect("valid settings");
-    let scope = |u| router.scope(UserId::new(format!("user {u}")).expect("valid"));
+    let scope = |u| hub.scope(UserId::new(format!("user {u}")).expect("valid"));
     let mut run = Run {
         scopes: (0..USERS).map(scope).collect(),
-        lifecycle: Arc::new(router.lifecycle(100_000).expect("room")),
-        slow: router.lifecycle(SLOW).expect("room"),
+        lifecycle: Arc::new(hub.lifecycle(100_000).expect("room")),
+        slow: hub.lifecycle(SLOW).expect("room"),
         offered: 0,
-        router,
+        hub,
         model: Model::weighing(settings, weight),
         keeps: settings.retention,
         handles: Vec::new(),
@@ -260,7 +259,7 @@ impl Run {
                     self.recover(at);
                 }
             }
-            Call::Shutdown => assert_eq!(self.router.shutdown(), self.model.shutdown()),
+            Call::Shutdown => assert_eq!(self.hub.shutdown(), self.model.shutdown()),
         }
     }
 

@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use laneway::{
-    CloseReason, Connection, Position, PublishError, Received, ResumeError, Resumed, Retention,
-    Router, TryRecvError, UserId, UserScope,
+    CloseReason, Connection, Hub, Position, PublishError, Received, ResumeError, Resumed,
+    Retention, TryRecvError, UserId, UserScope,
 };
 
 use crate::common::model::{self, End, Got, How, Origin, Refused};
@@ -78,7 +78,7 @@ pub(crate) struct Record {
 struct Actor<'a> {
     kind: Kind,
     clock: &'a AtomicU64,
-    router: &'a Router<u32>,
+    hub: &'a Hub<u32>,
     scope: &'a UserScope<u32>,
     mine: Option<(usize, Connection<u32>)>,
     /// Where a connection left, and which.
@@ -193,7 +193,7 @@ impl Actor<'_> {
                 let recovered = connection.recover();
                 Answer::Recovered(recovered.events, recovered.complete)
             }
-            Call::Sweep => Answer::Swept(self.router.sweep(Duration::ZERO)),
+            Call::Sweep => Answer::Swept(self.hub.sweep(Duration::ZERO)),
             Call::Disconnect(_) => {
                 let (_, connection) = self.mine.as_ref().expect("a connection");
                 Answer::Closed(self.scope.disconnect(connection.id(), 7))
@@ -214,21 +214,21 @@ fn resumed_as(resumed: Resumed) -> model::Resumed {
 /// Runs a random program on threads; gives the calls with their times.
 pub(crate) fn history(kind: Kind, seed: u64) -> Vec<Record> {
     let retention = Retention::events(CAPACITY as usize).grace(Duration::ZERO);
-    let router = Router::builder()
+    let hub = Hub::builder()
         .lane_capacity(CAPACITY as usize)
         .max_connections_per_user(2)
         .shards(1)
         .retention((kind != Kind::Plain).then_some(retention))
         .build::<u32>()
         .expect("valid");
-    let scope = router.scope(UserId::new("ann").expect("valid"));
+    let scope = hub.scope(UserId::new("ann").expect("valid"));
     let first = [0, 1, 2].map(|n| (FIRST + n, scope.connect().expect("room").position()));
     let threads = 2 + seed as usize % (MOST_THREADS - 1);
     let (clock, arrived) = (AtomicU64::new(0), AtomicUsize::new(0));
     let outcomes: Vec<_> = thread::scope(|s| {
         let threads: Vec<_> = (0..threads)
             .map(|name| {
-                let (clock, arrived, router) = (&clock, &arrived, &router);
+                let (clock, arrived, hub) = (&clock, &arrived, &hub);
                 let scope = scope.clone();
                 let left = (kind != Kind::Plain).then_some(first[name]);
                 s.spawn(move || {
@@ -237,7 +237,7 @@ pub(crate) fn history(kind: Kind, seed: u64) -> Vec<Record> {
                     let mut actor = Actor {
                         kind,
                         clock,
-                        router,
+                        hub,
                         scope: &scope,
                         mine: None,
                         left,

@@ -9,8 +9,8 @@ use crate::protocol::broadcast::Broadcast;
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use laneway::{Router, ThreadId, UserId, protocol::*};
-/// # let engine = Router::new();
+/// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+/// # let engine = Hub::new();
 /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
 /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
 /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
@@ -34,8 +34,8 @@ pub const MAX_OPEN_TOOLS: usize = 32;
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use laneway::{Router, ThreadId, UserId, protocol::*};
-/// # let engine = Router::new();
+/// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+/// # let engine = Hub::new();
 /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
 /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
 /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;

@@ -48,8 +48,8 @@ impl Default for OpenRunLimits {
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use laneway::{Router, ThreadId, UserId, protocol::*};
-/// # let engine = Router::new();
+/// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+/// # let engine = Hub::new();
 /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
 /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
 /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
@@ -78,9 +78,9 @@ pub struct RunsEnded {
 /// ```
 /// use std::time::Duration;
 /// use laneway::protocol::{AgentRuns, OpenRunLimits, RunError, RunId, UserContext};
-/// use laneway::{Router, ThreadId, UserId};
+/// use laneway::{Hub, ThreadId, UserId};
 ///
-/// let (engine, now) = (Router::new(), Duration::ZERO);
+/// let (engine, now) = (Hub::new(), Duration::ZERO);
 /// let runs = AgentRuns::new(Default::default(), OpenRunLimits::default());
 /// let ann = engine.scope(UserId::new("ann")?);
 /// let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
@@ -156,8 +156,8 @@ impl AgentRuns {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
     /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
@@ -225,8 +225,8 @@ impl AgentRuns {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
     /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
@@ -271,8 +271,8 @@ impl AgentRuns {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
     /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;

@@ -30,10 +30,10 @@ use crate::scope::UserScope;
 /// ```
 /// use std::{sync::Arc, time::Duration};
 /// use laneway::protocol::{AgentRun, Broadcaster, RunId, UserContext};
-/// use laneway::{Router, ThreadId, UserId};
+/// use laneway::{Hub, ThreadId, UserId};
 /// use serde_json::json;
 ///
-/// let (engine, now) = (Router::new(), Duration::ZERO);
+/// let (engine, now) = (Hub::new(), Duration::ZERO);
 /// let ann = engine.scope(UserId::new("ann")?);
 /// let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
 /// let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
@@ -105,8 +105,8 @@ impl AgentRun {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
     /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
@@ -163,8 +163,8 @@ impl AgentRun {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
     /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
@@ -192,8 +192,8 @@ impl AgentRun {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
     /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
@@ -221,8 +221,8 @@ impl AgentRun {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
     /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
@@ -239,8 +239,8 @@ impl AgentRun {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
     /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
@@ -257,8 +257,8 @@ impl AgentRun {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
     /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
@@ -279,8 +279,8 @@ impl AgentRun {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
     /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
@@ -301,8 +301,8 @@ impl AgentRun {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
     /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;

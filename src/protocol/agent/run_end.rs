@@ -18,8 +18,8 @@ use crate::protocol::message::kind::MessageKind;
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use laneway::{Router, ThreadId, UserId, protocol::*};
-/// # let engine = Router::new();
+/// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+/// # let engine = Hub::new();
 /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
 /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
 /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
@@ -47,8 +47,8 @@ impl AgentRun {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
     /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
@@ -90,8 +90,8 @@ impl AgentRun {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
     /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;

@@ -21,8 +21,8 @@ impl AgentRun {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
     /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
@@ -55,8 +55,8 @@ impl AgentRun {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
     /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
@@ -119,8 +119,8 @@ impl AgentRun {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
     /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;
@@ -159,8 +159,8 @@ impl AgentRun {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # let ids = (ann.user().clone(), ThreadId::new("t-7")?, RunId::new("r-7")?);
     /// # let context = UserContext::builder(ids.0, ids.1, ids.2).build()?;

@@ -46,9 +46,9 @@ impl std::error::Error for Busy {}
 /// use std::time::Duration;
 ///
 /// use laneway::protocol::{Busy, InboundQueue, MessageRouter};
-/// use laneway::{Router, UserId};
+/// use laneway::{Hub, UserId};
 ///
-/// let (engine, now) = (Router::new(), Duration::ZERO);
+/// let (engine, now) = (Hub::new(), Duration::ZERO);
 /// let router = MessageRouter::new(Arc::default(), now);
 /// let queue = InboundQueue::new(1_024, 1);
 /// let inlet = queue.inlet(engine.scope(UserId::new("ann")?), None);

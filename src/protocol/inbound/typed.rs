@@ -38,7 +38,7 @@ where
 /// ```
 /// use std::time::Duration;
 /// use laneway::protocol::{Handled, Message, MessageKind, MessageRouter, Outcome, typed};
-/// use laneway::{Received, Router, UserId};
+/// use laneway::{Received, Hub, UserId};
 /// use serde::Deserialize;
 ///
 /// #[derive(Deserialize)]
@@ -56,7 +56,7 @@ where
 /// });
 /// messages.register("agents", start)?;
 ///
-/// let router = Router::new();
+/// let router = Hub::new();
 /// let ann = router.scope(UserId::new("ann")?);
 /// let mut phone = ann.connect()?;
 /// let good = br#"{"type": "start_agent", "payload": {"agent": "planner"}}"#;

@@ -28,9 +28,9 @@ pub const MAX_RECORDED_USERS: usize = 1_024;
 /// ```
 /// use std::{sync::Arc, time::Duration};
 /// use laneway::protocol::{MemoryQuality, MessageRouter, Quality, RunRecord};
-/// use laneway::{Received, Router, UserId};
+/// use laneway::{Received, Hub, UserId};
 ///
-/// let (engine, now) = (Router::new(), Duration::from_secs(60));
+/// let (engine, now) = (Hub::new(), Duration::from_secs(60));
 /// let (ann, records) = (engine.scope(UserId::new("ann")?), Arc::new(MemoryQuality::default()));
 /// let inbound = MessageRouter::new(Arc::default(), now);
 /// Quality::new(Arc::default(), records.clone()).register(&inbound)?;

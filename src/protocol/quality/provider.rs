@@ -98,8 +98,8 @@ pub trait QualityProvider: Send + Sync {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # use std::sync::Arc;
     /// # let inbound = MessageRouter::new(Arc::default(), now);
@@ -123,8 +123,8 @@ pub trait QualityProvider: Send + Sync {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # use std::sync::Arc;
     /// # let inbound = MessageRouter::new(Arc::default(), now);
@@ -154,8 +154,8 @@ pub trait QualityProvider: Send + Sync {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # use std::sync::Arc;
     /// # let inbound = MessageRouter::new(Arc::default(), now);
@@ -184,8 +184,8 @@ pub trait QualityProvider: Send + Sync {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # use std::sync::Arc;
     /// # let inbound = MessageRouter::new(Arc::default(), now);

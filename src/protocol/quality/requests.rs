@@ -43,8 +43,8 @@ const KINDS: [MessageKind; 5] = [
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use laneway::{Router, ThreadId, UserId, protocol::*};
-/// # let engine = Router::new();
+/// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+/// # let engine = Hub::new();
 /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
 /// # use std::sync::Arc;
 /// # let broadcaster = Arc::new(Broadcaster::default());
@@ -75,9 +75,9 @@ pub struct QualityReach {
 /// ```
 /// use std::{sync::Arc, time::Duration};
 /// use laneway::protocol::{MemoryQuality, MessageRouter, Quality};
-/// use laneway::{Router, UserId};
+/// use laneway::{Hub, UserId};
 ///
-/// let (engine, now) = (Router::new(), Duration::ZERO);
+/// let (engine, now) = (Hub::new(), Duration::ZERO);
 /// let (ann, inbound) = (engine.scope(UserId::new("ann")?), MessageRouter::new(Arc::default(), now));
 /// let quality = Quality::new(Arc::default(), Arc::new(MemoryQuality::default()));
 /// quality.register(&inbound)?;
@@ -126,8 +126,8 @@ impl Quality {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// use std::sync::Arc;
     ///
@@ -176,8 +176,8 @@ impl Quality {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # use std::sync::Arc;
     /// # let broadcaster = Arc::new(Broadcaster::default());
@@ -204,8 +204,8 @@ impl Quality {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # use std::sync::Arc;
     /// # let broadcaster = Arc::new(Broadcaster::default());
@@ -224,8 +224,8 @@ impl Quality {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # use std::sync::Arc;
     /// # let broadcaster = Arc::new(Broadcaster::default());
@@ -245,8 +245,8 @@ impl Quality {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # use std::sync::Arc;
     /// # let broadcaster = Arc::new(Broadcaster::default());
@@ -269,8 +269,8 @@ impl Quality {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use laneway::{Router, ThreadId, UserId, protocol::*};
-    /// # let engine = Router::new();
+    /// # use laneway::{Hub, ThreadId, UserId, protocol::*};
+    /// # let engine = Hub::new();
     /// # let (ann, now) = (engine.scope(UserId::new("ann")?), Duration::ZERO);
     /// # use std::sync::Arc;
     /// # let broadcaster = Arc::new(Broadcaster::default());

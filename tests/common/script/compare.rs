@@ -10,9 +10,9 @@ use crate::common::model::Told;
 impl Run {
     /// Everything that can be looked at without changing it.
     pub(super) fn compare(&self) {
-        let stats = self.router.stats();
+        let stats = self.hub.stats();
         assert_eq!(stats.users, self.model.users());
-        assert_eq!(self.router.user_count(), self.model.users());
+        assert_eq!(self.hub.user_count(), self.model.users());
         assert_eq!(stats.accepted, self.model.accepted);
         assert_eq!(stats.absent_users, self.model.absent());
         let (foreign, stale) = (self.model.absence.foreign, self.model.absence.stale);

@@ -129,7 +129,7 @@ impl Run {
     }
 
     fn sweep_at(&mut self, now_ms: u64) {
-        let closed = self.router.sweep(Duration::from_millis(now_ms));
+        let closed = self.hub.sweep(Duration::from_millis(now_ms));
         self.seen.idle += closed;
         if self
             .keeps

@@ -21,9 +21,9 @@
 //! ```
 //! use std::{sync::Arc, time::Duration};
 //! use laneway::protocol::{Handled, Message, MessageRouter, Sender};
-//! use laneway::{Received, Router, UserId};
+//! use laneway::{Received, Hub, UserId};
 //!
-//! let (engine, now) = (Router::new(), Duration::ZERO);
+//! let (engine, now) = (Hub::new(), Duration::ZERO);
 //! let inbound = MessageRouter::new(Arc::default(), now);
 //! inbound.register("echo", |sender: &Sender<'_>, message: &Message| {
 //!     let _ = sender.reply(message);
