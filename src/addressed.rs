@@ -9,13 +9,23 @@ use crate::error::PublishError;
 use crate::id::UserId;
 use crate::lane::Terms;
 
-/// Some or all of one user's connections: those that are connected at each publish. Borrowed from a
-/// scope or from the hub.
+/// Some or all of one user's connections, with the verbs that publish to them.
 ///
-/// [`Delivery::connections`] counts the ones among them that were open just before the event was accepted.
-/// All of the user's connections pass the event's number; those it is not for step over it. Each
-/// decides that by itself, so a connection that joins at that moment gets what is for it. An audience
-/// other than all connections takes one allocation a publish.
+/// ```
+/// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+/// # let ann = hub.scope(laneway::UserId::new("ann")?);
+/// let (phone, _laptop) = (ann.connect()?, ann.connect()?);
+/// let others = ann.to_others(phone.id());
+/// assert_eq!(others.publish(7)?.connections, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Each publish goes to the connections of that moment, also to one that joins during the call. The others
+/// pass the event's number and step over it. [`Delivery::connections`] counts the audience just before the
+/// event is accepted.
+///
+/// The verbs are those of [`UserScope`](crate::UserScope#which-verb). An audience other than all connections
+/// takes one allocation a publish.
 pub struct Addressed<'a, E: Send + Sync + 'static> {
     core: &'a Arc<Core<E>>,
     user: &'a UserId,
@@ -55,31 +65,71 @@ impl<'a, E: Send + Sync + 'static> Addressed<'a, E> {
         }
     }
 
-    /// As [`UserScope::publish`](crate::UserScope::publish).
+    /// Publishes `event` to these connections, as [`UserScope::publish`](crate::UserScope::publish) does.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let phone = ann.connect()?;
+    /// let delivery = ann.to_connection(phone.id()).publish(7)?;
+    /// assert_eq!((delivery.number, delivery.connections), (0, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`PublishError`] hands the event back; `NoConnections` if no connection of the audience is there
-    /// and none is joining.
+    /// [`PublishError`] hands the event back; `NoConnections` if the audience has no connection and none is
+    /// joining.
+    ///
+    /// # Panics
+    ///
+    /// As the method of the scope, also in bounds and progress.
     pub fn publish(&self, event: E) -> Result<Delivery, PublishError<E>> {
         self.deliver(event, Terms::OVERWRITE)
     }
 
-    /// As [`UserScope::try_publish`](crate::UserScope::try_publish).
+    /// Publishes `event` to these connections unless the lane is full, as
+    /// [`UserScope::try_publish`](crate::UserScope::try_publish) does.
+    ///
+    /// ```
+    /// # let hub = laneway::Hub::builder().lane_capacity(2).build::<u8>()?;
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let (phone, _laptop) = (ann.connect()?, ann.connect()?);
+    /// ann.publish_batch([3, 4])?; // in a lane of two events
+    /// assert!(ann.to_connection(phone.id()).try_publish(5).unwrap_err().is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// The lane is full if any connection of the user is a whole lane behind: all of them pass the number.
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish), and `Full`.
+    /// As [`publish`](Self::publish), and `Full`. Progress is that of the method of the scope.
     pub fn try_publish(&self, event: E) -> Result<Delivery, PublishError<E>> {
         self.deliver(event, Terms::REFUSE)
     }
 
-    /// As [`UserScope::publish_critical`](crate::UserScope::publish_critical). A connection outside of the audience that has not passed the
-    /// event when its room is needed is closed too: the lane notes only the event's number.
+    /// Publishes `event`, which none of these connections may miss, as
+    /// [`UserScope::publish_critical`](crate::UserScope::publish_critical) does.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let phone = ann.connect()?;
+    /// assert!(ann.to_connection(phone.id()).publish_critical(7).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// The lane notes only the event's number. So a connection outside of the audience is closed too if it
+    /// has not passed the event when the room is needed.
     ///
     /// # Errors
     ///
     /// As [`publish`](Self::publish).
+    ///
+    /// # Panics
+    ///
+    /// As the method of the scope, also in bounds and progress.
     pub fn publish_critical(&self, event: E) -> Result<Delivery, PublishError<E>> {
         self.deliver(event, Terms::CRITICAL)
     }

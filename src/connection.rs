@@ -6,22 +6,65 @@ use std::task::Waker;
 use std::thread::ThreadId as OsThreadId;
 
 use crate::engine::{Core, User};
-use crate::error::{CloseReason, Closed, TryRecvError};
+use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId, UserId};
 use crate::lane::member::Member;
-use crate::lane::{Reader, Seat, Seen, Step};
-use crate::received::{Delivered, Received, Visited, received};
+use crate::lane::{Reader, Seat};
 use crate::stats::ConnectionStats;
-use crate::sync::Ordering;
+
+// In the order of the documentation, which lists methods by the order of these lines.
+mod receive;
+
+mod wait;
+
+mod batch;
+
+mod resume;
 
 mod replayed;
-mod resume;
-mod wait;
 
 use replayed::Replayed;
 pub use wait::Next;
 
-/// One live connection of one user. Dropping it disconnects.
+/// One live connection of one user: a device. Dropping it disconnects.
+///
+/// The task of a device receives events and reads its socket in turn:
+///
+/// ```
+/// use laneway::{Closed, Connection, Received};
+/// use tokio::sync::mpsc::Receiver;
+///
+/// async fn serve(mut device: Connection<String>, mut socket: Receiver<String>) -> Option<Closed> {
+///     loop {
+///         tokio::select! {
+///             received = device.next() => match received {
+///                 Ok(Received::Event(next)) => println!("send {}: {}", next.number, next.event),
+///                 Ok(Received::Gap { missed, .. }) => println!("send: {missed} were skipped"),
+///                 Ok(_) => {} // of a later version: no event, and no loss
+///                 Err(closed) => return Some(closed), // the last thing it receives
+///             },
+///             // When the socket is first, `next` is dropped. The event comes at the next turn.
+///             text = socket.recv() => println!("from the client: {}", text?),
+///         }
+///     }
+/// }
+/// # let hub = laneway::Hub::new();
+/// # let device = hub.scope(laneway::UserId::new("ann").unwrap()).connect().unwrap();
+/// # hub.shutdown();
+/// # let (_socket, texts) = tokio::sync::mpsc::channel(1);
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # let closed = runtime.block_on(serve(device, texts)).unwrap();
+/// # assert_eq!(closed.reason, laneway::CloseReason::Shutdown);
+/// ```
+///
+/// | to receive | call |
+/// |---|---|
+/// | in an async task, under any runtime | [`next`](Self::next), [`poll_recv`](Self::poll_recv) |
+/// | on a thread that sleeps | [`recv`](Self::recv), [`recv_timeout`](Self::recv_timeout) |
+/// | what is there, without waiting | [`try_recv`](Self::try_recv), [`drain`](Self::drain), [`visit`](Self::visit) |
+///
+/// With [`Retention`](crate::Retention) the host sends [`position`](Self::position) to the client at connect,
+/// before the first event, and again with each event.
 ///
 /// Receiving takes `&mut self`, so no two threads can receive from one connection.
 pub struct Connection<E: Send + Sync + 'static> {
@@ -33,7 +76,7 @@ pub struct Connection<E: Send + Sync + 'static> {
     rare: Option<Box<Rare<E>>>,
 }
 
-/// What few connections have.
+/// The part that few connections have.
 struct Rare<E> {
     replayed: Replayed<E>,
     /// The waker of the thread that slept in `recv` last.
@@ -61,32 +104,90 @@ impl<E: Send + Sync + 'static> Connection<E> {
         self.user.lane.member(&self.seat)
     }
 
-    /// Its id.
+    /// Returns the device's id. A connection that [resumes](crate::UserScope::resume) keeps it. Wait-free.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let (phone, laptop) = (ann.connect()?, ann.connect()?);
+    /// assert_ne!(phone.id(), laptop.id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn id(&self) -> ConnectionId {
         self.member().id
     }
-    /// Whose connection this is.
+
+    /// Returns the user of this connection. Wait-free.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// assert_eq!(ann.connect()?.user(), ann.user());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn user(&self) -> &UserId {
         &self.user.id
     }
-    /// The thread it is attached to.
+
+    /// Returns the thread that this connection is attached to, from its
+    /// [`ConnectOptions`](crate::ConnectOptions). Wait-free.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// assert_eq!(ann.connect()?.thread(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn thread(&self) -> Option<&ThreadId> {
         self.member().thread.as_deref()
     }
-    /// Numbers not read yet. Wait-free.
+
+    /// Returns how many numbers this connection has not read. Wait-free.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let mut device = ann.connect()?;
+    /// ann.publish_batch([3, 4])?;
+    /// device.try_recv()?;
+    /// assert_eq!(device.unread(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn unread(&self) -> u64 {
         self.user.lane.unread(self.member())
     }
-    /// Numbers it was told it missed. Wait-free.
+
+    /// Returns how many numbers the gaps of this connection had in all. Wait-free.
+    ///
+    /// ```
+    /// # let hub = laneway::Hub::builder().lane_capacity(2).build::<u8>()?;
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let mut device = ann.connect()?; // of a lane of two events
+    /// ann.publish_batch([3, 4, 5])?;
+    /// while device.try_recv().is_ok() {}
+    /// assert_eq!(device.missed(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.member().missed()
     }
-    /// Where its numbers went. Wait-free.
+
+    /// Returns what became of the numbers of this connection. Wait-free.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let mut device = ann.connect()?;
+    /// ann.publish_batch([3, 4])?;
+    /// device.try_recv()?;
+    /// assert_eq!((device.stats().delivered, device.stats().unread), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> ConnectionStats {
         ConnectionStats {
@@ -94,11 +195,40 @@ impl<E: Send + Sync + 'static> Connection<E> {
             ..self.user.lane.stats(self.member(), &self.reader)
         }
     }
-    /// Counts as [activity](crate::Builder::activity) at the next sweep. Wait-free.
+
+    /// Counts as [activity](crate::Builder::activity) at the next sweep: the host has heard of the peer.
+    /// Wait-free.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let device = ann.connect()?;
+    /// device.touch(); // at a pong, say
+    /// # assert_eq!(device.unread(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn touch(&self) {
         self.member().touch();
     }
-    /// Disconnects, as dropping does. Lock-free; takes one step for each unread number that the lane holds.
+
+    /// Disconnects, as dropping does.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let device = ann.connect()?;
+    /// device.disconnect();
+    /// assert_eq!(ann.connection_count(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the `Drop` of an unread event does that no other connection has to read.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free; takes one step for each unread number that the lane holds.
     pub fn disconnect(self) {}
 
     fn rare(&mut self) -> &mut Rare<E> {
@@ -108,199 +238,6 @@ impl<E: Send + Sync + 'static> Connection<E> {
                 blocking: None,
             })
         })
-    }
-
-    /// The next event, after a first look that did not find it.
-    #[cold]
-    fn search(
-        core: &Core<E>,
-        user: &Arc<User<E>>,
-        member: &Member,
-        reader: &mut Reader<E>,
-    ) -> Result<Seen<E>, Step> {
-        let found = user.lane.search(member, reader);
-        found.map_err(|step| Self::tidy(core, user, member, step))
-    }
-
-    /// Does what is to be done before the next look at the lane. Returns an event from before the
-    /// connection's time, if there is one.
-    #[cold]
-    fn step_aside(&mut self) -> Option<Delivered<E>> {
-        self.unpark();
-        let next = self.next_replayed();
-        if next.is_none() {
-            self.reader.aside = 0;
-        }
-        next
-    }
-
-    #[cold]
-    fn visit_aside(&mut self, max: usize, f: &mut impl FnMut(u64, &E)) -> usize {
-        let mut events = 0;
-        while events < max
-            && let Some(delivered) = self.step_aside()
-        {
-            events += 1;
-            f(delivered.number, &delivered.event);
-        }
-        events
-    }
-
-    /// Counts and closes what a step that read nothing asks for.
-    #[cold]
-    fn tidy(core: &Core<E>, user: &Arc<User<E>>, member: &Member, step: Step) -> Step {
-        match step {
-            Step::Overrun => {
-                core.close(user, member, CloseReason::Overrun);
-                Step::Closed(member.close_reason())
-            }
-            Step::Gap(missed) => {
-                core.counters.missed.fetch_add(missed, Ordering::Relaxed);
-                Step::Gap(missed)
-            }
-            step => step,
-        }
-    }
-
-    /// Reads up to `max` events in place, in order, without cloning; `f` gets the number and the
-    /// event. Returns how many it read. Stops early at a gap, and returns that too. Lock-free.
-    ///
-    /// If `f` panics, the event it was given counts as read.
-    ///
-    /// ```
-    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
-    /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
-    /// let mut device = ann.connect().unwrap();
-    /// ann.publish_batch([3, 4]).unwrap();
-    /// let mut sum = 0;
-    /// let visited = device.visit(64, |_number, event| sum += event)?;
-    /// assert_eq!((visited.events, visited.missed, sum), (2, 0, 7));
-    /// # Ok::<(), laneway::Closed>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`] if the connection is closed and nothing was read.
-    pub fn visit(&mut self, max: usize, mut f: impl FnMut(u64, &E)) -> Result<Visited, Closed> {
-        let mut visited = Visited {
-            events: 0,
-            missed: 0,
-        };
-        if self.reader.aside != 0 {
-            visited.events = self.visit_aside(max, &mut f);
-        }
-        let (user, reader) = (&self.user, &mut self.reader);
-        let member = user.lane.member(&self.seat);
-        while visited.events < max {
-            let seen = match user.lane.see(member, reader) {
-                Some(seen) => Ok(seen),
-                None if user.lane.is_idle(member, reader) => break,
-                None => Self::search(&self.core, user, member, reader),
-            };
-            match seen {
-                Ok(seen) => {
-                    let (number, entered) = user.lane.enter(member, reader, seen);
-                    f(number, entered.get());
-                }
-                Err(Step::Gap(missed)) => {
-                    visited.missed = missed;
-                    break;
-                }
-                Err(Step::Closed(reason)) if visited.events == 0 => return Err(Closed { reason }),
-                Err(_) => break,
-            }
-            visited.events += 1;
-        }
-        Ok(visited)
-    }
-}
-
-impl<E: Clone + Send + Sync + 'static> Connection<E> {
-    /// The next event or gap, if there is one. Lock-free; never blocks.
-    ///
-    /// A connection that is more than `lane_capacity` numbers behind passes all but the last
-    /// `lane_capacity` unread, and returns one gap. It stops at a critical event that the lane still
-    /// holds. It drops the payloads that no other connection wants. If a critical event that it has not
-    /// read is gone, the connection is closed instead.
-    ///
-    /// If the event's `Clone` panics, the event counts as read.
-    ///
-    /// ```
-    /// # let hub: laneway::Hub<u8> = laneway::Hub::builder().lane_capacity(2).build().unwrap();
-    /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
-    /// use laneway::{Received, TryRecvError};
-    ///
-    /// let mut device = ann.connect().unwrap();
-    /// assert_eq!(device.try_recv(), Err(TryRecvError::Empty));
-    /// ann.publish(7).unwrap();
-    /// let Ok(Received::Event(got)) = device.try_recv() else { panic!() };
-    /// assert_eq!(got.event, 7);
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// If the event's `Clone` does, or the `Drop` of an event that it skips.
-    ///
-    /// # Errors
-    ///
-    /// [`TryRecvError::Empty`] now, or [`TryRecvError::Closed`] for good.
-    pub fn try_recv(&mut self) -> Result<Received<E>, TryRecvError> {
-        if self.reader.aside != 0 {
-            return self.try_recv_aside();
-        }
-        self.try_recv_live()
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn try_recv_aside(&mut self) -> Result<Received<E>, TryRecvError> {
-        match self.step_aside() {
-            Some(delivered) => Ok(Received::Event(delivered)),
-            None => self.try_recv_live(),
-        }
-    }
-
-    #[inline(always)]
-    #[allow(clippy::inline_always)] // As above.
-    fn try_recv_live(&mut self) -> Result<Received<E>, TryRecvError> {
-        let lane = &self.user.lane;
-        let member = lane.member(&self.seat);
-        match lane.see(member, &self.reader) {
-            Some(seen) => lane.take(member, &mut self.reader, seen, |number, event| {
-                Ok(received(number, event))
-            }),
-            None if lane.is_idle(member, &self.reader) => Err(TryRecvError::Empty),
-            None => self.try_recv_slowly(),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn try_recv_slowly(&mut self) -> Result<Received<E>, TryRecvError> {
-        let (user, reader) = (&self.user, &mut self.reader);
-        let member = user.lane.member(&self.seat);
-        match Self::search(&self.core, user, member, reader) {
-            Ok(seen) => Ok(user.lane.take(member, reader, seen, received)),
-            Err(Step::Gap(missed)) => Ok(Received::Gap { missed }),
-            Err(Step::Closed(reason)) => Err(TryRecvError::Closed(Closed { reason })),
-            Err(Step::Empty | Step::Overrun) => Err(TryRecvError::Empty),
-        }
-    }
-
-    /// Appends up to `max` events and gaps to `into` and says how many. Lock-free.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`] if the connection is closed and nothing was received.
-    pub fn drain(&mut self, max: usize, into: &mut Vec<Received<E>>) -> Result<usize, Closed> {
-        for count in 0..max {
-            match self.try_recv() {
-                Ok(received) => into.push(received),
-                Err(TryRecvError::Closed(closed)) if count == 0 => return Err(closed),
-                Err(_) => return Ok(count),
-            }
-        }
-        Ok(max)
     }
 }
 

@@ -1,43 +1,73 @@
-//! What a publish did.
+//! The results of publishes.
 
-/// What a publish did.
+/// The result of a publish: the event was accepted.
+///
+/// ```
+/// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+/// # let ann = hub.scope(laneway::UserId::new("ann")?);
+/// let _device = ann.connect()?;
+/// let first = ann.publish(7)?;
+/// let second = ann.publish(8)?;
+/// assert_eq!((first.connections, first.kept), (1, false));
+/// assert!(second.number > first.number);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
     /// The event's number in the user's lane; later events have larger ones.
     pub number: u64,
-    /// Connections that the event is for.
+    /// How many connections the event is for.
     ///
     /// For an event to all of the user's connections: exactly those that were live when it was accepted.
     /// At least one, unless the event is `kept`.
     ///
     /// For an audience: the listed connections that match, counted just before the event is accepted. While
-    /// a connection joins this is a lower bound, which may be 0: the newcomer gets the event too if it
+    /// a connection joins this is a lower bound, which may be 0: the newcomer also receives the event if it
     /// matches. A connection that is closed between the count and the acceptance is in the count.
     pub connections: usize,
-    /// The hub has [`Retention`](crate::Retention): the event stays in the lane, for connections
-    /// that come back, until its place or its weight is needed, or it is too old.
+    /// Whether the event stays in the lane for devices that come back, because the hub has
+    /// [`Retention`](crate::Retention). It stays until its place or its weight is needed, or it is too old.
     pub kept: bool,
 }
 
-/// What [`UserScope::publish_batch`](crate::UserScope::publish_batch) did.
+/// The result of [`UserScope::publish_batch`](crate::UserScope::publish_batch).
+///
+/// ```
+/// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+/// # let ann = hub.scope(laneway::UserId::new("ann")?);
+/// let _device = ann.connect()?;
+/// let done = ann.publish_batch([3, 4])?;
+/// assert_eq!((done.events, done.last.unwrap().number), (2, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchDelivery {
-    /// Events accepted.
+    /// How many events were accepted.
     pub events: usize,
-    /// The last one's delivery.
+    /// The delivery of the last accepted event.
     pub last: Option<Delivery>,
 }
 
-/// What [`UserScope::publish_to_set`](crate::UserScope::publish_to_set) did.
+/// The result of [`UserScope::publish_to_set`](crate::UserScope::publish_to_set).
+///
+/// ```
+/// # use laneway::{Hub, UserId, UserScope};
+/// # let hub: Hub<u8> = Hub::new();
+/// let team = [hub.scope(UserId::new("ann")?), hub.scope(UserId::new("bob")?)];
+/// let _device = team[0].connect()?; // bob is offline
+/// let done = UserScope::publish_to_set(&team, &7);
+/// assert_eq!((done.users, done.connections, done.refused), (1, 1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SetDelivery {
-    /// Users whose lane took the event.
+    /// How many users' lanes accepted the event.
     pub users: usize,
-    /// Their connections that were live then.
+    /// How many connections of theirs were live then.
     pub connections: usize,
-    /// Users whose lane refused it; the hub counts why.
+    /// How many users' lanes refused it. The hub counts the reasons in [`HubStats`](crate::HubStats).
     pub refused: usize,
 }

@@ -1,4 +1,4 @@
-//! The hub: makes scopes, sweeps, and tells of all users.
+//! The hub: makes scopes, sweeps, and reports on all users.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,23 +13,50 @@ use crate::lifecycle::{Lifecycle, LifecycleError};
 use crate::scope::UserScope;
 use crate::stats::HubStats;
 
-/// The routing engine. Cheap to clone; all clones are the same hub.
+/// The routing engine: makes a [`UserScope`] for each user. All clones are the same hub.
 ///
-/// Whoever holds a `Hub` can make any user's scope: keep it where users are authenticated and
-/// hand out [`UserScope`]s. When the last clone is dropped the hub shuts down.
+/// ```
+/// use laneway::{Hub, UserId};
+///
+/// let hub: Hub<String> = Hub::new();
+/// let ann = hub.scope(UserId::new("ann")?);
+/// let device = ann.connect()?;
+/// ann.publish("hello".to_owned())?;
+/// assert_eq!(device.unread(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A hub has no `publish`: an event goes to one user, and the scope names that user once. Code with a hub
+/// can make any user's scope. So a host keeps the hub where it authenticates, and passes scopes on.
+///
+/// Each device but the last gets a clone of an event, so put a large event into an [`Arc`].
+///
+/// The hub shuts down when its last clone is dropped. A clone in the task that [sweeps](Self::sweep) keeps
+/// it open, so a host with such a task calls [`shutdown`](Self::shutdown).
 pub struct Hub<E: Send + Sync + 'static> {
     pub(crate) core: Arc<Core<E>>,
 }
 
 impl Hub<()> {
     /// Starts from the default settings. [`Builder::build`] decides the type of the events.
+    ///
+    /// ```
+    /// let hub = laneway::Hub::builder().lane_capacity(256).build::<String>()?;
+    /// assert_eq!(hub.user_count(), 0);
+    /// # Ok::<(), laneway::ConfigError>(())
+    /// ```
     pub fn builder() -> Builder {
         Builder::default()
     }
 }
 
 impl<E: Send + Sync + 'static> Hub<E> {
-    /// A hub with the default settings of [`Builder`].
+    /// Creates a hub with the default settings of [`Builder`].
+    ///
+    /// ```
+    /// let hub: laneway::Hub<String> = laneway::Hub::new();
+    /// assert!(!hub.is_shut_down());
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::with_config(Builder::default(), |_| size_of::<E>())
@@ -41,45 +68,78 @@ impl<E: Send + Sync + 'static> Hub<E> {
         }
     }
 
-    /// The capability to publish to one user and to connect as that user.
+    /// Returns the capability to publish to one user and to connect that user's devices.
     ///
-    /// Wait-free; allocates nothing for ids up to 24 bytes.
+    /// ```
+    /// # use laneway::{Hub, UserId};
+    /// # let hub: Hub<u8> = Hub::new();
+    /// let ann = hub.scope(UserId::new("ann")?); // after ann has logged in
+    /// assert_eq!(ann.user().as_str(), "ann");
+    /// # Ok::<(), laneway::InvalidId>(())
+    /// ```
+    ///
+    /// The hub does not have to know the user. Wait-free; allocates nothing for ids up to 24 bytes.
     #[must_use]
     pub fn scope(&self, user: UserId) -> UserScope<E> {
         UserScope::new(Arc::clone(&self.core), user)
     }
 
-    /// The way to one user's connections for a publisher that does not keep a scope: as
-    /// [`scope`](Self::scope), but borrowed, and for publishing only. Wait-free.
+    /// Addresses one user for a publisher that keeps no scope: borrowed, and for publishing only.
+    ///
+    /// ```
+    /// # use laneway::{Hub, UserId};
+    /// # let hub: Hub<u8> = Hub::new();
+    /// let ann = UserId::new("ann")?;
+    /// let _device = hub.scope(ann.clone()).connect()?;
+    /// assert_eq!(hub.to_user(&ann).publish(7)?.connections, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Each publish looks the user up; a [`scope`](Self::scope) does so once. Wait-free.
     #[must_use]
     pub fn to_user<'a>(&'a self, user: &'a UserId) -> Addressed<'a, E> {
         Addressed::new(&self.core, user, None, Target::Everybody)
     }
 
-    /// Users online. Wait-free.
+    /// Returns the number of users with a live connection. Wait-free.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let _devices = (ann.connect()?, ann.connect()?);
+    /// assert_eq!(hub.user_count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn user_count(&self) -> usize {
         self.core.user_count()
     }
 
-    /// Calls `f` with every user online and the number of their live connections. A user who comes or goes
-    /// meanwhile may or may not be among them. Lock-free, linear in the users.
-    ///
-    /// `f` may take its time, panic and call back into the engine: nothing waits for it, and no more than
-    /// 64 users are kept in memory for it.
+    /// Calls `f` with each user online and the number of that user's live connections.
     ///
     /// ```
     /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
     /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
     /// let _devices = (ann.connect().unwrap(), ann.connect().unwrap());
-    /// let mut online = Vec::new();
-    /// hub.for_each_user(|user, devices| online.push((user.to_string(), devices)));
-    /// assert_eq!(online, [("ann".to_owned(), 2)]);
+    /// let mut reached = 0;
+    /// hub.for_each_user(|user, _devices| {
+    ///     // An event for all users: `f` may publish.
+    ///     reached += hub.to_user(user).publish(7).map_or(0, |done| done.connections);
+    /// });
+    /// assert_eq!(reached, 2);
     /// ```
+    ///
+    /// The walk may include or miss a user who comes or goes meanwhile. `f` may call any method of this
+    /// crate, may take its time, and may panic.
     ///
     /// # Panics
     ///
-    /// If `f` does; the other users are not told of then.
+    /// If `f` does. The walk ends there.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free, linear in the users. No other call waits for `f`. While `f` runs, the walk keeps up to 64
+    /// users in memory.
     pub fn for_each_user(&self, mut f: impl FnMut(&UserId, usize)) {
         self.core.for_each(|user| {
             let live = user.lane.live();
@@ -89,13 +149,28 @@ impl<E: Send + Sync + 'static> Hub<E> {
         });
     }
 
-    /// Writes the inner state of every lane, for the report of an incident; no payloads, and no
-    /// promise about the form. Lock-free, linear in all there is. `out` may take its time, as in
-    /// [`for_each_user`](Self::for_each_user).
+    /// Writes the inner state of each lane, for the report of an incident.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
+    /// let _device = ann.connect().unwrap();
+    /// let mut report = String::new();
+    /// hub.dump(&mut report)?;
+    /// assert!(report.contains("ann"));
+    /// # Ok::<(), std::fmt::Error>(())
+    /// ```
+    ///
+    /// The report names all users and has no payloads. Its form may change in any version.
     ///
     /// # Errors
     ///
     /// Only those of `out`.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free, linear in the connections. `out` may take its time, as in
+    /// [`for_each_user`](Self::for_each_user).
     pub fn dump(&self, out: &mut impl fmt::Write) -> fmt::Result {
         let mut done = writeln!(out, "{:?}", self.stats());
         self.core.for_each(|user| {
@@ -106,38 +181,42 @@ impl<E: Send + Sync + 'static> Hub<E> {
         done
     }
 
-    /// Refuses events and connections from now on and wakes every sleeper. Connections can still
-    /// read what was accepted before. Returns how many lanes it closed. Lock-free.
+    /// Refuses events and connections from now on. Returns how many lanes this call closed.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// use laneway::{CloseReason, Closed, Received};
+    ///
+    /// let mut device = ann.connect()?;
+    /// ann.publish(7)?;
+    /// assert_eq!(hub.shutdown(), 1);
+    /// assert!(ann.publish(8).unwrap_err().is_closed());
+    /// assert!(matches!(device.recv()?, Received::Event(_))); // what was accepted before
+    /// assert_eq!(device.recv(), Err(Closed { reason: CloseReason::Shutdown }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Wakes each sleeping connection. Lock-free, linear in the connections.
     pub fn shutdown(&self) -> usize {
         self.core.shutdown()
     }
 
-    /// Whether the hub was shut down. Wait-free.
+    /// Returns whether the hub was shut down. A task that sweeps ends then. Wait-free.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// let sweeper = hub.clone();
+    /// hub.shutdown();
+    /// assert!(sweeper.is_shut_down());
+    /// ```
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
         self.core.is_closed()
     }
 
-    /// Closes connections that have been idle for longer than `idle_timeout`, and those that have
-    /// lost a critical event without having noticed yet. Returns how many. Lock-free.
-    ///
-    /// With [`Retention`](crate::Retention) it also drops events that are too old, and ends the lanes
-    /// of users who have had no connection for longer than the grace.
-    ///
-    /// Without retention it also gives back the memory in which a user's unread events were: in the second
-    /// call that finds them all read and no new ones unread since the first.
-    ///
-    /// # Time
-    ///
-    /// `now` is the time since any fixed moment of the host's choice. A wait starts at the first sweep that
-    /// sees its connection, its absent user or its event.
-    ///
-    /// One sweep lets at most a quarter of each wait pass, however late it comes: of the idle timeout, of the
-    /// grace, of the age of events. So no connection is closed for a pause in which its peer could not be heard.
-    /// A host sweeps at least four times in the shortest of its waits. With fewer sweeps the waits last longer.
-    ///
-    /// A sweep at an earlier time than the one before lets no time pass, and later sweeps count from there.
-    /// A clock that jumps ahead and back costs a quarter of a wait at most, and makes nothing last for ever.
+    /// Closes idle and overrun connections, ends what is too old, and frees memory. Returns how many
+    /// connections it closed.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -151,29 +230,88 @@ impl<E: Send + Sync + 'static> Hub<E> {
     /// assert_eq!(closed, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// A host calls this at least four times in the shortest of its waits: the
+    /// [idle timeout](Builder::idle_timeout), the [grace](crate::Retention#structfield.grace) and the
+    /// [age](crate::Retention#structfield.age) of retention. Without these, once a minute frees the memory.
+    /// The [guide](crate::guide#the-sweep) has the loop for a thread and for tokio.
+    ///
+    /// | a sweep | if |
+    /// |---|---|
+    /// | closes connections that were idle for longer than `idle_timeout` | the hub has one |
+    /// | closes connections that have lost a critical event and have not noticed | always |
+    /// | drops events that are too old, and ends lanes whose users were away for longer than the grace | the hub has [`Retention`](crate::Retention) |
+    /// | frees the memory of a burst, at the second call that finds it read and no newer one | the hub has no retention |
+    ///
+    /// # Time
+    ///
+    /// `now` is the time since any fixed moment of the host's choice. A wait starts at the first sweep that
+    /// sees its connection, its absent user or its event.
+    ///
+    /// One sweep lets at most a quarter of each wait pass, however late it comes. So a pause of the whole
+    /// process closes no connection. With too few sweeps the waits last longer.
+    ///
+    /// A sweep at an earlier time than the one before lets no time pass, and later sweeps count from there.
+    /// A clock that jumps ahead and back costs at most a quarter of a wait.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free, linear in the users.
     pub fn sweep(&self, now: Duration) -> usize {
         self.core.sweep(now)
     }
 
-    /// Asks to be told who connects and who leaves, through a channel that holds `capacity` notices: from 1
-    /// to 1 048 576. At most 16 subscribers can listen at a time; one that is dropped makes room.
+    /// Subscribes to notices of connects and disconnects, through a channel for `capacity` notices.
     ///
-    /// While there is a subscriber, each connect and each disconnect takes the short lock of each
-    /// subscriber's channel, once for each notice: the only exception to lock-freedom. A subscriber takes the
-    /// lock of its own channel. A full channel loses notices, which its [`Lifecycle::lost`] counts, and
-    /// delays no call.
+    /// Who is online, for all clients:
     ///
-    /// The notices are over when the hub is shut down and no connection is left. A thread that is still
-    /// inside the call that closed an earlier connection may tell its last notice after that.
+    /// ```
+    /// use laneway::{Change, Hub, UserId};
+    ///
+    /// let hub: Hub<String> = Hub::new();
+    /// let notices = hub.lifecycle(1024)?;
+    /// # let _ann = hub.scope(UserId::new("ann")?).connect()?;
+    /// while let Ok(notice) = notices.try_next() {
+    ///     if let Change::Online | Change::Offline = notice.change {
+    ///         // The notice is a trigger. The hub says what is true now.
+    ///         let is_online = hub.scope(notice.user.clone()).connection_count() > 0;
+    ///         let text = format!("{}: {is_online}", notice.user);
+    ///         hub.for_each_user(|user, _| drop(hub.to_user(user).publish(text.clone())));
+    /// #       assert_eq!(text, "ann: true");
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Notices may come out of order, and a full channel loses them: [`Lifecycle::lost`] counts these. So a
+    /// subscriber looks at the hub after each notice, and at all users when `lost` has grown.
+    ///
+    /// The notices end when the hub is shut down and no connection is left. A thread that is still inside
+    /// the call that closed an earlier connection may send its last notice after that.
     ///
     /// # Errors
     ///
-    /// [`LifecycleError`] if `capacity` is out of its bounds, or there are 16 subscribers.
+    /// [`LifecycleError`] if `capacity` is not from 1 to 1 048 576, or if there are 16 subscribers. A
+    /// subscriber that is dropped makes room.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free. While there is a subscriber, each connect and each disconnect takes the short lock of each
+    /// subscriber's channel, once a notice. No call waits for room in a channel.
     pub fn lifecycle(&self, capacity: usize) -> Result<Lifecycle, LifecycleError> {
         self.core.lifecycle(capacity)
     }
 
-    /// The hub's figures, summed over the users online. Lock-free.
+    /// Returns the hub's figures, summed over the users online. Lock-free, linear in the users.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let _device = ann.connect()?;
+    /// ann.publish(7)?;
+    /// assert_eq!((hub.stats().connections, hub.stats().accepted), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> HubStats {
         self.core.stats()
@@ -212,6 +350,15 @@ impl<E: Send + Sync + 'static> fmt::Debug for Hub<E> {
 impl Builder {
     /// Builds the hub.
     ///
+    /// ```
+    /// use laneway::{ConfigError, Hub};
+    ///
+    /// let hub: Hub<String> = Hub::builder().lane_capacity(256).build()?;
+    /// let refused = Hub::builder().lane_capacity(100).build::<String>();
+    /// assert_eq!(refused.unwrap_err(), ConfigError::LaneCapacity(100));
+    /// # Ok::<(), ConfigError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ConfigError`] names the setting that is out of its bounds.
@@ -219,10 +366,22 @@ impl Builder {
         self.build_weighing(|_| size_of::<E>())
     }
 
-    /// As [`build`](Self::build), for events that own more memory than their type shows: `weigh`
-    /// says how many bytes one takes. It is asked only if [`Retention::bytes`](crate::Retention::bytes) is set, by the publisher
-    /// of an event before the event is accepted; a panic of it reaches the publisher, and the event is
-    /// not published.
+    /// Builds a hub for events that own more memory than their type shows. `weigh` returns an event's bytes.
+    ///
+    /// ```
+    /// use laneway::{Hub, Retention};
+    ///
+    /// let retention = Retention::events(256).bytes(64 * 1024);
+    /// let hub: Hub<String> = Hub::builder()
+    ///     .retention(Some(retention))
+    ///     .build_weighing(|text: &String| size_of::<String>() + text.len())?;
+    /// # assert!(!hub.is_shut_down());
+    /// # Ok::<(), laneway::ConfigError>(())
+    /// ```
+    ///
+    /// Only a hub with [`Retention::bytes`](crate::Retention::bytes) calls `weigh`. The publisher calls it
+    /// before its event is accepted. If `weigh` panics, the panic reaches the publisher, and the event is not
+    /// published.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The id newtypes. Whatever passes a constructor is kept byte for byte.
+//! The id newtypes. A text that passes a constructor is kept byte for byte.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -6,7 +6,14 @@ use std::sync::Arc;
 
 use crate::error::InvalidId;
 
-/// Longest id, in bytes.
+/// The length of the longest id, in bytes.
+///
+/// ```
+/// use laneway::{InvalidId, MAX_ID_BYTES, UserId};
+///
+/// assert!(UserId::new("a".repeat(MAX_ID_BYTES)).is_ok());
+/// assert_eq!(UserId::new("a".repeat(MAX_ID_BYTES + 1)), Err(InvalidId::TooLong));
+/// ```
 pub const MAX_ID_BYTES: usize = 200;
 const INLINE: usize = 24;
 
@@ -43,7 +50,7 @@ impl Text {
         })
     }
 
-    /// Equal texts have equal forms, so two inline ones are compared as whole words.
+    /// Returns whether two texts are equal. Equal texts have equal forms, so inline ones compare as words.
     #[inline]
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
@@ -58,8 +65,8 @@ impl Text {
         }
     }
 
-    /// For the table, which is the hub's own: an inline text is hashed as whole words. The
-    /// zeros behind it are no characters that an id may have.
+    /// Hashes an inline text as whole words, for the table. An id has no zero characters, so the zeros behind
+    /// the text make no two texts equal.
     #[inline]
     fn hash_words<H: Hasher>(&self, state: &mut H) {
         match self {
@@ -90,29 +97,56 @@ impl Text {
 }
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $path:literal, $name:ident) => {
         $(#[$doc])*
         ///
-        /// Not empty, at most [`MAX_ID_BYTES`] bytes, no control characters, no blanks at the
-        /// ends; refused rather than repaired. Ids are equal when their bytes are. Up to 24 bytes
-        /// are kept in place; a longer id is shared by its clones.
+        /// ```
+        #[doc = concat!("use ", $path, ";")]
+        ///
+        #[doc = concat!("let id = ", stringify!($name), "::new(\"ann\")?;")]
+        /// assert_eq!(id.to_string(), "ann");
+        #[doc = concat!("assert!(", stringify!($name), "::new(\" ann\").is_err()); // refused, not repaired")]
+        /// # Ok::<(), laneway::InvalidId>(())
+        /// ```
+        ///
+        /// Not empty, at most [`MAX_ID_BYTES`] bytes, no control characters, no blanks at the ends. Ids are
+        /// equal when their bytes are. An id of up to 24 bytes is kept in place; clones share a longer one.
         #[derive(Clone)]
         pub struct $name(Text);
 
         impl $name {
             /// Validates `text`.
             ///
+            /// ```
+            #[doc = concat!("use ", $path, ";")]
+            ///
+            #[doc = concat!("assert!(", stringify!($name), "::new(\"ann\").is_ok());")]
+            #[doc = concat!("assert_eq!(", stringify!($name), "::new(\"\"), Err(laneway::InvalidId::Empty));")]
+            /// ```
+            ///
             /// # Errors
             ///
-            /// [`InvalidId`] says which rule it breaks.
+            /// [`InvalidId`] names the rule that the text breaks.
             pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidId> {
                 Text::new(text.as_ref()).map(Self)
             }
-            /// The text.
+            /// Returns the text.
+            ///
+            /// ```
+            #[doc = concat!("let id = ", $path, "::new(\"ann\")?;")]
+            /// assert_eq!(id.as_str(), "ann");
+            /// # Ok::<(), laneway::InvalidId>(())
+            /// ```
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
             }
-            /// The text's bytes.
+            /// Returns the bytes of the text.
+            ///
+            /// ```
+            #[doc = concat!("let id = ", $path, "::new(\"ann\")?;")]
+            /// assert_eq!(id.as_bytes(), b"ann");
+            /// # Ok::<(), laneway::InvalidId>(())
+            /// ```
             pub fn as_bytes(&self) -> &[u8] {
                 self.0.as_bytes()
             }
@@ -165,7 +199,7 @@ macro_rules! id {
 }
 
 impl UserId {
-    /// Its hash in one hub.
+    /// Returns the id's hash in one hub.
     #[inline]
     pub(crate) fn hash_with(&self, hasher: &impl BuildHasher) -> u64 {
         let mut state = hasher.build_hasher();
@@ -175,23 +209,23 @@ impl UserId {
 }
 
 id! {
-    /// Whose events these are. The address of everything laneway does.
-    UserId
+    /// A user: the address of all events, and the name of a lane.
+    "laneway::UserId", UserId
 }
 id! {
     /// A conversation that a connection may be attached to.
-    ThreadId
+    "laneway::ThreadId", ThreadId
 }
 
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 id! {
     /// A run of an agent.
-    RunId
+    "laneway::protocol::RunId", RunId
 }
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 id! {
     /// One request. Generated ones are unique for ever.
-    RequestId
+    "laneway::protocol::RequestId", RequestId
 }
 
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
@@ -201,12 +235,23 @@ impl RequestId {
     }
 }
 
-/// One device: a connection, and those that [resume](crate::UserScope::resume) from it. Numbered by its hub
-/// and given to no other device.
+/// A device: a connection, and those that [resume](crate::UserScope::resume) from it.
+///
+/// ```
+/// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+/// # let ann = hub.scope(laneway::UserId::new("ann")?);
+/// let phone = ann.connect()?;
+/// let again = ann.resume(&phone.position())?.0;
+/// assert_eq!(again.id(), phone.id());
+/// ann.to_connection(again.id()).publish(7)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The hub numbers its devices, and no two have the same id.
 ///
 /// The number is a counter of the whole hub, and the id shows it. A client that sees several ids can
-/// tell how many devices came in between. A host that keeps this from its clients shows them an id of
-/// its own. [Positions](crate::Position) hide the number.
+/// count the devices in between. A host that keeps this from its clients shows them an id of its own.
+/// [Positions](crate::Position) hide the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub(crate) u64);
 

@@ -1,6 +1,5 @@
-//! A lock-free, in-process routing engine: every user has one bounded, sequenced *lane*, a
-//! connection is a *cursor* into its own user's lane, and a *scope* is the only thing that can put
-//! an event there.
+//! A lock-free, in-process routing engine: every user has one bounded, sequenced *lane*, a device is a
+//! *cursor* into its own user's lane, and a *scope* is the only thing that can put an event there.
 //!
 //! ```text
 //!                 Hub  (held by the authenticator)
@@ -15,38 +14,40 @@
 //! ```
 //!
 //! ```
-//! use laneway::{Received, Hub, UserId};
+//! use laneway::{Hub, Received, UserId};
 //!
 //! let hub: Hub<String> = Hub::new();
-//! let ann = hub.scope(UserId::new("ann").unwrap());
-//! let mut phone = ann.connect().unwrap();
-//! let mut laptop = ann.connect().unwrap();
+//! let ann = hub.scope(UserId::new("ann")?);
+//! let (mut phone, mut laptop) = (ann.connect()?, ann.connect()?);
 //!
-//! let delivery = ann.publish("hello".to_owned()).unwrap();
+//! let delivery = ann.publish("hello".to_owned())?;
 //! assert_eq!(delivery.connections, 2);
-//!
 //! for device in [&mut phone, &mut laptop] {
-//!     let Ok(Received::Event(got)) = device.try_recv() else { panic!() };
-//!     assert_eq!((got.number, got.event.as_str()), (0, "hello"));
+//!     let Received::Event(next) = device.try_recv()? else { panic!("one event is no gap") };
+//!     assert_eq!((next.number, next.event.as_str()), (0, "hello"));
 //! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! The [guide] says how to embed it: which verb when, async and threads, the sweep, devices that come back.
+//! [`UserScope`] publishes, [`Connection`] receives, [`Builder`] has the settings. [`architecture`] explains
+//! the inside.
 //!
 //! # Guarantees
 //!
-//! * **Isolation.** What is published in a user's scope is observed only through that user's
-//!   connections. No method that delivers takes an id of another user.
+//! * **Isolation.** Only a user's own connections observe what is published in the user's scope. No method
+//!   that delivers takes an id of another user.
 //! * **One order.** Two devices of a user see the events they have in common in the same order,
 //!   with growing numbers.
-//! * **No silent loss.** An event is delivered once to each connection live when it was accepted,
-//!   or the loss is told: to the publisher as an error that hands the event back, to the reader as
+//! * **No silent loss.** An event is delivered once to each connection live when it was accepted, or the
+//!   loss is reported: to the publisher as an error that hands the event back, to the reader as
 //!   [`Received::Gap`] with an exact count.
 //! * **Bounded.** A lane holds `lane_capacity` events, and [a few more](#limits) while devices stand still
 //!   in it. A slow device delays neither a publisher nor another device.
-//! * **Payloads** are moved out to their last reader, or dropped by it. An unread one is dropped by
-//!   the last device that skips it or leaves, by the publish that needs its room, or with the hub. A
-//!   collector never drops one.
+//! * **Lock-free.** A thread that is stopped anywhere inside laneway stops no other thread. The
+//!   [table of progress](#progress) names the calls that sleep or take a lock.
 //!
-//! A scope cannot be had from a connection:
+//! A connection has no scope, so the code of a device cannot publish:
 //!
 //! ```compile_fail,E0599
 //! # let hub: laneway::Hub<u8> = laneway::Hub::new();
@@ -61,7 +62,7 @@
 //! let _ = connection.user();
 //! ```
 //!
-//! and no two can receive from one connection:
+//! Two threads cannot receive from one connection:
 //!
 //! ```compile_fail,E0499
 //! # let hub: laneway::Hub<u8> = laneway::Hub::new();
@@ -81,41 +82,134 @@
 //! });
 //! ```
 //!
-//! # Retention
+//! # Consistency
 //!
-//! Off by default. With [`Builder::retention`] a lane keeps what its connections have read, and outlives
-//! the last of them for a time of grace, so that a device whose network failed goes on where it was:
+//! A publish takes effect in one step. That step decides the event's number and the connections that it is
+//! for. Publishes to one user have one order; publishes to two users have none.
+//!
+//! ## Critical events
+//!
+//! A device that is more than a lane behind skips ordinary events. It receives a critical one as long as
+//! the lane holds it. A later publish may need the room of a critical event that is more than a lane old. Then
+//! each connection that has not read it has *overrun*. It is closed at its next call, or by the next sweep,
+//! with [`CloseReason::Overrun`]. Its owner knows that it has to start over.
+//!
+//! ## Retention
+//!
+//! Off by default. With [`Builder::retention`] a lane keeps what its connections have read. It outlives the
+//! last of them for a time of grace. So a device whose network failed goes on where it was, by
+//! [`UserScope::resume`] from a [`Position`].
+//!
+//! [`Resumed`] says whether the replay is complete, how much is missing, or that the position's lane is gone.
+//! A replay never has a hole. A connection that resumes is the same device: it has the id of the one that it
+//! continues, and takes its place if that one is still live. It also receives events addressed to that id, or
+//! to a thread while the device was attached to it. [`Connection::recover`] returns critical events that were
+//! accepted while the user had no connection. Each is owed until a connection receives it.
+//!
+//! ## Closing
+//!
+//! Disconnected, evicted, replaced, idle, overrun and exhausted connections are cut: their unread events are
+//! gone. After a shutdown, or when the last [`Hub`] is dropped, connections drain what was accepted before.
+//! Then they receive [`CloseReason::Shutdown`]. Scopes that are kept are refused with `Closed`.
+//!
+//! ## Payloads
+//!
+//! An event is moved out to its last reader, or dropped by it. An unread one is dropped by the last device
+//! that skips it or leaves, by the publish that needs its room, or with the hub. A collector never drops one.
+//!
+//! # What it does not do
+//!
+//! It stores nothing beyond the lanes and nothing on disk: the events that retention keeps are lost with the
+//! process. It knows no network and starts no thread. It reads no clock but in [`Connection::recv_timeout`],
+//! [`Lifecycle::next_timeout`] and [`UserScope::publish_timeout`].
+//!
+//! It does not authenticate. Code that holds the [`Hub`] can make any user's scope, so a host keeps the hub
+//! in the authenticator and passes scopes on:
 //!
 //! ```
-//! use laneway::{Origin, Position, Received, Resumed, Retention, Hub, UserId};
+//! mod authenticator {
+//!     use laneway::{Hub, UserId, UserScope};
 //!
-//! let hub: Hub<String> = Hub::builder()
-//!     .retention(Some(Retention::events(256)))
-//!     .build()
-//!     .unwrap();
-//! let ann = hub.scope(UserId::new("ann").unwrap());
-//! let phone = ann.connect().unwrap();
-//! // Sent with each event, as the `id:` of server-sent events, say.
-//! let id: String = phone.position().to_string();
-//! drop(phone);
-//! ann.publish("while away".to_owned()).unwrap();
+//!     pub struct Authenticator {
+//!         hub: Hub<String>, // private, and nowhere else
+//!     }
 //!
-//! // The client comes back with its `Last-Event-ID`.
-//! let position: Position = id.parse().unwrap();
-//! let (mut phone, resumed) = ann.resume(&position).unwrap();
-//! assert!(matches!(resumed, Resumed::Complete { .. }));
-//! let Ok(Received::Event(got)) = phone.try_recv() else { panic!() };
-//! assert_eq!((got.event.as_str(), got.origin), ("while away", Origin::Replayed));
+//!     impl Authenticator {
+//!         pub fn new() -> Self {
+//!             Self { hub: Hub::new() }
+//!         }
+//!         /// The only way to a scope is a proof of identity.
+//!         pub fn log_in(&self, name: &str, password: &str) -> Option<UserScope<String>> {
+//!             let user = UserId::new(name).ok()?;
+//!             (password == "correct horse").then(|| self.hub.scope(user))
+//!         }
+//!     }
+//! }
+//! let door = authenticator::Authenticator::new();
+//! assert!(door.log_in("ann", "guess").is_none());
+//! assert!(door.log_in("ann", "correct horse").is_some());
 //! ```
 //!
-//! [`Resumed`] says whether what is replayed is complete, what is missing, or that the position's lane is
-//! gone; a replay never has a hole. A connection that resumes is the same device: it has the id of the
-//! one that it continues, and takes its place if that one is still live. What was addressed to the id, or
-//! to a thread while the device was attached to it, is replayed. [`Connection::recover`] returns critical
-//! events that were accepted while the user had no connection, and each is owed until a connection
-//! receives it. What is kept is lost with the process.
+//! ## Threat model
 //!
-//! # Progress
+//! laneway protects users from each other against mistakes in the host's code, against races, and
+//! against hostile clients. A client reaches it only through what the host passes on: ids, and the rate of
+//! messages. It does not protect against code in the same process that means harm.
+//!
+//! * Ids that a client chooses cannot be made to collide. Equality is bytewise, hashing is keyed per hub,
+//!   and entries whose hashes are equal all the same stand side by side.
+//! * A client that floods, or stops reading, fills the lane of its own user, and no other.
+//! * Memory is bounded by `max_users` times what [a lane holds](#limits) times the size of a payload. With
+//!   retention the lanes of `max_absent_users` come to that, and so do a replay's clones: at most a lane for
+//!   each connection that has resumed and has not read them.
+//! * A [`Position`] of another user is refused, and the error does not name that user. A client that alters
+//!   its own position receives at most its own user's events. The contents are masked: a client cannot read
+//!   the hub's counters from it. A [`ConnectionId`] is such a counter.
+//! * An error shown to one user never names another. [`Hub::dump`] and the lifecycle notices name
+//!   all of them and are for the host.
+//!
+//! # Errors
+//!
+//! Each error is a value. One that refuses an event hands it back: [`PublishError::into_inner`].
+//! [`CloseReason`] has a table of HTTP statuses and WebSocket close codes for each reason and each error.
+//!
+//! | a host that misbehaves | answer |
+//! |---|---|
+//! | a payload's `Drop` panics | the panic reaches the one call that dropped it: the publish that needed its room, after the new event is in place; the receive that skipped it; the connection that leaves |
+//! | a payload's `Clone`, or a visitor, panics | the panic reaches the receiver; the event counts as read, and is not leaked |
+//! | a waker panics | caught; the publisher and the other sleepers go on |
+//! | a waker or a `Drop` calls back into the engine, even to drop the hub | allowed; the engine holds nothing at the time |
+//! | the callback of `for_each_user`, or the writer of `dump`, hangs or panics | all other calls go on, and memory is reclaimed; at most 64 users are kept for it |
+//! | a waker, `weigh`, or a payload's `Clone` or `Drop` hangs | the call that it is in hangs; the others go on. A guard of the collector may be held at the time: memory that the process retires meanwhile is freed when it returns |
+//! | a connection is forgotten | the lane keeps working; its place is freed by the sweep or by disconnecting it |
+//! | a thread is killed while it holds a connection | as if forgotten |
+//!
+//! # Limits
+//!
+//! 255 connections a user (126 with retention), 65 536 events a lane, ids of 200 bytes, 2⁴⁴ numbers a lane: 200 days at
+//! a million a second for one user who is never offline. Then all of the user's connections are
+//! closed with [`CloseReason::Exhausted`], the event comes back as `NoConnections`, and the next
+//! connect makes a fresh lane.
+//!
+//! A lane holds at most `lane_capacity` + (n + 2) × L + 1 payloads. n is the number of connections that stand
+//! still behind the others. L is a quarter of the capacity, at least 16 and at most 256, or the capacity if
+//! that is less. A user who keeps up takes no memory for that: room for unread events is
+//! allocated when there are some. [`Hub::sweep`] gives it back at the second call that finds them all read
+//! and no new ones since the first.
+//!
+//! The user table never shrinks: entries go with their users, the nodes that were split for them stay
+//! until the hub goes. That grows with the number of different users there ever were, ever more
+//! slowly: some 650 kB for 300 000 users who came and went with 500 online.
+//!
+//! # Performance
+//!
+//! A publish is two atomic read-modify-writes, whatever the number of devices. The last reader of an event
+//! needs none, each other reader one, and in a burst one more an arena. A warm publish or receive
+//! allocates nothing and makes no system call. laneway allocates on connect, when unread events need more
+//! room, and for an event that is not for all connections. `benches/RESULTS.md` in the repository compares
+//! it with its peers in one run, and `benches/NOTES.md` says where peers are ahead.
+//!
+//! ## Progress
 //!
 //! | method | guarantee |
 //! |---|---|
@@ -134,122 +228,19 @@
 //! | `Lifecycle::try_next`, drop | the short lock of its own channel |
 //! | `Lifecycle::next_timeout` | the same, and sleeps when there is nothing to read |
 //!
-//! Exceptions, which are the host's: the allocator, the payload's own `Clone` and `Drop`, and wakers. laneway
-//! allocates on connect, when unread events need more room, and for an event that is not for all connections. A reader
-//! spins a bounded time before it gives up a number whose publisher does not come. No thread waits
-//! for another without bound.
+//! Exceptions, which are the host's: the allocator, the payload's own `Clone` and `Drop`, and wakers. A reader
+//! spins a bounded time before it gives up a number whose publisher does not come. No thread waits for another
+//! without bound.
 //!
-//! # Closing
+//! # Verification
 //!
-//! Disconnected, evicted, idle, overrun and exhausted connections are cut: what they have not read
-//! is gone. After a shutdown, or when the last [`Hub`] is dropped, connections drain what was
-//! accepted before and then get [`CloseReason::Shutdown`]; scopes that are still about are refused
-//! with `Closed`.
-//!
-//! # What it does not do
-//!
-//! It stores nothing beyond the lanes and nothing on disk, knows no network, starts no thread, and reads no clock but
-//! in [`Connection::recv_timeout`] and [`UserScope::publish_timeout`].
-//!
-//! # Limits
-//!
-//! 255 connections a user (126 with retention), 65 536 events a lane, ids of 200 bytes, 2⁴⁴ numbers a lane: 200 days at
-//! a million a second for one user who is never offline. Then all of the user's connections are
-//! closed with [`CloseReason::Exhausted`], the event comes back as `NoConnections`, and the next
-//! connect gets a fresh lane.
-//!
-//! A lane holds at most `lane_capacity` + (n + 2) × L + 1 payloads. n is the number of connections that stand
-//! still behind the others. L is a quarter of the capacity, at least 16 and at most 256, or the capacity if
-//! that is less. A user who keeps up takes no memory for that: room for unread events is
-//! allocated when there are some. [`Hub::sweep`] gives it back at the second call that finds them all read
-//! and no new ones since the first.
-//!
-//! The user table never shrinks: entries go with their users, the nodes that were split for them stay
-//! until the hub goes. That grows with the number of different users there ever were, ever more
-//! slowly: some 650 kB for 300 000 users who came and went with 500 online.
-//!
-//! # Critical events
-//!
-//! A device that is more than a lane behind skips ordinary events. It receives a critical one as long as
-//! the lane holds it. A later publish may need the room of a critical event that is more
-//! than a lane old. Then each connection that has not read it has *overrun*: it is closed at its next
-//! call, or by the next sweep, with [`CloseReason::Overrun`]. Its owner knows that it has to start over.
-//!
-//! ```
-//! # let hub: laneway::Hub<u8> = laneway::Hub::builder().lane_capacity(2).build().unwrap();
-//! # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
-//! use laneway::Received;
-//!
-//! let mut device = ann.connect().unwrap(); // of a lane of two events
-//! for event in 0..5 {
-//!     ann.publish(event).unwrap();
-//! }
-//! // It skips to the last two events, and is told exactly how many it missed.
-//! assert!(matches!(device.try_recv(), Ok(Received::Gap { missed: 3, .. })));
-//! let Ok(Received::Event(got)) = device.try_recv() else { panic!() };
-//! assert_eq!(got.event, 3);
-//! ```
-//!
-//! # Misbehaving hosts
-//!
-//! | what | answer |
-//! |---|---|
-//! | a payload's `Drop` panics | the panic reaches the one call that dropped it: the publish that needed its room, after the new event is in place; the receive that skipped it; the connection that leaves |
-//! | a payload's `Clone`, or a visitor, panics | the panic reaches the receiver; the event counts as read, and is not leaked |
-//! | a waker panics | caught; the publisher and the other sleepers go on |
-//! | a waker or a `Drop` calls back into the engine, even to drop the hub | allowed; nothing of ours is held at the time |
-//! | what `for_each_user` calls, or `dump` writes to, hangs or panics | the engine holds nothing at the time: all calls go on, and memory is reclaimed; at most 64 users are kept for it |
-//! | a waker, `weigh`, or a payload's `Clone` or `Drop` hangs | the call that it is in hangs; the others go on. A guard of the collector may be held at the time: what the process retires meanwhile is freed when it returns |
-//! | a connection is forgotten | the lane keeps working; its place is freed by the sweep or by disconnecting it |
-//! | a thread is killed while it holds a connection | as if forgotten |
-//!
-//! # Threat model
-//!
-//! laneway protects users from each other against mistakes in the host's code, against races, and
-//! against hostile clients, who reach it only through what the host passes on: ids, and the rate of
-//! messages. It does not protect against code in the same process that means harm.
-//!
-//! * Ids that a client chooses cannot be made to collide: equality is bytewise, hashing is keyed per
-//!   hub, and entries whose hashes are equal all the same stand side by side.
-//! * A client that floods, or stops reading, fills the lane of its own user, and no other.
-//! * Memory is bounded by `max_users` times what [a lane holds](#limits) times the size of a payload. With
-//!   retention the lanes of `max_absent_users` come to that. So do a replay's clones, a lane at most, for
-//!   each connection that has resumed and has not read them.
-//! * A [`Position`] of another user is refused without saying whose it is. Whatever a client makes of
-//!   its own, it gets its own user's events at most. What it says is masked: a client cannot read the
-//!   hub's counters from it. A [`ConnectionId`] is such a counter.
-//! * An error shown to one user never names another; [`Hub::dump`] and the lifecycle notices name
-//!   all of them and are for the host.
-//!
-//! What stays the host's: who is who. Code that holds the [`Hub`] can make any user's scope, so
-//! keep it in the authenticator and hand out scopes:
-//!
-//! ```
-//! mod authenticator {
-//!     use laneway::{Hub, UserId, UserScope};
-//!
-//!     pub struct Authenticator {
-//!         hub: Hub<String>, // private, and nowhere else
-//!     }
-//!
-//!     impl Authenticator {
-//!         pub fn new() -> Self {
-//!             Self { hub: Hub::new() }
-//!         }
-//!         /// The only way to a scope is a proof of who one is.
-//!         pub fn log_in(&self, name: &str, password: &str) -> Option<UserScope<String>> {
-//!             let user = UserId::new(name).ok()?;
-//!             (password == "correct horse").then(|| self.hub.scope(user))
-//!         }
-//!     }
-//! }
-//! let door = authenticator::Authenticator::new();
-//! assert!(door.log_in("ann", "guess").is_none());
-//! assert!(door.log_in("ann", "correct horse").is_some());
-//! ```
+//! Each lock-free protocol has a loom model of all interleavings up to a bound, beside a broken twin that the
+//! model must reject. Property tests, fuzz targets and histories of real threads check the crate against one
+//! sequential reference model. [`conserved`] checks the laws of conservation in a host's own tests. Unsafe
+//! code stands in four files. `tests/README.md` says what each technique covers, and what it leaves out.
 
 mod addressed;
-// The protocol layer stamps and reads too; the engine only sweeps.
+// The protocol layer uses parts that the engine does not.
 #[cfg_attr(
     any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
     allow(dead_code)

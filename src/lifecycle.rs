@@ -1,88 +1,64 @@
-//! Notices of connections that come and go, through a bounded channel for each subscriber.
+//! Subscriptions to notices, each through a bounded channel of its own.
 
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use flume::{Receiver, Sender};
 
-use crate::error::CloseReason;
-use crate::id::{ConnectionId, ThreadId, UserId};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, pin};
 use crate::table::storage::{Link, Owned, View};
 
-/// One change of who is there.
-///
-/// A user's time online is a *session*, numbered so that a later one has the higher number. Within
-/// a session the changes are numbered from 0 without holes: `Online` is 0, a connection's
-/// `Disconnected` comes after its `Connected`, and `Offline` is the last. Notices may arrive in
-/// another order than their numbers when several threads connect and disconnect at once; a number
-/// that never arrives was lost because the channel was full. A session's numbers are for
-/// two billion connections.
-///
-/// A connection that resumes has the id of the one that it continues. If that one is still there, its
-/// `Disconnected` says [`CloseReason::Replaced`] and the next number is the `Connected` of the other
-/// one, or that came before: a device whose last notice says `Replaced` is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Notice {
-    /// Whose change it is.
-    pub user: UserId,
-    /// The time online that it belongs to.
-    pub session: u64,
-    /// Its place among the changes of that session.
-    pub number: u64,
-    /// What changed.
-    pub change: Change,
-}
+mod notice;
 
-/// What a [`Notice`] tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Change {
-    /// The user's first connection is there.
-    Online,
-    /// The user's last connection is gone.
-    Offline,
-    /// A connection was opened.
-    #[non_exhaustive]
-    Connected {
-        /// Which.
-        connection: ConnectionId,
-        /// The thread it is attached to.
-        thread: Option<ThreadId>,
-    },
-    /// A connection was closed.
-    #[non_exhaustive]
-    Disconnected {
-        /// Which.
-        connection: ConnectionId,
-        /// Why.
-        reason: CloseReason,
-    },
-}
+pub use notice::{Change, LifecycleError, NoNotice, Notice};
 
 /// The receiving end of a hub's notices, from [`Hub::lifecycle`](crate::Hub::lifecycle).
 ///
-/// Several can listen at a time, each through a channel of its own. Each loses what finds its own channel
-/// full, and costs the others nothing. Dropping it ends its notices and drops what it has not read.
+/// ```
+/// use std::time::Duration;
+/// use laneway::{Hub, Lifecycle, NoNotice};
 ///
-/// Each call takes the channel's short lock, as the thread that tells does.
+/// // On a thread of the host's own.
+/// fn watch(notices: &Lifecycle, mut changed: impl FnMut(&str)) {
+///     loop {
+///         match notices.next_timeout(Duration::from_secs(5)) {
+///             Ok(notice) => changed(notice.user.as_str()), // look at the hub for what is true now
+///             Err(NoNotice::Over) => return,
+///             Err(_) => {} // nothing for now; a good moment to sweep
+///         }
+///     }
+/// }
+/// # let hub: Hub<u8> = Hub::new();
+/// # let notices = hub.lifecycle(16)?;
+/// # drop(hub.scope(laneway::UserId::new("ann")?).connect()?);
+/// # hub.shutdown();
+/// # let mut seen = 0;
+/// # watch(&notices, |user| { assert_eq!(user, "ann"); seen += 1; });
+/// # assert_eq!(seen, 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A hub has up to 16 subscribers. A full channel loses notices, and no other subscriber notices that.
+/// Dropping the subscriber ends its notices, and drops those that it has not read.
+///
+/// # Progress
+///
+/// Each receiving call takes the short lock of this channel, as the thread that sends a notice does.
 pub struct Lifecycle {
     told: Receiver<Told>,
     inbox: Subscriber,
 }
 
-/// What goes through a channel.
+/// A message of a channel.
 enum Told {
     Notice(Notice),
-    /// No more come. It stays in the channel, for later calls and other threads.
+    /// No more notices come. This message stays in the channel, for later calls and other threads.
     Over,
 }
 
 impl Lifecycle {
-    /// The next notice, if there is one.
+    /// Returns the next notice, if there is one.
     ///
     /// ```
     /// use laneway::{Change, NoNotice, Hub, UserId};
@@ -103,15 +79,32 @@ impl Lifecycle {
     /// # Errors
     ///
     /// [`NoNotice::Nothing`] for now, or [`NoNotice::Over`] for good.
+    ///
+    /// # Progress
+    ///
+    /// Takes the short lock of this channel. Does not wait for a notice.
     pub fn try_next(&self) -> Result<Notice, NoNotice> {
         self.open(self.told.try_recv().ok())
     }
 
-    /// The next notice, waiting for it for at most `timeout`. Blocks the thread.
+    /// Returns the next notice, and sleeps for at most `timeout` until there is one.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// let notices = hub.lifecycle(16)?;
+    /// let nothing = notices.next_timeout(Duration::from_millis(5));
+    /// assert_eq!(nothing, Err(laneway::NoNotice::Nothing));
+    /// # Ok::<(), laneway::LifecycleError>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// [`NoNotice::Nothing`] if none came in time, [`NoNotice::Over`] as soon as that is so.
+    ///
+    /// # Progress
+    ///
+    /// Takes the short lock of this channel, and puts the thread to sleep while there is nothing.
     pub fn next_timeout(&self, timeout: Duration) -> Result<Notice, NoNotice> {
         self.open(self.told.recv_timeout(timeout).ok())
     }
@@ -119,7 +112,8 @@ impl Lifecycle {
     fn open(&self, told: Option<Told>) -> Result<Notice, NoNotice> {
         let told = match told {
             Some(Told::Over) => {
-                // The notice of a thread that told late comes first.
+                // A thread that closed a connection before the end may send its notice after the end.
+                // Without this look that notice would never be read.
                 let late = self.told.try_recv().ok();
                 self.inbox.put(Told::Over);
                 late.or(told)
@@ -136,60 +130,26 @@ impl Lifecycle {
         }
     }
 
-    /// How many notices found this channel full. Wait-free.
+    /// Returns how many notices this channel has lost because it was full. Wait-free.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let notices = hub.lifecycle(1)?;
+    /// let _device = ann.connect()?; // `Online` and `Connected`
+    /// assert_eq!(notices.lost(), 1); // so look at all users: `Hub::for_each_user`
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.inbox.0.lost.load(Ordering::Relaxed)
     }
 }
 
-/// Why there is no notice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NoNotice {
-    /// None was there, or none came in time. There may be one later.
-    Nothing,
-    /// The hub is shut down, and no connection is left.
-    Over,
-}
-
-impl fmt::Display for NoNotice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Nothing => "there is no notice yet",
-            Self::Over => "the notices are over",
-        })
-    }
-}
-impl Error for NoNotice {}
-
-/// Why a host is not told of changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LifecycleError {
-    /// The capacity is not from 1 to 1 048 576.
-    Capacity(usize),
-    /// So many listen already.
-    #[non_exhaustive]
-    TooMany {
-        /// The most that can.
-        limit: usize,
-    },
-}
-
-impl fmt::Display for LifecycleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Capacity(n) => write!(f, "the capacity must be from 1 to 1048576, not {n}"),
-            Self::TooMany { limit } => write!(f, "there are {limit} subscribers already"),
-        }
-    }
-}
-impl Error for LifecycleError {}
-
 impl Drop for Lifecycle {
     fn drop(&mut self) {
-        // The hub keeps its end of the channel until it tells of the next change.
+        // The hub keeps its end of the channel until the next change. Without this, unread notices would
+        // stay in memory until then.
         self.told.drain().for_each(drop);
     }
 }
@@ -209,14 +169,14 @@ struct Subscriber(Arc<Inbox>);
 
 struct Inbox {
     notices: Sender<Told>,
-    /// For so many notices more. The end needs none.
+    /// How many notices more fit in. The end needs no room.
     room: AtomicUsize,
     lost: AtomicU64,
     over: AtomicBool,
 }
 
 impl Subscriber {
-    /// A full channel loses the notice. Never waits for room.
+    /// Sends a notice, or loses it if the channel is full. Never waits for room.
     fn tell(&self, notice: Notice) {
         loop {
             let room = self.0.room.load(Ordering::Acquire);
@@ -238,7 +198,7 @@ impl Subscriber {
         let _ = self.0.notices.send(told);
     }
 
-    /// Tells that no more come, once.
+    /// Sends the end of the notices, once.
     fn end(&self) {
         if !self.0.over.swap(true, Ordering::AcqRel) {
             self.put(Told::Over);
@@ -252,12 +212,12 @@ impl Subscriber {
 
 type List = Vec<Subscriber>;
 
-/// Those who listen to a hub's notices, in a list that is replaced as a whole.
+/// A hub's subscribers, in a list that is replaced as a whole.
 pub(crate) struct Subscribers(Link<List, u16>);
 
 /// Of one hub at a time.
 const MAX_SUBSCRIBERS: usize = 16;
-/// That one channel holds.
+/// Of one channel.
 const MAX_NOTICES: usize = 1 << 20;
 
 impl Subscribers {
@@ -265,18 +225,18 @@ impl Subscribers {
         Self(Link::empty())
     }
 
-    /// Whether no change has to be told.
+    /// Returns whether no change has to be sent.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Adds one with room for so many notices.
+    /// Adds a subscriber with room for `capacity` notices.
     pub(crate) fn add(&self, capacity: usize) -> Result<Lifecycle, LifecycleError> {
         if !(1..=MAX_NOTICES).contains(&capacity) {
             return Err(LifecycleError::Capacity(capacity));
         }
-        // The room that is counted bounds it: the end of the notices needs none.
+        // `room` bounds the channel. A bounded channel could have no place left for the end.
         let (notices, told) = flume::unbounded();
         let inbox = Subscriber(Arc::new(Inbox {
             notices,
@@ -288,7 +248,7 @@ impl Subscribers {
         Ok(Lifecycle { told, inbox })
     }
 
-    /// The list, without those that are gone and with `added`.
+    /// Replaces the list by one without dropped subscribers and with `added`.
     fn relist(&self, added: Option<&Subscriber>) -> Result<(), LifecycleError> {
         let guard = pin();
         loop {
@@ -313,7 +273,8 @@ impl Subscribers {
         }
     }
 
-    /// No guard is held when this returns: a channel's lock keeps no memory from being reclaimed.
+    /// Returns the list. No guard is held then: a thread that is stopped with a channel's lock would keep
+    /// the whole process from freeing memory.
     fn all(&self) -> Option<Arc<List>> {
         match self.0.load(&pin()) {
             View::Leaf(list) => Some(list.arc()),
@@ -321,7 +282,7 @@ impl Subscribers {
         }
     }
 
-    /// Tells each of them.
+    /// Sends a notice to each subscriber.
     pub(crate) fn tell(&self, notice: impl FnOnce() -> Notice) {
         let Some(all) = self.all() else { return };
         let notice = notice();
@@ -333,7 +294,7 @@ impl Subscribers {
         }
     }
 
-    /// Tells each of them that no more come.
+    /// Sends the end to each subscriber.
     pub(crate) fn end(&self) {
         if let Some(all) = self.all() {
             all.iter().for_each(Subscriber::end);

@@ -7,19 +7,37 @@ use std::str::FromStr;
 use crate::error::{InvalidPosition, ResumeError};
 use crate::id::{ConnectionId, ThreadId, UserId};
 
-/// How far a connection has come: an opaque token to give to the client and to
+/// How far a device has come: an opaque token, for the client to keep and to
 /// [resume](crate::UserScope::resume) from.
 ///
-/// It belongs to one user of one hub: in the scope of another user it is refused, after a restart
-/// it resets. As text it has 64 characters, all of them letters, digits, `-` or `_`, and so fits
-/// into a URL or into the `Last-Event-ID` of server-sent events; as bytes it has 48.
+/// ```
+/// use laneway::{Hub, Position, Received, Retention, UserId};
+///
+/// let retention = Some(Retention::events(64));
+/// let hub: Hub<u8> = Hub::builder().retention(retention).build()?;
+/// let ann = hub.scope(UserId::new("ann")?);
+/// let phone = ann.connect()?;
+/// let id = phone.position().to_string(); // sent at connect, and with each event
+/// assert_eq!(id.len(), 64);
+/// drop(phone); // the line fails
+/// ann.publish(7)?;
+///
+/// let (mut phone, _) = ann.resume(&id.parse::<Position>()?)?;
+/// let Received::Event(next) = phone.recv()? else { panic!("one event is no gap") };
+/// assert_eq!(next.event, 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// It belongs to one user of one hub. The scope of another user refuses it. After a restart it
+/// resets. As text it has 64 characters: letters, digits, `-` and `_`. So it fits into a URL and into the
+/// `Last-Event-ID` of server-sent events. As bytes it has [48](Self::BYTES).
 ///
 /// # What it hides
 ///
 /// A position says which device it is of, the number of its next event, its lane and its threads. All of
-/// that is masked with a key of the hub, so a client cannot follow the hub's counters. In clear
-/// stand the hub's random number, which is the same in all positions of one hub, and a check
-/// value. Two positions are equal if one device gave them at one place; nothing else shows.
+/// that is masked with a key of the hub, so a client cannot follow the hub's counters. Two parts are
+/// in clear: the hub's random number, which all positions of one hub share, and a check value. Two positions
+/// are equal if one device gave them at one place; a client can see no more than that.
 ///
 /// Mask and check value come from the keyed hash of the standard library, at present `SipHash` 1-3 with
 /// random keys. The check value has 64 bits: it guards against mix-ups and guesses, and is no
@@ -32,13 +50,70 @@ pub struct Position {
     masked: [u64; WORDS],
 }
 
+impl Position {
+    /// How many bytes a position has: 48.
+    ///
+    /// ```
+    /// let buffer = [0; laneway::Position::BYTES];
+    /// assert_eq!(buffer.len(), 48);
+    /// ```
+    pub const BYTES: usize = BYTES;
+
+    /// Returns the position as bytes. Wait-free.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let position = ann.connect()?.position();
+    /// assert_eq!(laneway::Position::from_bytes(&position.to_bytes()), Ok(position));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; BYTES] {
+        let mut bytes = [0; BYTES];
+        let words = [self.hub, self.tag].into_iter().chain(self.masked);
+        for (at, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *at = word.to_be_bytes();
+        }
+        bytes
+    }
+
+    /// Returns the position with these bytes. Wait-free.
+    ///
+    /// ```
+    /// use laneway::{InvalidPosition, Position};
+    ///
+    /// assert_eq!(Position::from_bytes(b"too short"), Err(InvalidPosition::Length));
+    /// assert!(Position::from_bytes(&[7; Position::BYTES]).is_ok());
+    /// ```
+    ///
+    /// Any bytes of the right length are a position. The scope that resumes decides whether it is one of its
+    /// own.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPosition::Length`], or [`InvalidPosition::Outdated`] for 39 bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidPosition> {
+        let Ok(bytes) = <&[u8; BYTES]>::try_from(bytes) else {
+            return Err(wrong_length(bytes.len(), OLD_BYTES));
+        };
+        let words = bytes.as_chunks::<8>().0;
+        let word = |i: usize| u64::from_be_bytes(words[i]);
+        Ok(Self {
+            hub: word(0),
+            tag: word(1),
+            masked: std::array::from_fn(|i| word(2 + i)),
+        })
+    }
+}
+
 const BITS_24: u64 = (1 << 24) - 1;
 pub(crate) const BITS_40: u64 = (1 << 40) - 1;
 const BITS_48: u64 = (1 << 48) - 1;
 
 const WORDS: usize = 4;
 const BYTES: usize = 8 * (2 + WORDS);
-/// Of the form that was given before positions were masked.
+/// Of the earlier form, before positions were masked.
 const OLD_BYTES: usize = 39;
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -46,7 +121,7 @@ const fn characters(bytes: usize) -> usize {
     bytes / 3 * 4
 }
 
-/// What a position says.
+/// The contents of a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spot {
     /// Of 40 bits.
@@ -70,7 +145,7 @@ pub(crate) struct Attached {
 }
 
 impl Attached {
-    /// There were two threads and more, and a position has room for one.
+    /// The device had more threads than a position has room for.
     const UNSURE: u64 = BITS_48;
 
     pub(crate) fn to(thread: u64) -> Self {
@@ -81,13 +156,13 @@ impl Attached {
         }
     }
 
-    /// Whether this is one thread, and the one with this digest.
+    /// Returns whether the device had one thread only, the one with this digest.
     pub(crate) fn is(self, thread: u64) -> bool {
         (self.first, self.then) == (thread, thread)
     }
 
-    /// At the position `number` of a connection that goes on from here, is attached to `thread`, and has
-    /// its own events from `to` on.
+    /// Returns the threads for the position `number` of a connection that resumed from this one. That
+    /// connection is attached to `thread`, and its live events begin at `to`.
     pub(crate) fn then(self, number: u64, to: u64, thread: u64) -> Self {
         let Self { first, until, then } = self;
         if number >= until || first == then {
@@ -102,7 +177,7 @@ impl Attached {
         }
     }
 
-    /// Whether the device was attached to the thread with this digest at a number; `None`: the
+    /// Returns whether the device was attached to the thread with this digest at a number. `None` if the
     /// position does not say.
     pub(crate) fn has(self, thread: u64, number: u64) -> Option<bool> {
         let at = if number < self.until {
@@ -144,14 +219,14 @@ impl Spot {
     }
 }
 
-/// What a hub seals its positions with.
+/// The keys with which a hub masks and checks its positions.
 pub(crate) struct Keys {
     hash: RandomState,
-    /// Tells the positions of this hub from those of others.
+    /// A random number in all positions of this hub.
     hub: u64,
 }
 
-/// What is hashed, so that no hash of one use is one of another.
+/// The input of a hash. The variant is hashed too, so a hash of one use cannot serve as one of another.
 #[derive(Hash)]
 enum Use<'a> {
     Tag(&'a [u8], [u64; WORDS]),
@@ -168,7 +243,7 @@ impl Keys {
         }
     }
 
-    /// What stands for a thread in a position, of 48 bits.
+    /// Returns the 48 bits that stand for a thread in a position.
     pub(crate) fn digest(&self, thread: Option<&ThreadId>) -> u64 {
         thread.map_or(0, |thread| {
             let digest = self.hash.hash_one(Use::Thread(thread.as_bytes()));
@@ -186,7 +261,7 @@ impl Keys {
         }
     }
 
-    /// What a position of this user says; nothing if it is of another hub.
+    /// Returns the contents of a position of this user; `None` if it is of another hub.
     pub(crate) fn open(
         &self,
         user: &UserId,
@@ -203,45 +278,10 @@ impl Keys {
         Ok(Some(Spot::unpack(words)))
     }
 
-    /// Masks words, or takes the mask off. The tag depends on all that is masked, so two positions that
-    /// differ have different masks.
+    /// Masks words, or removes the mask. The tag depends on all words, so two positions that differ have
+    /// different masks.
     fn mask(&self, tag: u64, words: [u64; WORDS]) -> [u64; WORDS] {
         std::array::from_fn(|i| words[i] ^ self.hash.hash_one(Use::Mask(tag, i)))
-    }
-}
-
-impl Position {
-    /// How many bytes a position has.
-    pub const BYTES: usize = BYTES;
-
-    /// Its fixed form as bytes.
-    #[must_use]
-    pub fn to_bytes(&self) -> [u8; BYTES] {
-        let mut bytes = [0; BYTES];
-        let words = [self.hub, self.tag].into_iter().chain(self.masked);
-        for (at, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
-            *at = word.to_be_bytes();
-        }
-        bytes
-    }
-
-    /// The position with this form as bytes. Any bytes of the right number are some position; the
-    /// scope that is to resume tells whether it is one of its own.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidPosition::Length`], or [`InvalidPosition::Outdated`] for 39 bytes.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidPosition> {
-        let Ok(bytes) = <&[u8; BYTES]>::try_from(bytes) else {
-            return Err(wrong_length(bytes.len(), OLD_BYTES));
-        };
-        let words = bytes.as_chunks::<8>().0;
-        let word = |i: usize| u64::from_be_bytes(words[i]);
-        Ok(Self {
-            hub: word(0),
-            tag: word(1),
-            masked: std::array::from_fn(|i| word(2 + i)),
-        })
     }
 }
 

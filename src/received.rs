@@ -1,46 +1,93 @@
-//! What a connection receives.
+//! The events and gaps that a connection receives.
 
 use crate::retention::Origin;
 
-/// What a connection receives.
+/// An event or a gap, from the receiving calls of [`Connection`](crate::Connection).
+///
+/// ```
+/// # let hub = laneway::Hub::builder().lane_capacity(2).build::<u8>()?;
+/// # let ann = hub.scope(laneway::UserId::new("ann")?);
+/// # let mut device = ann.connect()?;
+/// # ann.publish_batch([3, 4, 5])?;
+/// use laneway::Received;
+///
+/// let text = match device.recv()? {
+///     Received::Event(next) => format!("event {}", next.event),
+///     Received::Gap { missed, .. } => format!("reload: {missed} were skipped"),
+///     _ => String::new(), // nothing to do
+/// };
+/// assert_eq!(text, "reload: 1 were skipped"); // in a lane of two events
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # The default arm
+///
+/// A later version may add a variant. Each number that a connection passes is an `Event`, is in a `Gap`, or
+/// was for other connections, and that stays so. So the default arm may do nothing and go on with the loop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Received<E> {
     /// The next event.
     Event(Delivered<E>),
-    /// Numbers that this connection skipped, because it was more than a lane behind. Those of events for
-    /// other connections are among them, and those that were no event and went with the events around
-    /// them.
+    /// Numbers that this connection skipped, because it was more than a lane behind.
+    ///
+    /// Among them are numbers of events for other connections, and numbers that are no event because their
+    /// publisher was stopped for too long.
     #[non_exhaustive]
     Gap {
-        /// How many, exactly.
+        /// How many numbers, exactly.
         missed: u64,
     },
 }
 
 /// One event and its number in the user's lane.
+///
+/// ```
+/// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+/// # let ann = hub.scope(laneway::UserId::new("ann")?);
+/// # let mut device = ann.connect()?;
+/// use laneway::{Delivered, Origin, Received};
+///
+/// ann.publish(7)?;
+/// let next = Delivered { number: 0, event: 7, origin: Origin::Live };
+/// assert_eq!(device.recv()?, Received::Event(next));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivered<E> {
-    /// The number, from 0; the same on every device of the user.
+    /// The number, from 0, the same on all devices of the user. A number may be missing: it was for other
+    /// devices, or was no event.
     pub number: u64,
     /// The event: moved out for the last reader, cloned for the others.
     pub event: E,
-    /// Whether it comes live, or was asked for.
+    /// Whether it comes live, from a [resume](crate::UserScope::resume), or from a
+    /// [recovery](crate::Connection::recover).
     pub origin: Origin,
 }
 
-/// What [`Connection::visit`](crate::Connection::visit) did.
+/// The result of [`Connection::visit`](crate::Connection::visit).
+///
+/// ```
+/// # let hub = laneway::Hub::builder().lane_capacity(2).build::<u8>()?;
+/// # let ann = hub.scope(laneway::UserId::new("ann")?);
+/// let mut device = ann.connect()?; // of a lane of two events
+/// ann.publish_batch([3, 4, 5])?;
+/// let first = device.visit(64, |_, _| {})?;
+/// let second = device.visit(64, |_, _| {})?;
+/// assert_eq!((first.missed, second.events), (1, 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
 #[non_exhaustive]
 pub struct Visited {
-    /// Events read.
+    /// How many events were read.
     pub events: usize,
-    /// Numbers missed after them; 0 unless a gap ended the visit.
+    /// How many numbers the gap after them has; 0 unless a gap ended the visit.
     pub missed: u64,
 }
 
-/// An event that comes live.
+/// Makes an event that comes live.
 #[inline]
 pub(crate) fn received<E>(number: u64, event: E) -> Received<E> {
     Received::Event(Delivered {

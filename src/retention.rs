@@ -1,49 +1,58 @@
-//! What a host sets and gets where lanes keep events that have been read.
+//! Retention: settings and results where lanes keep events that have been read.
 
 use std::time::Duration;
 
-/// How much of what was read a lane keeps, and how long a user without connections keeps the lane;
-/// for [`Builder::retention`](crate::Builder::retention).
-///
-/// In a lane that keeps events every publish to all of the user's connections is accepted, also while the
-/// user has none: what is published then is there for a connection that
-/// [resumes](crate::UserScope::resume). A user who is not known has no lane. An ordinary publish to them is
-/// refused; a critical one makes a lane for them, and their next connection can
-/// [recover](crate::Connection::recover) it.
-///
-/// Events are dropped oldest first, an [arena](crate::architecture::lane) at a time where the lane is full.
-/// Since the lane holds a count of each, no reader moves an event out: each gets a clone. For the same
-/// reason a lane with retention has at most 126 connections. Its memory is given back when it ends, not
-/// after a burst.
+/// How much a lane keeps of what was read, and how long a user without connections keeps the lane.
 ///
 /// ```
 /// use std::time::Duration;
+/// use laneway::{Hub, Retention};
 ///
-/// let retention = laneway::Retention::events(256).grace(Duration::from_secs(300));
-/// let hub = laneway::Hub::builder().retention(Some(retention)).build::<String>();
-/// assert!(hub.is_ok());
+/// let retention = Retention::events(256).grace(Duration::from_secs(300));
+/// let hub: Hub<String> = Hub::builder().retention(Some(retention)).build()?;
+/// # assert_eq!(retention.events, 256);
+/// # Ok::<(), laneway::ConfigError>(())
 /// ```
+///
+/// Age and grace pass only at calls of [`Hub::sweep`](crate::Hub::sweep). A host with retention sweeps at
+/// least four times in the shorter of the two.
+///
+/// | a publish to a user who | is |
+/// |---|---|
+/// | has a connection, or had one within the grace | accepted and kept, for a device that [resumes](crate::UserScope::resume) |
+/// | has no lane | refused; if it is critical, a lane is made, and the next device can [recover](crate::Connection::recover) it |
+///
+/// The second column is for events to all connections. The lane drops the oldest events first, an
+/// [arena](crate::architecture::lane) at a time where it is full.
+///
+/// # Costs
+///
+/// The lane holds a count of each event, so no reader moves an event out: each receives a clone. For the
+/// same reason a lane has at most 126 connections. The lane's memory is given back when the lane ends,
+/// not after a burst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retention {
-    /// Events of one user, from 1 to 65 536: a lane's capacity is raised to the next power of two,
-    /// and what is kept is at most the lane's capacity. Default 64.
+    /// How many events of one user are kept, from 1 to 65 536. A lane's capacity is raised to the next power
+    /// of two, and at most the lane's capacity is kept. Default 64.
     pub events: usize,
-    /// What the events of one user may weigh together, in bytes; counted in steps of 16, and at most
-    /// 16 MiB for one event. What live connections have still to read stays all the same. Default:
-    /// no limit.
+    /// How many bytes the kept events of one user weigh together. Counted in steps of 16, and at most 16 MiB
+    /// for one event. Events that live connections have still to read stay all the same. Default: no limit.
     pub bytes: Option<usize>,
-    /// How old an event may become: [`Hub::sweep`](crate::Hub::sweep) drops it after that, and
-    /// before one and a half times that and 6 ms if it comes often, give or take what a sweep takes.
-    /// What live connections have still to read stays all the same. Default: no limit.
+    /// How old a kept event becomes, from 1 ms.
+    ///
+    /// Only [`Hub::sweep`](crate::Hub::sweep) drops it. With a sweep every quarter of the age or more often it
+    /// goes between the age and one and a half times the age, give or take 6 ms and a sweep's own time. Events
+    /// that live connections have still to read stay all the same. Default: no limit.
     pub age: Option<Duration>,
-    /// How long a user without connections keeps the lane: from the first [sweep](crate::Hub::sweep) that
-    /// sees it so. One sweep lets a quarter of it pass at most. 0: until that first sweep. Default: one
-    /// minute.
+    /// How long a user without connections keeps the lane, from the first [sweep](crate::Hub::sweep) that
+    /// finds the user away.
+    ///
+    /// Without sweeps the lane stays. One sweep lets at most a quarter of the grace pass. 0 ends the lane at
+    /// that first sweep. Default: one minute.
     pub grace: Duration,
-    /// Users without connections who keep their lane, in the whole hub. With one more the lane
-    /// of the user who leaves ends at once, and a critical event to an unknown user is refused.
-    /// Default 10 000.
+    /// How many users without connections keep their lane, in the whole hub. At the limit the lane of a
+    /// user who leaves ends at once, and a critical event to a user without a lane is refused. Default 10 000.
     pub max_absent_users: usize,
 }
 
@@ -60,7 +69,12 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// The default, with so many events of each user.
+    /// Starts from the default, with a number of events for each user.
+    ///
+    /// ```
+    /// let retention = laneway::Retention::events(256);
+    /// assert_eq!(retention.grace.as_secs(), 60);
+    /// ```
     #[must_use]
     pub fn events(events: usize) -> Self {
         Self {
@@ -68,25 +82,54 @@ impl Retention {
             ..Self::default()
         }
     }
-    /// With other [`bytes`](Self#structfield.bytes).
+    /// Sets [`bytes`](Self#structfield.bytes). Events that own memory need
+    /// [`build_weighing`](crate::Builder::build_weighing).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::Retention;
+    /// let retention = Retention::events(256).bytes(64 * 1024);
+    /// assert_eq!(retention.bytes, Some(65_536));
+    /// ```
     #[must_use]
     pub fn bytes(mut self, bytes: usize) -> Self {
         self.bytes = Some(bytes);
         self
     }
-    /// With another [`age`](Self#structfield.age).
+    /// Sets [`age`](Self#structfield.age).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::Retention;
+    /// let retention = Retention::events(256).age(Duration::from_secs(600));
+    /// assert_eq!(retention.age, Some(Duration::from_secs(600))); // sweep every 15 s: the grace is a minute
+    /// ```
     #[must_use]
     pub fn age(mut self, age: Duration) -> Self {
         self.age = Some(age);
         self
     }
-    /// With another [`grace`](Self#structfield.grace).
+    /// Sets [`grace`](Self#structfield.grace).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::Retention;
+    /// let retention = Retention::events(256).grace(Duration::from_secs(300));
+    /// assert_eq!(retention.grace.as_secs(), 300); // sweep every 75 s or more often
+    /// ```
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
-    /// With other [`max_absent_users`](Self#structfield.max_absent_users).
+    /// Sets [`max_absent_users`](Self#structfield.max_absent_users).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::Retention;
+    /// let retention = Retention::events(256).max_absent_users(1_000);
+    /// assert_eq!(retention.max_absent_users, 1_000);
+    /// ```
     #[must_use]
     pub fn max_absent_users(mut self, users: usize) -> Self {
         self.max_absent_users = users;
@@ -94,13 +137,28 @@ impl Retention {
     }
 }
 
-/// What came of [`UserScope::resume`](crate::UserScope::resume).
+/// The result of [`UserScope::resume`](crate::UserScope::resume).
+///
+/// ```
+/// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+/// # let ann = hub.scope(laneway::UserId::new("ann")?);
+/// # let position = ann.connect()?.position();
+/// use laneway::Resumed;
+///
+/// let (_device, resumed) = ann.resume(&position)?;
+/// let reload = match resumed {
+///     Resumed::Complete { .. } => false,
+///     _ => true, // the client loads its state anew; the events that follow have no hole
+/// };
+/// # assert!(reload, "this hub has no retention");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 #[non_exhaustive]
 pub enum Resumed {
-    /// The connection receives every event that was for it from the position on: those with numbers
-    /// from `from` up to below `to` as a replay, then live ones.
+    /// The connection receives each event that was for it from the position on. Those with numbers from
+    /// `from` up to below `to` are replayed, and live ones follow.
     #[non_exhaustive]
     Complete {
         /// The position's number.
@@ -108,35 +166,59 @@ pub enum Resumed {
         /// The number of the first event that comes live.
         to: u64,
     },
-    /// Some are gone. The connection receives every event from number `oldest` on.
+    /// Some events are gone. The connection receives each event from number `oldest` on.
     #[non_exhaustive]
     Gap {
-        /// Numbers from the position on that are not replayed, whomever they were for.
+        /// How many numbers from the position on are not replayed. Those for other devices count too.
         missed: u64,
-        /// The first number that is.
+        /// The first number that is replayed, or comes live.
         oldest: u64,
     },
-    /// What the position stands in is gone: the hub was started anew, the user had no connection
-    /// for longer than the grace, or the hub keeps nothing. The connection begins with what comes now.
-    /// It has the device's id, unless the position is of another hub.
+    /// The lane of the position is gone: the process was started anew, the user was away for longer than the
+    /// grace, or the hub has no retention.
+    ///
+    /// The connection begins with the next event. It has the device's id, unless the position is of another
+    /// hub.
     Reset,
 }
 
-/// What came of [`Connection::recover`](crate::Connection::recover).
+/// The result of [`Connection::recover`](crate::Connection::recover).
+///
+/// ```
+/// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+/// # let ann = hub.scope(laneway::UserId::new("ann")?);
+/// let recovered = ann.connect()?.recover(); // of a hub without retention
+/// assert_eq!((recovered.events, recovered.complete), (0, true));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 #[non_exhaustive]
 pub struct Recovered {
-    /// Events that this connection receives now, as far as no other connection receives them before.
-    /// Those that it has asked for already do not count again; a closed connection has none.
+    /// How many events this connection receives now, as far as no other connection receives them before.
+    /// Events that it has asked for already do not count again. A closed connection has none.
     pub events: usize,
-    /// Whether these are all that are owed. `false` if some critical event since the last recovery that was
-    /// received to its end, or any event where there is a limit of bytes or age, was dropped from the
-    /// lane before this call.
+    /// Whether these are all events that are owed. May be `false` although none is missing, and is never
+    /// `true` when one is.
+    ///
+    /// `false` if a critical event was dropped from the lane since the last recovery that was received to its
+    /// end. Where there is a limit of bytes or age, a dropped event of any kind counts.
     pub complete: bool,
 }
 
-/// Why a connection receives an event.
+/// The reason why a connection receives an event.
+///
+/// ```
+/// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+/// # let ann = hub.scope(laneway::UserId::new("ann")?);
+/// # let mut device = ann.connect()?;
+/// # ann.publish(7)?;
+/// use laneway::{Origin, Received};
+///
+/// let Received::Event(next) = device.recv()? else { panic!("one event is no gap") };
+/// assert_eq!(next.origin, Origin::Live);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Origin {

@@ -1,87 +1,127 @@
-//! Figures, and the laws that they obey. Each figure is read on its own; a snapshot taken while
-//! threads are at work need not add up, one taken at rest does.
+//! Figures, and the laws that they obey. Each figure is read on its own. A snapshot taken while threads
+//! are at work need not add up; one taken at rest does.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::id::{ConnectionId, ThreadId};
 
-/// A hub's figures.
+/// A hub's figures, from [`Hub::stats`](crate::Hub::stats).
+///
+/// ```
+/// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+/// # let ann = hub.scope(laneway::UserId::new("ann")?);
+/// let refused = ann.publish(7); // to a user without a connection
+/// assert!(refused.is_err());
+/// assert_eq!(hub.stats().refused_no_connections, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HubStats {
-    /// Users online.
+    /// How many users are online.
     pub users: usize,
-    /// Live connections.
+    /// How many connections are live.
     pub connections: usize,
-    /// Events accepted by lanes, those of users gone offline included.
+    /// Events accepted by lanes. Those of users who went offline are included.
     pub accepted: u64,
-    /// Numbers that connections were told they missed, closed connections included.
+    /// Numbers in the gaps of all connections. Closed connections are included.
     pub missed: u64,
-    /// Connections closed because they had lost a critical event.
+    /// Connections closed as [`CloseReason::Overrun`](crate::CloseReason::Overrun).
     pub overruns: u64,
-    /// Events refused because no connection of their audience was there.
+    /// Events refused as [`PublishError::NoConnections`](crate::PublishError::NoConnections).
     pub refused_no_connections: u64,
     /// Events refused as [`PublishError::Full`](crate::PublishError::Full).
     pub refused_full: u64,
-    /// Events refused after the shutdown.
+    /// Events refused as [`PublishError::Closed`](crate::PublishError::Closed).
     pub refused_closed: u64,
-    /// Requests that named a connection which is not one of that user's live ones.
+    /// Disconnects that named no live connection of that user.
     pub unknown_connections: u64,
-    /// Users without connections whose lane is kept for them.
+    /// How many users without connections keep their lane.
     pub absent_users: usize,
-    /// Positions refused because they are none of the user's whose scope they came to.
+    /// Positions refused as [`ResumeError::Foreign`](crate::ResumeError::Foreign).
     pub foreign_positions: u64,
-    /// Positions that could not be resumed from because their hub or their lane is gone.
+    /// Positions that reset, because their hub or their lane is gone.
     pub stale_positions: u64,
 }
 
-/// One live connection as seen from its user's scope.
+/// One live connection, from [`UserScope::connections`](crate::UserScope::connections).
+///
+/// ```
+/// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+/// # let ann = hub.scope(laneway::UserId::new("ann")?);
+/// let _device = ann.connect()?;
+/// let slow = |scope: &laneway::UserScope<u8>| scope.connections().iter().any(|c| c.unread > 32);
+/// assert!(!slow(&ann));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
-    /// Its id.
+    /// The device's id.
     pub id: ConnectionId,
     /// The thread it is attached to.
     pub thread: Option<ThreadId>,
-    /// Numbers it has not read yet.
+    /// How many numbers it has not read.
     pub unread: u64,
-    /// Numbers it was told it missed.
+    /// How many numbers its gaps had in all.
     pub missed: u64,
 }
 
-/// Where the numbers of one connection went, from [`Connection::stats`](crate::Connection::stats).
+/// The account of one connection's numbers, from [`Connection::stats`](crate::Connection::stats).
+///
+/// ```
+/// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+/// # let ann = hub.scope(laneway::UserId::new("ann")?);
+/// let (phone, mut laptop) = (ann.connect()?, ann.connect()?);
+/// ann.to_connection(phone.id()).publish(7)?;
+/// assert!(laptop.try_recv().is_err());
+/// assert_eq!((laptop.stats().delivered, laptop.stats().stepped_over), (0, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionStats {
-    /// Numbers given out while it was live.
+    /// Numbers that publishers claimed while it was live.
     pub numbers: u64,
     /// Events it received.
     pub delivered: u64,
-    /// Numbers it passed that were for other connections, or were no event because their publisher
-    /// took too long and went on under another number.
+    /// Numbers it passed that were for other connections, or were no event. A number is no event if its
+    /// publisher was stopped for too long and went on under another number.
     pub stepped_over: u64,
-    /// Numbers it was told it missed, whomever they were for. In room that a publish has taken, numbers that
-    /// were no event count as missed, except those behind the last event.
+    /// Numbers in its gaps. Those for other connections count too. In room that a publish has taken,
+    /// numbers that are no event count as missed, except those behind the last event.
     pub missed: u64,
-    /// Numbers it has not come to.
+    /// Numbers it has not read.
     pub unread: u64,
-    /// Events it received from before it was live, replayed or recovered. They are besides
-    /// `numbers`: the connections that were live when they were accepted have them among theirs.
+    /// Events it received from before it was live, replayed or recovered. They are not among its `numbers`,
+    /// but among those of the connections that were live then.
     pub replayed: u64,
 }
 
-/// A law that does not hold.
+/// A law that does not hold, from [`conserved`].
+///
+/// ```
+/// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+/// # let ann = hub.scope(laneway::UserId::new("ann")?);
+/// use laneway::{Imbalance, conserved};
+///
+/// let stats = hub.stats();
+/// let broken = conserved(1, &stats, []); // as if the host had published
+/// assert_eq!(broken, Err(Imbalance::Hub { offered: 1, stats }));
+/// # drop(ann);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Imbalance {
     /// `numbers = delivered + stepped_over + missed + unread` is wrong for this connection.
     Connection(ConnectionStats),
-    /// So many events were offered, and the hub tells of another number.
+    /// `offered = accepted + no connections + full + closed` is wrong for the hub.
     Hub {
-        /// What the host offered.
+        /// How many events the host offered.
         offered: u64,
-        /// What the hub accepted and refused.
+        /// The hub's figures.
         stats: HubStats,
     },
 }
@@ -98,16 +138,29 @@ impl fmt::Display for Imbalance {
 }
 impl Error for Imbalance {}
 
-/// The laws of conservation: nothing vanishes, and nothing is counted twice.
+/// Checks the laws of conservation: no event vanishes, and none is counted twice.
 ///
-/// * of each connection: `numbers = delivered + stepped_over + missed + unread`
-/// * of the hub: `offered = accepted + no connections + full + closed`, where `offered` is the
-///   number of events that the host handed to any publish
+/// ```
+/// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+/// # let ann = hub.scope(laneway::UserId::new("ann")?);
+/// use laneway::conserved;
 ///
-/// Events that are replayed or recovered were accepted once and stay so: they change neither law. What
-/// a lane accepts while the user has no connection counts as accepted.
+/// let device = ann.connect()?;
+/// for event in 0..5 {
+///     ann.publish(event)?;
+/// }
+/// conserved(5, &hub.stats(), [device.stats()])?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
-/// They hold whenever no call is under way.
+/// | of | law |
+/// |---|---|
+/// | each connection | `numbers = delivered + stepped_over + missed + unread` |
+/// | the hub | `offered = accepted + no connections + full + closed` |
+///
+/// `offered` is the number of events that the host handed to any publish. The laws hold while no call is
+/// under way. A replayed or recovered event was accepted once, and changes neither law. An event that a
+/// lane accepts while the user has no connection counts as accepted.
 ///
 /// # Errors
 ///
@@ -135,7 +188,8 @@ pub fn conserved(
     Ok(())
 }
 
-/// Of any figures: a sum that does not fit into 64 bits is none of them.
+/// Returns whether the parts sum up to the whole. Sums in 128 bits, because the caller may have made the
+/// figures up, and a sum that wraps around could equal the whole.
 fn is_sum(whole: u64, parts: impl IntoIterator<Item = u64>) -> bool {
     parts.into_iter().map(u128::from).sum::<u128>() == whole.into()
 }

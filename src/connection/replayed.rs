@@ -1,4 +1,4 @@
-//! What waits in a connection: events from before its time.
+//! The events that wait in a connection, accepted before its time.
 
 use std::collections::VecDeque;
 
@@ -8,18 +8,18 @@ use crate::position::Attached;
 pub(super) struct Waiting<E> {
     pub(super) number: u64,
     pub(super) event: E,
-    /// It came after the position.
+    /// Whether it came after the position.
     pub(super) replayed: bool,
-    /// It is owed to the connection that receives it first.
+    /// Whether it is owed to the connection that receives it first.
     pub(super) owed: bool,
 }
 
-/// What waits to be received.
+/// All events that wait to be received.
 pub(super) struct Replayed<E> {
     pub(super) events: VecDeque<Waiting<E>>,
     /// How many of these are owed.
     pub(super) owed: usize,
-    /// What the position said from which this connection resumed, if that is not its own thread.
+    /// The threads in the position from which this connection resumed.
     pub(super) attached: Option<Attached>,
     /// The number at which a closed connection was cut off.
     pub(super) cut_off: Option<u64>,
@@ -39,7 +39,7 @@ impl<E> Default for Replayed<E> {
 }
 
 impl<E> Replayed<E> {
-    /// The number of what comes next, or would if it had not been cut off.
+    /// Returns the number of the event that comes next, or would come if it were not cut off.
     pub(super) fn next(&self) -> Option<u64> {
         let next = self.events.front().map(|next| next.number);
         next.into_iter().chain(self.cut_off).min()

@@ -13,11 +13,7 @@ use crate::retention::{Origin, Recovered, Resumed};
 use crate::sync::Ordering;
 
 impl<E: Send + Sync + 'static> Connection<E> {
-    /// How far this connection has come, for a later one to resume from: everything it received until
-    /// now is before the position, everything else is after it. Six hashes; wait-free.
-    ///
-    /// Only a hub with [`Retention`](crate::Retention) can resume from it; elsewhere it is a
-    /// position that resets. A connection that resets has this one's id all the same.
+    /// Returns how far this connection has come, for a later one to [resume](crate::UserScope::resume) from.
     ///
     /// ```
     /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
@@ -27,6 +23,13 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// assert_eq!(text.parse(), Ok(phone.position()));
     /// # Ok::<(), laneway::ConnectError>(())
     /// ```
+    ///
+    /// Each event received until now is before the position, each other one is after it. A host sends it at
+    /// connect, before the first event, so that a client that loses its line at once can resume. Then it
+    /// sends one with each event.
+    ///
+    /// Without [`Retention`](crate::Retention) the position resets: the device keeps its id, and nothing is
+    /// replayed. Wait-free; computes six hashes.
     #[must_use]
     pub fn position(&self) -> Position {
         let (lane, member) = (&self.user.lane, self.member());
@@ -49,8 +52,8 @@ impl<E: Send + Sync + 'static> Connection<E> {
         let member = user.lane.member(&self.seat);
         let replay = &mut self.rare.as_deref_mut()?.replayed;
         if !member.is_open() {
-            // What a closed connection has not received is cut off, and comes after its position. What
-            // was owed to it is owed to the next connection.
+            // Events that a closed connection has not received are cut off, and come after its position.
+            // Those owed to it are owed to the next connection.
             replay.cut_off = replay.next();
             replay.events = VecDeque::new();
             return None;
@@ -72,7 +75,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
             }
             replay.received += 1;
             if self.core.config.activity == Activity::ReadOrTouch {
-                // A replayed event moves no cursor by which a sweep could tell.
+                // A replayed event moves no cursor, so a sweep would take this device for idle.
                 member.touch();
             }
             let Waiting { number, event, .. } = next;
@@ -93,7 +96,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
 }
 
 impl<E: Clone + Send + Sync + 'static> Connection<E> {
-    /// Replays what came after the spot of a position, which is one of this device's.
+    /// Replays the events after the spot of a position, which is one of this device's.
     pub(crate) fn replay_from(&mut self, spot: &Spot) -> Resumed {
         let user = std::sync::Arc::clone(&self.user);
         let lane = &user.lane;
@@ -144,44 +147,46 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     }
 
     /// Asks for the critical events that were accepted while the user had no connection, and that no
-    /// connection of the user has received since. This connection receives clones of them next, in order
-    /// and before what comes live, marked [`Origin::Recovered`]; what it has resumed anyway it
-    /// receives once. Only the hub's [`Retention`](crate::Retention) keeps such events.
-    ///
-    /// An event is owed until a connection receives it. A connection that goes before that leaves it to the
-    /// next one that asks. Of several connections that have asked, the one that comes to the event first
-    /// receives it, and the others pass over it. So each is received as recovered once. Call this
-    /// before the first receive, or events come out of order. Lock-free; takes one step for each
-    /// number that the lane holds.
-    ///
-    /// To receive is to get the event from this crate. What a client has got of it is not known here:
-    /// a device whose line is dead may take an event and lose it. The same holds for a device that
-    /// is dead and not closed yet: the user is connected, and what comes then is not owed.
-    /// Such a device [resumes](crate::UserScope::resume) from the last position that its client has,
-    /// and gets what came after. A host that has to know of an event asks the client to confirm it, as
-    /// `protocol::Confirmations` does.
+    /// connection has received since.
     ///
     /// ```
-    /// use laneway::{Origin, Received, Retention, Hub, UserId};
+    /// use laneway::{Hub, Origin, Received, Retention, UserId};
     ///
     /// let retention = Some(Retention::events(64));
     /// let hub: Hub<u8> = Hub::builder().retention(retention).build()?;
     /// let ann = hub.scope(UserId::new("ann")?);
-    /// ann.publish_critical(7)?;
+    /// ann.publish_critical(7)?; // ann is away
     /// let mut phone = ann.connect()?;
-    /// let _ = phone.recover();
+    /// assert_eq!(phone.recover().events, 1);
     /// drop(phone); // which has received nothing
-    /// let mut phone = ann.connect()?;
-    /// let recovered = phone.recover();
+    /// let mut laptop = ann.connect()?;
+    /// let recovered = laptop.recover();
     /// assert!(recovered.complete && recovered.events == 1);
-    /// let Ok(Received::Event(got)) = phone.try_recv() else { panic!() };
+    /// let Ok(Received::Event(got)) = laptop.try_recv() else { panic!() };
     /// assert_eq!((got.event, got.origin), (7, Origin::Recovered));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
+    /// This connection receives clones of them next, in order, marked [`Origin::Recovered`]. An event that
+    /// it has resumed anyway comes once. Call this before the first receive, or events come out of
+    /// order. Only a hub with [`Retention`](crate::Retention) keeps such events.
+    ///
+    /// An event is owed until one connection receives it. Of several that have asked, the first to come to
+    /// the event receives it, and the others pass over it. A connection that goes before leaves it to the
+    /// next that asks.
+    ///
+    /// To receive is to get the event from this crate, not from the network. A device whose line is dead may
+    /// take an event and lose it. A dead device that is not closed yet keeps its user connected, so what
+    /// comes then is not owed. Such a device [resumes](crate::UserScope::resume) from the last position that
+    /// its client has. A host that has to know asks the client to confirm, as `protocol::Confirmations` does.
+    ///
     /// # Panics
     ///
     /// If the event's `Clone` does; the events stay owed then.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free; takes one step for each number that the lane holds.
     pub fn recover(&mut self) -> Recovered {
         let user = std::sync::Arc::clone(&self.user);
         let to = self.member().joined_at;

@@ -11,7 +11,7 @@ use super::{Connection, PARKED};
 use crate::error::{Closed, RecvTimeoutError, TryRecvError};
 use crate::received::Received;
 
-/// What a task can take in turn, or look for in vain, before it gives way.
+/// Polls in a row, with an event or without, after which a task gives way to the others of its executor.
 const TURNS: u8 = 64;
 
 /// Wakes a thread that sleeps in `recv`.
@@ -24,11 +24,32 @@ impl Wake for Unpark {
 }
 
 impl<E: Clone + Send + Sync + 'static> Connection<E> {
-    /// The next event or gap, sleeping until there is one.
+    /// Returns the next event or gap, and sleeps until there is one.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// use laneway::Received;
+    ///
+    /// let mut device = ann.connect()?;
+    /// ann.publish(7)?;
+    /// let Received::Event(got) = device.recv()? else { panic!("one event is no gap") };
+    /// assert_eq!(got.event, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// [`Closed`] when the connection is closed and everything it may still read has been read.
+    ///
+    /// # Panics
+    ///
+    /// As [`try_recv`](Self::try_recv).
+    ///
+    /// # Progress
+    ///
+    /// Puts the thread to sleep while there is nothing to read. To sleep is no
+    /// [activity](crate::Builder::idle_timeout).
     pub fn recv(&mut self) -> Result<Received<E>, Closed> {
         loop {
             if let Some(done) = self.recv_until(None) {
@@ -37,11 +58,24 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
         }
     }
 
-    /// As [`recv`](Self::recv), for at most `timeout`.
+    /// Returns the next event or gap, and sleeps for at most `timeout` until there is one.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// # use std::time::Duration;
+    /// use laneway::RecvTimeoutError;
+    ///
+    /// let mut device = ann.connect()?;
+    /// let nothing = device.recv_timeout(Duration::from_millis(5));
+    /// assert_eq!(nothing, Err(RecvTimeoutError::Timeout));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`RecvTimeoutError::Timeout`] if nothing came, else as [`recv`](Self::recv).
+    /// [`RecvTimeoutError::Timeout`] if nothing came, else as [`recv`](Self::recv). Panics and progress are
+    /// as there.
     #[allow(clippy::disallowed_methods)] // A call whose purpose is to wait.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Received<E>, RecvTimeoutError> {
         match self.recv_until(Instant::now().checked_add(timeout)) {
@@ -60,9 +94,10 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
             }
             let waker = self.blocking_waker();
             let parked = self.park(&waker);
-            // Other users of this thread's token may end the sleep early; then look again.
+            // Other code may unpark this thread and so end the sleep early. The loop then looks again.
             match deadline.map(|d| d.saturating_duration_since(Instant::now())) {
-                // Also without a sleep: a flood of events for other connections lets none begin.
+                // Before `parked`: while events for other connections keep coming, `park` fails each time,
+                // and without this arm the loop would run beyond the deadline.
                 Some(Duration::ZERO) => return None,
                 _ if !parked => {}
                 None => thread::park(),
@@ -71,7 +106,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
         }
     }
 
-    /// This thread's waker, made once a thread.
+    /// Returns this thread's waker, which is made once a thread.
     fn blocking_waker(&mut self) -> Waker {
         let thread = thread::current();
         let id = thread.id();
@@ -93,15 +128,36 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
         parked
     }
 
-    /// Polls for the next event or gap; any async runtime's waker will do. Lock-free.
+    /// Polls for the next event or gap, with the waker of any async runtime.
     ///
-    /// A task that always finds something gives way all the same: after 64 turns without a rest this wakes
-    /// the task and returns `Pending` once, though there is something to read. So the other tasks of its
-    /// executor run, whatever the rate of events. [`try_recv`](Self::try_recv) has no such bound.
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// # use std::task::{Context, Poll, Waker};
+    /// let mut device = ann.connect()?;
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(device.poll_recv(&mut cx).is_pending());
+    /// ann.publish(7)?; // wakes the task
+    /// assert!(matches!(device.poll_recv(&mut cx), Poll::Ready(Ok(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
     ///
     /// # Panics
     ///
     /// As [`try_recv`](Self::try_recv), or if the waker does.
+    ///
+    /// # Bounds
+    ///
+    /// After 64 polls without a rest this wakes the task and returns `Pending` once, though there is
+    /// something to read. So the other tasks of the executor run, whatever the rate of events.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received<E>, Closed>> {
         while self.reader.turns < TURNS {
             self.reader.turns += 1;
@@ -122,8 +178,32 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
         Poll::Pending
     }
 
-    /// The next event or gap as a future. Dropping the future loses nothing. Gives way to other tasks as
-    /// [`poll_recv`](Self::poll_recv) does.
+    /// Returns a future of the next event or gap.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// use laneway::Received;
+    ///
+    /// let mut device = ann.connect()?;
+    /// ann.publish(7)?;
+    /// drop(device.next()); // in a `select!` that another branch wins, say
+    /// let Received::Event(got) = device.next().await? else { panic!("one event is no gap") };
+    /// assert_eq!(got.event, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// A dropped future loses no event: the future reads only in the poll that returns the event. A pending
+    /// future is no [activity](crate::Builder::idle_timeout). The type's page has a whole
+    /// [receive loop](Connection).
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv). Panics, bounds and progress are those of [`poll_recv`](Self::poll_recv).
     #[allow(clippy::should_implement_trait)] // As the streams of futures crates name it.
     pub fn next(&mut self) -> Next<'_, E> {
         Next { connection: self }
@@ -131,7 +211,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
 }
 
 impl<E: Send + Sync + 'static> Connection<E> {
-    /// Takes the registration in the lane back, if there is one.
+    /// Removes the registration in the lane, if there is one.
     #[cold]
     pub(super) fn unpark(&mut self) {
         if self.reader.aside & PARKED != 0 {
@@ -141,7 +221,18 @@ impl<E: Send + Sync + 'static> Connection<E> {
     }
 }
 
-/// The future of [`Connection::next`].
+/// The future of [`Connection::next`]: the next event or gap.
+///
+/// ```
+/// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+/// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
+/// # use std::{future::Future, pin::pin, task::{Context, Waker}};
+/// let mut device = ann.connect().unwrap();
+/// let next: laneway::Next<'_, u8> = device.next();
+/// assert!(pin!(next).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+/// ```
+///
+/// Dropping it loses no event.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Next<'a, E: Send + Sync + 'static> {
@@ -157,7 +248,7 @@ impl<E: Clone + Send + Sync + 'static> Future for Next<'_, E> {
 
 impl<E: Send + Sync + 'static> Drop for Next<'_, E> {
     fn drop(&mut self) {
-        // A cancelled wait takes its registration back, so publishers stop looking for it.
+        // Without this, each later publish would look for the sleeper until the next receive.
         self.connection.unpark();
     }
 }

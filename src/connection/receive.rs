@@ -1,0 +1,128 @@
+//! One receive: the fast path, and the steps that it takes seldom.
+
+use std::sync::Arc;
+
+use super::Connection;
+use crate::engine::{Core, User};
+use crate::error::{CloseReason, Closed, TryRecvError};
+use crate::lane::member::Member;
+use crate::lane::{Reader, Seen, Step};
+use crate::received::{Delivered, Received, received};
+use crate::sync::Ordering;
+
+impl<E: Clone + Send + Sync + 'static> Connection<E> {
+    /// Returns the next event or gap, if there is one.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::builder().lane_capacity(2).build().unwrap();
+    /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
+    /// use laneway::{Received, TryRecvError};
+    ///
+    /// let mut device = ann.connect().unwrap();
+    /// assert_eq!(device.try_recv(), Err(TryRecvError::Empty));
+    /// ann.publish(7).unwrap();
+    /// let Ok(Received::Event(got)) = device.try_recv() else { panic!() };
+    /// assert_eq!(got.event, 7);
+    /// ```
+    ///
+    /// A connection that is more than `lane_capacity` numbers behind skips all but the last
+    /// `lane_capacity`, and returns one gap. It stops at a critical event that the lane still holds. If a
+    /// critical event that it has not read is gone, the connection is closed instead.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError::Empty`] now, or [`TryRecvError::Closed`] for good.
+    ///
+    /// # Panics
+    ///
+    /// If the event's `Clone` does; the event counts as read then. Or if the `Drop` of an event does that
+    /// this connection is the last to skip.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free; never blocks. A gap takes one step for each skipped number that the lane holds.
+    pub fn try_recv(&mut self) -> Result<Received<E>, TryRecvError> {
+        if self.reader.aside != 0 {
+            return self.try_recv_aside();
+        }
+        self.try_recv_live()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_recv_aside(&mut self) -> Result<Received<E>, TryRecvError> {
+        match self.step_aside() {
+            Some(delivered) => Ok(Received::Event(delivered)),
+            None => self.try_recv_live(),
+        }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // The fast path of a receive.
+    fn try_recv_live(&mut self) -> Result<Received<E>, TryRecvError> {
+        let lane = &self.user.lane;
+        let member = lane.member(&self.seat);
+        match lane.see(member, &self.reader) {
+            Some(seen) => lane.take(member, &mut self.reader, seen, |number, event| {
+                Ok(received(number, event))
+            }),
+            None if lane.is_idle(member, &self.reader) => Err(TryRecvError::Empty),
+            None => self.try_recv_slowly(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_recv_slowly(&mut self) -> Result<Received<E>, TryRecvError> {
+        let (user, reader) = (&self.user, &mut self.reader);
+        let member = user.lane.member(&self.seat);
+        match Self::search(&self.core, user, member, reader) {
+            Ok(seen) => Ok(user.lane.take(member, reader, seen, received)),
+            Err(Step::Gap(missed)) => Ok(Received::Gap { missed }),
+            Err(Step::Closed(reason)) => Err(TryRecvError::Closed(Closed { reason })),
+            Err(Step::Empty | Step::Overrun) => Err(TryRecvError::Empty),
+        }
+    }
+}
+
+impl<E: Send + Sync + 'static> Connection<E> {
+    /// Looks for the next event after a first look that did not find it.
+    #[cold]
+    pub(super) fn search(
+        core: &Core<E>,
+        user: &Arc<User<E>>,
+        member: &Member,
+        reader: &mut Reader<E>,
+    ) -> Result<Seen<E>, Step> {
+        let found = user.lane.search(member, reader);
+        found.map_err(|step| Self::tidy(core, user, member, step))
+    }
+
+    /// Prepares the next look at the lane. Returns an event from before the connection's time, if there is
+    /// one.
+    #[cold]
+    pub(super) fn step_aside(&mut self) -> Option<Delivered<E>> {
+        self.unpark();
+        let next = self.next_replayed();
+        if next.is_none() {
+            self.reader.aside = 0;
+        }
+        next
+    }
+
+    /// Counts a gap, or closes the connection, for a step that read nothing.
+    #[cold]
+    fn tidy(core: &Core<E>, user: &Arc<User<E>>, member: &Member, step: Step) -> Step {
+        match step {
+            Step::Overrun => {
+                core.close(user, member, CloseReason::Overrun);
+                Step::Closed(member.close_reason())
+            }
+            Step::Gap(missed) => {
+                core.counters.missed.fetch_add(missed, Ordering::Relaxed);
+                Step::Gap(missed)
+            }
+            step => step,
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The user's devices as the scope sees them: lists, counts, closes.
+
+use std::fmt;
+
+use super::UserScope;
+use crate::error::CloseReason;
+use crate::id::{ConnectionId, ThreadId};
+use crate::stats::ConnectionInfo;
+use crate::sync::Ordering;
+
+impl<E: Send + Sync + 'static> UserScope<E> {
+    /// Returns the user's live connections, never more than the limit.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let phone = ann.connect()?;
+    /// ann.publish(7)?;
+    /// let list = ann.connections();
+    /// assert_eq!((list[0].id, list[0].unread), (phone.id(), 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Lock-free, linear in the connections.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionInfo> {
+        let mut list = Vec::new();
+        self.core.with_user(&self.user, |user| {
+            user.lane.for_each(|member| {
+                if member.is_open() {
+                    list.push(ConnectionInfo {
+                        id: member.id,
+                        thread: member.thread.as_deref().cloned(),
+                        unread: user.lane.unread(member),
+                        missed: member.missed(),
+                    });
+                }
+            });
+        });
+        list
+    }
+
+    /// Returns how many live connections the user has: 0 if the user is offline. Lock-free.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let is_online = || ann.connection_count() > 0;
+    /// assert!(!is_online());
+    /// let _phone = ann.connect()?;
+    /// assert!(is_online());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.core
+            .with_user(&self.user, |user| user.lane.live())
+            .unwrap_or(0)
+    }
+
+    /// Closes one connection with the host's `code`. Returns whether the user had a live connection with
+    /// this id.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// use laneway::{CloseReason, Closed};
+    ///
+    /// let mut phone = ann.connect()?;
+    /// assert!(ann.disconnect(phone.id(), 4001));
+    /// assert_eq!(phone.recv(), Err(Closed { reason: CloseReason::Disconnected { code: 4001 } }));
+    /// assert!(!ann.disconnect(phone.id(), 4001)); // not live any more
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Cuts off what the connection has not read. An id that is not found is counted in
+    /// [`HubStats::unknown_connections`](crate::HubStats::unknown_connections).
+    ///
+    /// # Progress
+    ///
+    /// Lock-free, linear in the connections. While the hub has [subscribers](crate::Hub::lifecycle), takes the
+    /// short lock of each one's channel.
+    pub fn disconnect(&self, connection: ConnectionId, code: u16) -> bool {
+        let closed = self.close_where(code, |id| id == connection) > 0;
+        if !closed {
+            self.core
+                .counters
+                .unknown_connections
+                .fetch_add(1, Ordering::Relaxed);
+        }
+        closed
+    }
+
+    /// Closes all of the user's connections with the host's `code`. Returns how many it closed.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let _devices = (ann.connect()?, ann.connect()?);
+    /// assert_eq!(ann.disconnect_all(4001), 2); // ann logs out
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Cuts off what they have not read. A connection that joins meanwhile may stay. Progress is that of
+    /// [`disconnect`](Self::disconnect).
+    pub fn disconnect_all(&self, code: u16) -> usize {
+        self.close_where(code, |_| true)
+    }
+
+    fn close_where(&self, code: u16, which: impl Fn(ConnectionId) -> bool) -> usize {
+        let Some(user) = self.core.find(&self.user) else {
+            return 0;
+        };
+        let mut closed = 0;
+        user.lane.for_each(|member| {
+            let reason = CloseReason::Disconnected { code };
+            if which(member.id) && self.core.close(&user, member, reason) {
+                closed += 1;
+            }
+        });
+        closed
+    }
+
+    /// Returns how many live connections have lost a critical event. Each is closed at its next call, or by
+    /// the next sweep.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let _phone = ann.connect()?;
+    /// ann.publish_critical(7)?;
+    /// assert_eq!(ann.overrun_count(), 0); // the lane still holds the event
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Lock-free, linear in the connections.
+    #[must_use]
+    pub fn overrun_count(&self) -> usize {
+        self.overrun_where(|_, _| true)
+    }
+
+    /// The same among those of an audience.
+    pub(crate) fn overrun_where(
+        &self,
+        among: impl Fn(ConnectionId, Option<&ThreadId>) -> bool,
+    ) -> usize {
+        let mut overrun = 0;
+        self.core.with_user(&self.user, |user| {
+            user.lane.for_each(|member| {
+                let lost = member.is_open() && user.lane.is_overrun(member);
+                overrun += usize::from(lost && among(member.id, member.thread.as_deref()));
+            });
+        });
+        overrun
+    }
+
+    /// Writes the inner state of the user's lane, for the report of an incident.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
+    /// let _phone = ann.connect().unwrap();
+    /// let mut report = String::new();
+    /// ann.dump(&mut report)?;
+    /// assert!(!report.is_empty());
+    /// # Ok::<(), std::fmt::Error>(())
+    /// ```
+    ///
+    /// The report has no payloads, and its form may change in any version. Writes nothing if the user is
+    /// offline.
+    ///
+    /// # Errors
+    ///
+    /// Only those of `out`.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free, linear in the connections.
+    pub fn dump(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        match self.core.find(&self.user) {
+            Some(user) => user.dump(out),
+            None => Ok(()),
+        }
+    }
+}
