@@ -160,7 +160,8 @@ impl Builder {
     /// # use std::time::Duration;
     /// # use laneway::{ConfigError, Hub, LimitPolicy, Retention};
     /// let hub = Hub::builder().max_connections_per_user(20).build::<String>()?;
-    /// # assert_eq!(hub.user_count(), 0);
+    /// let refused = Hub::builder().max_connections_per_user(256).build::<String>();
+    /// assert_eq!(refused.unwrap_err(), ConfigError::MaxConnectionsPerUser(256));
     /// # Ok::<(), ConfigError>(())
     /// ```
     pub fn max_connections_per_user(mut self, connections: usize) -> Self {
@@ -186,7 +187,8 @@ impl Builder {
     /// # use std::time::Duration;
     /// # use laneway::{ConfigError, Hub, LimitPolicy, Retention};
     /// let small = Hub::builder().shards(256).build::<String>()?; // for some hundred users
-    /// # assert_eq!(small.user_count(), 0);
+    /// let refused = Hub::builder().shards(100).build::<String>();
+    /// assert_eq!(refused.unwrap_err(), ConfigError::Shards(100));
     /// # Ok::<(), ConfigError>(())
     /// ```
     ///
@@ -198,11 +200,13 @@ impl Builder {
     /// Sets how many users may be online at a time, from 1. Default: no limit.
     ///
     /// ```
-    /// # use std::time::Duration;
-    /// # use laneway::{ConfigError, Hub, LimitPolicy, Retention};
-    /// let hub = Hub::builder().max_users(100_000).build::<String>()?;
-    /// # assert_eq!(hub.user_count(), 0);
-    /// # Ok::<(), ConfigError>(())
+    /// use laneway::{ConnectError, Hub, UserId};
+    ///
+    /// let hub: Hub<u8> = Hub::builder().max_users(1).build()?;
+    /// let _anns = hub.scope(UserId::new("ann")?).connect()?;
+    /// let refused = hub.scope(UserId::new("bob")?).connect();
+    /// assert_eq!(refused.unwrap_err(), ConnectError::TooManyUsers { limit: 1 });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn max_users(mut self, users: usize) -> Self {
         self.max_users = users;
@@ -217,7 +221,8 @@ impl Builder {
     /// let hub = Hub::builder()
     ///     .idle_timeout(Some(Duration::from_secs(120))) // sweep every 30 s or more often
     ///     .build::<String>()?;
-    /// # assert_eq!(hub.user_count(), 0);
+    /// let refused = Hub::builder().idle_timeout(Some(Duration::ZERO)).build::<String>();
+    /// assert_eq!(refused.unwrap_err(), ConfigError::IdleTimeout);
     /// # Ok::<(), ConfigError>(())
     /// ```
     ///
@@ -261,7 +266,8 @@ impl Builder {
     /// let hub = Hub::builder()
     ///     .retention(Some(Retention::events(256))) // a grace of a minute: sweep every 15 s
     ///     .build::<String>()?;
-    /// # assert_eq!(hub.user_count(), 0);
+    /// let refused = Hub::builder().retention(Some(Retention::events(0))).build::<String>();
+    /// assert_eq!(refused.unwrap_err(), ConfigError::RetainedEvents(0));
     /// # Ok::<(), ConfigError>(())
     /// ```
     ///

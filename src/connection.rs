@@ -197,16 +197,21 @@ impl<E: Send + Sync + 'static> Connection<E> {
     }
 
     /// Counts as [activity](crate::Builder::activity) at the next sweep: the host has heard of the peer.
-    /// Wait-free.
     ///
     /// ```
-    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # use std::time::Duration;
+    /// # let second = Duration::from_secs(1);
+    /// # let hub = laneway::Hub::builder().idle_timeout(Some(second)).build::<u8>()?;
     /// # let ann = hub.scope(laneway::UserId::new("ann")?);
-    /// let device = ann.connect()?;
-    /// device.touch(); // at a pong, say
-    /// # assert_eq!(device.unread(), 0);
+    /// # let device = ann.connect()?;
+    /// for quarter in 0..40 {
+    ///     device.touch(); // at a pong, say
+    ///     assert_eq!(hub.sweep(quarter * second / 4), 0);
+    /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// Wait-free.
     pub fn touch(&self) {
         self.member().touch();
     }

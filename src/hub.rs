@@ -95,7 +95,7 @@ impl<E: Send + Sync + 'static> Hub<E> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Each publish looks the user up; a [`scope`](Self::scope) does so once. Wait-free.
+    /// Each publish looks the user up. A [`scope`](Self::scope) keeps the entry that it found. Wait-free.
     #[must_use]
     pub fn to_user<'a>(&'a self, user: &'a UserId) -> Addressed<'a, E> {
         Addressed::new(&self.core, user, None, Target::Everybody)
@@ -256,7 +256,7 @@ impl<E: Send + Sync + 'static> Hub<E> {
     ///
     /// # Progress
     ///
-    /// Lock-free, linear in the users.
+    /// Lock-free, linear in the users and their connections.
     pub fn sweep(&self, now: Duration) -> usize {
         self.core.sweep(now)
     }

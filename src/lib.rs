@@ -1,5 +1,5 @@
-//! A lock-free, in-process routing engine: every user has one bounded, sequenced *lane*, a device is a
-//! *cursor* into its own user's lane, and a *scope* is the only thing that can put an event there.
+//! A lock-free, in-process routing engine: a *scope* puts events into one user's bounded, sequenced *lane*,
+//! and each device of that user is a *cursor* in it.
 //!
 //! ```text
 //!                 Hub  (held by the authenticator)

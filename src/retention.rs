@@ -41,9 +41,9 @@ pub struct Retention {
     pub bytes: Option<usize>,
     /// How old a kept event becomes, from 1 ms.
     ///
-    /// Only [`Hub::sweep`](crate::Hub::sweep) drops it. With a sweep every quarter of the age or more often it
-    /// goes between the age and one and a half times the age, give or take 6 ms and a sweep's own time. Events
-    /// that live connections have still to read stay all the same. Default: no limit.
+    /// Only [`Hub::sweep`](crate::Hub::sweep) drops it, so a host sweeps at least four times in the age. Then
+    /// the event goes between the age and one and a half times the age. Add 6 ms and the time of a sweep.
+    /// Events that live connections have still to read stay all the same. Default: no limit.
     pub age: Option<Duration>,
     /// How long a user without connections keeps the lane, from the first [sweep](crate::Hub::sweep) that
     /// finds the user away.

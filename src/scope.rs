@@ -48,8 +48,8 @@ mod devices;
 /// have the first three verbs for some of the devices. [`publish_batch`](Self::publish_batch) and
 /// [`publish_to_set`](Self::publish_to_set) are loops of `publish`.
 ///
-/// A scope keeps the way to its user from the second publish on, so a host keeps scopes. Clones are
-/// independent, and cheap.
+/// From its second publish on, a scope needs no lookup of its user. So a host keeps a scope for as long as
+/// it publishes to the user. A clone is cheap, and looks the user up anew.
 pub struct UserScope<E: Send + Sync + 'static> {
     core: Arc<Core<E>>,
     user: UserId,
