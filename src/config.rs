@@ -7,7 +7,7 @@ use crate::id::ThreadId;
 use crate::retention::Retention;
 
 /// What happens when a user opens one connection too many.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LimitPolicy {
     /// The new connection is refused.
@@ -18,7 +18,7 @@ pub enum LimitPolicy {
 }
 
 /// What shows that a connection's peer is there, for [`Builder::activity`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Activity {
     /// That the connection reads, or is [touched](crate::Connection::touch). Right where the peer itself
@@ -32,7 +32,7 @@ pub enum Activity {
 }
 
 /// Builds a [`Hub`](crate::Hub).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Builder {
     pub(crate) lane_capacity: usize,
@@ -174,11 +174,34 @@ impl Builder {
 }
 
 /// Settings of one connection.
-#[derive(Clone, Debug, Default)]
+///
+/// ```
+/// use laneway::{ConnectOptions, ThreadId};
+///
+/// let options = ConnectOptions::default().thread(ThreadId::new("Oslo")?).lane_capacity(256);
+/// assert_eq!(options.lane_capacity, Some(256));
+/// # Ok::<(), laneway::InvalidId>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectOptions {
     /// The thread that the connection is attached to.
     pub thread: Option<ThreadId>,
     /// The capacity of the user's lane, if this connection brings the user online; the hub's
     /// setting if there is none. Connections that come later share the lane as it is.
     pub lane_capacity: Option<usize>,
+}
+
+impl ConnectOptions {
+    /// With a [`thread`](Self#structfield.thread).
+    #[must_use]
+    pub fn thread(mut self, thread: ThreadId) -> Self {
+        self.thread = Some(thread);
+        self
+    }
+    /// With another [`lane_capacity`](Self#structfield.lane_capacity).
+    #[must_use]
+    pub fn lane_capacity(mut self, events: usize) -> Self {
+        self.lane_capacity = Some(events);
+        self
+    }
 }

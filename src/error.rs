@@ -1,4 +1,7 @@
 //! What can go wrong, as values. An error that refuses an event hands it back.
+//!
+//! An error that wraps another displays it, for a host that shows one line. It also returns it as its
+//! source, for a host that looks for a type.
 
 use std::error::Error;
 use std::fmt;
@@ -110,7 +113,14 @@ impl fmt::Display for TryRecvError {
         }
     }
 }
-impl Error for TryRecvError {}
+impl Error for TryRecvError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Empty => None,
+            Self::Closed(closed) => Some(closed),
+        }
+    }
+}
 
 /// Why [`Connection::recv_timeout`](crate::Connection::recv_timeout) returned no event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,9 +140,17 @@ impl fmt::Display for RecvTimeoutError {
         }
     }
 }
-impl Error for RecvTimeoutError {}
+impl Error for RecvTimeoutError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Timeout => None,
+            Self::Closed(closed) => Some(closed),
+        }
+    }
+}
 
 /// An event that was not accepted. No connection has observed anything of it.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublishError<E> {
     /// The user has no live connection, or none of those that the event is for.
@@ -149,6 +167,19 @@ pub enum PublishError<E> {
 impl<E> PublishError<E> {
     /// The event.
     pub fn into_inner(self) -> E {
+        match self {
+            Self::NoConnections(event) | Self::Full(event) | Self::Closed(event) => event,
+        }
+    }
+    /// The event, which stays in the error.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
+    /// let refused = ann.publish(7).unwrap_err(); // ann has no device
+    /// assert_eq!(refused.event(), &7);
+    /// ```
+    pub fn event(&self) -> &E {
         match self {
             Self::NoConnections(event) | Self::Full(event) | Self::Closed(event) => event,
         }
@@ -189,6 +220,7 @@ impl<E> fmt::Display for PublishError<E> {
 impl<E> Error for PublishError<E> {}
 
 /// A batch that was not accepted as a whole.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchError<E> {
     /// What was accepted before.
@@ -208,7 +240,11 @@ impl<E> fmt::Display for BatchError<E> {
         write!(f, "after {} events: {}", self.delivery.events, self.error)
     }
 }
-impl<E> Error for BatchError<E> {}
+impl<E: 'static> Error for BatchError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
+    }
+}
 
 /// Why a connection was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,7 +299,14 @@ impl fmt::Display for ResumeError {
         }
     }
 }
-impl Error for ResumeError {}
+impl Error for ResumeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Foreign => None,
+            Self::Connect(error) => Some(error),
+        }
+    }
+}
 
 impl From<ConnectError> for ResumeError {
     fn from(error: ConnectError) -> Self {
@@ -366,6 +409,9 @@ pub enum InvalidId {
     ControlCharacter,
     /// It begins or ends with a blank.
     Blank,
+    /// It is no text of a [`ConnectionId`](crate::ConnectionId), which is a number without signs and
+    /// leading zeros.
+    NotANumber,
 }
 
 impl fmt::Display for InvalidId {
@@ -375,6 +421,7 @@ impl fmt::Display for InvalidId {
             Self::TooLong => "an id must not be longer than 200 bytes",
             Self::ControlCharacter => "an id must not contain control characters",
             Self::Blank => "an id must not begin or end with a blank",
+            Self::NotANumber => "the id of a connection must be a number",
         })
     }
 }

@@ -20,6 +20,7 @@ pub enum Received<E> {
 
 /// One event and its number in the user's lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Delivered<E> {
     /// The number, from 0; the same on every device of the user.
     pub number: u64,

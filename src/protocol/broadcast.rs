@@ -47,7 +47,14 @@ impl fmt::Display for BroadcastError {
     }
 }
 
-impl std::error::Error for BroadcastError {}
+impl std::error::Error for BroadcastError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Contaminated(fields) => Some(fields),
+            _ => None,
+        }
+    }
+}
 
 /// The result of one message: returned by every method of this layer that sends.
 ///
