@@ -2,6 +2,7 @@
 
 /// What a publish did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Delivery {
     /// The event's number in the user's lane; later events have larger ones.
@@ -22,6 +23,7 @@ pub struct Delivery {
 
 /// What [`UserScope::publish_batch`](crate::UserScope::publish_batch) did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct BatchDelivery {
     /// Events accepted.
@@ -32,6 +34,7 @@ pub struct BatchDelivery {
 
 /// What [`UserScope::publish_to_set`](crate::UserScope::publish_to_set) did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct SetDelivery {
     /// Users whose lane took the event.

@@ -10,6 +10,7 @@ use crate::delivery::BatchDelivery;
 
 /// Why a connection was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum CloseReason {
     /// Its owner dropped it or called [`Connection::disconnect`](crate::Connection::disconnect).
@@ -83,6 +84,7 @@ impl fmt::Display for CloseReason {
 
 /// The connection is closed and has nothing more to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Closed {
     /// Why.
     pub reason: CloseReason,

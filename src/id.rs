@@ -98,7 +98,12 @@ macro_rules! id {
         /// Not empty, at most [`MAX_ID_BYTES`] bytes, no control characters, no blanks at the
         /// ends; refused rather than repaired. Ids are equal when their bytes are. Up to 24 bytes
         /// are kept in place; a longer id is shared by its clones.
+        ///
+        /// With the feature `serde` an id is written as its text. A text that breaks a rule is an error of
+        /// the deserialiser.
         #[derive(Clone)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+        #[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
         pub struct $name(Text);
 
         impl $name {
@@ -247,7 +252,11 @@ impl RequestId {
 /// assert!(bob.to_connection(id).publish(7).is_err()); // not one of bob's
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// With the feature `serde` it is written as the same text, because JavaScript rounds large numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
 pub struct ConnectionId(pub(crate) u64);
 
 impl FromStr for ConnectionId {

@@ -25,6 +25,7 @@ use crate::table::storage::{Link, Owned, View};
 /// `Disconnected` says [`CloseReason::Replaced`] and the next number is the `Connected` of the other
 /// one, or that came before: a device whose last notice says `Replaced` is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Notice {
     /// Whose change it is.
@@ -39,6 +40,7 @@ pub struct Notice {
 
 /// What a [`Notice`] tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Change {
     /// The user's first connection is there.

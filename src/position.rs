@@ -25,7 +25,11 @@ use crate::id::{ConnectionId, ThreadId, UserId};
 /// random keys. The check value has 64 bits: it guards against mix-ups and guesses, and is no
 /// signature. Isolation does not rest on it: a scope replays its own user's events, whatever the
 /// position says.
+///
+/// With the feature `serde` it is written as its text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
 pub struct Position {
     hub: u64,
     tag: u64,

@@ -4,6 +4,7 @@ use crate::retention::Origin;
 
 /// What a connection receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Received<E> {
     /// The next event.
@@ -20,6 +21,7 @@ pub enum Received<E> {
 
 /// One event and its number in the user's lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Delivered<E> {
     /// The number, from 0; the same on every device of the user.
@@ -32,6 +34,7 @@ pub struct Delivered<E> {
 
 /// What [`Connection::visit`](crate::Connection::visit) did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[must_use]
 #[non_exhaustive]
 pub struct Visited {

@@ -96,6 +96,7 @@ impl Retention {
 
 /// What came of [`UserScope::resume`](crate::UserScope::resume).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[must_use]
 #[non_exhaustive]
 pub enum Resumed {
@@ -124,6 +125,7 @@ pub enum Resumed {
 
 /// What came of [`Connection::recover`](crate::Connection::recover).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[must_use]
 #[non_exhaustive]
 pub struct Recovered {
@@ -138,6 +140,7 @@ pub struct Recovered {
 
 /// Why a connection receives an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Origin {
     /// It was connected when the event was accepted.

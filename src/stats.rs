@@ -8,6 +8,7 @@ use crate::id::{ConnectionId, ThreadId};
 
 /// A hub's figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct HubStats {
     /// Users online.
@@ -38,6 +39,7 @@ pub struct HubStats {
 
 /// One live connection as seen from its user's scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct ConnectionInfo {
     /// Its id.
@@ -52,6 +54,7 @@ pub struct ConnectionInfo {
 
 /// Where the numbers of one connection went, from [`Connection::stats`](crate::Connection::stats).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct ConnectionStats {
     /// Numbers given out while it was live.
@@ -73,6 +76,7 @@ pub struct ConnectionStats {
 
 /// A law that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Imbalance {
     /// `numbers = delivered + stepped_over + missed + unread` is wrong for this connection.

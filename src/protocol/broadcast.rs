@@ -187,6 +187,7 @@ impl Broadcast {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct BroadcastStats {
     /// Messages that callers asked to send: `successful + failed`.

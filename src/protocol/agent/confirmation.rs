@@ -245,6 +245,7 @@ pub enum Confirmation {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct ConfirmationSweep {
     /// Events that this sweep timed out. The next sweep removes them.
@@ -266,6 +267,7 @@ pub struct ConfirmationSweep {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct ConfirmationStats {
     /// Events that [`expect`](crate::protocol::Confirmations::expect) accepted.
