@@ -418,6 +418,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
                         thread: member.thread.as_deref().cloned(),
                         unread: user.lane.unread(member),
                         missed: member.missed(),
+                        connected_at: member.swept().first(),
+                        active_at: member.swept().active(),
                     });
                 }
             });
@@ -431,6 +433,22 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         self.core
             .with_user(&self.user, |user| user.lane.live())
             .unwrap_or(0)
+    }
+
+    /// Whether the user has a connection. Lock-free.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
+    /// let device = ann.connect()?;
+    /// assert!(ann.is_online());
+    /// drop(device);
+    /// assert!(!ann.is_online());
+    /// # Ok::<(), laneway::ConnectError>(())
+    /// ```
+    #[must_use]
+    pub fn is_online(&self) -> bool {
+        self.core.is_online(&self.user)
     }
 
     /// Live connections that have lost a critical event: each is closed at its next call, or by the

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use crate::id::{ConnectionId, ThreadId};
 
@@ -50,6 +51,12 @@ pub struct ConnectionInfo {
     pub unread: u64,
     /// Numbers it was told it missed.
     pub missed: u64,
+    /// The host's time of the first [sweep](crate::Hub::sweep) that saw it, in whole seconds. `None` before
+    /// that sweep.
+    pub connected_at: Option<Duration>,
+    /// The host's time of the last sweep that saw [activity](crate::Builder::activity) of it since the sweep
+    /// before, in whole seconds. The first sweep counts the connect as activity. `None` before that sweep.
+    pub active_at: Option<Duration>,
 }
 
 /// Where the numbers of one connection went, from [`Connection::stats`](crate::Connection::stats).
