@@ -174,6 +174,26 @@ fn r094_options_of_a_connection_are_set_one_by_one() {
     assert_eq!(options, literal);
 }
 
+#[cfg(feature = "protocol")]
+#[test]
+fn r094_limits_of_the_protocol_layer_are_set_one_by_one() {
+    use laneway::protocol::*;
+    let open = OpenRunLimits::default().total(7).per_user(2);
+    assert_eq!((open.total, open.per_user), (7, 2));
+    let day = Duration::from_secs(86_400);
+    let runs = RunLimits::default().total(7).fair_share(2).lifetime(day);
+    assert_eq!((runs.total, runs.fair_share, runs.lifetime), (7, 2, day));
+    let events = ConfirmationLimits::default().total(7).per_user(2);
+    assert_eq!((events.total, events.per_user), (7, 2));
+    let repeats = RepeatLimits::default().users(7).messages(2).answer_bytes(9);
+    assert_eq!(
+        (repeats.users, repeats.messages, repeats.answer_bytes),
+        (7, 2, 9)
+    );
+    let messages = MessageLimits::default().bytes(7).depth(2);
+    assert_eq!((messages.bytes, messages.depth), (7, 2));
+}
+
 /// What a value has to be, as bounds that the compiler checks.
 macro_rules! are {
     ($($bound:ident)+: $($type:ty),+ $(,)?) => {{

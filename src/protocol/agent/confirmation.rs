@@ -64,6 +64,21 @@ impl Default for ConfirmationLimits {
     }
 }
 
+impl ConfirmationLimits {
+    /// With another [`total`](Self#structfield.total).
+    #[must_use]
+    pub fn total(mut self, events: usize) -> Self {
+        self.total = events;
+        self
+    }
+    /// With another [`per_user`](Self#structfield.per_user).
+    #[must_use]
+    pub fn per_user(mut self, events: usize) -> Self {
+        self.per_user = events;
+        self
+    }
+}
+
 /// The state of an event that is to be confirmed.
 ///
 /// An event moves forward only: from `Pending` to `Sent` to one of the last three, or directly to one

@@ -44,6 +44,21 @@ impl Default for OpenRunLimits {
     }
 }
 
+impl OpenRunLimits {
+    /// With another [`total`](Self#structfield.total).
+    #[must_use]
+    pub fn total(mut self, runs: usize) -> Self {
+        self.total = runs;
+        self
+    }
+    /// With another [`per_user`](Self#structfield.per_user).
+    #[must_use]
+    pub fn per_user(mut self, runs: usize) -> Self {
+        self.per_user = runs;
+        self
+    }
+}
+
 /// The result of [`AgentRuns::end_all`].
 ///
 /// ```

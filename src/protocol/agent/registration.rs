@@ -32,6 +32,27 @@ impl Default for RunLimits {
     }
 }
 
+impl RunLimits {
+    /// With another [`total`](Self#structfield.total).
+    #[must_use]
+    pub fn total(mut self, runs: usize) -> Self {
+        self.total = runs;
+        self
+    }
+    /// With another [`fair_share`](Self#structfield.fair_share).
+    #[must_use]
+    pub fn fair_share(mut self, runs: usize) -> Self {
+        self.fair_share = runs;
+        self
+    }
+    /// With another [`lifetime`](Self#structfield.lifetime).
+    #[must_use]
+    pub fn lifetime(mut self, time: Duration) -> Self {
+        self.lifetime = time;
+        self
+    }
+}
+
 /// The reason why a run is not registered. It names no other user.
 ///
 /// ```
