@@ -151,6 +151,11 @@
 //! It stores nothing beyond the lanes and nothing on disk, knows no network, starts no thread, and reads no clock but
 //! in [`Connection::recv_timeout`] and [`UserScope::publish_timeout`].
 //!
+//! # Features
+//!
+//! * `protocol`, on by default: the module `protocol`, messages of a chat server over the engine.
+//! * `serde`: ids, positions, and what is received, told and counted are read and written by serde.
+//!
 //! # Limits
 //!
 //! 255 connections a user (126 with retention), 65 536 events a lane, ids of 200 bytes, 2⁴⁴ numbers a lane: 200 days at
