@@ -18,7 +18,7 @@ use crate::retention::Retention;
 /// assert_eq!(old.recv(), Err(Closed { reason: CloseReason::Evicted }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LimitPolicy {
     /// The new connection is refused as
@@ -47,7 +47,7 @@ pub enum LimitPolicy {
 /// assert_eq!((40..46).map(|n| hub.sweep(n * second / 4)).sum::<usize>(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Activity {
     /// The connection received something since the sweep before, or was [touched](crate::Connection::touch).
@@ -81,7 +81,7 @@ pub enum Activity {
 /// ```
 ///
 /// [`build`](Self::build) checks the bounds of all settings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Builder {
     pub(crate) lane_capacity: usize,
@@ -316,11 +316,26 @@ impl Builder {
 /// assert_eq!(tab.thread().unwrap().as_str(), "Oslo");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectOptions {
     /// The thread that the connection is attached to.
     pub thread: Option<ThreadId>,
     /// The capacity of the user's lane, if this connection brings the user online: a power of two from 2 to
     /// 65 536. `None` is the hub's setting. Connections that come later share the lane as it is.
     pub lane_capacity: Option<usize>,
+}
+
+impl ConnectOptions {
+    /// With a [`thread`](Self#structfield.thread).
+    #[must_use]
+    pub fn thread(mut self, thread: ThreadId) -> Self {
+        self.thread = Some(thread);
+        self
+    }
+    /// With another [`lane_capacity`](Self#structfield.lane_capacity).
+    #[must_use]
+    pub fn lane_capacity(mut self, events: usize) -> Self {
+        self.lane_capacity = Some(events);
+        self
+    }
 }

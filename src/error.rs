@@ -1,4 +1,5 @@
-//! Errors as values. An error that refuses an event hands it back.
+//! Errors as values. An error that refuses an event hands it back. One that wraps another displays it, and
+//! returns it as its source.
 
 use std::error::Error;
 use std::fmt;
@@ -26,6 +27,7 @@ pub use invalid::{ConfigError, InvalidId, InvalidPosition};
 /// # assert!(ann.publish(7).unwrap_err().is_no_connections());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublishError<E> {
     /// The user has no live connection, or none in the event's audience.
@@ -50,6 +52,20 @@ impl<E> PublishError<E> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn into_inner(self) -> E {
+        match self {
+            Self::NoConnections(event) | Self::Full(event) | Self::Closed(event) => event,
+        }
+    }
+    /// Returns the event, which stays in the error.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let refused = ann.publish(7).unwrap_err(); // ann has no device
+    /// assert_eq!(refused.event(), &7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn event(&self) -> &E {
         match self {
             Self::NoConnections(event) | Self::Full(event) | Self::Closed(event) => event,
         }
@@ -122,6 +138,7 @@ impl<E> Error for PublishError<E> {}
 /// assert_eq!((refused.delivery.events, refused.error.into_inner()), (0, 3));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchError<E> {
     /// The events that were accepted before.
@@ -141,7 +158,11 @@ impl<E> fmt::Display for BatchError<E> {
         write!(f, "after {} events: {}", self.delivery.events, self.error)
     }
 }
-impl<E> Error for BatchError<E> {}
+impl<E: 'static> Error for BatchError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
+    }
+}
 
 /// The reason why a connection was refused. [`CloseReason`](CloseReason#status-and-close-codes) has a status
 /// and a close code for each.
@@ -217,7 +238,14 @@ impl fmt::Display for ResumeError {
         }
     }
 }
-impl Error for ResumeError {}
+impl Error for ResumeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Foreign => None,
+            Self::Connect(error) => Some(error),
+        }
+    }
+}
 
 impl From<ConnectError> for ResumeError {
     fn from(error: ConnectError) -> Self {

@@ -115,6 +115,23 @@ impl<E: Send + Sync + 'static> Hub<E> {
         self.core.user_count()
     }
 
+    /// Returns whether the user has a connection. Lock-free.
+    ///
+    /// ```
+    /// use laneway::{Hub, UserId};
+    ///
+    /// let (hub, ann) = (Hub::<u8>::new(), UserId::new("ann")?);
+    /// let device = hub.scope(ann.clone()).connect()?;
+    /// assert!(hub.is_online(&ann));
+    /// drop(device);
+    /// assert!(!hub.is_online(&ann));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_online(&self, user: &UserId) -> bool {
+        self.core.is_online(user)
+    }
+
     /// Calls `f` with each user online and the number of that user's live connections.
     ///
     /// ```

@@ -1,7 +1,9 @@
 //! The id newtypes. A text that passes a constructor is kept byte for byte.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::error::InvalidId;
@@ -111,7 +113,12 @@ macro_rules! id {
         ///
         /// Not empty, at most [`MAX_ID_BYTES`] bytes, no control characters, no blanks at the ends. Ids are
         /// equal when their bytes are. An id of up to 24 bytes is kept in place; clones share a longer one.
+        ///
+        /// With the feature `serde` an id is written as its text. A text that breaks a rule is an error of
+        /// the deserialiser.
         #[derive(Clone)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+        #[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
         pub struct $name(Text);
 
         impl $name {
@@ -170,7 +177,8 @@ macro_rules! id {
         }
         impl Hash for $name {
             fn hash<H: Hasher>(&self, state: &mut H) {
-                self.as_bytes().hash(state);
+                // As `str` does: `Borrow` lets a map of ids be asked by a text.
+                self.as_str().hash(state);
             }
         }
         impl fmt::Debug for $name {
@@ -183,7 +191,17 @@ macro_rules! id {
                 f.write_str(self.as_str())
             }
         }
-        impl std::str::FromStr for $name {
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                self.as_str()
+            }
+        }
+        impl FromStr for $name {
             type Err = InvalidId;
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 Self::new(text)
@@ -193,6 +211,17 @@ macro_rules! id {
             type Error = InvalidId;
             fn try_from(text: &str) -> Result<Self, InvalidId> {
                 Self::new(text)
+            }
+        }
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                Self::new(text)
+            }
+        }
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.as_str().to_owned()
             }
         }
     };
@@ -252,8 +281,55 @@ impl RequestId {
 /// The number is a counter of the whole hub, and the id shows it. A client that sees several ids can
 /// count the devices in between. A host that keeps this from its clients shows them an id of its own.
 /// [Positions](crate::Position) hide the number.
+///
+/// The id is no secret and proves nothing. A client may send it back as text. A scope refuses a connection of
+/// another user, and one that a client made up, and counts that.
+///
+/// With the feature `serde` it is written as the same text, because JavaScript rounds large numbers.
+///
+/// ```
+/// use laneway::{ConnectionId, Hub, UserId};
+///
+/// let hub: Hub<u8> = Hub::new();
+/// let (ann, bob) = (hub.scope(UserId::new("ann")?), hub.scope(UserId::new("bob")?));
+/// let phone = ann.connect()?;
+/// let id: ConnectionId = phone.id().to_string().parse()?;
+/// assert_eq!(id, phone.id());
+/// assert!(bob.to_connection(id).publish(7).is_err()); // not one of bob's
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
 pub struct ConnectionId(pub(crate) u64);
+
+impl FromStr for ConnectionId {
+    type Err = InvalidId;
+
+    /// Reads what `Display` writes, and no other form of the number.
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let number = text.parse().map_err(|_| InvalidId::NotANumber)?;
+        let id = Self(number);
+        if id.to_string() == text {
+            Ok(id)
+        } else {
+            Err(InvalidId::NotANumber)
+        }
+    }
+}
+
+impl TryFrom<String> for ConnectionId {
+    type Error = InvalidId;
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+impl From<ConnectionId> for String {
+    fn from(id: ConnectionId) -> Self {
+        id.to_string()
+    }
+}
 
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

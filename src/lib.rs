@@ -219,7 +219,7 @@
 //! | `UserScope::connect`, `connect_with`, `disconnect`, `disconnect_all` | lock-free |
 //! | `UserScope::resume`, `resume_with` | lock-free; at most `lane_capacity` steps more than a connect |
 //! | `Connection::recover` | lock-free; one step for each number that the lane holds |
-//! | `UserScope::connections`, `connection_count`, `overrun_count`, `dump`, `Hub::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
+//! | `UserScope::connections`, `connection_count`, `is_online`, `overrun_count`, `dump`, `Hub::is_online`, `Hub::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
 //! | `Connection::try_recv`, `poll_recv`, `visit`, `drain`, drop | lock-free; a gap or a drop takes one step for each unread number that the lane holds |
 //! | `Connection::recv`, `recv_timeout`, awaiting `next` | sleep when there is nothing to read |
 //! | `Connection::id`, `user`, `thread`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
@@ -231,6 +231,11 @@
 //! Exceptions, which are the host's: the allocator, the payload's own `Clone` and `Drop`, and wakers. A reader
 //! spins a bounded time before it gives up a number whose publisher does not come. No thread waits for another
 //! without bound.
+//!
+//! # Features
+//!
+//! * `protocol`, on by default: the module `protocol`, messages of a chat server over the engine.
+//! * `serde`: serde reads and writes ids, positions, and what is received, told and counted.
 //!
 //! # Verification
 //!

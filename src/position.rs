@@ -43,7 +43,11 @@ use crate::id::{ConnectionId, ThreadId, UserId};
 /// random keys. The check value has 64 bits: it guards against mix-ups and guesses, and is no
 /// signature. Isolation does not rest on it: a scope replays its own user's events, whatever the
 /// position says.
+///
+/// With the feature `serde` it is written as its text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
 pub struct Position {
     hub: u64,
     tag: u64,
@@ -330,6 +334,19 @@ impl FromStr for Position {
             three.copy_from_slice(&bits.to_be_bytes()[1..]);
         }
         Self::from_bytes(&bytes)
+    }
+}
+
+impl TryFrom<String> for Position {
+    type Error = InvalidPosition;
+    fn try_from(text: String) -> Result<Self, InvalidPosition> {
+        text.parse()
+    }
+}
+
+impl From<Position> for String {
+    fn from(position: Position) -> Self {
+        position.to_string()
     }
 }
 

@@ -67,6 +67,7 @@
 //!
 //! | what | limit | default |
 //! |---|---|---|
+//! | silence of a client | [`IDLE_TIMEOUT`], which the host sets | 300 s |
 //! | a message | [`MessageLimits`] | 262 144 bytes, 32 levels of nesting |
 //! | handlers, middlewares | [`MAX_HANDLERS`] | 256 of each |
 //! | messages known again by their ids | [`RepeatLimits`] | 4 096 users, 64 messages of each |
@@ -79,6 +80,21 @@
 //! | quality records | [`MAX_RECORDS`], [`MAX_RECORDED_USERS`] | 256 of a user, 1 024 users |
 //!
 //! Sending and routing take no lock. [`InboundQueue`] takes the short locks of its channels.
+
+use std::time::Duration;
+
+/// How long a client of this layer may show no activity before a sweep closes its connection: 300 s.
+///
+/// The engine has no idle timeout unless the host sets one. A host of this layer passes this value.
+///
+/// ```
+/// use laneway::protocol::{IDLE_TIMEOUT, Packet};
+///
+/// let builder = laneway::Hub::builder().idle_timeout(Some(IDLE_TIMEOUT));
+/// let engine: laneway::Hub<Packet> = builder.build()?;
+/// # Ok::<(), laneway::ConfigError>(())
+/// ```
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 mod agent;
 mod broadcast;

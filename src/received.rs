@@ -25,6 +25,7 @@ use crate::retention::Origin;
 /// A later version may add a variant. Each number that a connection passes is an `Event`, is in a `Gap`, or
 /// was for other connections, and that stays so. So the default arm may do nothing and go on with the loop.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Received<E> {
     /// The next event.
@@ -54,6 +55,8 @@ pub enum Received<E> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Delivered<E> {
     /// The number, from 0, the same on all devices of the user. A number may be missing: it was for other
     /// devices, or was no event.
@@ -78,6 +81,7 @@ pub struct Delivered<E> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[must_use]
 #[non_exhaustive]
 pub struct Visited {

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use crate::id::{ConnectionId, ThreadId};
 
@@ -17,6 +18,7 @@ use crate::id::{ConnectionId, ThreadId};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct HubStats {
     /// How many users are online.
@@ -56,6 +58,7 @@ pub struct HubStats {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct ConnectionInfo {
     /// The device's id.
@@ -66,6 +69,12 @@ pub struct ConnectionInfo {
     pub unread: u64,
     /// How many numbers its gaps had in all.
     pub missed: u64,
+    /// The host's time of the first [sweep](crate::Hub::sweep) that saw it, in whole seconds. `None` before
+    /// that sweep.
+    pub connected_at: Option<Duration>,
+    /// The host's time of the last sweep that saw [activity](crate::Builder::activity) of it since the sweep
+    /// before, in whole seconds. The first sweep counts the connect as activity. `None` before that sweep.
+    pub active_at: Option<Duration>,
 }
 
 /// The account of one connection's numbers, from [`Connection::stats`](crate::Connection::stats).
@@ -80,6 +89,7 @@ pub struct ConnectionInfo {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct ConnectionStats {
     /// Numbers that publishers claimed while it was live.
@@ -113,6 +123,7 @@ pub struct ConnectionStats {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Imbalance {
     /// `numbers = delivered + stepped_over + missed + unread` is wrong for this connection.

@@ -1,4 +1,4 @@
-//! R079: numbers that a host makes up. Each is refused as a value, or saturates; none makes a call panic or
+//! R079, R095: numbers and ids that a host makes up. Each is refused as a value, or saturates; none makes a call panic or
 //! takes memory by itself.
 #![cfg(not(any(laneway_loom, laneway_shuttle)))]
 
@@ -123,6 +123,47 @@ fn r079_extreme_arguments_of_calls_are_refused_or_work() {
 }
 
 #[test]
+fn r095_ids_of_connections_that_a_host_makes_up_reach_no_connection() {
+    for retention in [None, Some(Retention::events(4))] {
+        let hub = Hub::builder().retention(retention).build().unwrap();
+        let ann = ann(&hub);
+        let mut device = ann.connect().unwrap();
+        for n in [0, 1 << 48, 1 << 63, u64::MAX] {
+            let id = n.to_string().parse().unwrap();
+            assert!(
+                ann.to_connection(id)
+                    .publish(7)
+                    .unwrap_err()
+                    .is_no_connections()
+            );
+            assert!(!ann.disconnect(id, u16::MAX));
+            ann.to_others(id).publish(7).unwrap();
+            assert!(matches!(device.try_recv(), Ok(Received::Event(_))));
+        }
+        let (_device, resumed) = ann.resume(&device.position()).unwrap();
+        let is_reset = matches!(resumed, laneway::Resumed::Reset);
+        assert_eq!(is_reset, retention.is_none());
+    }
+}
+
+#[test]
+fn r095_events_of_any_weight_are_kept_or_dropped() {
+    for weigh in [|_: &u8| 0, |_: &u8| 1, |_: &u8| usize::MAX] {
+        for bytes in [1, 1 << 20, usize::MAX] {
+            let retention = Retention::events(4).bytes(bytes);
+            let builder = Hub::builder().retention(Some(retention));
+            let hub = builder.build_weighing(weigh).unwrap();
+            let ann = ann(&hub);
+            let mut device = ann.connect().unwrap();
+            for _ in 0..9 {
+                ann.publish(7).unwrap();
+                assert!(matches!(device.try_recv(), Ok(Received::Event(_))));
+            }
+        }
+    }
+}
+
+#[test]
 fn r079_the_laws_are_checked_of_figures_that_a_host_made_up() {
     let mut connection = ConnectionStats::default();
     connection.delivered = u64::MAX;
@@ -237,18 +278,37 @@ mod protocol {
                     let _ = router.status(now);
                     assert!(phone.try_recv().is_ok(), "an answer");
                 }
-                if n > 0 {
-                    let queue = InboundQueue::new(n, n);
-                    let inlet = queue.inlet(scope.clone(), None);
-                    queue.submit(&router, &inlet, ask.to_vec(), time).unwrap();
+                let queue = InboundQueue::new(n, n);
+                let inlet = queue.inlet(scope.clone(), None);
+                let taken = queue.submit(&router, &inlet, ask.to_vec(), time);
+                assert_eq!(taken.is_ok(), n > 0);
+                if taken.is_ok() {
                     assert!(queue.work(&router, Duration::MAX, || time).is_some());
-                    assert!(phone.try_recv().is_ok(), "an answer");
                 }
+                assert!(phone.try_recv().is_ok(), "an answer");
             }
             let quality = Quality::with_room(Arc::default(), Arc::new(MemoryQuality::default()), n);
             assert_eq!(quality.subscribe(&scope).is_ok(), n > 0);
             let reach = quality.alert(Map::new(), Duration::MAX);
             assert_eq!(reach.subscribers, usize::from(n > 0));
+        }
+    }
+
+    #[test]
+    fn r095_a_queue_without_room_refuses_each_message_as_busy() {
+        let engine = Hub::new();
+        let scope = engine.scope(user());
+        let mut phone = scope.connect().unwrap();
+        let router = MessageRouter::new(Arc::default(), Duration::ZERO);
+        for (capacity, share) in [(0, 0), (0, 1), (1, 0), (usize::MAX, 0), (0, usize::MAX)] {
+            let queue = InboundQueue::new(capacity, share);
+            let inlet = queue.inlet(scope.clone(), Some(phone.id()));
+            let ping = br#"{"type":"ping"}"#.to_vec();
+            let submitted = queue.submit(&router, &inlet, ping, Duration::ZERO);
+            assert_eq!(submitted, Err(laneway::protocol::Busy));
+            assert!(phone.try_recv().is_ok(), "the client is told");
+            let worked = queue.work(&router, Duration::ZERO, || Duration::ZERO);
+            assert_eq!((worked, queue.waiting()), (None, 0));
         }
     }
 

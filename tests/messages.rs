@@ -756,12 +756,6 @@ fn r039_a_full_queue_says_busy_to_the_sender_and_frees_its_place() {
 }
 
 #[test]
-#[should_panic(expected = "a queue without room")]
-fn a_queue_has_room() {
-    let _ = InboundQueue::new(0, 1);
-}
-
-#[test]
 fn r036_an_id_that_is_none_is_answered_as_null() {
     let mut host = Host::new();
     for id in [json!({"userId": "bob"}), json!(["x"]), json!(true)] {

@@ -183,6 +183,12 @@ impl<E: Send + Sync + 'static> Core<E> {
         self.users.load(Ordering::Relaxed)
     }
 
+    /// Whether the user has a connection.
+    pub(crate) fn is_online(&self, user: &UserId) -> bool {
+        self.with_user(user, |user| user.lane.live() > 0)
+            .unwrap_or(false)
+    }
+
     /// Calls `f` with every entry of the table, without a guard.
     pub(crate) fn for_each(&self, f: impl FnMut(&Arc<User<E>>)) {
         self.table.for_each(f);

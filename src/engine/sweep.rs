@@ -21,9 +21,10 @@ impl<E: Send + Sync + 'static> Core<E> {
                 self.expire(user);
             }
             user.lane.for_each(|member| {
+                let is_idle = self.is_idle(member, waits.idle, now);
                 let reason = if user.lane.is_overrun(member) {
                     CloseReason::Overrun
-                } else if waits.idle.is_some_and(|wait| self.is_idle(member, wait)) {
+                } else if is_idle {
                     CloseReason::Idle
                 } else {
                     return;
@@ -35,8 +36,11 @@ impl<E: Send + Sync + 'static> Core<E> {
         closed
     }
 
-    fn is_idle(&self, member: &Member, wait: Wait) -> bool {
+    /// Whether the connection has been idle for longer than `wait`. Notes its activity in any case.
+    fn is_idle(&self, member: &Member, wait: Option<Wait>, now: Duration) -> bool {
         let reading_counts = self.config.activity == Activity::ReadOrTouch;
-        member.idle_ms(wait.now_ms, reading_counts) > wait.ms
+        let now_ms = wait.map_or(0, |wait| wait.now_ms);
+        let idle_ms = member.idle_ms(now_ms, reading_counts, now);
+        wait.is_some_and(|wait| idle_ms > wait.ms)
     }
 }

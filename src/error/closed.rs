@@ -52,6 +52,7 @@ use std::fmt;
 /// A browser hides the status of a refused handshake from its page. So a host that wants its page to know
 /// accepts the handshake and closes with a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum CloseReason {
     /// Its owner dropped it, or called [`Connection::disconnect`](crate::Connection::disconnect).
@@ -134,6 +135,7 @@ impl fmt::Display for CloseReason {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Closed {
     /// Why it was closed.
     pub reason: CloseReason,
@@ -176,7 +178,14 @@ impl fmt::Display for TryRecvError {
         }
     }
 }
-impl Error for TryRecvError {}
+impl Error for TryRecvError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Empty => None,
+            Self::Closed(closed) => Some(closed),
+        }
+    }
+}
 
 /// The reason why [`Connection::recv_timeout`](crate::Connection::recv_timeout) returned no event.
 ///
@@ -209,4 +218,11 @@ impl fmt::Display for RecvTimeoutError {
         }
     }
 }
-impl Error for RecvTimeoutError {}
+impl Error for RecvTimeoutError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Timeout => None,
+            Self::Closed(closed) => Some(closed),
+        }
+    }
+}

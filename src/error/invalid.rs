@@ -22,6 +22,9 @@ pub enum InvalidId {
     ControlCharacter,
     /// It begins or ends with a blank.
     Blank,
+    /// It is no text of a [`ConnectionId`](crate::ConnectionId), which is a number without signs and
+    /// leading zeros.
+    NotANumber,
 }
 
 impl fmt::Display for InvalidId {
@@ -31,6 +34,7 @@ impl fmt::Display for InvalidId {
             Self::TooLong => "an id must not be longer than 200 bytes",
             Self::ControlCharacter => "an id must not contain control characters",
             Self::Blank => "an id must not begin or end with a blank",
+            Self::NotANumber => "the id of a connection must be a number",
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The part of a connection that others may touch: its mark of closing, its waker, its figures.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId};
@@ -26,6 +27,7 @@ pub(crate) struct Member {
     /// Its first number.
     pub(crate) joined_at: u64,
     activity: AtomicU64,
+    swept: AtomicU64,
 }
 
 /// What the last sweep saw of a connection: `[time : 42 | touched : 1 | cursor : 21]`, the time in
@@ -40,6 +42,40 @@ impl Activity {
     const MAX_TIME: u64 = (1 << 42) - 1;
 }
 
+/// When sweeps saw a connection, by the host's time: `[first : 32 | active : 32]`, in whole seconds and one
+/// more. Both are 0 before the first sweep. A time beyond 136 years is cut.
+#[derive(Clone, Copy)]
+pub(crate) struct SweptTimes(u64);
+
+impl SweptTimes {
+    fn half(now: Duration) -> u64 {
+        (now.as_secs().saturating_add(1)).min(u64::from(u32::MAX))
+    }
+
+    fn time(half: u64) -> Option<Duration> {
+        (half & u64::from(u32::MAX))
+            .checked_sub(1)
+            .map(Duration::from_secs)
+    }
+
+    /// With another time of activity, which is also the first if there was none.
+    fn active_at(self, now: Duration) -> Self {
+        let now = Self::half(now);
+        let first = if self.0 == 0 { now } else { self.0 >> 32 };
+        Self((first << 32) + now)
+    }
+
+    /// The time of the first sweep that saw the connection.
+    pub(crate) fn first(self) -> Option<Duration> {
+        Self::time(self.0 >> 32)
+    }
+
+    /// The time of the last sweep that saw activity.
+    pub(crate) fn active(self) -> Option<Duration> {
+        Self::time(self.0)
+    }
+}
+
 impl Member {
     pub(crate) fn new(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
         Self {
@@ -51,6 +87,7 @@ impl Member {
             cursor: AtomicU64::new(cursor),
             missed: AtomicU64::new(0),
             activity: AtomicU64::new(Activity::TOUCHED),
+            swept: AtomicU64::new(0),
         }
     }
 
@@ -206,8 +243,14 @@ impl Member {
         self.activity.fetch_or(Activity::TOUCHED, Ordering::Relaxed);
     }
 
-    /// How long the connection has been idle, in milliseconds, as seen by this sweep.
-    pub(crate) fn idle_ms(&self, now_ms: u64, reading_counts: bool) -> u64 {
+    /// When sweeps saw the connection.
+    pub(crate) fn swept(&self) -> SweptTimes {
+        SweptTimes(self.swept.load(Ordering::Relaxed))
+    }
+
+    /// How long the connection has been idle, in milliseconds, as seen by this sweep at the host's time
+    /// `now`. A connection that was active since the sweep before has its time of activity set to `now`.
+    pub(crate) fn idle_ms(&self, now_ms: u64, reading_counts: bool, now: Duration) -> u64 {
         let now_ms = now_ms.min(Activity::MAX_TIME);
         let cursor = self.cursor.load(Ordering::Relaxed) & Activity::CURSOR;
         let seen = self.activity.load(Ordering::Relaxed);
@@ -218,6 +261,9 @@ impl Member {
         // A touch that comes in between is overwritten, and this sweep counts it.
         let active = (now_ms << Activity::TIME_SHIFT) + cursor;
         self.activity.store(active, Ordering::Relaxed);
+        // Of two sweeps that see the connection at once, the time of either may stay.
+        let swept = self.swept().active_at(now);
+        self.swept.store(swept.0, Ordering::Relaxed);
         0
     }
 }

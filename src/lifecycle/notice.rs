@@ -29,6 +29,7 @@ use crate::id::{ConnectionId, ThreadId, UserId};
 /// `Disconnected` says [`CloseReason::Replaced`], and the `Connected` of the new one is the next number or
 /// came before. So a device whose last notice says `Replaced` is online.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Notice {
     /// The user.
@@ -56,6 +57,7 @@ pub struct Notice {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Change {
     /// The user's first connection was opened.

@@ -27,6 +27,9 @@ pub enum BroadcastError {
     Full,
     /// The body names another receiver, and the [policy](crate::protocol::Contamination) is to reject.
     Contaminated(Contaminated),
+    /// The host has not authenticated the user yet: the id is `pending_auth` or `awaiting_auth`, or begins
+    /// with `temp_auth_`. No message goes to such a user.
+    Unauthenticated,
     /// The fields are nested more than 126 levels deep.
     TooDeep,
     /// A handler called [`Sender::answer`](crate::protocol::Sender::answer) for a message that is no
@@ -41,13 +44,21 @@ impl fmt::Display for BroadcastError {
             Self::Closed => f.write_str("the router was shut down"),
             Self::Full => f.write_str("there was no room for the message"),
             Self::Contaminated(fields) => fields.fmt(f),
+            Self::Unauthenticated => f.write_str("the user is not authenticated yet"),
             Self::TooDeep => f.write_str("the message is nested too deeply"),
             Self::NoRequest => f.write_str("only a request can be answered"),
         }
     }
 }
 
-impl std::error::Error for BroadcastError {}
+impl std::error::Error for BroadcastError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Contaminated(fields) => Some(fields),
+            _ => None,
+        }
+    }
+}
 
 /// The result of one message: returned by every method of this layer that sends.
 ///
@@ -180,6 +191,7 @@ impl Broadcast {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct BroadcastStats {
     /// Messages that callers asked to send: `successful + failed`.

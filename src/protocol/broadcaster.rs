@@ -6,6 +6,7 @@ use crate::protocol::broadcast::{Broadcast, BroadcastError, BroadcastStats};
 use crate::protocol::message::envelope::Message;
 use crate::protocol::message::isolation::Isolation;
 use crate::protocol::packet::{Audience, Packet};
+use crate::protocol::placeholder::is_unauthenticated;
 use crate::scope::UserScope;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use std::fmt;
@@ -37,6 +38,7 @@ impl std::error::Error for UnknownFlag {}
 ///
 /// * Only a scope can say which user receives the message.
 /// * No flag turns the check off.
+/// * A user who is not authenticated yet receives no message: see [`BroadcastError::Unauthenticated`].
 /// * Sending is lock-free, and linear in the connections of the user.
 /// * An [audit](crate::protocol::Isolation::audited) runs inside the call, and its progress is the
 ///   host's.
@@ -270,6 +272,10 @@ impl Broadcaster {
         critical: bool,
         broadcast: &mut Broadcast,
     ) -> Result<Packet, BroadcastError> {
+        // The clients of an id for users without a log-in are not one user.
+        if is_unauthenticated(scope.user().as_str()) {
+            return Err(BroadcastError::Unauthenticated);
+        }
         if !message.is_within() {
             return Err(BroadcastError::TooDeep);
         }

@@ -75,7 +75,14 @@ impl fmt::Display for ContextError {
     }
 }
 
-impl Error for ContextError {}
+impl Error for ContextError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::InvalidId(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 impl From<InvalidId> for ContextError {
     fn from(error: InvalidId) -> Self {

@@ -81,7 +81,7 @@ impl Packet {
 /// assert_eq!(sent.connections, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Audience<'a> {
     /// All connections of the user.

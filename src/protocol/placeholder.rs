@@ -52,10 +52,14 @@ const ALLOWED: [&str; 7] = [
 const UNAUTHENTICATED: [&str; 2] = ["pending_auth", "awaiting_auth"];
 const UNAUTHENTICATED_PREFIX: &str = "temp_auth_";
 
-/// Returns `true` for an id of a user who has not logged in yet. Ignores ASCII case.
+/// Returns `true` for an id of a user who has not logged in yet. Ignores ASCII case. Allocates nothing,
+/// because each broadcast asks.
 pub(super) fn is_unauthenticated(id: &str) -> bool {
-    let id = id.to_ascii_lowercase();
-    UNAUTHENTICATED.contains(&id.as_str()) || id.starts_with(UNAUTHENTICATED_PREFIX)
+    let prefix = id.as_bytes().get(..UNAUTHENTICATED_PREFIX.len());
+    UNAUTHENTICATED
+        .iter()
+        .any(|name| id.eq_ignore_ascii_case(name))
+        || prefix.is_some_and(|p| p.eq_ignore_ascii_case(UNAUTHENTICATED_PREFIX.as_bytes()))
 }
 
 /// Returns `true` for an id that stands for nothing real. Ignores ASCII case.

@@ -33,6 +33,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
                         thread: member.thread.as_deref().cloned(),
                         unread: user.lane.unread(member),
                         missed: member.missed(),
+                        connected_at: member.swept().first(),
+                        active_at: member.swept().active(),
                     });
                 }
             });
@@ -119,6 +121,22 @@ impl<E: Send + Sync + 'static> UserScope<E> {
             }
         });
         closed
+    }
+
+    /// Returns whether the user has a connection. Lock-free.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let device = ann.connect()?;
+    /// assert!(ann.is_online());
+    /// drop(device);
+    /// assert!(!ann.is_online());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_online(&self) -> bool {
+        self.core.is_online(&self.user)
     }
 
     /// Returns how many live connections have lost a critical event. Each is closed at its next call, or by

@@ -64,6 +64,21 @@ impl Default for ConfirmationLimits {
     }
 }
 
+impl ConfirmationLimits {
+    /// With another [`total`](Self#structfield.total).
+    #[must_use]
+    pub fn total(mut self, events: usize) -> Self {
+        self.total = events;
+        self
+    }
+    /// With another [`per_user`](Self#structfield.per_user).
+    #[must_use]
+    pub fn per_user(mut self, events: usize) -> Self {
+        self.per_user = events;
+        self
+    }
+}
+
 /// The state of an event that is to be confirmed.
 ///
 /// An event moves forward only: from `Pending` to `Sent` to one of the last three, or directly to one
@@ -245,6 +260,7 @@ pub enum Confirmation {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct ConfirmationSweep {
     /// Events that this sweep timed out. The next sweep removes them.
@@ -266,6 +282,7 @@ pub struct ConfirmationSweep {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct ConfirmationStats {
     /// Events that [`expect`](crate::protocol::Confirmations::expect) accepted.

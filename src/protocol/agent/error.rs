@@ -99,7 +99,14 @@ impl fmt::Display for RunError {
     }
 }
 
-impl Error for RunError {}
+impl Error for RunError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Refused(broadcast) => broadcast.refused.as_ref().map(|error| error as _),
+            _ => None,
+        }
+    }
+}
 
 /// Returns an error if `text` is empty or blank.
 pub(in crate::protocol) fn required(field: &'static str, text: &str) -> Result<(), RunError> {

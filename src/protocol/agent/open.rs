@@ -44,6 +44,21 @@ impl Default for OpenRunLimits {
     }
 }
 
+impl OpenRunLimits {
+    /// With another [`total`](Self#structfield.total).
+    #[must_use]
+    pub fn total(mut self, runs: usize) -> Self {
+        self.total = runs;
+        self
+    }
+    /// With another [`per_user`](Self#structfield.per_user).
+    #[must_use]
+    pub fn per_user(mut self, runs: usize) -> Self {
+        self.per_user = runs;
+        self
+    }
+}
+
 /// The result of [`AgentRuns::end_all`].
 ///
 /// ```
@@ -60,6 +75,7 @@ impl Default for OpenRunLimits {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 #[must_use = "some runs may end a moment later"]
 pub struct RunsEnded {

@@ -32,6 +32,27 @@ impl Default for RunLimits {
     }
 }
 
+impl RunLimits {
+    /// With another [`total`](Self#structfield.total).
+    #[must_use]
+    pub fn total(mut self, runs: usize) -> Self {
+        self.total = runs;
+        self
+    }
+    /// With another [`fair_share`](Self#structfield.fair_share).
+    #[must_use]
+    pub fn fair_share(mut self, runs: usize) -> Self {
+        self.fair_share = runs;
+        self
+    }
+    /// With another [`lifetime`](Self#structfield.lifetime).
+    #[must_use]
+    pub fn lifetime(mut self, time: Duration) -> Self {
+        self.lifetime = time;
+        self
+    }
+}
+
 /// The reason why a run is not registered. It names no other user.
 ///
 /// ```
@@ -77,6 +98,7 @@ impl Error for RunRegistryError {}
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct RunStats {
     /// Runs that were added. Registering a run again does not count.

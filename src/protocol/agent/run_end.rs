@@ -31,6 +31,7 @@ use crate::protocol::message::kind::MessageKind;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[non_exhaustive]
 #[must_use = "dropping it drops the run, which tells its user that it was abandoned"]
 pub struct NotEnded {
     /// The run, unchanged.

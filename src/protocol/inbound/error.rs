@@ -13,6 +13,7 @@ use crate::protocol::message::payload::PayloadError;
 /// `PARSE_ERROR`, −32000 for `BUSY`, the number itself if `code` is a whole number such as `-32042`,
 /// and −32603 for all others.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HandlerError {
     /// For machines: one word that stays as it is.
     pub code: Cow<'static, str>,

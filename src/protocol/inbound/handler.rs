@@ -151,6 +151,7 @@ impl Sender<'_> {
 
 /// What a handler did with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Handled {
     /// All there was to do.
     Done,

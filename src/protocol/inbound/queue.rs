@@ -192,15 +192,9 @@ impl InboundQueue {
     /// worker has does not wait any more, so a share of 1 serves a client that sends its next message
     /// when it has the answer.
     ///
-    /// # Panics
-    ///
-    /// If either is 0.
+    /// If either is 0, each message is refused as [`Busy`].
     #[must_use]
     pub fn new(capacity: usize, share: usize) -> Self {
-        assert!(
-            capacity > 0 && share > 0,
-            "a queue without room takes no message"
-        );
         Self(Arc::new(Inner {
             ready: flume::unbounded(), // Each user once.
             waiting: AtomicUsize::new(0),

@@ -36,6 +36,27 @@ impl Default for RepeatLimits {
     }
 }
 
+impl RepeatLimits {
+    /// With another [`users`](Self#structfield.users).
+    #[must_use]
+    pub fn users(mut self, users: usize) -> Self {
+        self.users = users;
+        self
+    }
+    /// With another [`messages`](Self#structfield.messages).
+    #[must_use]
+    pub fn messages(mut self, messages: usize) -> Self {
+        self.messages = messages;
+        self
+    }
+    /// With another [`answer_bytes`](Self#structfield.answer_bytes).
+    #[must_use]
+    pub fn answer_bytes(mut self, bytes: usize) -> Self {
+        self.answer_bytes = bytes;
+        self
+    }
+}
+
 /// A message that is known again.
 #[derive(Clone)]
 struct Known {

@@ -42,6 +42,7 @@ pub enum Status {
 
 /// The figures of a [`MessageRouter`](crate::protocol::MessageRouter): a copy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct DispatchStats {
     /// Messages that came in: of every known type, by its name, and all others under `unknown`. What

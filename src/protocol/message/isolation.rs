@@ -55,6 +55,7 @@ impl fmt::Display for ForeignField {
 
 /// A body that was refused.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Contaminated {
     /// What is wrong with it: at least one.
     pub fields: Vec<ForeignField>,

@@ -17,3 +17,18 @@ impl Default for MessageLimits {
         }
     }
 }
+
+impl MessageLimits {
+    /// With another [`bytes`](Self#structfield.bytes).
+    #[must_use]
+    pub fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+    /// With another [`depth`](Self#structfield.depth).
+    #[must_use]
+    pub fn depth(mut self, depth: usize) -> Self {
+        self.depth = depth;
+        self
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use laneway::{Change, CloseReason, conserved};
+use laneway::{Change, CloseReason, ConnectionId, conserved};
 
 use super::{Run, SLOW, USERS, end};
 use crate::common::model::Told;
@@ -23,12 +23,18 @@ impl Run {
             let live = self.model.live(user);
             assert_eq!(scope.connection_count(), live.len());
             assert_eq!(scope.overrun_count(), self.model.overrun(user));
-            let mut listed = scope.connections();
-            listed.sort_by_key(|info| info.id);
-            let figures: Vec<_> = listed.iter().map(|i| (i.unread, i.missed)).collect();
+            // In the order in which they were opened.
+            let listed = scope.connections();
+            let figures: Vec<_> = listed
+                .iter()
+                .map(|info| (info.id, info.unread, info.missed))
+                .collect();
             let expected: Vec<_> = live
                 .iter()
-                .map(|&id| (self.model.unread(id), self.model.missed(id)))
+                .map(|&id| {
+                    let theirs = self.theirs(self.model.device(id));
+                    (theirs, self.model.unread(id), self.model.missed(id))
+                })
                 .collect();
             assert_eq!(figures, expected);
             connections += live.len();
@@ -47,6 +53,12 @@ impl Run {
             alive.cast_unsigned() as u64 <= most,
             "{alive} events in memory, not {most}"
         );
+    }
+
+    /// The id of a device.
+    fn theirs(&self, device: u64) -> ConnectionId {
+        let mut ids = self.ids.iter();
+        ids.find(|(id, _)| *id == device).expect("it was there").1
     }
 
     /// What the subscriber was told of each user is what happened, in numbers without holes.
