@@ -121,18 +121,19 @@
 //! |---|---|
 //! | `Hub::scope`, `to_user`, `user_count`, `is_shut_down` | wait-free |
 //! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_to_set`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
-//! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |
+//! | `UserScope::publish_timeout` | puts the thread to sleep between two looks at a full lane |
 //! | `UserScope::connect`, `connect_with`, `disconnect`, `disconnect_all` | lock-free |
 //! | `UserScope::resume`, `resume_with` | lock-free; at most `lane_capacity` steps more than a connect |
 //! | `Connection::recover` | lock-free; one step for each number that the lane holds |
 //! | `UserScope::connections`, `connection_count`, `overrun_count`, `dump`, `Hub::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
 //! | `Connection::try_recv`, `poll_recv`, `visit`, `drain`, drop | lock-free; a gap or a drop takes one step for each unread number that the lane holds |
-//! | `Connection::recv`, `recv_timeout`, awaiting `next` | sleep when there is nothing to read |
+//! | `Connection::recv`, `recv_timeout` | put the thread to sleep when there is nothing to read |
+//! | awaiting `Connection::next` | as `poll_recv`; the task waits when there is nothing to read |
 //! | `Connection::id`, `user`, `thread`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
 //! | `Hub::lifecycle`, `Lifecycle::lost` | lock-free |
 //! | connects, disconnects and sweeps that close, while there are subscribers | the short lock of each subscriber's channel |
-//! | `Lifecycle::try_next`, drop | the short lock of its own channel |
-//! | `Lifecycle::next_timeout` | the same, and sleeps when there is nothing to read |
+//! | `Lifecycle::try_next`, `poll_next`, awaiting `next`, drop | the short lock of its own channel |
+//! | `Lifecycle::next_timeout` | the same, and puts the thread to sleep when there is nothing to read |
 //!
 //! Exceptions, which are the host's: the allocator, the payload's own `Clone` and `Drop`, and wakers. laneway
 //! allocates on connect, when unread events need more room, and for an event that is not for all connections. A reader
@@ -284,6 +285,7 @@ mod shuffled;
 mod stats;
 mod sync;
 mod table;
+mod turns;
 
 pub use addressed::Addressed;
 pub use config::{Activity, Builder, ConnectOptions, LimitPolicy};
@@ -296,7 +298,7 @@ pub use error::{
 };
 pub use hub::Hub;
 pub use id::{ConnectionId, MAX_ID_BYTES, ThreadId, UserId};
-pub use lifecycle::{Change, Lifecycle, LifecycleError, NoNotice, Notice};
+pub use lifecycle::{Change, Lifecycle, LifecycleError, NextNotice, NoNotice, Notice};
 pub use position::Position;
 pub use received::{Delivered, Received, Visited};
 pub use retention::{Origin, Recovered, Resumed, Retention};

@@ -9,8 +9,13 @@ use flume::{Receiver, Sender};
 
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId, UserId};
+use crate::lane::wake::WakeCell;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, pin};
 use crate::table::storage::{Link, Owned, View};
+
+mod wait;
+
+pub use wait::NextNotice;
 
 /// One change of who is there.
 ///
@@ -72,6 +77,10 @@ pub enum Change {
 pub struct Lifecycle {
     told: Receiver<Told>,
     inbox: Subscriber,
+    /// Turns that its task has had since it last gave way.
+    turns: u8,
+    /// Its task was told that no more come.
+    is_over: bool,
 }
 
 /// What goes through a channel.
@@ -107,7 +116,7 @@ impl Lifecycle {
         self.open(self.told.try_recv().ok())
     }
 
-    /// The next notice, waiting for it for at most `timeout`. Blocks the thread.
+    /// Puts the thread to sleep until there is a notice, for at most `timeout`, and returns it.
     ///
     /// # Errors
     ///
@@ -191,6 +200,7 @@ impl Drop for Lifecycle {
     fn drop(&mut self) {
         // The hub keeps its end of the channel until it tells of the next change.
         self.told.drain().for_each(drop);
+        self.inbox.0.wake.clear();
     }
 }
 
@@ -213,6 +223,8 @@ struct Inbox {
     room: AtomicUsize,
     lost: AtomicU64,
     over: AtomicBool,
+    /// Of the task that waits.
+    wake: WakeCell,
 }
 
 impl Subscriber {
@@ -228,6 +240,7 @@ impl Subscriber {
             let taken = self.0.room.compare_exchange(room, room - 1, ok, err);
             if taken.is_ok() {
                 self.put(Told::Notice(notice));
+                self.0.wake.wake();
                 return;
             }
         }
@@ -242,6 +255,7 @@ impl Subscriber {
     fn end(&self) {
         if !self.0.over.swap(true, Ordering::AcqRel) {
             self.put(Told::Over);
+            self.0.wake.wake();
         }
     }
 
@@ -283,9 +297,15 @@ impl Subscribers {
             room: AtomicUsize::new(capacity),
             lost: AtomicU64::new(0),
             over: AtomicBool::new(false),
+            wake: WakeCell::new(),
         }));
         self.relist(Some(&inbox))?;
-        Ok(Lifecycle { told, inbox })
+        Ok(Lifecycle {
+            told,
+            inbox,
+            turns: 0,
+            is_over: false,
+        })
     }
 
     /// The list, without those that are gone and with `added`.

@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 use super::{Connection, PARKED};
 use crate::error::{Closed, RecvTimeoutError, TryRecvError};
 use crate::received::Received;
-
-/// What a task can take in turn, or look for in vain, before it gives way.
-const TURNS: u8 = 64;
+use crate::turns::{give_way, take_turn};
 
 /// Wakes a thread that sleeps in `recv`.
 struct Unpark(Thread);
@@ -24,7 +22,7 @@ impl Wake for Unpark {
 }
 
 impl<E: Clone + Send + Sync + 'static> Connection<E> {
-    /// The next event or gap, sleeping until there is one.
+    /// Puts the thread to sleep until there is an event or a gap, and returns it.
     ///
     /// # Errors
     ///
@@ -37,7 +35,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
         }
     }
 
-    /// As [`recv`](Self::recv), for at most `timeout`.
+    /// Puts the thread to sleep as [`recv`](Self::recv) does, for at most `timeout`.
     ///
     /// # Errors
     ///
@@ -103,8 +101,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     ///
     /// As [`try_recv`](Self::try_recv), or if the waker does.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received<E>, Closed>> {
-        while self.reader.turns < TURNS {
-            self.reader.turns += 1;
+        while take_turn(&mut self.reader.turns) {
             match self.try_recv() {
                 Ok(received) => return Poll::Ready(Ok(received)),
                 Err(TryRecvError::Closed(closed)) => return Poll::Ready(Err(closed)),
@@ -116,10 +113,8 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
                 }
             }
         }
-        // The connection is not registered for a wake, so the task wakes itself.
-        self.reader.turns = 0;
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        // The connection is not registered for a wake.
+        give_way(&mut self.reader.turns, cx)
     }
 
     /// The next event or gap as a future. Dropping the future loses nothing. Gives way to other tasks as
