@@ -130,7 +130,7 @@
 //! | `Connection::recv`, `recv_timeout` | put the thread to sleep when there is nothing to read |
 //! | awaiting `Connection::next` | as `poll_recv`; the task waits when there is nothing to read |
 //! | `Connection::id`, `user`, `thread`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
-//! | `Hub::lifecycle`, `Lifecycle::lost` | lock-free |
+//! | `Hub::lifecycle`, `Hub::downgrade`, `WeakHub::upgrade`, `Lifecycle::lost` | lock-free |
 //! | connects, disconnects and sweeps that close, while there are subscribers | the short lock of each subscriber's channel |
 //! | `Lifecycle::try_next`, `poll_next`, awaiting `next`, drop | the short lock of its own channel |
 //! | `Lifecycle::next_timeout` | the same, and puts the thread to sleep when there is nothing to read |
@@ -286,6 +286,7 @@ mod stats;
 mod sync;
 mod table;
 mod turns;
+mod weak_hub;
 
 pub use addressed::Addressed;
 pub use config::{Activity, Builder, ConnectOptions, LimitPolicy};
@@ -304,6 +305,7 @@ pub use received::{Delivered, Received, Visited};
 pub use retention::{Origin, Recovered, Resumed, Retention};
 pub use scope::UserScope;
 pub use stats::{ConnectionInfo, ConnectionStats, HubStats, Imbalance, conserved};
+pub use weak_hub::WeakHub;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

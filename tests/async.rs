@@ -1,4 +1,4 @@
-//! R092: tasks that wait for notices.
+//! R092, R093: tasks that wait for notices, and handles that keep no hub open.
 #![cfg(not(any(laneway_loom, laneway_shuttle)))]
 #![allow(clippy::disallowed_methods)] // Gives a sleeper time to fall asleep, and blocks on futures.
 
@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use laneway::{Change, Hub, Lifecycle, NoNotice, Received, UserId, UserScope};
+use laneway::{Change, CloseReason, Hub, Lifecycle, NoNotice, Received, UserId, UserScope};
 
 #[path = "common/executors.rs"]
 mod executors;
@@ -324,5 +324,99 @@ fn r092_a_waker_of_notices_that_panics_or_calls_back_hurts_no_connect() {
     for lifecycle in &lifecycles {
         let told = std::iter::from_fn(|| lifecycle.try_next().ok());
         assert!(told.count() >= 8, "of ann and of bob");
+    }
+}
+
+#[test]
+fn r093_a_weak_handle_keeps_no_hub_open() {
+    let hub: Hub<u8> = Hub::new();
+    let ann = scope(&hub, "ann");
+    let mut device = ann.connect().unwrap();
+    let weak = hub.downgrade();
+    let strong = weak.upgrade().expect("open");
+    drop(hub);
+    assert!(!strong.is_shut_down(), "an upgraded handle is a handle");
+    ann.publish(7).unwrap();
+    drop(strong);
+    assert!(weak.upgrade().is_none() && weak.clone().upgrade().is_none());
+    assert!(matches!(device.try_recv(), Ok(Received::Event(_))));
+    let closed = block_on(device.next()).unwrap_err();
+    assert_eq!(closed.reason, CloseReason::Shutdown);
+    assert!(ann.publish(8).unwrap_err().is_closed());
+    drop((ann, device));
+    assert!(weak.upgrade().is_none());
+    assert!(format!("{weak:?}").contains("WeakHub"));
+}
+
+#[test]
+fn r093_a_hub_that_was_shut_down_and_is_held_can_still_be_had() {
+    let hub: Hub<u8> = Hub::new();
+    let weak = hub.downgrade();
+    hub.shutdown();
+    assert!(weak.upgrade().expect("held").is_shut_down());
+    drop(hub);
+    assert!(weak.upgrade().is_none());
+}
+
+#[test]
+fn r093_a_task_that_sweeps_ends_with_the_hub() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let idle = Some(Duration::from_millis(40));
+        let hub = Hub::builder().idle_timeout(idle).build::<u8>().unwrap();
+        let mut device = scope(&hub, "ann").connect().unwrap();
+        let (weak, start) = (hub.downgrade(), Instant::now());
+        let sweeps = tokio::spawn(async move {
+            let mut closed = 0;
+            while let Some(hub) = weak.upgrade() {
+                closed += hub.sweep(start.elapsed());
+                drop(hub);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            closed
+        });
+        assert_eq!(
+            device.next().await.unwrap_err().reason,
+            CloseReason::Idle,
+            "the hub is swept while it is open"
+        );
+        drop(hub);
+        assert_eq!(sweeps.await.unwrap(), 1);
+    });
+}
+
+#[test]
+fn r093_of_an_upgrade_and_the_last_drop_at_once_the_hub_is_open_or_not_had() {
+    for round in 0..2_000_u32 {
+        let hub = Hub::builder().shards(1).build::<u8>().unwrap();
+        let (weak, ann) = (hub.downgrade(), scope(&hub, "ann"));
+        let under_way = AtomicUsize::new(0);
+        let upgrades = || {
+            // Bounded, because two threads can keep the hub open for each other.
+            for _ in 0..100 {
+                let Some(hub) = weak.upgrade() else { return };
+                under_way.fetch_add(1, Ordering::SeqCst);
+                for _ in 0..20 {
+                    std::hint::spin_loop();
+                }
+                assert!(!hub.is_shut_down(), "an upgraded handle keeps it open");
+            }
+        };
+        thread::scope(|s| {
+            s.spawn(upgrades);
+            s.spawn(upgrades);
+            while under_way.load(Ordering::SeqCst) < 4 {
+                std::hint::spin_loop();
+            }
+            for _ in 0..round % 64 {
+                std::hint::spin_loop();
+            }
+            drop(hub);
+        });
+        assert!(weak.upgrade().is_none());
+        assert!(ann.connect().is_err());
     }
 }
