@@ -18,6 +18,11 @@ use crate::retention::Resumed;
 use crate::stats::ConnectionInfo;
 use crate::sync::Ordering;
 
+mod pauses;
+mod when_free;
+
+use pauses::Pauses;
+
 /// The only value that publishes to a user or connects as that user.
 ///
 /// It has no method that takes a user: the scope is the address.
@@ -312,9 +317,10 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         done
     }
 
-    /// As [`try_publish`](Self::try_publish), looking again for at most `timeout` while the lane is
-    /// full: back-pressure for a host that can afford to wait. Sleeps up to a millisecond between
-    /// two looks; no other thread waits for it.
+    /// Puts the thread to sleep while the lane is full, for at most `timeout`; else as
+    /// [`try_publish`](Self::try_publish). Back-pressure for a thread that can afford to wait. Sleeps up to a
+    /// millisecond between two looks; no other thread waits for it. A task calls
+    /// [`publish_when_free`](Self::publish_when_free).
     ///
     /// # Errors
     ///
@@ -326,7 +332,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         timeout: Duration,
     ) -> Result<Delivery, PublishError<E>> {
         let deadline = Instant::now().checked_add(timeout);
-        let mut pause = Duration::from_micros(10);
+        let mut pauses = Pauses::new();
         loop {
             event = match self.try_publish(event) {
                 Err(PublishError::Full(event)) => event,
@@ -336,8 +342,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
             if left == Some(Duration::ZERO) {
                 return Err(PublishError::Full(event));
             }
+            let pause = pauses.next();
             std::thread::sleep(pause.min(left.unwrap_or(pause)));
-            pause = (2 * pause).min(Duration::from_millis(1));
         }
     }
 

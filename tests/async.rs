@@ -1,8 +1,8 @@
-//! R092, R093: tasks that wait for notices, and handles that keep no hub open.
+//! R091, R092, R093: tasks that wait for room and for notices, and handles that keep no hub open.
 #![cfg(not(any(laneway_loom, laneway_shuttle)))]
 #![allow(clippy::disallowed_methods)] // Gives a sleeper time to fall asleep, and blocks on futures.
 
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use laneway::{Change, CloseReason, Hub, Lifecycle, NoNotice, Received, UserId, UserScope};
+use laneway::{
+    Change, CloseReason, Connection, Hub, Lifecycle, NoNotice, PublishError, Received, UserId,
+    UserScope,
+};
 
 #[path = "common/executors.rs"]
 mod executors;
@@ -31,6 +34,12 @@ fn scope<E: Send + Sync>(hub: &Hub<E>, name: &str) -> UserScope<E> {
     hub.scope(UserId::new(name).unwrap())
 }
 
+/// A pause that is over at once, again and again.
+#[allow(clippy::unnecessary_wraps)] // As `publish_when_free` asks for it.
+fn no_pause(_: Duration) -> Option<Ready<()>> {
+    Some(ready(()))
+}
+
 #[derive(Default)]
 struct Calls(AtomicUsize);
 impl Wake for Calls {
@@ -41,6 +50,177 @@ impl Wake for Calls {
 impl Calls {
     fn so_far(&self) -> usize {
         self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Reads events until `end` comes. They have to be 0 to `end`, without a gap.
+async fn read_to(mut device: Connection<Arc<u32>>, end: u32) {
+    for expected in 0..=end {
+        match device.next().await {
+            Ok(Received::Event(got)) => assert_eq!(*got.event, expected),
+            other => panic!("{other:?} instead of {expected}"),
+        }
+    }
+}
+
+#[test]
+fn r091_a_task_that_waits_for_room_misses_nothing_on_any_executor() {
+    const LAST: u32 = 2_000;
+    on_each_executor(|| {
+        let hub = hub(4);
+        let ann = scope(&hub, "ann");
+        let [one, other] = [(); 2].map(|()| task(read_to(ann.connect().unwrap(), LAST)));
+        let publishes = task(async move {
+            let _hub = hub; // open until everything is published
+            for n in 0..=LAST {
+                let done = ann.publish_when_free(Arc::new(n), no_pause).await.unwrap();
+                // Numbers of a publisher that was stopped too long are skipped.
+                assert!(done.number >= u64::from(n));
+            }
+        });
+        vec![publishes, one, other]
+    });
+}
+
+#[test]
+fn r091_a_task_waits_with_the_timer_of_its_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let hub = hub(2);
+        let ann = scope(&hub, "ann");
+        let device = ann.connect().unwrap();
+        let reads = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            read_to(device, 9).await;
+        });
+        let mut pauses = Vec::new();
+        for n in 0..10 {
+            let pause = |pause| {
+                pauses.push(pause);
+                Some(tokio::time::sleep(pause))
+            };
+            ann.publish_when_free(Arc::new(n), pause).await.unwrap();
+        }
+        reads.await.unwrap();
+        let bounds = Duration::from_micros(10)..=Duration::from_millis(1);
+        assert!(!pauses.is_empty() && pauses.iter().all(|p| bounds.contains(p)));
+    });
+}
+
+#[test]
+fn r091_a_wait_that_its_host_ends_hands_the_event_back() {
+    let hub = hub(2);
+    let ann = scope(&hub, "ann");
+    let mut device = ann.connect().unwrap();
+    let event = Arc::new(7);
+    for _ in 0..2 {
+        ann.publish(Arc::default()).unwrap();
+    }
+    let mut looks = 0;
+    let back = block_on(ann.publish_when_free(Arc::clone(&event), |_| {
+        looks += 1;
+        (looks < 10).then(|| ready(()))
+    }));
+    let Err(PublishError::Full(back)) = back else {
+        panic!("{back:?}")
+    };
+    assert!(Arc::ptr_eq(&back, &event));
+    assert_eq!(looks, 10);
+    // What is no lack of room ends the wait at once.
+    hub.shutdown();
+    let refused = block_on(ann.publish_when_free(event, no_pause)).unwrap_err();
+    assert!(refused.is_closed());
+    while device.try_recv().is_ok() {}
+    drop(device);
+}
+
+#[test]
+fn r091_a_wait_ends_when_the_slow_device_goes() {
+    let hub = hub(2);
+    let ann = scope(&hub, "ann");
+    let mut quick = ann.connect().unwrap();
+    let slow = ann.connect().unwrap();
+    for n in 0..2 {
+        ann.publish(Arc::new(n)).unwrap();
+        assert!(matches!(quick.try_recv(), Ok(Received::Event(_))));
+    }
+    let waits = thread::spawn({
+        let ann = ann.clone();
+        move || block_on(ann.publish_when_free(Arc::new(2), no_pause))
+    });
+    thread::sleep(Duration::from_millis(5));
+    assert!(quick.try_recv().is_err(), "the lane is full");
+    drop(slow);
+    assert_eq!(waits.join().unwrap().unwrap().number, 2);
+    // The last device goes, and there is no audience left.
+    drop(quick);
+    let refused = block_on(ann.publish_when_free(Arc::new(3), no_pause)).unwrap_err();
+    assert!(refused.is_no_connections());
+}
+
+#[test]
+fn r091_a_wait_that_is_dropped_drops_its_event_and_publishes_nothing() {
+    const ROUNDS: u32 = 20_000;
+    let hub = hub(2);
+    let ann = scope(&hub, "ann");
+    let mut device = ann.connect().unwrap();
+    let mut random = Random(0x5eed);
+    let mut cx = Context::from_waker(Waker::noop());
+    let (mut expected, mut got, mut dropped) = (Vec::new(), Vec::new(), 0);
+    for n in 0..ROUNDS {
+        let event = Arc::new(n);
+        let mut publish = Box::pin(ann.publish_when_free(Arc::clone(&event), no_pause));
+        let mut is_done = false;
+        for _ in 0..random.below(4) {
+            if publish.as_mut().poll(&mut cx).is_ready() {
+                is_done = true;
+                break;
+            }
+            // Another branch of a `select!` comes in between.
+            if random.below(4) == 0
+                && let Ok(Received::Event(event)) = device.try_recv()
+            {
+                got.push(*event.event);
+            }
+        }
+        drop(publish);
+        if is_done {
+            expected.push(n);
+        } else {
+            assert_eq!(Arc::strong_count(&event), 1, "the event is dropped");
+            dropped += 1;
+        }
+        if random.below(3) == 0
+            && let Ok(Received::Event(event)) = device.try_recv()
+        {
+            got.push(*event.event);
+        }
+    }
+    while let Ok(Received::Event(event)) = device.try_recv() {
+        got.push(*event.event);
+    }
+    assert_eq!(got, expected);
+    assert!(dropped > 1_000 && expected.len() > 1_000);
+}
+
+#[test]
+fn r091_a_pause_that_is_over_at_once_lets_the_other_tasks_run() {
+    let hub = hub(2);
+    let ann = scope(&hub, "ann");
+    let _device = ann.connect().unwrap();
+    for _ in 0..2 {
+        ann.publish(Arc::default()).unwrap();
+    }
+    let calls = Arc::new(Calls::default());
+    let waker = Waker::from(Arc::clone(&calls));
+    let mut publish = pin!(ann.publish_when_free(Arc::default(), no_pause));
+    for poll in 1..100 {
+        let polled = publish.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        assert_eq!(calls.so_far(), poll, "it wakes itself once a poll");
     }
 }
 
