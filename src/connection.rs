@@ -16,6 +16,8 @@ use crate::sync::Ordering;
 
 mod replayed;
 mod resume;
+#[cfg(feature = "stream")]
+mod stream;
 mod wait;
 
 use replayed::Replayed;
@@ -44,6 +46,8 @@ struct Rare<E> {
 const PARKED: u8 = 1;
 /// There are events from before the connection's time.
 const REPLAY: u8 = 2;
+/// The connection as a stream has returned its end. Stays for good.
+const ENDED: u8 = 4;
 
 impl<E: Send + Sync + 'static> Connection<E> {
     pub(crate) fn new(core: Arc<Core<E>>, user: Arc<User<E>>, seat: Seat) -> Self {
@@ -129,7 +133,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
         self.unpark();
         let next = self.next_replayed();
         if next.is_none() {
-            self.reader.aside = 0;
+            self.reader.aside &= ENDED;
         }
         next
     }

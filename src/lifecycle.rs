@@ -13,6 +13,8 @@ use crate::lane::wake::WakeCell;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, pin};
 use crate::table::storage::{Link, Owned, View};
 
+#[cfg(feature = "stream")]
+mod stream;
 mod wait;
 
 pub use wait::NextNotice;
