@@ -17,6 +17,9 @@ mod receive;
 
 mod wait;
 
+#[cfg(feature = "stream")]
+mod stream;
+
 mod batch;
 
 mod resume;
@@ -87,6 +90,8 @@ struct Rare<E> {
 const PARKED: u8 = 1;
 /// There are events from before the connection's time.
 const REPLAY: u8 = 2;
+/// The connection as a stream has returned its end. Stays for good.
+const ENDED: u8 = 4;
 
 impl<E: Send + Sync + 'static> Connection<E> {
     pub(crate) fn new(core: Arc<Core<E>>, user: Arc<User<E>>, seat: Seat) -> Self {

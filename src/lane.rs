@@ -25,7 +25,7 @@ mod rest;
 mod reuse;
 mod sleep;
 mod slot;
-mod wake;
+pub(crate) mod wake;
 mod words;
 
 #[cfg(all(test, laneway_loom))]

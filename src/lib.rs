@@ -216,6 +216,7 @@
 //! | `Hub::scope`, `to_user`, `user_count`, `is_shut_down` | wait-free |
 //! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_to_set`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
 //! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |
+//! | `UserScope::publish_when_free` | lock-free; the host's pause between two looks at a full lane |
 //! | `UserScope::connect`, `connect_with`, `disconnect`, `disconnect_all` | lock-free |
 //! | `UserScope::resume`, `resume_with` | lock-free; at most `lane_capacity` steps more than a connect |
 //! | `Connection::recover` | lock-free; one step for each number that the lane holds |
@@ -235,6 +236,7 @@
 //! # Features
 //!
 //! * `protocol`, on by default: the module `protocol`, messages of a chat server over the engine.
+//! * `stream`: connections and lifecycle notices are `Stream`s of futures-core.
 //! * `serde`: serde reads and writes ids, positions, and what is received, told and counted.
 //!
 //! # Verification
@@ -280,6 +282,8 @@ mod shuffled;
 mod stats;
 mod sync;
 mod table;
+mod turns;
+mod weak_hub;
 
 pub use addressed::Addressed;
 pub use config::{Activity, Builder, ConnectOptions, LimitPolicy};
@@ -292,12 +296,13 @@ pub use error::{
 };
 pub use hub::Hub;
 pub use id::{ConnectionId, MAX_ID_BYTES, ThreadId, UserId};
-pub use lifecycle::{Change, Lifecycle, LifecycleError, NoNotice, Notice};
+pub use lifecycle::{Change, Lifecycle, LifecycleError, NextNotice, NoNotice, Notice};
 pub use position::Position;
 pub use received::{Delivered, Received, Visited};
 pub use retention::{Origin, Recovered, Resumed, Retention};
 pub use scope::UserScope;
 pub use stats::{ConnectionInfo, ConnectionStats, HubStats, Imbalance, conserved};
+pub use weak_hub::WeakHub;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -6,8 +6,15 @@ use std::time::Duration;
 
 use flume::{Receiver, Sender};
 
+use crate::lane::wake::WakeCell;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, pin};
 use crate::table::storage::{Link, Owned, View};
+
+#[cfg(feature = "stream")]
+mod stream;
+mod wait;
+
+pub use wait::NextNotice;
 
 mod notice;
 
@@ -48,6 +55,10 @@ pub use notice::{Change, LifecycleError, NoNotice, Notice};
 pub struct Lifecycle {
     told: Receiver<Told>,
     inbox: Subscriber,
+    /// Turns that its task has had since it last gave way.
+    turns: u8,
+    /// Its task was told that no more come.
+    is_over: bool,
 }
 
 /// A message of a channel.
@@ -87,7 +98,7 @@ impl Lifecycle {
         self.open(self.told.try_recv().ok())
     }
 
-    /// Returns the next notice, and sleeps for at most `timeout` until there is one.
+    /// Puts the thread to sleep until there is a notice, for at most `timeout`, and returns it.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -151,6 +162,7 @@ impl Drop for Lifecycle {
         // The hub keeps its end of the channel until the next change. Without this, unread notices would
         // stay in memory until then.
         self.told.drain().for_each(drop);
+        self.inbox.0.wake.clear();
     }
 }
 
@@ -173,6 +185,8 @@ struct Inbox {
     room: AtomicUsize,
     lost: AtomicU64,
     over: AtomicBool,
+    /// Of the task that waits.
+    wake: WakeCell,
 }
 
 impl Subscriber {
@@ -188,6 +202,7 @@ impl Subscriber {
             let taken = self.0.room.compare_exchange(room, room - 1, ok, err);
             if taken.is_ok() {
                 self.put(Told::Notice(notice));
+                self.0.wake.wake();
                 return;
             }
         }
@@ -202,6 +217,7 @@ impl Subscriber {
     fn end(&self) {
         if !self.0.over.swap(true, Ordering::AcqRel) {
             self.put(Told::Over);
+            self.0.wake.wake();
         }
     }
 
@@ -243,9 +259,15 @@ impl Subscribers {
             room: AtomicUsize::new(capacity),
             lost: AtomicU64::new(0),
             over: AtomicBool::new(false),
+            wake: WakeCell::new(),
         }));
         self.relist(Some(&inbox))?;
-        Ok(Lifecycle { told, inbox })
+        Ok(Lifecycle {
+            told,
+            inbox,
+            turns: 0,
+            is_over: false,
+        })
     }
 
     /// Replaces the list by one without dropped subscribers and with `added`.

@@ -14,7 +14,11 @@ mod connect;
 
 mod publish;
 
+mod when_free;
+
 mod devices;
+
+mod pauses;
 
 /// The only value that publishes to a user and connects that user's devices.
 ///

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Connection;
+use super::{Connection, ENDED};
 use crate::engine::{Core, User};
 use crate::error::{CloseReason, Closed, TryRecvError};
 use crate::lane::member::Member;
@@ -105,7 +105,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
         self.unpark();
         let next = self.next_replayed();
         if next.is_none() {
-            self.reader.aside = 0;
+            self.reader.aside &= ENDED;
         }
         next
     }

@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 use super::{Connection, PARKED};
 use crate::error::{Closed, RecvTimeoutError, TryRecvError};
 use crate::received::Received;
-
-/// Polls in a row, with an event or without, after which a task gives way to the others of its executor.
-const TURNS: u8 = 64;
+use crate::turns::{give_way, take_turn};
 
 /// Wakes a thread that sleeps in `recv`.
 struct Unpark(Thread);
@@ -24,7 +22,7 @@ impl Wake for Unpark {
 }
 
 impl<E: Clone + Send + Sync + 'static> Connection<E> {
-    /// Returns the next event or gap, and sleeps until there is one.
+    /// Puts the thread to sleep until there is an event or a gap, and returns it.
     ///
     /// ```
     /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
@@ -58,7 +56,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
         }
     }
 
-    /// Returns the next event or gap, and sleeps for at most `timeout` until there is one.
+    /// Puts the thread to sleep as [`recv`](Self::recv) does, for at most `timeout`.
     ///
     /// ```
     /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
@@ -159,8 +157,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     ///
     /// Lock-free.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received<E>, Closed>> {
-        while self.reader.turns < TURNS {
-            self.reader.turns += 1;
+        while take_turn(&mut self.reader.turns) {
             match self.try_recv() {
                 Ok(received) => return Poll::Ready(Ok(received)),
                 Err(TryRecvError::Closed(closed)) => return Poll::Ready(Err(closed)),
@@ -172,10 +169,8 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
                 }
             }
         }
-        // The connection is not registered for a wake, so the task wakes itself.
-        self.reader.turns = 0;
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        // The connection is not registered for a wake.
+        give_way(&mut self.reader.turns, cx)
     }
 
     /// Returns a future of the next event or gap.

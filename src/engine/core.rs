@@ -199,6 +199,21 @@ impl<E: Send + Sync + 'static> Core<E> {
         self.hubs.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts one more handle if there still is one. Returns whether it did.
+    pub(crate) fn hold_if_held(&self) -> bool {
+        let mut held = self.hubs.load(Ordering::Relaxed);
+        while held > 0 {
+            // An exchange: with an addition, a last handle that is counted out in between would shut the
+            // engine down below the new one.
+            let (ok, err) = (Ordering::Relaxed, Ordering::Relaxed);
+            match self.hubs.compare_exchange(held, held + 1, ok, err) {
+                Ok(_) => return true,
+                Err(now) => held = now,
+            }
+        }
+        false
+    }
+
     /// Counts such a handle out. The last one shuts the engine down.
     pub(crate) fn let_go(&self) {
         if self.hubs.fetch_sub(1, Ordering::AcqRel) == 1 {

@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::time::{Duration, Instant};
 
 use super::UserScope;
+use super::pauses::Pauses;
 use crate::addressed::Addressed;
 use crate::delivery::{BatchDelivery, Delivery, SetDelivery};
 use crate::engine::Target;
@@ -145,7 +146,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         timeout: Duration,
     ) -> Result<Delivery, PublishError<E>> {
         let deadline = Instant::now().checked_add(timeout);
-        let mut pause = Duration::from_micros(10);
+        let mut pauses = Pauses::new();
         loop {
             event = match self.try_publish(event) {
                 Err(PublishError::Full(event)) => event,
@@ -155,8 +156,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
             if left == Some(Duration::ZERO) {
                 return Err(PublishError::Full(event));
             }
+            let pause = pauses.next();
             std::thread::sleep(pause.min(left.unwrap_or(pause)));
-            pause = (2 * pause).min(Duration::from_millis(1));
         }
     }
 

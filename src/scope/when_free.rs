@@ -1,0 +1,83 @@
+//! Publishing from a task that waits for room.
+
+use std::future::{Future, poll_fn};
+use std::task::Poll;
+use std::time::Duration;
+
+use super::UserScope;
+use super::pauses::Pauses;
+use crate::delivery::Delivery;
+use crate::error::PublishError;
+use crate::turns::give_way;
+
+impl<E: Send + Sync + 'static> UserScope<E> {
+    /// As [`try_publish`](Self::try_publish), looking again while the lane is full: back-pressure for a task
+    /// that can afford to wait. Blocks no thread, and no other task waits for it.
+    ///
+    /// The host supplies the timer. Before each look but the first, `pause` is called with a proposal from
+    /// 10 µs to 1 ms. The future that it returns is awaited. If it returns `None`, the wait is
+    /// over and the event comes back as `Full`. The task gives way to the other tasks of its executor
+    /// once before each pause, so that a pause which is over at once does not starve them.
+    ///
+    /// Readers do not wake the publisher, because each reader would have to look for one at each event.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    /// # runtime.block_on(async {
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::builder().lane_capacity(2).build().unwrap();
+    /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let mut device = ann.connect().unwrap();
+    /// ann.publish_batch([0, 1]).unwrap(); // a lane of two events is full
+    ///
+    /// // For 20 ms at most:
+    /// let start = Instant::now();
+    /// let pause = |pause| (start.elapsed() < Duration::from_millis(20)).then(|| tokio::time::sleep(pause));
+    /// assert!(ann.publish_when_free(2, pause).await.unwrap_err().is_full());
+    ///
+    /// device.try_recv().unwrap();
+    /// // As long as it takes:
+    /// ann.publish_when_free(2, |pause| Some(tokio::time::sleep(pause))).await?;
+    /// # Ok::<(), laneway::PublishError<u8>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Cancellation
+    ///
+    /// The event is published in the poll that returns ready, or not at all. Dropping the future before that
+    /// drops the event. To have the event back, end the wait with `pause`.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] hands the event back, with `Full` when `pause` returns `None`.
+    pub async fn publish_when_free<P, F>(
+        &self,
+        mut event: E,
+        mut pause: P,
+    ) -> Result<Delivery, PublishError<E>>
+    where
+        P: FnMut(Duration) -> Option<F>,
+        F: Future<Output = ()>,
+    {
+        let mut pauses = Pauses::new();
+        loop {
+            event = match self.try_publish(event) {
+                Err(PublishError::Full(event)) => event,
+                done => return done,
+            };
+            let Some(pausing) = pause(pauses.next()) else {
+                return Err(PublishError::Full(event));
+            };
+            let mut turns = 1;
+            // Without it: on an executor of one thread, pauses that are over at once keep the reader from
+            // running, and the lane stays full.
+            poll_fn(|cx| match turns {
+                0 => Poll::Ready(()),
+                _ => give_way(&mut turns, cx),
+            })
+            .await;
+            pausing.await;
+        }
+    }
+}
