@@ -93,9 +93,8 @@ impl MemoryQuality {
     pub fn record(&self, user: &UserId, record: RunRecord) {
         let records = self.0.get_or_default(user);
         // Read after `get_or_default`. In the other order, another thread may remove this user's list
-        // in between, as the first of all that are removed. The flag that was read is unset, and the
-        // new list would appear complete. Read here, it is also set if `get_or_default` itself has
-        // removed other users: a further user is then incomplete, which is true of no zero.
+        // in between, as the first of all lists that are removed. The flag that was read is unset then,
+        // and the new list appears complete.
         let may_have_lost = self.0.has_lost();
         let added: Result<(), Infallible> = records.value.update(|records| {
             let mut records = records.clone();
