@@ -130,7 +130,7 @@ impl Answer {
         };
         self.quality.record(self.context.user(), record);
         if took > SLOW {
-            // To whoever subscribed, so it says nothing of whose answer it was.
+            // All subscribers receive the alert, so it does not name the user of the answer.
             let alert = Map::from_iter([
                 ("severity".to_owned(), json!("warning")),
                 ("message".to_owned(), json!("an answer took long")),

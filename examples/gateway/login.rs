@@ -66,7 +66,7 @@ pub(crate) async fn logout(
         .and_then(|token| gateway.sessions.find(token, gateway.clock.now()))
         .ok_or(StatusCode::UNAUTHORIZED)?;
     gateway.sessions.end_all(&session.user);
-    let scope = gateway.router.scope(session.user.clone());
+    let scope = gateway.hub.scope(session.user.clone());
     gateway.quality.unsubscribe(&scope);
     scope.disconnect_all(LOGGED_OUT);
     Ok(StatusCode::NO_CONTENT)

@@ -22,7 +22,7 @@
 //! | a closed connection | when its peer closes, or after 2 s |
 //! | connections | beyond `--connections` with 503 |
 //! | what is kept for a reload | beyond 1024 events or 512 KiB of a user the oldest are out, and told as missed |
-//! | the program | 5 s after SIGINT or SIGTERM |
+//! | the program | 5 s after SIGINT or SIGTERM, on Windows after Ctrl-C |
 //!
 //! Requests are refused unless their host is the gateway's own and their origin, if they have one, is
 //! one of its pages: 127.0.0.1 and localhost, and each `--origin`. `close::Close` lists the close codes,
@@ -55,7 +55,6 @@ use laneway::protocol::{
 };
 use laneway::{Hub, Retention};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use agent::Chat;
@@ -65,7 +64,7 @@ use settings::{Settings, USAGE};
 
 /// What every request handler shares.
 struct Gateway {
-    router: Hub<Packet>,
+    hub: Hub<Packet>,
     messages: MessageRouter,
     broadcaster: Arc<Broadcaster>,
     quality: Quality,
@@ -114,8 +113,7 @@ async fn main() -> ExitCode {
 async fn serve(settings: Settings) -> Result<(), String> {
     let gateway = Arc::new(gateway(&settings)?);
     // Before the address is printed: a signal that comes earlier meets the default action.
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+    let signal = shutdown_signal().map_err(|e| e.to_string())?;
     let port = settings.port;
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
@@ -126,17 +124,14 @@ async fn serve(settings: Settings) -> Result<(), String> {
 
     let sweeper = tokio::spawn(sweep(Arc::clone(&gateway)));
     let stop = async {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        signal.await;
         let (text, now) = (
             "the server is shutting down: ask again",
             gateway.clock.now(),
         );
         let _ = gateway.open.end_all("shutdown", text, true, now);
         // Every connection drains what was accepted and then ends.
-        gateway.router.shutdown();
+        gateway.hub.shutdown();
     };
     let app = app(Arc::clone(&gateway), origins);
     let closed = server::serve(listener, settings.connections, app, &gateway.ending, stop).await;
@@ -146,6 +141,27 @@ async fn serve(settings: Settings) -> Result<(), String> {
     }
     println!("stopped");
     Ok(())
+}
+
+/// Listens from this call on. The future it returns ends at SIGINT or SIGTERM.
+#[cfg(unix)]
+fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Listens from this call on. The future it returns ends at Ctrl-C.
+#[cfg(not(unix))]
+fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = tokio::signal::windows::ctrl_c()?;
+    Ok(async move { _ = interrupt.recv().await })
 }
 
 fn app(gateway: Arc<Gateway>, origins: Arc<Origins>) -> axum::Router {
@@ -168,7 +184,7 @@ fn app(gateway: Arc<Gateway>, origins: Arc<Origins>) -> axum::Router {
 /// Of one user's events, for a reload.
 const KEPT_BYTES: usize = 512 * 1024;
 
-fn engine() -> Result<Hub<Packet>, String> {
+fn hub() -> Result<Hub<Packet>, String> {
     Hub::builder()
         .lane_capacity(1024)
         .max_connections_per_user(sessions::PER_USER)
@@ -212,7 +228,7 @@ fn gateway(settings: &Settings) -> Result<Gateway, String> {
     };
     messages.register("chat", chat).map_err(|e| e.to_string())?;
     Ok(Gateway {
-        router: engine()?,
+        hub: hub()?,
         messages,
         broadcaster,
         quality,
@@ -231,10 +247,10 @@ async fn sweep(gateway: Arc<Gateway>) {
     loop {
         tick.tick().await;
         let now = gateway.clock.now();
-        gateway.router.sweep(now);
+        gateway.hub.sweep(now);
         gateway.runs.sweep(now);
         for user in gateway.sessions.sweep(now) {
-            gateway.quality.unsubscribe(&gateway.router.scope(user));
+            gateway.quality.unsubscribe(&gateway.hub.scope(user));
         }
     }
 }
@@ -255,7 +271,7 @@ struct Stats {
 }
 
 async fn stats(State(gateway): State<Arc<Gateway>>) -> Json<Stats> {
-    let stats = gateway.router.stats();
+    let stats = gateway.hub.stats();
     let broadcasts = gateway.broadcaster.stats();
     Json(Stats {
         users: stats.users,

@@ -79,7 +79,7 @@ fn enter(
     let now = gateway.clock.now();
     let session = gateway.sessions.find(token, now);
     let session = session.ok_or_else(Close::no_session)?;
-    let scope = gateway.router.scope(session.user.clone());
+    let scope = gateway.hub.scope(session.user.clone());
     let (connection, resumed) = attach(&scope, position.as_ref())?;
     // A log-out between `find` and `attach` has not seen this connection; a later one does.
     if !gateway.sessions.is_open(&session, now) {

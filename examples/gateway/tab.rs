@@ -103,7 +103,7 @@ impl Tab {
         self.unanswered = 0;
         let json = match message {
             Message::Text(text) => text.into(),
-            // The router says what is wrong with bytes that are no message.
+            // The message router answers bytes that are no message with an error.
             Message::Binary(bytes) => bytes,
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) => return,
         };

@@ -1,6 +1,6 @@
 //! The result of one broadcast, and the sums of many.
 
-use crate::protocol::message::isolation::Contaminated;
+use crate::protocol::message::contamination::Contaminated;
 use crate::protocol::message::kind::MessageKind;
 use std::fmt;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use std::time::Duration;
 pub enum BroadcastError {
     /// No connection of the audience is open.
     NoConnections,
-    /// The host has shut the router down.
+    /// The host has shut the hub down.
     Closed,
     /// The lane had no room, because too many publishers used it at the same moment.
     Full,
@@ -40,8 +40,8 @@ pub enum BroadcastError {
 impl fmt::Display for BroadcastError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoConnections => f.write_str("nobody of the audience is connected"),
-            Self::Closed => f.write_str("the router was shut down"),
+            Self::NoConnections => f.write_str("no connection of the audience is open"),
+            Self::Closed => f.write_str("the hub was shut down"),
             Self::Full => f.write_str("there was no room for the message"),
             Self::Contaminated(fields) => fields.fmt(f),
             Self::Unauthenticated => f.write_str("the user is not authenticated yet"),

@@ -1,4 +1,6 @@
-//! A thread that is stopped before any one of its accesses stops nobody else, and no place is lost.
+//! A thread that is stopped before any one of its accesses stops no other thread, and no place is lost.
+
+mod messages;
 
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -17,6 +19,9 @@ use crate::protocol::agent::run::AgentRun;
 use crate::protocol::context::UserContext;
 use crate::protocol::message::kind::MessageKind;
 use crate::protocol::packet::Packet;
+use crate::protocol::quality::figures::{MAX_RECORDED_USERS, MemoryQuality};
+use crate::protocol::quality::provider::{QualityProvider, QualityRequest};
+use crate::protocol::quality::records::RunRecord;
 use crate::scope::UserScope;
 use crate::sync::Stop;
 
@@ -256,8 +261,8 @@ fn open_runs_end() {
             per_user: 2,
         };
         let runs = AgentRuns::new(Arc::default(), limits);
-        let router = Hub::new();
-        let (ann, bob) = (router.scope(user("ann")), router.scope(user("bob")));
+        let hub = Hub::new();
+        let (ann, bob) = (hub.scope(user("ann")), hub.scope(user("bob")));
         let run = begin(&runs, &ann).expect("room");
         let run = std::sync::Mutex::new(Some(run));
         World {
@@ -301,4 +306,42 @@ fn open_runs_end() {
     for (name, operation) in operations {
         stopped_everywhere(name, world, operation, others, check);
     }
+}
+
+fn ran(records: &MemoryQuality, user: &UserId) {
+    let record = RunRecord {
+        success: true,
+        duration: SOON,
+        characters: 1,
+        at: NOW,
+    };
+    records.record(user, record);
+}
+
+/// The first list that is ever removed is ann's, and is removed while ann's next run is recorded.
+#[test]
+fn r079_a_record_beside_the_first_eviction_never_makes_a_loss_look_complete() {
+    fn world() -> MemoryQuality {
+        let records = MemoryQuality::default();
+        ran(&records, &user("ann"));
+        for n in 1..MAX_RECORDED_USERS {
+            ran(&records, &user(&format!("u{n}")));
+        }
+        records
+    }
+    let operation = |records: &MemoryQuality| ran(records, &user("ann"));
+    let others = |records: &MemoryQuality| ran(records, &user("one more"));
+    let check = |records: &MemoryQuality, ()| {
+        let ann = user("ann");
+        let of = QualityRequest {
+            user: &ann,
+            thread: None,
+            run: None,
+            now: SOON,
+        };
+        let told = records.metrics(&of, 24).expect("figures");
+        let is_whole = told["runs"] == 2;
+        assert!(is_whole || told["complete"] == false, "{told}");
+    };
+    stopped_everywhere("record", world, operation, others, check);
 }

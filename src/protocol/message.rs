@@ -1,9 +1,11 @@
-//! What a message is: its envelope, its types, its numbers, JSON-RPC, and whose its body is.
+//! Messages: the envelope, the types, the numbers, JSON-RPC, and the check for foreign receivers.
 
 mod came;
+pub(in crate::protocol) mod contamination;
 pub(in crate::protocol) mod envelope;
 pub(in crate::protocol) mod error;
 pub(in crate::protocol) mod facts;
+mod inner;
 pub(in crate::protocol) mod isolation;
 pub(in crate::protocol) mod json;
 pub(in crate::protocol) mod kind;
@@ -12,4 +14,4 @@ pub(in crate::protocol) mod numbers;
 pub(in crate::protocol) mod payload;
 pub(in crate::protocol) mod rpc;
 pub(in crate::protocol) mod scan;
-mod token;
+pub(in crate::protocol) mod token;

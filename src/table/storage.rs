@@ -67,12 +67,17 @@ impl<L> Copy for LeafRef<'_, L> {}
 impl<L> Deref for LeafRef<'_, L> {
     type Target = L;
     fn deref(&self) -> &L {
-        // SAFETY: invariant 2: loaded under the guard whose lifetime this carries.
-        unsafe { &*self.leaf }
+        self.get()
     }
 }
 
-impl<L> LeafRef<'_, L> {
+impl<'g, L> LeafRef<'g, L> {
+    /// The leaf, for as long as the guard lives.
+    pub(crate) fn get(&self) -> &'g L {
+        // SAFETY: invariant 2: loaded under the guard whose lifetime this carries.
+        unsafe { &*self.leaf }
+    }
+
     /// A count of its own.
     pub(crate) fn arc(&self) -> Arc<L> {
         // SAFETY: invariants 1 and 2: from `Arc::into_raw`, and the link's count is still there.
@@ -258,8 +263,15 @@ impl<L> Settled<L> {
     }
 }
 
+impl<L, N> Link<L, N> {
+    /// Empties a link that no other thread can reach. Returns what it held.
+    pub(crate) fn take_owned(&mut self) -> Owned<L, N> {
+        Self::take(self.word.swap(ptr::null_mut(), Ordering::Acquire))
+    }
+}
+
 impl<L, N> Drop for Link<L, N> {
     fn drop(&mut self) {
-        drop(Self::take(self.word.load(Ordering::Acquire)));
+        drop(self.take_owned());
     }
 }

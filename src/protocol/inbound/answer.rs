@@ -1,4 +1,4 @@
-//! How a JSON-RPC request is answered: the codes of the text, and answers under the request's id.
+//! Answers to JSON-RPC requests, under the request's id, and the codes of the JSON-RPC specification.
 
 use serde_json::{Value, json};
 
@@ -8,20 +8,20 @@ use crate::protocol::message::error::MessageError;
 use crate::protocol::message::kind::MessageKind;
 use crate::protocol::message::rpc::is_id;
 
-/// The text is not JSON.
+/// The bytes are not JSON.
 pub(in crate::protocol) const PARSE_ERROR: i64 = -32_700;
 /// The JSON is no request.
 pub(in crate::protocol) const INVALID_REQUEST: i64 = -32_600;
-/// No handler takes the method.
+/// No handler accepts the method.
 pub(in crate::protocol) const METHOD_NOT_FOUND: i64 = -32_601;
-/// The handler does not take these parameters.
+/// The handler does not accept these parameters.
 pub(in crate::protocol) const INVALID_PARAMS: i64 = -32_602;
 /// The handler failed.
 pub(in crate::protocol) const INTERNAL_ERROR: i64 = -32_603;
-/// The first of the codes that the text leaves to servers: there is no room now.
+/// There is no room now: the first of the codes that the specification leaves to servers.
 pub(in crate::protocol) const BUSY: i64 = -32_000;
 
-/// The code of the text for a message that is refused.
+/// Returns the code for bytes that are no message.
 pub(in crate::protocol) fn refusal_code(error: &MessageError) -> i64 {
     match error {
         MessageError::NotJson { .. } | MessageError::NotUtf8 => PARSE_ERROR,
@@ -29,7 +29,7 @@ pub(in crate::protocol) fn refusal_code(error: &MessageError) -> i64 {
     }
 }
 
-/// The code of the text for a handler's error.
+/// Returns the code for an error of a handler.
 pub(in crate::protocol) fn error_code(error: &HandlerError) -> i64 {
     match &*error.code {
         "PARSE_ERROR" => PARSE_ERROR,
@@ -41,19 +41,19 @@ pub(in crate::protocol) fn error_code(error: &HandlerError) -> i64 {
     }
 }
 
-/// An error under this id, which is null unless it is known.
+/// Returns an error answer under this id, null if the id is not known.
 pub(in crate::protocol) fn error(id: Value, code: i64, text: &str) -> Message {
     under(id).with("error", json!({"code": code, "message": text}))
 }
 
-/// The beginning of an answer to `request`, with the request's id as it was written.
+/// Returns the beginning of an answer to `request`, with the request's id as it was written.
 pub(in crate::protocol) fn answer(request: &Message) -> Message {
-    // Anything else is no id, and could name another user.
+    // A middleware may have put another value there. An object could name another user.
     let id = request.rpc_id().filter(is_id);
     under(id.unwrap_or(Value::Null)).numbers_of(request)
 }
 
-/// The error answer to a request.
+/// Returns the error answer to a request.
 pub(in crate::protocol) fn error_answer(request: &Message, code: i64, text: &str) -> Message {
     answer(request).with("error", json!({"code": code, "message": text}))
 }

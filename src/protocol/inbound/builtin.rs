@@ -1,4 +1,4 @@
-//! What is answered when no handler of the host's wants a message, and the errors that clients tell of.
+//! The built-in replies to messages that no handler accepts, and the errors that clients report.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::id::UserId;
 use crate::protocol::inbound::answer;
-use crate::protocol::inbound::handler::{Outcome, Sender};
+use crate::protocol::inbound::handler::Outcome;
+use crate::protocol::inbound::sender::Sender;
 use crate::protocol::message::envelope::Message;
 use crate::protocol::message::kind::MessageKind;
 use crate::protocol::per_user::PerUser;
@@ -16,19 +17,20 @@ use crate::protocol::quota::raise;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 use crate::table::copy_on_write::CopyOnWrite;
 
-/// Codes of clients' errors that are counted apart; those that come later are [`OTHER`].
+/// Codes of clients' errors that are counted apart. Later codes count as [`OTHER`].
 const MAX_CODES: usize = 64;
-/// Bytes of a code; longer ones are [`OTHER`].
+/// The most bytes of a code. Longer codes count as [`OTHER`].
 const MAX_CODE_BYTES: usize = 64;
-/// Codes that one user may be the first to tell of.
+/// Codes that one user may be the first to report.
 const MAX_INVENTED: usize = 8;
-/// Users of whom that is known.
+/// Users whose new codes are counted. For a further user, the users that were counted longest ago make
+/// room.
 const MAX_INVENTORS: usize = 4_096;
 const OTHER: &str = "OTHER";
-/// Those without a code.
+/// The code of errors without one.
 const UNKNOWN: &str = "UNKNOWN";
 
-/// The built-in reply, last in every chain.
+/// Sends the built-in reply, behind all handlers of the host's.
 pub(in crate::protocol) fn reply(
     sender: &Sender<'_>,
     message: &Message,
@@ -59,9 +61,10 @@ pub(in crate::protocol) fn reply(
             let _ = sender.reply(&error);
             return Outcome::Unhandled;
         }
-        // A peer's answer, or a notification: two routers that face each other fall silent here.
+        // An answer, or a notification. Without this line, two routers that are wired to each other
+        // would answer each other without end.
         other if !other.is_answered() => return Outcome::Unhandled,
-        // Of an unknown type, or of a known one that only hosts can handle and none does.
+        // An unknown type, or a known one that only a host can handle.
         other => {
             let ack = named("ack")
                 .with("received_type", other.name())
@@ -74,12 +77,12 @@ pub(in crate::protocol) fn reply(
     Outcome::Handled(None)
 }
 
-/// How often clients told of an error, by its code: bounded in number and length.
+/// How often clients reported an error, by its code. Bounded in number and length.
 ///
-/// A user who invents codes fills no more than a part of them: the rest stays for other users' codes.
+/// A user who invents codes fills a part of them only. The rest stays for the codes of other users.
 pub(in crate::protocol) struct ClientErrors {
     codes: CopyOnWrite<BTreeMap<Box<str>, Arc<AtomicU64>>>,
-    /// Codes that a user told of first.
+    /// By user, the codes that the user was the first to report.
     invented: PerUser<AtomicUsize>,
 }
 
@@ -106,7 +109,7 @@ impl ClientErrors {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The counter of a code, made now if there is room for one.
+    /// Returns the counter of a code. Creates it if there is room, else returns that of [`OTHER`].
     fn counter(&self, code: &str) -> Arc<AtomicU64> {
         let counter: Result<_, Infallible> = self.codes.update(|codes| {
             let known = codes.contains_key(code) || code == UNKNOWN;
@@ -120,7 +123,7 @@ impl ClientErrors {
         counter
     }
 
-    /// Whether the user may tell of one more code that is not known yet.
+    /// Returns `true` if the user may report one more code that is not known, and counts it.
     fn may_invent(&self, user: &UserId) -> bool {
         let invented = self.invented.get_or_default(user);
         raise(&invented.value, MAX_INVENTED) == Ok(true)

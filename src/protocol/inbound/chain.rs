@@ -1,4 +1,4 @@
-//! What a message goes through.
+//! The handlers and middlewares that a message goes through.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -33,20 +33,21 @@ pub(in crate::protocol) struct Named {
     pub(in crate::protocol) handler: Arc<Shielded>,
 }
 
-/// A handler of the host's whose `Drop` may panic: it is dropped wherever the last message that it was
-/// at ends, which may be another user's.
+/// A handler of the host's whose `Drop` may panic.
+///
+/// The thread that frees the last chain with the handler drops it, in the middle of any user's message.
 pub(in crate::protocol) struct Shielded(pub(in crate::protocol) Option<Box<dyn Handler>>);
 
 impl Drop for Shielded {
     fn drop(&mut self) {
         let handler = self.0.take();
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(handler)));
-        // What it panicked with may panic again when it is dropped.
+        // The panic's value may panic again when it is dropped.
         dropped.unwrap_or_else(std::mem::forget);
     }
 }
 
-/// What a message goes through: replaced as a whole, so one load shows all of it.
+/// The middlewares and handlers of a router. Replaced as a whole, so one load shows all of it.
 #[derive(Clone, Default)]
 pub(in crate::protocol) struct Chain {
     pub(in crate::protocol) middleware: Vec<Arc<dyn Middleware>>,

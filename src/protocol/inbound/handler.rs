@@ -1,178 +1,93 @@
-//! What the host writes: handlers and middleware, what they are given, and what they answer.
+//! The host's part: handlers and middlewares, and the outcome of a message.
 
-use std::convert::Infallible;
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::id::{ConnectionId, UserId};
-use crate::protocol::broadcast::{Broadcast, BroadcastError};
-use crate::protocol::broadcaster::Broadcaster;
-use crate::protocol::inbound::answer;
 use crate::protocol::inbound::error::HandlerError;
+use crate::protocol::inbound::sender::Sender;
 use crate::protocol::message::envelope::Message;
-use crate::protocol::message::json;
 use crate::protocol::message::kind::MessageKind;
-use crate::protocol::message::rpc::Asks;
-use crate::protocol::packet::{Audience, Packet};
-use crate::scope::UserScope;
-use crate::table::copy_on_write::CopyOnWrite;
-
-/// Who sent a message, and the way back: the only users whom a handler can answer.
-pub struct Sender<'a> {
-    pub(in crate::protocol) scope: &'a UserScope<Packet>,
-    pub(in crate::protocol) connection: Option<ConnectionId>,
-    pub(in crate::protocol) broadcaster: &'a Broadcaster,
-    pub(in crate::protocol) now: Duration,
-    pub(in crate::protocol) deadline: Option<Duration>,
-    /// What this sender was answered, if that is to be known.
-    pub(in crate::protocol) answers: Option<CopyOnWrite<Vec<Packet>>>,
-}
-
-impl fmt::Debug for Sender<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender")
-            .field("scope", &self.scope)
-            .field("connection", &self.connection)
-            .field("now", &self.now)
-            .field("deadline", &self.deadline)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Sender<'_> {
-    /// The user.
-    #[must_use]
-    pub fn user(&self) -> &UserId {
-        self.scope.user()
-    }
-    /// The user's scope.
-    #[must_use]
-    pub fn scope(&self) -> &UserScope<Packet> {
-        self.scope
-    }
-    /// The connection that it came by, if the host knows.
-    #[must_use]
-    pub fn connection(&self) -> Option<ConnectionId> {
-        self.connection
-    }
-    /// The host's time at which it came.
-    #[must_use]
-    pub fn now(&self) -> Duration {
-        self.now
-    }
-    /// The host's time by which a handler is to be done. Nobody stops one that is not.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Duration> {
-        self.deadline
-    }
-    /// Answers the connection that the message came by, or all of the user's if that is not known.
-    pub fn reply(&self, message: &Message) -> Broadcast {
-        let (broadcast, packet) =
-            (self.broadcaster).reply(self.scope, self.audience(), message, self.now);
-        if let (Some(answers), Some(packet)) = (&self.answers, packet) {
-            let noted: Result<(), Infallible> = answers.update(|answers| {
-                let packet = [packet.clone()];
-                Ok((answers.iter().cloned().chain(packet).collect(), ()))
-            });
-            let Ok(()) = noted;
-        }
-        broadcast
-    }
-
-    fn audience(&self) -> Audience<'static> {
-        self.connection
-            .map_or(Audience::Everybody, Audience::Connection)
-    }
-
-    /// Answers once more what was answered before.
-    pub(in crate::protocol) fn repeat(&self, answers: &[Packet]) {
-        for packet in answers {
-            (self.broadcaster).repeat(self.scope, self.audience(), packet, self.now);
-        }
-    }
-
-    /// Sends to all of the user's connections.
-    pub fn broadcast(&self, message: &Message) -> Broadcast {
-        self.broadcaster.broadcast(self.scope, message, self.now)
-    }
-
-    /// Answers a JSON-RPC request with its result, under the request's own id.
-    ///
-    /// The answer has the members `jsonrpc`, `id` and `result`, and no other. To anything but a
-    /// request nothing is sent, and the result says [`BroadcastError::NoRequest`].
-    pub fn answer(&self, request: &Message, result: impl Into<Value>) -> Broadcast {
-        let result = json::Owned(result.into());
-        if request.kind != MessageKind::JsonRpcRequest {
-            return Broadcast::refused(request.kind.clone(), BroadcastError::NoRequest, self.now);
-        }
-        let answer = answer::answer(request);
-        answer.sent_with("result", result, |answer| self.reply(answer))
-    }
-
-    /// A reply of the router's own: with the time.
-    pub(in crate::protocol) fn reply_stamped(&self, message: Message) {
-        let ms = u64::try_from(self.now.as_millis()).unwrap_or(u64::MAX);
-        let message = message.with("timestamp", ms);
-        let _ = self.reply(&message);
-        message.discard();
-    }
-
-    /// Tells the sender what went wrong with `message`, in the form that its kind asks for.
-    pub(in crate::protocol) fn reply_error(&self, message: &Message, error: &HandlerError) {
-        if message.kind == MessageKind::JsonRpcRequest {
-            let code = answer::error_code(error);
-            let _ = self.reply(&answer::error_answer(message, code, &error.message));
-        } else if message.kind.is_answered() {
-            self.tell_error(error);
-        }
-    }
-
-    /// Tells the sender why bytes were refused, in the form that they ask for.
-    pub(in crate::protocol) fn refuse(&self, asks: Asks, code: i64, error: &HandlerError) {
-        match asks {
-            Asks::Nothing => {}
-            Asks::Rpc(id) => _ = self.reply(&answer::error(id, code, &error.message)),
-            Asks::Message => self.tell_error(error),
-        }
-    }
-
-    fn tell_error(&self, error: &HandlerError) {
-        self.reply_stamped(
-            Message::new(MessageKind::ErrorMessage)
-                .with("code", &*error.code)
-                .with("message", &*error.message),
-        );
-    }
-}
 
 /// What a handler did with a message.
+///
+/// ```
+/// use laneway::protocol::{Handled, Message, Sender};
+///
+/// // A handler that notes each message and leaves it to the next one.
+/// let notes = |_: &Sender<'_>, _: &Message| Ok(Handled::Declined);
+/// # let inbound = laneway::protocol::MessageRouter::new(Default::default(), Default::default());
+/// inbound.register("notes", notes)?;
+/// # Ok::<(), laneway::protocol::RegisterError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Handled {
-    /// All there was to do.
+    /// It handled the message. No other handler is asked.
     Done,
-    /// Nothing: the message is the next handler's.
+    /// It did not. The next handler is asked.
     Declined,
 }
 
-/// Something that handles messages: a closure, or what [`typed`](crate::protocol::typed) makes of one.
+/// Handles messages. A closure is a handler of all kinds, [`typed`](crate::protocol::typed) makes one of
+/// some kinds.
+///
+/// ```
+/// use laneway::protocol::{Handled, Handler, HandlerError, Message, MessageKind, Sender};
+///
+/// struct Echo;
+///
+/// impl Handler for Echo {
+///     fn kinds(&self) -> Option<&[MessageKind]> {
+///         Some(&[MessageKind::Chat])
+///     }
+///
+///     fn handle(&self, sender: &Sender<'_>, message: &Message) -> Result<Handled, HandlerError> {
+///         if message.text("text").is_none_or(str::is_empty) {
+///             return Err(HandlerError::new("NO_TEXT", "there is no text"));
+///         }
+///         let _ = sender.reply(message);
+///         Ok(Handled::Done)
+///     }
+/// }
+/// ```
 pub trait Handler: Send + Sync {
-    /// The kinds that it is asked about: all of them if `None`. Asked once, at registration. One that
-    /// is [`Unknown`](MessageKind::Unknown) stands for all unknown ones.
+    /// Returns the kinds that the handler is asked about, `None` for all. Called once, at registration.
+    ///
+    /// [`Unknown`](MessageKind::Unknown), with any name, stands for all unknown kinds.
+    ///
+    /// ```
+    /// use laneway::protocol::{Handler, MessageKind, typed};
+    ///
+    /// let chats = typed([MessageKind::Chat], |_, _, (): ()| unreachable!("no message"));
+    /// assert_eq!(chats.kinds(), Some(&[MessageKind::Chat][..]));
+    /// ```
     fn kinds(&self) -> Option<&[MessageKind]> {
         None
     }
 
     /// Does what the message asks for, or declines it.
     ///
+    /// ```
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use laneway::{Hub, UserId, protocol::*};
+    /// # let (hub, now) = (Hub::new(), Duration::ZERO);
+    /// # let ann = hub.scope(UserId::new("ann")?);
+    /// # let inbound = MessageRouter::new(Arc::default(), now);
+    /// let fails = |_: &Sender<'_>, _: &Message| Err(HandlerError::new("NO_CREDIT", "pay first"));
+    /// inbound.register("fails", fails)?;
+    /// let outcome = inbound.route(&ann, None, Message::new(MessageKind::Chat), now);
+    /// assert_eq!(outcome, Outcome::Failed(HandlerError::new("NO_CREDIT", "pay first")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// An error ends the message: its sender is told, and no other handler is asked. A panic does the
-    /// same and tells the sender nothing of what it said.
+    /// An error ends the message: its sender receives the error, and no other handler is asked.
+    ///
+    /// # Panics
+    ///
+    /// The router catches a panic. It ends the message like an error, and the sender receives the code
+    /// `INTERNAL` and nothing of the panic's text.
     fn handle(&self, sender: &Sender<'_>, message: &Message) -> Result<Handled, HandlerError>;
 }
 
@@ -185,54 +100,135 @@ where
     }
 }
 
-/// Something that sees every message before and after its handlers.
+/// Sees each message before its handlers, and its outcome afterwards.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use laneway::protocol::{HandlerError, Message, Middleware, Outcome, Sender};
+///
+/// #[derive(Default)]
+/// struct Failures(AtomicU64);
+///
+/// impl Middleware for Failures {
+///     fn after(&self, _: &Sender<'_>, _: &Message, outcome: &Outcome) {
+///         let failed = matches!(outcome, Outcome::Failed(_));
+///         self.0.fetch_add(u64::from(failed), Ordering::Relaxed);
+///     }
+/// }
+/// # laneway::protocol::MessageRouter::new(Default::default(), Default::default())
+/// #     .wrap(Failures::default())?;
+/// # Ok::<(), laneway::protocol::RegisterError>(())
+/// ```
 pub trait Middleware: Send + Sync {
-    /// May change the message, or refuse it.
+    /// Runs before the handlers. It may change the message, or refuse it.
+    ///
+    /// ```
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use laneway::{Hub, UserId, protocol::*};
+    /// # let (hub, now) = (Hub::new(), Duration::ZERO);
+    /// # let ann = hub.scope(UserId::new("ann")?);
+    /// # let inbound = MessageRouter::new(Arc::default(), now);
+    /// struct Stamps;
+    /// impl Middleware for Stamps {
+    ///     fn before(&self, sender: &Sender<'_>, message: &mut Message) -> Result<(), HandlerError> {
+    ///         message.fields_mut().insert("at".into(), sender.now().as_secs().into());
+    ///         Ok(())
+    ///     }
+    /// }
+    /// inbound.wrap(Stamps)?;
+    /// inbound.register("looks", |_: &Sender<'_>, message: &Message| {
+    ///     assert_eq!(message.fields()["at"], 0);
+    ///     Ok(Handled::Done)
+    /// })?;
+    /// let outcome = inbound.route(&ann, None, Message::new(MessageKind::Chat), now);
+    /// assert_eq!(outcome, Outcome::Handled(Some("looks".into())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// An error ends the message before any handler has seen it, and its sender is told.
+    /// An error ends the message before a handler sees it, and its sender receives the error.
+    ///
+    /// # Panics
+    ///
+    /// The router catches a panic. The message counts as [`Outcome::Failed`].
     fn before(&self, _sender: &Sender<'_>, _message: &mut Message) -> Result<(), HandlerError> {
         Ok(())
     }
-    /// Is told what came of it. Those that came first are told last. Those whose `before` was not
-    /// reached, or refused, are not told. A panic is caught and changes nothing.
+
+    /// Runs after the handlers, for the middlewares whose `before` accepted the message. The last runs first.
+    ///
+    /// ```
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use laneway::{Hub, UserId, protocol::*};
+    /// # let (hub, now) = (Hub::new(), Duration::ZERO);
+    /// # let ann = hub.scope(UserId::new("ann")?);
+    /// # let inbound = MessageRouter::new(Arc::default(), now);
+    /// struct Log(std::sync::mpsc::SyncSender<Outcome>);
+    /// impl Middleware for Log {
+    ///     fn after(&self, _: &Sender<'_>, _: &Message, outcome: &Outcome) {
+    ///         let _ = self.0.try_send(outcome.clone());
+    ///     }
+    /// }
+    /// let (log, lines) = std::sync::mpsc::sync_channel(16);
+    /// inbound.wrap(Log(log))?;
+    /// let _ = inbound.route(&ann, None, Message::new(MessageKind::Chat), now);
+    /// assert_eq!(lines.recv()?, Outcome::Unhandled);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// The router catches a panic. It changes no outcome.
     fn after(&self, _sender: &Sender<'_>, _message: &Message, _outcome: &Outcome) {}
 }
 
 /// What became of an inbound message.
+///
+/// ```
+/// use laneway::protocol::Outcome;
+///
+/// fn log(outcome: &Outcome) -> String {
+///     match outcome {
+///         Outcome::Handled(Some(handler)) => format!("handled by {handler}"),
+///         Outcome::Refused(error) | Outcome::Failed(error) => error.to_string(),
+///         other => format!("{other:?}"),
+///     }
+/// }
+/// assert_eq!(log(&Outcome::Unhandled), "Unhandled");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// A handler took it: its name, or `None` for a built-in reply.
+    /// The handler of this name accepted it, or a built-in reply for `None`.
     Handled(Option<Arc<str>>),
-    /// Nobody took it. Its sender was told, unless it is a kind that gets no answer.
+    /// No handler accepted it. Its sender received an `ack`, unless the kind gets no answer.
     Unhandled,
-    /// It came before under the same message id, and was not handled again. Its sender got the answers of
-    /// then.
+    /// It came before under the same message id, and was not handled again. Its sender received the answers
+    /// of the first time.
     Repeated,
-    /// It was no message, or a middleware refused it. Its sender was told.
+    /// It was no message, or a middleware refused it. Its sender received the error.
     Refused(HandlerError),
-    /// Its handler failed or panicked, or a middleware panicked. Its sender was told.
+    /// Its handler failed or panicked, or a middleware panicked. Its sender received the error.
     Failed(HandlerError),
 }
 
-/// Why the host's code did not do it.
+/// How a call of the host's code failed.
 pub(in crate::protocol) enum Trouble {
-    /// It said so.
+    /// It returned this error.
     Error(HandlerError),
-    /// It panicked. Says nothing of what it was about.
+    /// It panicked. The error has nothing of the panic's text, which may name other users.
     Panic(HandlerError),
 }
 
-/// Runs the host's code.
+/// Runs the host's code, and catches a panic.
 pub(in crate::protocol) fn contained<R>(
     f: impl FnOnce() -> Result<R, HandlerError>,
 ) -> Result<R, Trouble> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(done) => done.map_err(Trouble::Error),
         Err(panic) => {
-            // Its own Drop may panic as well.
+            // Forgotten, because the `Drop` of the panic's value may panic as well.
             std::mem::forget(panic);
             let text = "the message could not be handled";
             Err(Trouble::Panic(HandlerError::new("INTERNAL", text)))

@@ -14,10 +14,15 @@ use crate::protocol::quota::{Quota, Share, raise};
 use crate::scope::UserScope;
 use crate::sync::{AtomicUsize, Ordering};
 
-/// Users whose mailboxes the table has room for before its lists grow.
+/// Users whose mailboxes are found without a walk. With more users, the lists of the table grow.
 const USERS: usize = 1 << 16;
 
-/// There is no room for a message: tell the client to try again.
+/// The error of a queue without room for a message. The client should try again later.
+///
+/// ```
+/// let text = laneway::protocol::Busy.to_string();
+/// assert_eq!(text, "too many messages are waiting: try again later");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Busy;
 
@@ -29,17 +34,12 @@ impl fmt::Display for Busy {
 
 impl std::error::Error for Busy {}
 
-/// A queue of messages that wait for a worker. Cheap to clone; all clones are the same queue.
+/// A queue of messages that wait for a worker thread of the host's. All clones are the same queue.
 ///
-/// Messages of one user are handled one at a time, in the order in which they were submitted, however
-/// many workers there are and whichever [`Inlet`] they came by. Messages of different users are handled
-/// side by side; a user with many messages gets one turn among the others' turns.
-///
-/// A user has at most a share of the places, whatever the number of the user's inlets, and at most one
-/// worker. So a user who floods, or whose messages hang their handlers, is told to be busy, and no other
-/// user is, as long as there is a worker more than users whose handlers hang, and as many places as the
-/// users who flood have shares. A worker whose handler hangs is lost until it comes back; the others go
-/// on. Putting in and taking out take the channels' short locks; handlers run outside of them.
+/// * Messages of one user are handled one at a time, in the order in which they were submitted. Neither
+///   more workers nor more [`Inlet`]s change that.
+/// * Messages of different users are handled side by side. A user with many messages gets one turn among
+///   the turns of the others.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -48,20 +48,34 @@ impl std::error::Error for Busy {}
 /// use laneway::protocol::{Busy, InboundQueue, MessageRouter};
 /// use laneway::{Hub, UserId};
 ///
-/// let (engine, now) = (Hub::new(), Duration::ZERO);
-/// let router = MessageRouter::new(Arc::default(), now);
+/// let (hub, now) = (Hub::new(), Duration::ZERO);
+/// let inbound = MessageRouter::new(Arc::default(), now);
 /// let queue = InboundQueue::new(1_024, 1);
-/// let inlet = queue.inlet(engine.scope(UserId::new("ann")?), None);
-/// queue.submit(&router, &inlet, br#"{"type":"ping"}"#.to_vec(), now)?;
-/// assert_eq!(queue.submit(&router, &inlet, br#"{"type":"ping"}"#.to_vec(), now), Err(Busy));
-/// assert!(queue.work(&router, Duration::ZERO, || now).is_some());
+/// let inlet = queue.inlet(hub.scope(UserId::new("ann")?), None);
+/// queue.submit(&inbound, &inlet, br#"{"type":"ping"}"#.to_vec(), now)?;
+/// assert_eq!(queue.submit(&inbound, &inlet, br#"{"type":"ping"}"#.to_vec(), now), Err(Busy));
+/// assert!(queue.work(&inbound, Duration::ZERO, || now).is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Bounds
+///
+/// A user has at most one share of the places and one worker, whatever the number of the user's inlets.
+/// A user who floods the queue, or whose messages hang their handlers, receives [`Busy`]. No other user
+/// does under two conditions:
+///
+/// * There is at least one worker more than users whose handlers hang.
+/// * There are more places than the shares of the users who flood.
+///
+/// # Progress
+///
+/// Submitting and taking out take the short locks of the channels. Handlers run outside of them. A worker
+/// whose handler hangs is lost until the handler returns. The other workers go on.
 #[derive(Clone)]
 pub struct InboundQueue(Arc<Inner>);
 
 struct Inner {
-    /// Users who have a message that waits and none that is handled: each is in it once.
+    /// The users with a message that waits and none that is handled, each once.
     ready: (flume::Sender<Arc<User>>, flume::Receiver<Arc<User>>),
     /// Messages that wait, of all users.
     waiting: AtomicUsize,
@@ -75,9 +89,9 @@ type User = Share<Mailbox>;
 /// A user's messages.
 struct Mailbox {
     jobs: (flume::Sender<Job>, flume::Receiver<Job>),
-    /// Those that wait.
+    /// Messages that wait.
     waiting: AtomicUsize,
-    /// Those that wait, and the one that a worker has.
+    /// Messages that wait, and the one that a worker has.
     under_way: AtomicUsize,
 }
 
@@ -91,20 +105,48 @@ impl Default for Mailbox {
     }
 }
 
-/// What a client sent, and whose it is.
+/// The bytes of a client.
 struct Job {
     client: Arc<Client>,
     json: Vec<u8>,
 }
 
-/// One client's way into an [`InboundQueue`].
+/// One client's way into an [`InboundQueue`]. Clones are the same client.
 ///
-/// Clones are the same client. All of a user's clients share the user's share.
+/// All clients of one user have one share of the queue together.
+///
+/// ```
+/// # use std::{sync::Arc, time::Duration};
+/// # use laneway::{Hub, UserId, protocol::*};
+/// # let (hub, now) = (Hub::new(), Duration::ZERO);
+/// # let ann = hub.scope(UserId::new("ann")?);
+/// # let inbound = MessageRouter::new(Arc::default(), now);
+/// let queue = InboundQueue::new(1_024, 1);
+/// let (phone, laptop) = (queue.inlet(ann.clone(), None), queue.inlet(ann, None));
+/// queue.submit(&inbound, &phone, br#"{"type": "ping"}"#.to_vec(), now)?;
+/// assert_eq!(queue.submit(&inbound, &laptop, br#"{"type": "ping"}"#.to_vec(), now), Err(Busy));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Inlet(Arc<Client>);
 
 impl Inlet {
-    /// The user's messages that wait or are with a worker. Wait-free.
+    /// Returns the number of the user's messages that wait or that a worker has. Wait-free.
+    ///
+    /// ```
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use laneway::{Hub, UserId, protocol::*};
+    /// # let (hub, now) = (Hub::new(), Duration::ZERO);
+    /// # let ann = hub.scope(UserId::new("ann")?);
+    /// # let inbound = MessageRouter::new(Arc::default(), now);
+    /// let queue = InboundQueue::new(1_024, 16);
+    /// let inlet = queue.inlet(ann, None);
+    /// queue.submit(&inbound, &inlet, br#"{"type": "ping"}"#.to_vec(), now)?;
+    /// assert_eq!(inlet.under_way(), 1);
+    /// queue.work(&inbound, Duration::ZERO, || now);
+    /// assert_eq!(inlet.under_way(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn under_way(&self) -> usize {
         self.0.user.of.under_way.load(Ordering::Relaxed)
@@ -188,9 +230,15 @@ impl fmt::Debug for InboundQueue {
 }
 
 impl InboundQueue {
-    /// A queue in which `capacity` messages may wait, `share` of them one user's. The message that a
-    /// worker has does not wait any more, so a share of 1 serves a client that sends its next message
-    /// when it has the answer.
+    /// Creates a queue in which `capacity` messages may wait, at most `share` of one user.
+    ///
+    /// The message that a worker has does not wait. So a share of 1 serves a client that sends its next
+    /// message after the answer.
+    ///
+    /// ```
+    /// let queue = laneway::protocol::InboundQueue::new(1_024, 16);
+    /// assert_eq!(queue.waiting(), 0);
+    /// ```
     ///
     /// If either is 0, each message is refused as [`Busy`].
     #[must_use]
@@ -204,8 +252,21 @@ impl InboundQueue {
         }))
     }
 
-    /// A way in for one client: made once, where it connects. `connection` is where its answers go; all
-    /// of the user's get them if there is none. Lock-free.
+    /// Creates the way in of one client. The host calls it once for each client, when it connects.
+    ///
+    /// The answers go to `connection`, or without one to all connections of the user. Lock-free.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Hub, UserId, protocol::*};
+    /// # let (hub, now) = (Hub::new(), Duration::ZERO);
+    /// # let ann = hub.scope(UserId::new("ann")?);
+    /// let queue = InboundQueue::new(1_024, 16);
+    /// let phone = ann.connect()?;
+    /// let inlet = queue.inlet(ann, Some(phone.id()));
+    /// assert_eq!(inlet.under_way(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn inlet(&self, scope: UserScope<Packet>, connection: Option<ConnectionId>) -> Inlet {
         let users = Arc::clone(&self.0.users);
@@ -217,12 +278,25 @@ impl InboundQueue {
         }))
     }
 
-    /// Puts in what a client sent. Never waits for room. A client that is refused is told so by
-    /// `router`, with the code `BUSY`, at the host's time `now`, unless it sent an answer.
+    /// Adds the bytes of a client. Never waits for room.
+    ///
+    /// ```
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use laneway::{Hub, UserId, protocol::*};
+    /// # let (hub, now) = (Hub::new(), Duration::ZERO);
+    /// # let ann = hub.scope(UserId::new("ann")?);
+    /// # let inbound = MessageRouter::new(Arc::default(), now);
+    /// let queue = InboundQueue::new(1_024, 16);
+    /// let inlet = queue.inlet(ann, None);
+    /// queue.submit(&inbound, &inlet, br#"{"type": "ping"}"#.to_vec(), now)?;
+    /// assert_eq!(queue.waiting(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`Busy`] if the user's share is waiting, or there is no room.
+    /// [`Busy`] if the user's share is waiting, or there is no room. The router then sends the client an
+    /// error with the code `BUSY`, at the host's time `now`, unless the bytes are an answer.
     pub fn submit(
         &self,
         router: &MessageRouter,
@@ -239,7 +313,8 @@ impl InboundQueue {
             };
             // Fails without receivers, and the mailbox has one.
             let _ = mailbox.jobs.0.send(job);
-            // After the message is in: the worker that is told finds one.
+            // After the message is in. In the other order a worker could take the user's turn in
+            // between, find no message, and leave this one without a turn.
             if mailbox.under_way.fetch_add(1, Ordering::AcqRel) == 0 {
                 self.0.is_ready(&client.user);
             }
@@ -250,14 +325,34 @@ impl InboundQueue {
         Err(Busy)
     }
 
-    /// Messages that wait.
+    /// Returns the number of messages that wait, of all users. Wait-free.
+    ///
+    /// ```
+    /// assert_eq!(laneway::protocol::InboundQueue::new(1_024, 16).waiting(), 0);
+    /// ```
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.0.waiting.load(Ordering::Relaxed)
     }
 
-    /// What a worker does again and again: takes one message to its handler, waiting for one for at
-    /// most `timeout`. `now` is asked for the host's time once there is one.
+    /// Takes one message to its handler. A worker thread of the host's calls this in a loop.
+    ///
+    /// Waits at most `timeout` for a message, and returns `None` without one. Calls `now` for the host's
+    /// time once there is a message.
+    ///
+    /// ```
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use laneway::{Hub, UserId, protocol::*};
+    /// # let (hub, now) = (Hub::new(), Duration::ZERO);
+    /// # let ann = hub.scope(UserId::new("ann")?);
+    /// # let inbound = MessageRouter::new(Arc::default(), now);
+    /// let queue = InboundQueue::new(1_024, 16);
+    /// let inlet = queue.inlet(ann, None);
+    /// queue.submit(&inbound, &inlet, br#"{"type": "ping"}"#.to_vec(), now)?;
+    /// let work = || queue.work(&inbound, Duration::from_millis(1), || now);
+    /// assert_eq!((work(), work()), (Some(Outcome::Handled(None)), None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn work(
         &self,
         router: &MessageRouter,

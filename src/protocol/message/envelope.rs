@@ -1,4 +1,4 @@
-//! What clients send and get: a typed envelope around JSON.
+//! The envelope of a message: its kind, and the fields of its JSON object.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,33 +8,39 @@ use serde_json::{Map, Value};
 
 use crate::protocol::message::came::Came;
 use crate::protocol::message::error::MessageError;
-use crate::protocol::message::facts::{Facts, Member, Untold};
-use crate::protocol::message::json::Owned;
+use crate::protocol::message::facts::{Member, Untold};
+use crate::protocol::message::json;
 use crate::protocol::message::kind::MessageKind;
 use crate::protocol::message::limits::MessageLimits;
 use crate::protocol::message::numbers::Numbers;
 use crate::protocol::message::payload::{self, PayloadError};
-use crate::protocol::message::scan::Scan;
-use crate::protocol::message::{json, rpc, token};
 
 /// A message: its kind, and the other fields of its JSON object.
 ///
-/// A client's message keeps its text. Its fields are parsed into values when they are asked for, and
-/// never for a handler that reads its [`payload`](Self::payload) as a type.
+/// A client's message keeps its text. The first call of [`fields`](Self::fields) parses it into values. A
+/// handler that reads its [`payload`](Self::payload) as a type needs none. Two messages are equal if
+/// their kinds and fields are.
 ///
-/// Two messages are equal if their kinds and fields are.
+/// ```
+/// use laneway::protocol::{Message, MessageKind};
+///
+/// let came = Message::parse(br#"{"type": "chat", "text": "hello"}"#)?;
+/// assert_eq!(came.kind, MessageKind::Chat);
+/// assert_eq!(came, Message::new(MessageKind::Chat).with("text", "hello"));
+/// # Ok::<(), laneway::protocol::MessageError>(())
+/// ```
 #[derive(Clone)]
 pub struct Message {
-    /// What it is.
+    /// The type of the message.
     pub kind: MessageKind,
-    body: Body,
+    pub(super) body: Body,
     /// How its numbers were written, where `serde_json` would write them in another way.
-    numbers: Numbers,
+    pub(super) numbers: Numbers,
 }
 
 /// The fields of a message.
 #[derive(Clone)]
-enum Body {
+pub(in crate::protocol) enum Body {
     /// As a client sent them.
     Came(Box<Came>),
     /// The host's own, or a client's that the host has changed.
@@ -57,7 +63,13 @@ impl fmt::Debug for Message {
 }
 
 impl Message {
-    /// A message of the host's own.
+    /// Creates a message of the host's, without fields.
+    ///
+    /// ```
+    /// use laneway::protocol::{Message, MessageKind};
+    ///
+    /// assert_eq!(Message::new(MessageKind::Ping).to_json(), r#"{"type":"ping"}"#);
+    /// ```
     #[must_use]
     pub fn new(kind: MessageKind) -> Self {
         Self {
@@ -67,37 +79,49 @@ impl Message {
         }
     }
 
-    /// The same, its numbers written as `other` writes them.
-    pub(in crate::protocol) fn numbers_of(mut self, other: &Self) -> Self {
-        self.numbers = other.numbers.clone();
-        self
-    }
-
-    /// The same with one field more, or another value of it.
+    /// Sets a field, and returns the message.
+    ///
+    /// ```
+    /// use laneway::protocol::{Message, MessageKind};
+    ///
+    /// let message = Message::new(MessageKind::Chat).with("text", "helo").with("text", "hello");
+    /// assert_eq!(message.to_json(), r#"{"type":"chat","text":"hello"}"#);
+    /// ```
     #[must_use]
     pub fn with(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
         self.fields_mut().insert(field.into(), value.into());
         self
     }
 
-    /// What a client sent, within the default [`MessageLimits`].
+    /// Parses the bytes of a client, within the default [`MessageLimits`].
+    ///
+    /// ```
+    /// use laneway::protocol::{Message, MessageError, MessageKind};
+    ///
+    /// assert_eq!(Message::parse(br#"{"type": "ping"}"#)?.kind, MessageKind::Ping);
+    /// assert_eq!(Message::parse(b"[]"), Err(MessageError::NotAnObject));
+    /// # Ok::<(), MessageError>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`MessageError`], and never a panic, whatever the bytes are.
+    /// [`MessageError`] says why the bytes are no message. No bytes cause a panic.
     pub fn parse(json: &[u8]) -> Result<Self, MessageError> {
         Self::parse_within(json, MessageLimits::default())
     }
 
-    /// What a client sent, within the host's limits.
+    /// Parses the bytes of a client, within the host's limits.
     ///
-    /// Escaped names are names: what counts is the text that JSON means. Of a name that an object has
-    /// twice the last value counts, and the others are gone.
+    /// A name with escapes is the text that its escapes stand for. If an object has a name twice, the last
+    /// value counts, and the message keeps no other.
     ///
-    /// A number is passed on exactly or the message is refused. [`to_json`](Self::to_json) writes it as
-    /// it came, `1e2` or `1.50`, unless one message writes one value in two ways. A value that is taken
-    /// out of the message keeps its number, and not how that was written. Refused are numbers that an
-    /// `f64` would round: whole ones beyond 64 bits, and those with too many digits.
+    /// * A number is passed on exactly, or the message is refused. Numbers that an `f64` would round are
+    ///   refused: whole ones beyond 64 bits, and those with too many digits.
+    /// * [`to_json`](Self::to_json) writes a number as it came, `1e2` or `1.50`, unless one message writes
+    ///   one value in two ways.
+    /// * A value that is taken out of the message keeps its number, and not how that was written.
+    ///
+    /// Linear in the bytes, without recursion.
     ///
     /// ```
     /// use laneway::protocol::{Message, MessageError};
@@ -111,7 +135,7 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// As [`parse`](Self::parse).
+    /// As [`parse`](Self::parse). With limits beyond the defaults, fewer bytes are refused.
     pub fn parse_within(json: &[u8], limits: MessageLimits) -> Result<Self, MessageError> {
         let (kind, came, numbers) = Came::check(json, limits)?;
         Ok(Self {
@@ -121,7 +145,14 @@ impl Message {
         })
     }
 
-    /// Everything but `type`, as it came. The first call parses it, if it is a client's. Lock-free.
+    /// Returns all fields but `type`. The first call parses a client's message. Lock-free.
+    ///
+    /// ```
+    /// let json = br#"{"type": "chat", "payload": {"text": "hello"}}"#;
+    /// let message = laneway::protocol::Message::parse(json)?;
+    /// assert_eq!(message.fields()["payload"]["text"], "hello");
+    /// # Ok::<(), laneway::protocol::MessageError>(())
+    /// ```
     #[must_use]
     pub fn fields(&self) -> &Map<String, Value> {
         match &self.body {
@@ -130,7 +161,7 @@ impl Message {
         }
     }
 
-    /// The same, to be changed.
+    /// Returns all fields but `type`, for changes. Parses a client's message.
     ///
     /// ```
     /// use laneway::protocol::{Message, MessageKind};
@@ -146,11 +177,18 @@ impl Message {
         }
         match &mut self.body {
             Body::Made(fields) => fields,
-            Body::Came(_) => unreachable!("it was made just now"),
+            Body::Came(_) => unreachable!("the body was replaced above"),
         }
     }
 
-    /// The same, without the message.
+    /// Returns all fields but `type`, without a copy if the message is the host's.
+    ///
+    /// ```
+    /// use laneway::protocol::{Message, MessageKind};
+    ///
+    /// let fields = Message::new(MessageKind::Chat).with("text", "hello").into_fields();
+    /// assert_eq!(fields["text"], "hello");
+    /// ```
     #[must_use]
     pub fn into_fields(self) -> Map<String, Value> {
         match self.body {
@@ -159,14 +197,16 @@ impl Message {
         }
     }
 
-    /// The payload as a type of the host's, read straight from the bytes that were checked.
+    /// Reads the payload as a type of the host's, from the bytes that were checked.
     ///
-    /// The payload is `params` of a JSON-RPC request or notification, and `payload` of all others. Where
-    /// JSON-RPC has no `params`, an empty object is read. A message without `payload` is read itself,
-    /// `type` included. Of a name that comes twice the last value counts, as everywhere.
+    /// | message | what is read |
+    /// |---|---|
+    /// | a JSON-RPC request or notification | `params`, an empty object without them |
+    /// | any other with a `payload` | `payload` |
+    /// | any other | the message itself, with its `type` |
     ///
-    /// A message of the host's own, or one that a middleware has changed, is read as
-    /// [`to_json`](Self::to_json) writes it.
+    /// If a name comes twice, the last value counts. A message of the host's, or one that a middleware has
+    /// changed, is read as [`to_json`](Self::to_json) writes it. Linear in the bytes.
     ///
     /// ```
     /// use laneway::protocol::Message;
@@ -185,8 +225,8 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// [`PayloadError`] if it does not fit `T`. As a [`HandlerError`](crate::protocol::HandlerError) it
-    /// has the code `INVALID_FIELD`, so a handler can end with `?`.
+    /// [`PayloadError`] if the payload does not fit `T`. A handler can return it with `?`: it becomes a
+    /// [`HandlerError`](crate::protocol::HandlerError) with the code `INVALID_FIELD`.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
         use MessageKind::{JsonRpcNotification, JsonRpcRequest};
         let (name, member, none) = match self.kind {
@@ -213,10 +253,16 @@ impl Message {
         payload::read("", &whole)
     }
 
-    /// The message as clients get it, under its outbound name.
+    /// Returns the message as JSON, under its [outbound name](MessageKind::outbound_name).
     ///
-    /// A valid JSON-RPC message goes out as its text asks, without `type`. Does not recurse, however
-    /// deep the fields are nested.
+    /// A valid JSON-RPC message has no `type`. Linear in the fields, without recursion at any depth.
+    ///
+    /// ```
+    /// use laneway::protocol::{Message, MessageKind};
+    ///
+    /// let progress = Message::new(MessageKind::AgentProgress).with("percent", 50);
+    /// assert_eq!(progress.to_json(), r#"{"type":"agent_update","percent":50}"#);
+    /// ```
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut out = String::with_capacity(ROOM);
@@ -237,7 +283,15 @@ impl Message {
         out
     }
 
-    /// A field of the payload, else of the message itself.
+    /// Returns a field of the payload, else of the message itself. Parses a client's message.
+    ///
+    /// ```
+    /// let json = br#"{"type": "chat", "payload": {"n": 1}, "n": 2, "m": 3}"#;
+    /// let message = laneway::protocol::Message::parse(json)?;
+    /// assert_eq!(message.field("n").and_then(|n| n.as_u64()), Some(1));
+    /// assert_eq!(message.field("m").and_then(|m| m.as_u64()), Some(3));
+    /// # Ok::<(), laneway::protocol::MessageError>(())
+    /// ```
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Value> {
         let fields = self.fields();
@@ -245,7 +299,14 @@ impl Message {
         payload.or_else(|| fields.get(name))
     }
 
-    /// [`field`](Self::field), if it is a text. One that a client wrote without escapes is not parsed.
+    /// Returns a [`field`](Self::field), if it is a text. Does not parse a text without escapes.
+    ///
+    /// ```
+    /// let json = br#"{"type": "chat", "payload": {"text": "hello", "n": 1}}"#;
+    /// let message = laneway::protocol::Message::parse(json)?;
+    /// assert_eq!((message.text("text"), message.text("n")), (Some("hello"), None));
+    /// # Ok::<(), laneway::protocol::MessageError>(())
+    /// ```
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         let told = match &self.body {
@@ -254,81 +315,7 @@ impl Message {
         };
         told.unwrap_or_else(|Untold| self.field(name).and_then(Value::as_str))
     }
-
-    /// What `send` makes of this message with one more field. The field's value, which may be nested to
-    /// any depth, is dropped without recursion.
-    pub(in crate::protocol) fn sent_with<R>(
-        self,
-        field: &str,
-        mut value: Owned,
-        send: impl FnOnce(&Self) -> R,
-    ) -> R {
-        let message = self.with(field, value.0.take());
-        let done = send(&message);
-        message.discard();
-        done
-    }
-
-    /// Drops a message without recursion.
-    pub(in crate::protocol) fn discard(self) {
-        // The scan has bounded the depth of what came.
-        if let Body::Made(fields) = self.body {
-            json::discard_fields(fields);
-        }
-    }
-
-    /// Whether each field is nested no deeper than can be passed on.
-    pub(in crate::protocol) fn is_within(&self) -> bool {
-        match &self.body {
-            Body::Came(_) => true,
-            Body::Made(fields) => json::are_within(fields),
-        }
-    }
-
-    /// Whether it is known to have no routing field.
-    pub(in crate::protocol) fn names_no_receiver(&self) -> bool {
-        matches!(&self.body, Body::Came(came) if !came.facts.names_receiver)
-    }
-
-    /// What it is by the rules of JSON-RPC 2.0, whatever its kind.
-    pub(in crate::protocol) fn rpc_kind(&self) -> Option<MessageKind> {
-        match &self.body {
-            Body::Came(came) => came.rpc_kind(),
-            Body::Made(fields) => rpc::Members::of(fields)?.kind(),
-        }
-    }
-
-    /// The JSON-RPC id.
-    pub(in crate::protocol) fn rpc_id(&self) -> Option<Value> {
-        match &self.body {
-            Body::Came(came) => came.value(Member::Id),
-            Body::Made(fields) => fields.get("id").cloned(),
-        }
-    }
-
-    /// The id by which a message is known again: of the payload, else of the message itself.
-    pub(in crate::protocol) fn message_id(&self) -> Option<Value> {
-        match &self.body {
-            Body::Came(came) => {
-                (came.value(Member::PayloadMessageId)).or_else(|| came.value(Member::MessageId))
-            }
-            Body::Made(_) => self.field("message_id").cloned(),
-        }
-    }
-
-    /// A hash of what it says: equal for the same kind and fields, in any order.
-    pub(in crate::protocol) fn content(&self) -> u64 {
-        let fields = match &self.body {
-            Body::Came(came) if !came.facts.names_twice => came.facts.content,
-            _ => {
-                let mut facts = Facts::default();
-                let _ = Scan::of(&self.to_json(), &mut facts);
-                facts.content
-            }
-        };
-        token::mix(fields, token::content(self.kind.name()))
-    }
 }
 
-/// Bytes that most messages find enough, so that few are written to a place that has to grow.
+/// Bytes that most messages fit into, so that few texts have to grow while they are written.
 const ROOM: usize = 512;

@@ -1,47 +1,60 @@
-//! Why bytes are no message.
+//! The reasons why bytes are no message.
 
 use std::error::Error;
 use std::fmt;
 
-/// Why bytes are not a message. Safe to be shown to their sender: it repeats nothing of them.
+/// The reason why bytes are no message. It repeats nothing of them, so the host may show it to the sender.
+///
+/// ```
+/// use laneway::protocol::{Message, MessageError};
+///
+/// let error = Message::parse(b"{").unwrap_err();
+/// assert_eq!(error, MessageError::NotJson { line: 1, column: 1 });
+/// assert_eq!(error.to_string(), "the message is not JSON: line 1, column 1");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MessageError {
-    /// Longer than the limit.
+    /// They are longer than the limit.
     TooLong {
         /// The limit in bytes.
         limit: usize,
     },
-    /// Nested more deeply than the limit.
+    /// They are nested more deeply than the limit.
     TooDeep {
         /// The limit.
         limit: usize,
     },
-    /// Not UTF-8.
+    /// They are not UTF-8.
     NotUtf8,
-    /// Not JSON, or nested beyond what can be parsed.
+    /// They are not JSON, or nested more deeply than the parser accepts.
     NotJson {
-        /// Where, from 1.
+        /// The line of the fault, from 1.
         line: usize,
-        /// Where in the line, from 1.
+        /// The column of the fault in its line, from 1.
         column: usize,
     },
-    /// JSON, but not an object.
+    /// They are JSON, but no object.
     NotAnObject,
-    /// There is no `type`, or it is null, and it is not JSON-RPC 2.0 either.
+    /// There is no `type`, or it is null, and no `jsonrpc`.
     NoType,
-    /// `type` is not a text, or an empty or blank one.
+    /// `type` is no text, or an empty or blank one.
     BadType,
-    /// There is no `type`, and `jsonrpc` is there, but what it says is no JSON-RPC 2.0.
+    /// There is no `type`, and the message has `jsonrpc` but is no JSON-RPC 2.0.
     BadRpc,
-    /// A JSON-RPC batch. Its requests have to be sent one by one.
+    /// They are a JSON-RPC batch. The client has to send its requests one by one.
     Batch,
-    /// A number has more digits than can be passed on, or is too large. A text may hold it.
+    /// A number has more digits than can be passed on, or is too large. The client can send it as a text.
     InexactNumber,
 }
 
 impl MessageError {
-    /// The same for machines: one word that stays as it is.
+    /// Returns the reason as one word, which stays the same between versions. Wait-free.
+    ///
+    /// ```
+    /// let error = laneway::protocol::Message::parse(b"7").unwrap_err();
+    /// assert_eq!(error.code(), "MESSAGE_NOT_AN_OBJECT");
+    /// ```
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

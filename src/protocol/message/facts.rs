@@ -1,4 +1,4 @@
-//! What one look at a client's bytes finds.
+//! The facts that one scan of a client's bytes finds.
 
 use std::ops::Range;
 
@@ -6,13 +6,20 @@ use smallvec::SmallVec;
 
 /// Containers and members that a scan keeps without an allocation: most messages have fewer.
 pub(in crate::protocol) const INLINE: usize = 8;
+
 /// The fields of a body that name its receiver, at every depth.
 ///
-/// Fields that say where something is from, `user_id` or `sender_id`, name no receiver. They are delivered
-/// as they are.
+/// `user_id` and `sender_id` name an origin and no receiver. They are delivered as they are.
+///
+/// ```
+/// use laneway::protocol::ROUTING_FIELDS;
+///
+/// assert!(ROUTING_FIELDS.contains(&"recipient_id"));
+/// assert!(!ROUTING_FIELDS.contains(&"sender_id"));
+/// ```
 pub const ROUTING_FIELDS: [&str; 3] = ["recipient_id", "target_user_id", "userId"];
 
-/// The routing field of this name.
+/// Returns the routing field of this name.
 pub(in crate::protocol) fn routing(name: &str) -> Option<&'static str> {
     ROUTING_FIELDS.into_iter().find(|field| *field == name)
 }
@@ -35,7 +42,7 @@ pub(in crate::protocol) enum Member {
 impl Member {
     const COUNT: usize = Self::PayloadMessageId as usize + 1;
 
-    /// The member of the message itself that has this name.
+    /// Returns the member of the message itself that has this name.
     pub(in crate::protocol) fn of(name: &str) -> Option<Self> {
         Some(match name {
             "type" => Self::Type,
@@ -82,7 +89,7 @@ pub(in crate::protocol) struct Spot {
     pub(in crate::protocol) value: Span,
 }
 
-/// What a text is as a whole.
+/// The value that a text is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::protocol) enum Root {
     Object,
@@ -92,17 +99,17 @@ pub(in crate::protocol) enum Root {
     Other,
 }
 
-/// It cannot be told without the values.
+/// The text cannot answer the question. Its values can.
 pub(in crate::protocol) struct Untold;
 
-/// What one look at a text finds.
+/// The facts of one text.
 #[derive(Clone, Debug, Default)]
 pub(in crate::protocol) struct Facts {
     /// Where the value of each [`Member`] is: the last one of its name.
     pub(in crate::protocol) members: [Span; Member::COUNT],
     /// The members of the message and of its payload, names as they are written.
     pub(in crate::protocol) spots: SmallVec<[Spot; INLINE]>,
-    /// Containers within each other.
+    /// The most containers within each other.
     pub(in crate::protocol) depth: usize,
     pub(in crate::protocol) root: Root,
     /// A routing field is there, at some depth.
@@ -111,19 +118,19 @@ pub(in crate::protocol) struct Facts {
     pub(in crate::protocol) names_twice: bool,
     /// A name is written with escapes.
     pub(in crate::protocol) names_escaped: bool,
-    /// A hash of all members but `type`, equal for members in another order and names and texts with
-    /// other escapes. It says nothing if `names_twice`.
+    /// A hash of all members but `type`. Equal for members in another order, and for names and texts with
+    /// other escapes. Meaningless if `names_twice`.
     pub(in crate::protocol) content: u64,
 }
 
 impl Facts {
-    /// Where the value of this member is.
+    /// Returns the place of this member's value.
     pub(in crate::protocol) fn member(&self, member: Member) -> Option<Range<usize>> {
         let span = self.members[member as usize];
         (span.end > 0).then(|| span.range())
     }
 
-    /// Where the value of a field is, in the payload, else in the message itself.
+    /// Returns the place of a field's value: in the payload, else in the message itself.
     pub(in crate::protocol) fn field(
         &self,
         text: &str,

@@ -1,7 +1,6 @@
-//! Bodies that name their receiver: it has to be the one they go to.
+//! The check of a body's routing fields: they have to name the user to whom the body goes.
 
 use std::borrow::Cow;
-use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,84 +8,33 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::id::UserId;
+use crate::protocol::message::contamination::{
+    Contaminated, Contamination, ForeignField, Isolated,
+};
 use crate::protocol::message::envelope::Message;
 use crate::protocol::message::facts::routing;
 use crate::protocol::message::json;
 use crate::protocol::message::json::{MAX_NESTING, Visit};
 use crate::sync::{AtomicU64, Ordering};
 
-/// What is done with a body that names another receiver.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Contamination {
-    /// The field is rewritten to the true receiver, in the copy that is delivered.
-    #[default]
-    Rewrite,
-    /// The body is refused.
-    Reject,
-}
-
-/// A routing field that named somebody else. What it is shown as says nothing of them, `Debug`
-/// included: the facts are in its fields.
-#[derive(Clone, PartialEq)]
-#[non_exhaustive]
-pub struct ForeignField {
-    /// One of [`ROUTING_FIELDS`](crate::protocol::ROUTING_FIELDS).
-    pub field: &'static str,
-    /// Where it is, as a JSON pointer. For the audit, not for users: names are the sender's own.
-    pub path: String,
-    /// What it said. For the audit, not for users.
-    pub found: Value,
-}
-
-impl fmt::Debug for ForeignField {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ForeignField")
-            .field("field", &self.field)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Display for ForeignField {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the field {} does not name its receiver", self.field)
-    }
-}
-
-/// A body that was refused.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Contaminated {
-    /// What is wrong with it: at least one.
-    pub fields: Vec<ForeignField>,
-}
-
-impl fmt::Display for Contaminated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, field) in self.fields.iter().enumerate() {
-            write!(f, "{}{field}", if at > 0 { "; " } else { "" })?;
-        }
-        Ok(())
-    }
-}
-
-impl Error for Contaminated {}
-
-/// A body that may be delivered.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Isolated<'a> {
-    /// As it was given, or a copy in which fields were rewritten.
-    pub body: Cow<'a, Value>,
-    /// Those fields.
-    pub rewritten: Vec<ForeignField>,
-}
-
 type Audit = Arc<dyn Fn(&UserId, &[ForeignField]) + Send + Sync>;
 
-/// Checks bodies before they are delivered, counts, and tells the host's audit. Cannot be turned off.
+/// Checks each body before it is delivered, counts, and calls the host's audit. Cannot be turned off.
 ///
-/// A body whose routing fields are in order, or that has none, costs one pass and no allocation.
+/// ```
+/// use std::sync::Arc;
+/// use laneway::protocol::{Broadcaster, Contamination, Isolation};
+///
+/// let isolation = Isolation::new(Contamination::Reject)
+///     .audited(|receiver, fields| eprintln!("{} fields for {receiver:?}", fields.len()));
+/// let broadcaster = Arc::new(Broadcaster::new(isolation));
+/// # assert_eq!(broadcaster.stats().contaminations_prevented, 0);
+/// ```
+///
+/// # Progress
+///
+/// A check is lock-free and linear in the body. A body without a foreign field costs one pass and no
+/// allocation.
 #[derive(Default)]
 pub struct Isolation {
     policy: Contamination,
@@ -96,7 +44,13 @@ pub struct Isolation {
 }
 
 impl Isolation {
-    /// Checks by this policy.
+    /// Creates a check with this policy and without an audit.
+    ///
+    /// ```
+    /// use laneway::protocol::{Contamination, Isolation};
+    ///
+    /// assert_eq!(Isolation::new(Contamination::Reject).contaminations_prevented(), 0);
+    /// ```
     #[must_use]
     pub fn new(policy: Contamination) -> Self {
         Self {
@@ -105,8 +59,26 @@ impl Isolation {
         }
     }
 
-    /// Tells `hook` the true receiver and the full facts, once a body. It runs in the publisher's
-    /// call; if it panics, that is caught, and changes nothing of what is delivered.
+    /// Sets the audit: `hook` is called once a body with foreign fields, with the true receiver.
+    ///
+    /// It runs in the publisher's call.
+    ///
+    /// ```
+    /// # use laneway::UserId;
+    /// # use laneway::protocol::{Contamination, Isolation};
+    /// # let ann = UserId::new("ann")?;
+    /// let (found, all) = std::sync::mpsc::channel();
+    /// let isolation = Isolation::default().audited(move |receiver, fields| {
+    ///     let _ = found.send((receiver.clone(), fields[0].found.clone()));
+    /// });
+    /// let _ = isolation.check(&serde_json::json!({"userId": "bob"}), &ann);
+    /// assert_eq!(all.recv()?, (ann, "bob".into()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// A panic of `hook` is caught, and changes nothing that is delivered.
     #[must_use]
     pub fn audited(
         mut self,
@@ -116,13 +88,25 @@ impl Isolation {
         self
     }
 
-    /// Looks for routing fields that do not name `receiver`, whatever their JSON type. The body that
-    /// was given is never changed.
+    /// Looks for routing fields that do not name `receiver`, of any JSON type. Never changes `body`.
+    ///
+    /// Lock-free, linear in the body.
+    ///
+    /// ```
+    /// # use laneway::UserId;
+    /// # use laneway::protocol::{Contamination, Isolation};
+    /// # let ann = UserId::new("ann")?;
+    /// let body = serde_json::json!({"recipient_id": "bob", "text": "hello"});
+    /// let isolated = Isolation::default().check(&body, &ann)?;
+    /// assert_eq!(*isolated.body, serde_json::json!({"recipient_id": "ann", "text": "hello"}));
+    /// assert_eq!(isolated.rewritten.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`Contaminated`] if there are any and the policy is to reject, or the body is nested more than 126
-    /// deep. Of such a body the audit gets the names of the fields only.
+    /// [`Contaminated`] if there are such fields, and the policy is to reject or the body is nested more
+    /// than 126 deep. For a body that deep, the audit gets the names of the fields only.
     pub fn check<'a>(
         &self,
         body: &'a Value,
@@ -149,7 +133,7 @@ impl Isolation {
         })
     }
 
-    /// Has a copy that names others set to rights, counts it and tells the audit.
+    /// Collects the foreign fields with `rewrite`, counts them, and calls the audit.
     #[cold]
     fn settle(
         &self,
@@ -162,9 +146,9 @@ impl Isolation {
         self.fields
             .fetch_add(fields.len() as u64, Ordering::Relaxed);
         if let Some(audit) = &self.audit {
-            // Delivery trouble is never a panic, whatever the host's log does.
+            // A panic of the host's audit must not end the publisher's call.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| audit(receiver, &fields))) {
-                // Its own Drop may panic as well.
+                // Forgotten, because the `Drop` of the panic's value may panic as well.
                 std::mem::forget(panic);
             }
         }
@@ -174,8 +158,19 @@ impl Isolation {
         }
     }
 
-    /// As [`check`](Self::check), for all the fields of a message. Gives the message that may be
-    /// delivered, and the fields that were rewritten in it.
+    /// As [`check`](Self::check), for all fields of a message. Returns the message that may be delivered,
+    /// and its rewritten fields.
+    ///
+    /// ```
+    /// # use laneway::UserId;
+    /// # use laneway::protocol::{Isolation, Message, MessageKind};
+    /// # let ann = UserId::new("ann")?;
+    /// let message = Message::new(MessageKind::Chat).with("userId", "bob");
+    /// let (isolated, rewritten) = Isolation::default().check_message(&message, &ann)?;
+    /// assert_eq!(isolated.to_json(), r#"{"type":"chat","userId":"ann"}"#);
+    /// assert_eq!(rewritten.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -202,13 +197,33 @@ impl Isolation {
         Ok((Cow::Owned(copy), rewritten))
     }
 
-    /// Bodies that named somebody else.
+    /// Returns the number of bodies with a foreign field, rewritten or rejected. Wait-free.
+    ///
+    /// ```
+    /// # use laneway::UserId;
+    /// # use laneway::protocol::{Contamination, Isolation};
+    /// # let ann = UserId::new("ann")?;
+    /// let isolation = Isolation::default();
+    /// isolation.check(&serde_json::json!([{"userId": "bob"}, {"userId": "cid"}]), &ann)?;
+    /// assert_eq!(isolation.contaminations_prevented(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn contaminations_prevented(&self) -> u64 {
         self.bodies.load(Ordering::Relaxed)
     }
 
-    /// The fields that did, in all those bodies.
+    /// Returns the number of foreign fields in all those bodies. Wait-free.
+    ///
+    /// ```
+    /// # use laneway::UserId;
+    /// # use laneway::protocol::{Contamination, Isolation};
+    /// # let ann = UserId::new("ann")?;
+    /// let isolation = Isolation::default();
+    /// isolation.check(&serde_json::json!([{"userId": "bob"}, {"userId": "cid"}]), &ann)?;
+    /// assert_eq!(isolation.foreign_fields(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn foreign_fields(&self) -> u64 {
         self.fields.load(Ordering::Relaxed)
@@ -243,7 +258,7 @@ fn own(name: Option<&str>, item: &Value, receiver: &str) -> Visit {
 
 type Look<'l, 'v> = &'l mut dyn FnMut(Option<&'v str>, &'v Value, usize) -> Visit;
 
-/// The foreign fields of a body that is too deep to be copied: their names only.
+/// Returns the foreign fields of a body that is too deep for a copy: their names only.
 fn foreign_in<'v>(all: impl FnOnce(Look<'_, 'v>) -> bool, receiver: &str) -> Vec<ForeignField> {
     let mut foreign = Vec::new();
     all(&mut |name, item, _| {

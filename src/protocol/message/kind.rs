@@ -6,21 +6,42 @@ macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal $(, or $alias:literal)* $(, out $out:literal)?;)*) => {
         /// The type of a message.
         ///
-        /// Every name that comes in goes through [`MessageKind::from_name`] and nothing else; every
-        /// name that goes out through [`MessageKind::outbound_name`].
+        /// [`MessageKind::from_name`] reads each name that comes in, and [`MessageKind::outbound_name`]
+        /// is each name that goes out.
+        ///
+        /// ```
+        /// use laneway::protocol::MessageKind;
+        ///
+        /// assert_eq!(MessageKind::from_name("typing"), MessageKind::UserTyping); // an alias
+        /// assert_eq!(MessageKind::from_name("news"), MessageKind::Unknown("news".into()));
+        /// ```
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum MessageKind {
             $($(#[$doc])* #[doc = concat!("`", $name, "`")] $kind,)*
-            /// None of the above, by the name it came with.
+            /// Any other type, with its name.
             Unknown(Box<str>),
         }
 
         impl MessageKind {
-            /// The kinds that have a name of their own.
+            /// All kinds but [`Unknown`](Self::Unknown).
+            ///
+            /// ```
+            /// use laneway::protocol::MessageKind;
+            ///
+            /// for kind in MessageKind::KNOWN {
+            ///     assert_eq!(MessageKind::from_name(kind.name()), *kind);
+            /// }
+            /// ```
             pub const KNOWN: &'static [Self] = &[$(Self::$kind),*];
 
-            /// The kind that `name` or its alias stands for. Takes an allocation for an unknown one.
+            /// Returns the kind of this name or alias. Allocates for an unknown name only.
+            ///
+            /// ```
+            /// use laneway::protocol::MessageKind;
+            ///
+            /// assert_eq!(MessageKind::from_name("execute_agent"), MessageKind::StartAgent);
+            /// ```
             #[must_use]
             pub fn from_name(name: &str) -> Self {
                 match name {
@@ -29,7 +50,13 @@ macro_rules! kinds {
                 }
             }
 
-            /// The name inside the host: of several names that come in, the one.
+            /// Returns the one name inside the host, also for a kind with aliases. Wait-free.
+            ///
+            /// ```
+            /// use laneway::protocol::MessageKind;
+            ///
+            /// assert_eq!(MessageKind::from_name("error").name(), "error_message");
+            /// ```
             #[must_use]
             pub fn name(&self) -> &str {
                 match self {
@@ -38,7 +65,14 @@ macro_rules! kinds {
                 }
             }
 
-            /// The name that clients get.
+            /// Returns the name that clients receive. Wait-free.
+            ///
+            /// ```
+            /// use laneway::protocol::MessageKind;
+            ///
+            /// assert_eq!(MessageKind::ErrorMessage.outbound_name(), "error");
+            /// assert_eq!(MessageKind::Chat.outbound_name(), "chat");
+            /// ```
             #[must_use]
             pub fn outbound_name(&self) -> &str {
                 match self {
@@ -47,7 +81,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Its place among the known kinds; all unknown ones share the one behind them.
+            /// Returns its place among the known kinds. All unknown kinds share the place behind them.
             pub(crate) fn index(&self) -> usize {
                 enum At { $($kind,)* Unknown }
                 match self {
@@ -56,7 +90,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// The name of a kind that is known.
+            /// Returns its name, `unknown` for an unknown kind.
             pub(crate) fn known_name(&self) -> &'static str {
                 match self {
                     $(Self::$kind => $name,)*
@@ -64,7 +98,14 @@ macro_rules! kinds {
                 }
             }
 
-            /// The other names that come in as this kind.
+            /// Returns the other names that come in as this kind. Wait-free.
+            ///
+            /// ```
+            /// use laneway::protocol::MessageKind;
+            ///
+            /// assert_eq!(MessageKind::UserTyping.aliases(), ["typing"]);
+            /// assert!(MessageKind::Chat.aliases().is_empty());
+            /// ```
             #[must_use]
             pub fn aliases(&self) -> &'static [&'static str] {
                 match self {
@@ -133,7 +174,7 @@ kinds! {
     GenerateQualityReport = "generate_quality_report";
 }
 
-/// What this layer says of its own accord or for an answer, under names that are no known kinds.
+/// Names of this layer's answers and notices that are no known kinds.
 const ANSWERS: [&str; 8] = [
     "ack",
     "disconnect_acknowledged",
@@ -148,12 +189,16 @@ const ANSWERS: [&str; 8] = [
 const ANSWER_SUFFIXES: [&str; 2] = ["_ack", "_acknowledged"];
 
 impl MessageKind {
-    /// Whether the sender of such a message is told anything by the [`MessageRouter`] itself.
+    /// Returns `true` if the [`MessageRouter`] itself may answer such a message. Wait-free.
     ///
-    /// An answer is never answered, not even by an error: otherwise two routers that face each other
-    /// would never fall silent. Answers are what this layer itself sends back, JSON-RPC responses, and
-    /// unknown names that end in `_ack` or `_acknowledged`. JSON-RPC notifications get no answer either.
-    /// Handlers see such messages like all others, and may send what they like.
+    /// It never answers an answer, not even by an error. Otherwise two routers that are wired to each other
+    /// would answer each other without end. Answers are:
+    ///
+    /// * the messages that this layer sends back, and JSON-RPC responses
+    /// * unknown names that end in `_ack` or `_acknowledged`
+    ///
+    /// A JSON-RPC notification gets no answer either. Handlers see such messages like all others, and may
+    /// send any message.
     ///
     /// [`MessageRouter`]: crate::protocol::MessageRouter
     ///

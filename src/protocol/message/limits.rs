@@ -1,11 +1,19 @@
-//! How much of a message is looked at.
+//! The limits of a message.
 
-/// How much of a client's message is looked at before it is refused.
+/// The limits of a client's message. A message beyond them is refused.
+///
+/// ```
+/// use laneway::protocol::{Message, MessageError, MessageLimits};
+///
+/// let limits = MessageLimits { depth: 2, ..MessageLimits::default() };
+/// let deep = Message::parse_within(br#"{"type": "chat", "a": [[1]]}"#, limits);
+/// assert_eq!(deep, Err(MessageError::TooDeep { limit: 2 }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageLimits {
     /// Bytes of JSON, at most 4 294 967 295. Default 262 144.
     pub bytes: usize,
-    /// Objects and lists within each other, at most 127, more cannot be parsed. Default 32.
+    /// Objects and lists within each other, at most 127: the parser refuses more. Default 32.
     pub depth: usize,
 }
 

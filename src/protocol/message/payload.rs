@@ -1,22 +1,29 @@
-//! A payload as a type of the host's, read straight from what came.
+//! The reading of a payload as a type of the host's.
 
 use std::error::Error;
 use std::fmt;
 
 use serde::de::DeserializeOwned;
 
-/// Characters of a path and of a reason: a client can make both as long as its message.
+/// The most characters of a path and of a reason. A client can make both as long as its message.
 const MAX_CHARS: usize = 200;
 
-/// A payload that does not fit the type that the host reads it as. Safe to be shown to its sender: it
-/// repeats nothing but that sender's message.
+/// The error of a payload that does not fit the host's type. It repeats nothing but the sender's message,
+/// so the host may show it to the sender.
+///
+/// ```
+/// let message = laneway::protocol::Message::parse(br#"{"type": "chat", "payload": [1, "x"]}"#)?;
+/// let error = message.payload::<Vec<u8>>().unwrap_err();
+/// assert_eq!(error.path, "payload[1]");
+/// assert_eq!(error.reason, r#"invalid type: string "x", expected u8"#);
+/// # Ok::<(), laneway::protocol::MessageError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PayloadError {
-    /// The member that does not fit, from the message on: `payload.tools[2].name`. Cut after 200
-    /// characters.
+    /// The member that does not fit, with the way to it: `payload.tools[2].name`. Cut after 200 characters.
     pub path: String,
-    /// What is wrong with it, in serde's words. Cut after 200 characters.
+    /// The fault, in serde's words. Cut after 200 characters.
     pub reason: String,
 }
 
@@ -39,7 +46,7 @@ pub(in crate::protocol) fn read<T: DeserializeOwned>(
     serde_json::from_str(json).map_err(|error| misfit::<T>(name, json, &error))
 }
 
-/// Reads the JSON once more, to learn where it does not fit.
+/// Reads the JSON once more, to find the member that does not fit.
 #[cold]
 fn misfit<T: DeserializeOwned>(name: &str, json: &str, error: &serde_json::Error) -> PayloadError {
     let parser = &mut serde_json::Deserializer::from_str(json);
@@ -49,7 +56,7 @@ fn misfit<T: DeserializeOwned>(name: &str, json: &str, error: &serde_json::Error
     };
     let dot = !name.is_empty() && !inside.is_empty() && !inside.starts_with('[');
     let reason = error.to_string();
-    // The place in the bytes of a part is none that its sender knows.
+    // serde's line and column count from the beginning of the part, which the sender does not know.
     let reason = match reason.rsplit_once(" at line ") {
         Some((reason, _)) if error.line() > 0 => reason,
         _ => &reason,

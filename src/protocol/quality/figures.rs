@@ -91,10 +91,11 @@ impl MemoryQuality {
     /// # Ok::<(), laneway::InvalidId>(())
     /// ```
     pub fn record(&self, user: &UserId, record: RunRecord) {
-        // Read before `get_or_default`: an eviction by that call concerns other users, and would mark
-        // this one as incomplete. An eviction of this user between the two lines is not noticed.
-        let may_have_lost = self.0.has_lost();
         let records = self.0.get_or_default(user);
+        // Read after `get_or_default`. In the other order, another thread may remove this user's list
+        // in between, as the first of all lists that are removed. The flag that was read is unset then,
+        // and the new list appears complete.
+        let may_have_lost = self.0.has_lost();
         let added: Result<(), Infallible> = records.value.update(|records| {
             let mut records = records.clone();
             records.add(record, may_have_lost);

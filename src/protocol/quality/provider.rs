@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::id::{RunId, ThreadId, UserId};
 use crate::protocol::inbound::error::HandlerError;
-use crate::protocol::inbound::handler::{Handled, Sender};
+use crate::protocol::inbound::handler::Handled;
+use crate::protocol::inbound::sender::Sender;
 use crate::protocol::message::envelope::Message;
 
 /// The types of content that [`QualityProvider::validate`] is asked for. The first is the default.
