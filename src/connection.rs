@@ -150,7 +150,8 @@ impl<E: Send + Sync + 'static> Connection<E> {
     #[cold]
     fn tidy(core: &Core<E>, user: &Arc<User<E>>, member: &Member, step: Step) -> Step {
         match step {
-            Step::Overrun => {
+            // The lane closes no connection. This call has no effect if another thread closed it.
+            Step::Closed(CloseReason::Overrun) => {
                 core.close(user, member, CloseReason::Overrun);
                 Step::Closed(member.close_reason())
             }
@@ -283,7 +284,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
             Ok(seen) => Ok(user.lane.take(member, reader, seen, received)),
             Err(Step::Gap(missed)) => Ok(Received::Gap { missed }),
             Err(Step::Closed(reason)) => Err(TryRecvError::Closed(Closed { reason })),
-            Err(Step::Empty | Step::Overrun) => Err(TryRecvError::Empty),
+            Err(Step::Empty) => Err(TryRecvError::Empty),
         }
     }
 

@@ -224,7 +224,11 @@ impl<E> Pin<E> {
     /// Stands in `arena`, which holds the numbers from `base` on, unless a publisher has taken it.
     /// Then takes the pin off the arena before.
     pub(super) fn enter(&mut self, arena: Arena<'_, E>, base: u64) -> bool {
-        if self.arena != Some(arena.at) && !broken(Fault::ReadUnpinned) {
+        if self.arena == Some(arena.at) || broken(Fault::ReadUnpinned) {
+            if arena.load().base() > base {
+                return false;
+            }
+        } else {
             // AcqRel: the exchange that takes the arena sees the pin, or this sees that exchange.
             let word = &arena.header().word;
             let before = ArenaWord(word.fetch_add(ArenaWord::ONE_PIN, Ordering::AcqRel));

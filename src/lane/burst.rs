@@ -65,8 +65,8 @@ impl<E: 'static> Publisher<'_, E> {
         if born > number && !broken(Fault::ReplaceTheNewer) {
             return Home::LookAgain;
         }
-        let is_dead = born < number && (current.is_none() || !broken(Fault::BeginInWhatWasTaken));
-        if is_dead || born > number {
+        let is_kept = current.is_some() && broken(Fault::BeginInWhatWasTaken);
+        if born != number && !is_kept {
             let fresh = Directory::new(number, lane.arena_len() as usize);
             if !lane.root.replace(current, Some(Box::new(fresh)), guard) {
                 return Home::LookAgain;

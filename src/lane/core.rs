@@ -139,7 +139,7 @@ impl<E> Lane<E> {
 
     /// The public form of a number: the first event of a lane is number 0.
     #[inline]
-    pub(super) fn public(&self, number: u64) -> u64 {
+    pub(crate) fn public(&self, number: u64) -> u64 {
         number - self.capacity()
     }
 

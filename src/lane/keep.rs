@@ -17,11 +17,6 @@ impl<E: 'static> Lane<E> {
         public.saturating_add(self.capacity())
     }
 
-    /// The public form of a cursor.
-    pub(crate) fn position(&self, cursor: u64) -> u64 {
-        self.public(cursor)
-    }
-
     /// The oldest number that the lane keeps.
     pub(super) fn oldest(&self) -> u64 {
         self.load().seq() - self.capacity()

@@ -3,16 +3,28 @@
 use super::arena::{Arena, Pin};
 use super::claim::void;
 use super::core::Lane;
+use super::directory::Directory;
 use super::litter::Litter;
 use super::slot::SlotRef;
-use super::words::Status;
-use crate::sync::{Fault, SPINS, broken, pause};
+use super::words::{SlotWord, Status};
+use crate::sync::{Fault, Guard, SPINS, broken, pause};
 
 /// The home of a number, for a thread that counts for it.
 pub(super) enum Place<E> {
     At(SlotRef<E>),
     /// Its arena was evicted. So were those of all numbers below this one.
     GoneBelow(u64),
+}
+
+/// What holds a number in a burst.
+enum Holder<'d, E> {
+    HotSlot,
+    Arena {
+        arena: Arena<'d, E>,
+        base: u64,
+    },
+    /// No arena: those of all numbers below this one were evicted.
+    EvictedBelow(u64),
 }
 
 impl<E: 'static> Lane<E> {
@@ -24,44 +36,69 @@ impl<E: 'static> Lane<E> {
             if !self.load().is_burst() {
                 return Place::At((&self.hot).into());
             }
-            // After the state, and before what the run's predecessors left in the directory.
-            let run = self.run();
             let directory = self.root.counted();
-            let start = directory.start(run);
-            if number < start {
-                return Place::At((&self.hot).into());
-            }
-            if self.holds(run.base(), number) {
-                // It fails only if the arena was evicted, and then the run has moved on.
-                if pin.enter(directory.at(run.arena()), run.base()) {
-                    return Place::of(pin, number);
+            match self.holder(directory, number) {
+                Holder::HotSlot => return Place::At((&self.hot).into()),
+                Holder::Arena { arena, base } => {
+                    if pin.enter(arena, base) {
+                        let slot = pin.slot(number).expect("the arena holds the number");
+                        return Place::At(slot);
+                    }
                 }
-                continue;
-            }
-            if number >= run.base() {
-                continue;
-            }
-            let mut next = run.base();
-            let mut held = None;
-            for (i, arena) in directory.arenas() {
-                let word = arena.load();
-                if i == run.arena() || word.status() != Status::Live || word.base() < start {
-                    continue;
-                }
-                if self.holds(word.base(), number) {
-                    held = Some((arena, word.base()));
-                } else if word.base() > number && !broken(Fault::JumpToTheRun) {
-                    next = next.min(word.base());
-                }
-            }
-            let Some((arena, base)) = held else {
-                return Place::GoneBelow(next);
-            };
-            // The base may have changed between the look and the pin.
-            if pin.enter(arena, base) && arena.load().base() == base {
-                return Place::of(pin, number);
+                Holder::EvictedBelow(next) if next > number => return Place::GoneBelow(next),
+                // The run is an old one.
+                Holder::EvictedBelow(_) => {}
             }
         }
+    }
+
+    /// The word of the slot of `number`, for a thread that does not count for it.
+    pub(super) fn peek(&self, number: u64, guard: &Guard) -> Option<SlotWord> {
+        let Some(directory) = self.root.load(guard) else {
+            return Some(self.hot.load());
+        };
+        match self.holder(directory, number) {
+            Holder::HotSlot => Some(self.hot.load()),
+            Holder::Arena { arena, base } => Some(arena.slot((number - base) as usize).load()),
+            Holder::EvictedBelow(_) => None,
+        }
+    }
+
+    /// Finds what holds `number` in a burst.
+    fn holder<'d>(&self, directory: &'d Directory<E>, number: u64) -> Holder<'d, E> {
+        // Before what the run's predecessors left in the directory.
+        let run = self.run();
+        let start = directory.start(run);
+        if number < start {
+            return Holder::HotSlot;
+        }
+        let base = run.base();
+        if self.holds(base, number)
+            && let Some(arena) = directory.get(run.arena())
+        {
+            return Holder::Arena { arena, base };
+        }
+        let mut next = base;
+        for (i, arena) in directory.arenas() {
+            let word = arena.load();
+            if i == run.arena() || word.status() != Status::Live || word.base() < start {
+                continue;
+            }
+            let base = word.base();
+            if self.holds(base, number) {
+                return Holder::Arena { arena, base };
+            }
+            if base > number && !broken(Fault::JumpToTheRun) {
+                next = next.min(base);
+            }
+        }
+        Holder::EvictedBelow(next)
+    }
+
+    /// Whether an arena with this base has a slot for `number`.
+    #[inline]
+    pub(super) fn holds(&self, base: u64, number: u64) -> bool {
+        number.wrapping_sub(base) < self.arena_len()
     }
 
     /// As `locate`, and looks first where the caller stands: a word of this number says that it is there.
@@ -129,11 +166,5 @@ impl<E: 'static> Lane<E> {
 
     pub(super) fn is_hot(&self, slot: SlotRef<E>) -> bool {
         std::ptr::eq(&raw const *slot, &raw const self.hot)
-    }
-}
-
-impl<E> Place<E> {
-    fn of(pin: &Pin<E>, number: u64) -> Self {
-        Self::At(pin.slot(number).expect("the arena holds the number"))
     }
 }

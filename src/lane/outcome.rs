@@ -93,7 +93,7 @@ pub(crate) enum Departure {
 pub(crate) enum Step {
     Gap(u64),
     Empty,
-    /// A critical event was evicted before it was read; the connection is to be closed.
-    Overrun,
+    /// The connection is closed. With `Overrun` it may be open still, and the caller closes it: a
+    /// critical event was evicted before it was read.
     Closed(CloseReason),
 }

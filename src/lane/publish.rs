@@ -1,13 +1,12 @@
 //! Publishing: one exchange on the state claims a number and decides where its event lives.
 
-use super::arena::Arena;
 use super::audience::Audience;
 use super::claim::{Claim, Home, Offer, Publisher};
 use super::core::Lane;
 use super::litter::Litter;
 use super::outcome::{Accepted, Refusal, Refused, Terms};
-use super::words::{Run, SlotWord, State, Status};
-use crate::sync::{Fault, Guard, Ordering, broken, fence, pin};
+use super::words::{Run, SlotWord, State};
+use crate::sync::{Fault, Ordering, broken, fence, pin};
 
 /// Numbers that one publish may lose to impatient readers before it hands its event back.
 const ATTEMPTS: usize = 16;
@@ -174,36 +173,6 @@ impl<E: 'static> Lane<E> {
             is_wanted |= counts && member.cursor() <= number;
         });
         is_wanted
-    }
-
-    /// The word of the slot of `number`, for a thread that does not count for it.
-    pub(super) fn peek(&self, number: u64, guard: &Guard) -> Option<SlotWord> {
-        let Some(directory) = self.root.load(guard) else {
-            return Some(self.hot.load());
-        };
-        let run = self.run();
-        let start = directory.start(run);
-        if number < start {
-            return Some(self.hot.load());
-        }
-        let slot = |arena: Arena<'_, E>, base| arena.slot((number - base) as usize).load();
-        if self.holds(run.base(), number) {
-            return directory.get(run.arena()).map(|a| slot(a, run.base()));
-        }
-        let held = directory.arenas().find_map(|(_, arena)| {
-            let word = arena.load();
-            let holds = word.status() == Status::Live
-                && word.base() >= start
-                && self.holds(word.base(), number);
-            holds.then_some((arena, word.base()))
-        });
-        held.map(|(arena, base)| slot(arena, base))
-    }
-
-    /// Whether an arena with this base has a slot for `number`.
-    #[inline]
-    pub(super) fn holds(&self, base: u64, number: u64) -> bool {
-        number.wrapping_sub(base) < self.arena_len()
     }
 }
 

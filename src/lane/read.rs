@@ -193,7 +193,7 @@ impl<E: 'static> Lane<E> {
             }
             let is_far = state.seq() - number > self.capacity();
             if is_far && self.has_lost(state, number) {
-                break Err(Step::Overrun);
+                break Err(Step::Closed(CloseReason::Overrun));
             }
             let slot = match self.locate_near(number, &mut reader.pin) {
                 Place::At(slot) => slot,
@@ -206,7 +206,7 @@ impl<E: 'static> Lane<E> {
                     }
                     // A critical event that was evicted left its note before.
                     if self.has_lost(state, number) {
-                        break Err(Step::Overrun);
+                        break Err(Step::Closed(CloseReason::Overrun));
                     }
                     missed += self.skip_evicted(member, reader, to);
                     continue;
