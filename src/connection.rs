@@ -129,7 +129,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
         self.unpark();
         let next = self.next_replayed();
         if next.is_none() {
-            self.reader.aside = 0;
+            self.reader.pending = 0;
         }
         next
     }
@@ -187,7 +187,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
             events: 0,
             missed: 0,
         };
-        if self.reader.aside != 0 {
+        if self.reader.pending != 0 {
             visited.events = self.visit_aside(max, &mut f);
         }
         let (user, reader) = (&self.user, &mut self.reader);
@@ -246,7 +246,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     ///
     /// [`TryRecvError::Empty`] now, or [`TryRecvError::Closed`] for good.
     pub fn try_recv(&mut self) -> Result<Received<E>, TryRecvError> {
-        if self.reader.aside != 0 {
+        if self.reader.pending != 0 {
             return self.try_recv_aside();
         }
         self.try_recv_live()
@@ -307,7 +307,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
 
 impl<E: Send + Sync + 'static> Drop for Connection<E> {
     fn drop(&mut self) {
-        if self.reader.aside != 0 {
+        if self.reader.pending != 0 {
             self.unpark();
         }
         let lane = &self.user.lane;

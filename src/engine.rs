@@ -1,8 +1,8 @@
 //! Below the handles: who is online, and the one path by which an event reaches a lane.
 
 mod absent;
-mod attend;
 mod cache;
+mod connect;
 // The protocol layer uses the rest.
 #[cfg_attr(
     any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
@@ -14,10 +14,10 @@ mod core;
 mod deliver;
 #[cfg(all(test, laneway_loom))]
 mod models;
+mod notify;
 mod session;
 mod sweep;
 mod target;
-mod tell;
 #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
 mod tests;
 mod user;

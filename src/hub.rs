@@ -53,7 +53,7 @@ impl<E: Send + Sync + 'static> Hub<E> {
     /// [`scope`](Self::scope), but borrowed, and for publishing only. Wait-free.
     #[must_use]
     pub fn to_user<'a>(&'a self, user: &'a UserId) -> Addressed<'a, E> {
-        Addressed::new(&self.core, user, None, Target::Everybody)
+        Addressed::new(&self.core, user, None, Target::All)
     }
 
     /// Users online. Wait-free.
@@ -188,7 +188,7 @@ impl<E: Send + Sync + 'static> Default for Hub<E> {
 
 impl<E: Send + Sync + 'static> Clone for Hub<E> {
     fn clone(&self) -> Self {
-        self.core.hold();
+        self.core.add_handle();
         Self {
             core: Arc::clone(&self.core),
         }
@@ -197,7 +197,7 @@ impl<E: Send + Sync + 'static> Clone for Hub<E> {
 
 impl<E: Send + Sync + 'static> Drop for Hub<E> {
     fn drop(&mut self) {
-        self.core.let_go();
+        self.core.release_handle();
     }
 }
 

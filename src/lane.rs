@@ -6,22 +6,24 @@
 
 pub(crate) mod archive;
 mod arena;
-mod attend;
 pub(crate) mod audience;
 mod burst;
 mod claim;
 mod core;
 mod directory;
+mod discard;
+mod home;
+mod join;
 mod keep;
-mod litter;
-mod locate;
+mod leave;
+mod list;
 pub(crate) mod member;
 mod outcome;
 mod publish;
 mod read;
 mod reader;
+mod reclaim;
 pub(crate) mod replay;
-mod rest;
 mod reuse;
 mod sleep;
 mod slot;

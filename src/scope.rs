@@ -185,7 +185,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// Only if the `Drop` of an event that it drops does; the new event is published then.
     pub fn publish(&self, event: E) -> Result<Delivery, PublishError<E>> {
-        self.deliver(Target::Everybody, event, Terms::OVERWRITE)
+        self.deliver(Target::All, event, Terms::OVERWRITE)
     }
 
     /// As [`publish`](Self::publish), but refuses with [`PublishError::Full`] if a live connection has
@@ -209,7 +209,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// [`PublishError`] hands the event back.
     pub fn try_publish(&self, event: E) -> Result<Delivery, PublishError<E>> {
-        self.deliver(Target::Everybody, event, Terms::REFUSE)
+        self.deliver(Target::All, event, Terms::REFUSE)
     }
 
     /// As [`publish`](Self::publish), for an event that must not be missed.
@@ -240,7 +240,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// [`PublishError`] hands the event back.
     pub fn publish_critical(&self, event: E) -> Result<Delivery, PublishError<E>> {
-        self.deliver(Target::Everybody, event, Terms::CRITICAL)
+        self.deliver(Target::All, event, Terms::CRITICAL)
     }
 
     /// [`publish`](Self::publish)es events until one is refused, and wakes sleeping connections
@@ -375,7 +375,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// Publishes to all connections of this user, as the scope itself does.
     #[must_use]
     pub fn to_all(&self) -> Addressed<'_, E> {
-        self.addressed(Target::Everybody)
+        self.addressed(Target::All)
     }
 
     fn addressed<'a>(&'a self, target: Target<'a>) -> Addressed<'a, E> {

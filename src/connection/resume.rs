@@ -87,7 +87,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
     }
 
     fn replayed(&mut self) -> &mut Replayed<E> {
-        self.reader.aside |= REPLAY;
+        self.reader.pending |= REPLAY;
         &mut self.rare().replayed
     }
 }

@@ -34,7 +34,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         let joined = user.lane.join_as(connections, true);
         if let Ok((_, true)) = joined {
             self.absence.users.fetch_sub(1, Ordering::AcqRel);
-            user.lane.settle();
+            user.lane.clear_deserted();
         } else {
             // Somebody else came first, and was counted.
             self.count_out();
@@ -55,29 +55,34 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Tells of a connection to a lane that outlives its connections.
     #[cold]
-    pub(super) fn returned(&self, user: &User<E>, turn: &Turn, change: impl FnOnce() -> Change) {
+    pub(super) fn notify_connected(
+        &self,
+        user: &User<E>,
+        turn: &Turn,
+        change: impl FnOnce() -> Change,
+    ) {
         if turn.is_edge {
-            self.tell_of(user, turn.session, 0, || Change::Online);
+            self.notify_in(user, turn.session, 0, || Change::Online);
         }
-        self.tell_of(user, turn.session, turn.number, change);
+        self.notify_in(user, turn.session, turn.number, change);
     }
 
     /// Tells and counts a connection that has left such a lane.
     #[cold]
-    pub(super) fn left(
+    pub(super) fn after_departure(
         &self,
         user: &Arc<User<E>>,
         member: &Member,
         reason: CloseReason,
         departure: Departure,
     ) {
-        let turn = user.session.go_from();
-        self.tell_of(user, turn.session, turn.number, || Change::Disconnected {
+        let turn = user.session.disconnect_kept();
+        self.notify_in(user, turn.session, turn.number, || Change::Disconnected {
             connection: member.id,
             reason,
         });
         if turn.is_edge {
-            self.tell_of(user, turn.session, turn.number + 1, || Change::Offline);
+            self.notify_in(user, turn.session, turn.number + 1, || Change::Offline);
         }
         match departure {
             Departure::Last { accepted } => {
@@ -85,15 +90,15 @@ impl<E: Send + Sync + 'static> Core<E> {
                     .accepted_offline
                     .fetch_add(accepted, Ordering::Relaxed);
                 self.count_out();
-                self.forget(user);
+                self.remove_if_over(user);
             }
-            Departure::Deserted => self.desert(user),
+            Departure::Deserted => self.become_absent(user),
             Departure::Before | Departure::OneOfSeveral => {}
         }
     }
 
     /// A user's last connection has left a lane that stays.
-    fn desert(&self, user: &Arc<User<E>>) {
+    fn become_absent(&self, user: &Arc<User<E>>) {
         self.count_out();
         if !self.count_absent() {
             self.expire(user);
@@ -109,7 +114,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             .accepted_offline
             .fetch_add(accepted, Ordering::Relaxed);
         self.absence.users.fetch_sub(1, Ordering::AcqRel);
-        self.forget(user);
+        self.remove_if_over(user);
         true
     }
 
@@ -122,7 +127,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         mut event: E,
         terms: Terms,
     ) -> Result<Accepted, Refused<E>> {
-        let is_kept = self.config.retention.is_some() && matches!(target, Target::Everybody);
+        let is_kept = self.config.retention.is_some() && matches!(target, Target::All);
         if !is_kept {
             return Err(Refused::new(Refusal::Vacant, event, 0));
         }
@@ -138,7 +143,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                 // The lane has ended, and the next look finds another one.
                 Err(refused) if refused.why == Refusal::Vacant => {
                     event = refused.event;
-                    self.forget(&user);
+                    self.remove_if_over(&user);
                 }
                 done => return done,
             }
@@ -156,7 +161,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.absence.users.fetch_sub(1, Ordering::AcqRel);
             return Err(Refusal::Vacant);
         }
-        let user = self.make(id, hash, self.config.lane_capacity, None);
+        let user = self.make_entry(id, hash, self.config.lane_capacity, None);
         if let Err(first) = self.table.insert(&user, &guard) {
             self.absence.users.fetch_sub(1, Ordering::AcqRel);
             return Ok(first);

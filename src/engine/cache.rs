@@ -2,20 +2,20 @@
 
 use super::user::User;
 use crate::sync::{AtomicBool, Guard, Ordering};
-use crate::table::storage::{LeafRef, Settled};
+use crate::table::storage::{LeafRef, OnceLink};
 
 /// The entry in which a scope first found its user, kept from its second publish on: a scope that
 /// is made for one event only is not to pay for it. While the user stays online it spares the
 /// publisher the lookup and the collector's guard; after that the table is asked each time.
 pub(crate) struct Cache<E: 'static> {
-    entry: Settled<User<E>>,
+    entry: OnceLink<User<E>>,
     used: AtomicBool,
 }
 
 impl<E: 'static> Cache<E> {
     pub(crate) fn new() -> Self {
         Self {
-            entry: Settled::empty(),
+            entry: OnceLink::empty(),
             used: AtomicBool::new(false),
         }
     }
@@ -31,7 +31,7 @@ impl<E: 'static> Cache<E> {
             return;
         }
         if self.used.load(Ordering::Relaxed) {
-            self.entry.settle(entry.arc(), guard);
+            self.entry.set(entry.arc(), guard);
         } else {
             self.used.store(true, Ordering::Relaxed);
         }

@@ -29,7 +29,7 @@ pub(crate) struct Core<E: 'static> {
     pub(super) sessions: CachePadded<AtomicU64>,
     pub(super) subscribers: Subscribers,
     pub(super) closed: AtomicBool,
-    pub(super) hubs: AtomicUsize,
+    pub(super) handles: AtomicUsize,
     pub(super) absence: Absence<E>,
     pub(super) clocks: Clocks,
     pub(crate) counters: CachePadded<Counters>,
@@ -92,7 +92,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             sessions: CachePadded::default(),
             subscribers: Subscribers::new(),
             closed: AtomicBool::new(false),
-            hubs: AtomicUsize::new(1),
+            handles: AtomicUsize::new(1),
             counters: CachePadded::default(),
             absence: Absence::new(&config, weigh),
             clocks: Clocks::new(&config),
@@ -124,7 +124,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             .map(|entry| entry.arc())
     }
 
-    pub(super) fn make(
+    pub(super) fn make_entry(
         &self,
         id: &UserId,
         hash: u64,
@@ -152,7 +152,7 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Takes a closed entry out of the table. Whoever comes first counts it out, unless that was
     /// done as its last connection left.
-    pub(super) fn forget(&self, user: &Arc<User<E>>) {
+    pub(super) fn remove_if_over(&self, user: &Arc<User<E>>) {
         let removed = user.lane.is_over() && self.table.remove(user, &pin());
         if removed && user.lane.archive().is_none() {
             self.count_out();
@@ -189,13 +189,13 @@ impl<E: Send + Sync + 'static> Core<E> {
     }
 
     /// Counts one more handle that keeps the engine open.
-    pub(crate) fn hold(&self) {
-        self.hubs.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn add_handle(&self) {
+        self.handles.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts such a handle out. The last one shuts the engine down.
-    pub(crate) fn let_go(&self) {
-        if self.hubs.fetch_sub(1, Ordering::AcqRel) == 1 {
+    pub(crate) fn release_handle(&self) {
+        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.shutdown();
         }
     }

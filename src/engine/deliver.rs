@@ -29,19 +29,19 @@ impl<E: Send + Sync + 'static> Core<E> {
         terms: Terms,
     ) -> Result<Delivery, PublishError<E>> {
         // Without an audience and a weight the event stays where it is until it is in its slot.
-        let is_plain = matches!(target, Target::Everybody) && self.absence.weigh.is_none();
+        let is_plain = matches!(target, Target::All) && self.absence.weigh.is_none();
         match cache.and_then(Cache::get).filter(|_| !self.is_closed()) {
             // All publishes of a scope but the first two.
             Some(entry) if is_plain => {
                 self.append_to(entry, None, None, event, terms, move |done| match done {
                     Ok(accepted) => Ok(accepted.into()),
                     Err(refused) => {
-                        self.deliver_otherwise(user, true, Target::Everybody, refused, terms)
+                        self.deliver_after_refusal(user, true, Target::All, refused, terms)
                     }
                 })
             }
             None if is_plain => self.deliver_by_id(user, cache, event, terms),
-            known => self.deliver_at_length(user, known, cache, target, event, terms),
+            known => self.deliver_by_rule(user, known, cache, target, event, terms),
         }
     }
 
@@ -56,7 +56,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     ) -> Result<Delivery, PublishError<E>> {
         let guard = pin();
         let otherwise =
-            |refused| self.deliver_otherwise(user, false, Target::Everybody, refused, terms);
+            |refused| self.deliver_after_refusal(user, false, Target::All, refused, terms);
         match self.look_up(user, cache, &guard) {
             Ok(found) => self.append_to(&found, None, None, event, terms, move |done| match done {
                 Ok(accepted) => Ok(accepted.into()),
@@ -69,7 +69,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     /// Delivers an event that has an audience or is to be weighed.
     #[cold]
     #[inline(never)]
-    fn deliver_at_length(
+    fn deliver_by_rule(
         self: &Arc<Self>,
         user: &UserId,
         known: Option<&User<E>>,
@@ -84,7 +84,9 @@ impl<E: Send + Sync + 'static> Core<E> {
         };
         match done {
             Ok(accepted) => Ok(accepted.into()),
-            Err(refused) => self.deliver_otherwise(user, known.is_some(), target, refused, terms),
+            Err(refused) => {
+                self.deliver_after_refusal(user, known.is_some(), target, refused, terms)
+            }
         }
     }
 
@@ -92,7 +94,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     /// hand the event back.
     #[cold]
     #[inline(never)]
-    fn deliver_otherwise(
+    fn deliver_after_refusal(
         self: &Arc<Self>,
         user: &UserId,
         was_known: bool,
@@ -105,7 +107,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                 // The user has gone offline since, and is perhaps back in another entry.
                 return match self.append_by_id(user, None, target, refused.event, terms) {
                     Ok(accepted) => Ok(accepted.into()),
-                    Err(again) => self.deliver_otherwise(user, false, target, again, terms),
+                    Err(again) => self.deliver_after_refusal(user, false, target, again, terms),
                 };
             }
             if terms.critical {
@@ -247,7 +249,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
         let _wake = Wake(self, user);
         for event in events {
-            each(self.deliver(user, cache, Target::Everybody, event, terms)?);
+            each(self.deliver(user, cache, Target::All, event, terms)?);
         }
         Ok(())
     }

@@ -57,7 +57,7 @@ impl Session {
     /// As `connect`, in a lane that outlives its connections and sees several sessions. `changes` is
     /// then `[turn : 20 | connections : 12 | changes : 32]`, so that each step knows whether a session
     /// begins or ends with it. `number` is `[session : 44 | turn : 20]`, and says which turn it is for.
-    pub(crate) fn return_to(&self, counter: &AtomicU64) -> Turn {
+    pub(crate) fn connect_kept(&self, counter: &AtomicU64) -> Turn {
         loop {
             // Before the word: a number that is changed meanwhile may be that of a later turn.
             let known = self.number();
@@ -92,7 +92,7 @@ impl Session {
     }
 
     /// As `disconnect`, in a lane that outlives its connections.
-    pub(crate) fn go_from(&self) -> Turn {
+    pub(crate) fn disconnect_kept(&self) -> Turn {
         loop {
             // Before the exchange: until then the connection is counted, and this session stays.
             let session = self.number() >> TURN_BITS;

@@ -16,7 +16,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         let mut closed = 0;
         self.table.for_each(|user| {
             if let Some(grace) = waits.grace
-                && user.lane.tend(grace, waits.age)
+                && user.lane.sweep_archive(grace, waits.age)
             {
                 self.expire(user);
             }
@@ -30,7 +30,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                 };
                 closed += usize::from(self.close(user, member, reason));
             });
-            user.lane.tidy();
+            user.lane.reclaim();
         });
         closed
     }

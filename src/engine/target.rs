@@ -6,7 +6,7 @@ use crate::lane::audience::Audience;
 /// Whom an event is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Target<'a> {
-    Everybody,
+    All,
     Connection(ConnectionId),
     Thread(&'a ThreadId),
     Except(ConnectionId),
@@ -16,7 +16,7 @@ impl Target<'_> {
     /// The rule by which readers decide; `None` for all connections.
     pub(super) fn audience(&self) -> Option<Audience> {
         match *self {
-            Self::Everybody => None,
+            Self::All => None,
             Self::Connection(id) => Some(Audience::Connection(id)),
             Self::Thread(thread) => Some(Audience::Thread(thread.clone())),
             Self::Except(id) => Some(Audience::Others(id)),

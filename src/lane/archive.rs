@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::position::BITS_40;
 use crate::sync::{AtomicU64, Fault, Ordering, broken, pin};
-use crate::table::storage::Settled;
+use crate::table::storage::OnceLink;
 
 /// Sweeps remember where the lane was at so many times.
 const MARKS: usize = 8;
@@ -31,7 +31,7 @@ pub(crate) struct Archive {
     /// No event below this number is owed to a connection that recovers.
     owed_from: AtomicU64,
     /// By place, the newest number that was received as recovered. Made for the first one.
-    received: Settled<Vec<AtomicU64>>,
+    received: OnceLink<Vec<AtomicU64>>,
     /// One more than the time of the first sweep that saw the lane without a connection; else 0.
     pub(super) deserted_at: AtomicU64,
     /// Where the lane was at some sweeps: `[seq : 44 | time : 20]`.
@@ -56,7 +56,7 @@ impl Archive {
             incarnation,
             floor: AtomicU64::new(capacity as u64),
             owed_from: AtomicU64::new(0),
-            received: Settled::empty(),
+            received: OnceLink::empty(),
             deserted_at: AtomicU64::new(0),
             marks: std::array::from_fn(|_| AtomicU64::new(0)),
             meter: bytes.map(|bytes| Meter {
@@ -83,7 +83,7 @@ impl Archive {
     }
 
     /// All that was owed below `to` was received.
-    pub(super) fn owe_nothing_below(&self, to: u64) {
+    pub(super) fn raise_owed_from(&self, to: u64) {
         self.owed_from.fetch_max(to, Ordering::AcqRel);
     }
 
@@ -101,7 +101,7 @@ impl Archive {
         loop {
             let Some(received) = self.received.get() else {
                 let fresh = (0..capacity).map(|_| AtomicU64::new(0)).collect();
-                self.received.settle(Arc::new(fresh), &pin());
+                self.received.set(Arc::new(fresh), &pin());
                 continue;
             };
             let place = place(received, number);

@@ -1,7 +1,7 @@
 //! Bursts begin and move on: the arena of a number is made ready before the number is claimed.
 
 use super::arena::Arena;
-use super::claim::{Home, Publisher};
+use super::claim::{Prepared, Publisher};
 use super::core::Lane;
 use super::directory::Directory;
 use super::outcome::Refusal;
@@ -14,22 +14,22 @@ impl<E: 'static> Publisher<'_, E> {
     /// no harm.
     #[cold]
     #[inline(never)]
-    pub(super) fn begin(&mut self, state: State) -> Result<Home, Refusal> {
+    pub(super) fn prepare_burst(&mut self, state: State) -> Result<Prepared, Refusal> {
         let (lane, number) = (self.lane, state.seq());
         let guard = pin();
         let run = lane.run();
         if run.base() > number && !broken(Fault::RunOverwritten) {
-            return Ok(Home::LookAgain);
+            return Ok(Prepared::Retry);
         }
         if !state.has_arenas() {
-            return Ok(self.begin_anew(number, run, &guard));
+            return Ok(self.prepare_in_new_directory(number, run, &guard));
         }
         let Some(directory) = lane.directory_of(run, &guard) else {
-            return Ok(Home::LookAgain);
+            return Ok(Prepared::Retry);
         };
         if run.base() == number {
             set_live(directory, run);
-            return Ok(Home::In(run));
+            return Ok(Prepared::Ready(run));
         }
         if !broken(Fault::RestartBeforeReady) {
             // Prepared before and not begun, perhaps.
@@ -40,9 +40,9 @@ impl<E: 'static> Publisher<'_, E> {
             let next = Run::new(number, run.arena(), true);
             let moved = lane.exchange_run(run, next);
             return Ok(if moved {
-                Home::In(next)
+                Prepared::Ready(next)
             } else {
-                Home::LookAgain
+                Prepared::Retry
             });
         }
         let Some(taken) = self.acquire(directory, number, run, false) else {
@@ -58,44 +58,44 @@ impl<E: 'static> Publisher<'_, E> {
     /// have installed it, which serves both. A directory of an older number is a dead one: the sweeper
     /// that took it away is stopped before the exchange, or the burst that it was made for never began.
     /// A directory of a newer number says that this publisher's look at the state is old.
-    fn begin_anew(&mut self, number: u64, run: Run, guard: &Guard) -> Home {
+    fn prepare_in_new_directory(&mut self, number: u64, run: Run, guard: &Guard) -> Prepared {
         let lane = self.lane;
         let current = lane.root.load(guard);
         let born = current.map_or(0, Directory::born);
         if born > number && !broken(Fault::ReplaceTheNewer) {
-            return Home::LookAgain;
+            return Prepared::Retry;
         }
         let is_kept = current.is_some() && broken(Fault::BeginInWhatWasTaken);
         if born != number && !is_kept {
             let fresh = Directory::new(number, lane.arena_len() as usize);
             if !lane.root.replace(current, Some(Box::new(fresh)), guard) {
-                return Home::LookAgain;
+                return Prepared::Retry;
             }
         }
         let next = Run::new(number, 0, true);
         if run == next || lane.exchange_run(run, next) {
-            Home::In(next)
+            Prepared::Ready(next)
         } else {
-            Home::LookAgain
+            Prepared::Retry
         }
     }
 
     /// Makes the arena ready in which a burst's next number is the first one.
     #[cold]
     #[inline(never)]
-    pub(super) fn reach(&mut self, state: State, run: Run) -> Result<Home, Refusal> {
+    pub(super) fn prepare_arena(&mut self, state: State, run: Run) -> Result<Prepared, Refusal> {
         let lane = self.lane;
         let number = state.seq();
         if number < run.base() {
-            return Ok(Home::LookAgain);
+            return Ok(Prepared::Retry);
         }
         let guard = pin();
         let Some(directory) = lane.directory_of(run, &guard) else {
-            return Ok(Home::LookAgain);
+            return Ok(Prepared::Retry);
         };
         if number == run.base() {
             set_live(directory, run);
-            return Ok(Home::In(run));
+            return Ok(Prepared::Ready(run));
         }
         if run.is_first() {
             // Before the run forgets that it was the first: a reader of the hot slot needs to know
@@ -104,7 +104,7 @@ impl<E: 'static> Publisher<'_, E> {
         }
         set_live(directory, run);
         let Some(arena) = directory.get(run.arena()) else {
-            return Ok(Home::LookAgain);
+            return Ok(Prepared::Retry);
         };
         if !broken(Fault::BaseUnrecorded) {
             // Before the run forgets what the arena holds.
@@ -114,30 +114,30 @@ impl<E: 'static> Publisher<'_, E> {
             });
         }
         if lane.run() != run {
-            return Ok(Home::LookAgain);
+            return Ok(Prepared::Retry);
         }
         let Some(taken) = self.acquire(directory, number, run, true) else {
             let is_stuck = lane.run() == run && lane.load().seq() == number;
             return if is_stuck {
                 Err(Refusal::Full)
             } else {
-                Ok(Home::LookAgain)
+                Ok(Prepared::Retry)
             };
         };
         let next = Run::new(run.base() + lane.arena_len(), taken.index, false);
         self.install(directory, run, next, taken);
-        Ok(Home::LookAgain)
+        Ok(Prepared::Retry)
     }
 
     /// Exchanges the run for one in an arena that was taken for it, or gives the arena back.
-    fn install(&self, directory: &Directory<E>, run: Run, next: Run, taken: Taken) -> Home {
+    fn install(&self, directory: &Directory<E>, run: Run, next: Run, taken: Taken) -> Prepared {
         if self.lane.exchange_run(run, next) {
             set_live(directory, next);
-            return Home::In(next);
+            return Prepared::Ready(next);
         }
         let now = self.lane.run();
         let Some(before) = taken.before else {
-            return Home::LookAgain;
+            return Prepared::Retry;
         };
         if now.base() == next.base()
             && now.arena() == taken.index
@@ -145,13 +145,13 @@ impl<E: 'static> Publisher<'_, E> {
         {
             // Another thread has installed it.
             set_live(directory, now);
-            return Home::LookAgain;
+            return Prepared::Retry;
         }
         directory.at(taken.index).change(|word| {
             let is_mine = word.base() == next.base() && word.status() == Status::Taken;
             is_mine.then(|| word.with(before.base(), before.status()))
         });
-        Home::LookAgain
+        Prepared::Retry
     }
 }
 

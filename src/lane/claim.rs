@@ -3,7 +3,7 @@
 use super::arena::Arena;
 use super::audience::Audience;
 use super::core::Lane;
-use super::litter::Litter;
+use super::discard::Discard;
 use super::outcome::Terms;
 use super::slot::SlotRef;
 use super::words::{Kind, Run, SlotWord, State};
@@ -31,14 +31,14 @@ pub(super) struct Publisher<'a, E: 'static> {
     pub(super) lane: &'a Lane<E>,
     pub(super) terms: Terms,
     /// Of the events that it evicted: a panic of the host's `Drop` is thrown when the call is done.
-    pub(super) litter: Litter<E>,
+    pub(super) discard: Discard<E>,
 }
 
 /// Whether a burst's next number has a home.
-pub(super) enum Home {
-    In(Run),
+pub(super) enum Prepared {
+    Ready(Run),
     /// The lane has changed meanwhile.
-    LookAgain,
+    Retry,
 }
 
 /// Passes over a number whose publisher has not come: whatever it does later, it finds its number
@@ -74,7 +74,7 @@ impl<'a, E> Claim<'a, E> {
     #[inline]
     pub(super) fn in_arena(lane: &'a Lane<E>, state: State, run: Run) -> Self {
         // The number is this publisher's and lives in the run's arena, so the directory stays.
-        let arena = lane.root.counted().at(run.arena());
+        let arena = lane.root.without_guard().at(run.arena());
         let slot = arena.slot((state.seq() - run.base()) as usize);
         Self {
             state,

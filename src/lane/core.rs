@@ -9,7 +9,7 @@ use super::member::{Member, Members, Newcomer, Seat};
 use super::outcome::Refusal;
 use super::reader::Reader;
 use super::slot::Slot;
-use super::words::{Comings, SlotWord, State, Tally};
+use super::words::{SlotWord, State, Tally, Transit};
 use crate::id::ConnectionId;
 use crate::stats::ConnectionStats;
 use crate::sync::{AtomicU64, Fault, Ordering, broken, pin};
@@ -25,7 +25,7 @@ pub(crate) struct Lane<E: 'static> {
     /// All members but the first.
     pub(super) others: Link<Member, Members>,
     pub(super) tally: AtomicU64,
-    pub(super) comings: AtomicU64,
+    pub(super) transit: AtomicU64,
     /// Powers of two.
     pub(super) capacity: u32,
     pub(super) arena_len: u32,
@@ -70,10 +70,10 @@ impl<E> Lane<E> {
         debug_assert!(capacity.is_power_of_two() && capacity >= 2);
         let number = capacity as u64;
         let mut state = State::new(number).0;
-        let mut comings = 0;
+        let mut transit = 0;
         if first.is_some() {
             state += State::ONE_LIVE;
-            comings += Comings::ONE_JOINING;
+            transit += Transit::ONE_JOINING;
         }
         if archive.is_some() {
             state += State::ONE_LIVE + State::ARCHIVED;
@@ -83,14 +83,14 @@ impl<E> Lane<E> {
             archive: archive.map(Box::new),
             others: Link::empty(),
             tally: AtomicU64::new(0),
-            comings: AtomicU64::new(comings),
+            transit: AtomicU64::new(transit),
             capacity: capacity as u32,
             arena_len,
             root: Root::new(),
             run: AtomicU64::new(0),
             hot: Slot::new(number - 1),
             state: AtomicU64::new(state),
-            first: Member::coming(id, thread, number),
+            first: Member::unlisted(id, thread, number),
         }
     }
 
@@ -114,8 +114,8 @@ impl<E> Lane<E> {
             .is_ok()
     }
 
-    pub(super) fn comings(&self) -> Comings {
-        Comings(self.comings.load(Ordering::Acquire))
+    pub(super) fn transit(&self) -> Transit {
+        Transit(self.transit.load(Ordering::Acquire))
     }
 
     pub(super) fn tally(&self) -> Tally {
@@ -149,7 +149,7 @@ impl<E> Lane<E> {
         if state.live() == 0 {
             // A publisher that was late to begin a burst may have left a directory behind the end.
             if !broken(Fault::LeaveTheBurst) {
-                self.finish();
+                self.reclaim_at_end();
             }
             Refusal::Vacant
         } else if state.is_closed() {
@@ -215,13 +215,13 @@ impl<E> Lane<E> {
     /// Listed connections that an event is for, of those that are open or about to be replaced.
     pub(crate) fn count_matching(&self, audience: &Audience) -> usize {
         let mut count = 0;
-        self.for_each(|m| count += usize::from(m.is_there() && audience.has_member(m)));
+        self.for_each(|m| count += usize::from(m.is_open_or_replaced() && audience.has_member(m)));
         count
     }
 
     /// Whether a connection is about to be listed.
     pub(crate) fn is_joined(&self) -> bool {
-        self.comings().joining() > 0
+        self.transit().joining() > 0
     }
 
     /// The words of the lane, for people.
@@ -237,7 +237,7 @@ impl<E> Lane<E> {
             state.is_closed(),
             state.is_burst(),
             self.tally().voided(),
-            self.comings().leaving(),
+            self.transit().leaving(),
         )?;
         let mut done = Ok(());
         self.for_each(|m| {

@@ -177,7 +177,7 @@ impl<E> Directory<E> {
     }
 
     /// No reader stands in an arena, and no publisher in a void. Live slots are the caller's to know.
-    pub(super) fn is_at_rest(&self) -> bool {
+    pub(super) fn is_unoccupied(&self) -> bool {
         self.arenas()
             .all(|(_, arena)| arena.load().pins() == 0 && arena.voids() == 0)
     }
@@ -223,7 +223,7 @@ impl<E> Root<E> {
 
     /// The directory, for a thread that owns a number in it, counts for one, or holds a pin.
     #[inline]
-    pub(super) fn counted(&self) -> &Directory<E> {
+    pub(super) fn without_guard(&self) -> &Directory<E> {
         // Acquire: the directory is initialized.
         let at = NonNull::new(self.0.load(Ordering::Acquire)).expect("a burst has a directory");
         // SAFETY: invariant 3.

@@ -3,7 +3,7 @@
 use super::archive::{Archive, Wait};
 use super::arena::Pin;
 use super::core::Lane;
-use super::litter::Litter;
+use super::discard::Discard;
 use super::words::State;
 use crate::sync::{Fault, Ordering, broken};
 
@@ -24,7 +24,7 @@ impl<E: 'static> Lane<E> {
 
     /// Counts the archive out of all numbers below `to`: the events that no reader wants are returned.
     /// Each number is counted out once, by the call that raises the floor over it.
-    pub(super) fn release(&self, archive: &Archive, to: u64) -> Litter<E> {
+    pub(super) fn release(&self, archive: &Archive, to: u64) -> Discard<E> {
         // A lane that ends meanwhile waits for this call before it gives its arenas back.
         if !broken(Fault::ReleaseUnannounced) {
             self.begin_leaving();
@@ -36,7 +36,7 @@ impl<E: 'static> Lane<E> {
         } else {
             archive.floor.fetch_max(to, Ordering::AcqRel)
         };
-        let litter = self.pass_over(from, to, &mut Pin::none());
+        let discard = self.pass_over(from, to, &mut Pin::none());
         if let Some(meter) = &archive.meter {
             for number in from.max(self.oldest())..to {
                 meter.take(number);
@@ -45,15 +45,15 @@ impl<E: 'static> Lane<E> {
         if !broken(Fault::ReleaseUnannounced) {
             self.end_leaving();
         }
-        litter
+        discard
     }
 
     /// The archive leaves: the lane has ended at `end`.
     pub(super) fn release_all(&self, end: u64) {
         if let Some(archive) = self.archive() {
-            let litter = self.release(archive, end);
+            let discard = self.release(archive, end);
             self.end_leaving();
-            drop(litter);
+            drop(discard);
         }
     }
 
@@ -81,7 +81,7 @@ impl<E: 'static> Lane<E> {
     }
 
     /// Drops what is older than `age`. Returns whether no connection has been there for `grace`.
-    pub(crate) fn tend(&self, grace: Wait, age: Option<Wait>) -> bool {
+    pub(crate) fn sweep_archive(&self, grace: Wait, age: Option<Wait>) -> bool {
         let Some(archive) = self.archive() else {
             return false;
         };
@@ -93,7 +93,7 @@ impl<E: 'static> Lane<E> {
     }
 
     /// A connection is there: the time of grace starts anew.
-    pub(crate) fn settle(&self) {
+    pub(crate) fn clear_deserted(&self) {
         if let Some(archive) = self.archive() {
             archive.deserted_at.store(0, Ordering::Release);
         }

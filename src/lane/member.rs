@@ -55,11 +55,11 @@ impl Member {
     }
 
     /// As `new`, but no other thread finds it before it is listed.
-    pub(crate) fn coming(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
+    pub(crate) fn unlisted(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
         let mark = if broken(Fault::BornListed) {
             Mark::OPEN
         } else {
-            Mark::COMING
+            Mark::UNLISTED
         };
         Self {
             mark: AtomicU64::new(mark.0),
@@ -69,7 +69,7 @@ impl Member {
 
     #[inline]
     fn load(&self) -> Mark {
-        // Acquire: pairs with `set_left_at` and `go`. That a connection is closed is made visible by
+        // Acquire: pairs with `set_left_at` and `owner_leaves`. That a connection is closed is made visible by
         // the lane's words.
         Mark(self.mark.load(Ordering::Acquire))
     }
@@ -126,7 +126,7 @@ impl Member {
     }
 
     /// Whether it is open, or a connection that takes its place is not listed yet.
-    pub(crate) fn is_there(&self) -> bool {
+    pub(crate) fn is_open_or_replaced(&self) -> bool {
         let mark = self.load();
         let is_replaced = mark.reason() == CloseReason::Replaced.code();
         mark.reason() == 0 || (is_replaced && mark.left_at().is_none())
@@ -181,7 +181,7 @@ impl Member {
     pub(crate) fn set_left_at(&self, number: u64) -> bool {
         // Acquire: the owner's cursor.
         let end = Mark::ends_at(number);
-        Mark(self.mark.fetch_add(end, Ordering::AcqRel)).is_gone()
+        Mark(self.mark.fetch_add(end, Ordering::AcqRel)).is_owner_gone()
     }
 
     /// As `set_left_at`, where the closer is the owner: no other thread writes the mark of a closed one.
@@ -192,13 +192,13 @@ impl Member {
 
     /// The owner's: goes. Returns the first number that does not count it, or else the closer learns
     /// that the owner has gone.
-    pub(crate) fn go(&self) -> Option<u64> {
+    pub(crate) fn owner_leaves(&self) -> Option<u64> {
         // Mostly the owner was the closer.
         let told = self.left_at();
         if told.is_some() {
             return told;
         }
-        Mark(self.mark.fetch_or(Mark::GONE, Ordering::AcqRel)).left_at()
+        Mark(self.mark.fetch_or(Mark::OWNER_GONE, Ordering::AcqRel)).left_at()
     }
 
     /// Counts as activity at the next sweep.

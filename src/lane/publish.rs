@@ -1,9 +1,9 @@
 //! Publishing: one exchange on the state claims a number and decides where its event lives.
 
 use super::audience::Audience;
-use super::claim::{Claim, Home, Offer, Publisher};
+use super::claim::{Claim, Offer, Prepared, Publisher};
 use super::core::Lane;
-use super::litter::Litter;
+use super::discard::Discard;
 use super::outcome::{Accepted, Refusal, Refused, Terms};
 use super::words::{Run, SlotWord, State};
 use crate::sync::{Fault, Ordering, broken, fence, pin};
@@ -85,7 +85,7 @@ impl<E: 'static> Lane<E> {
         let mut publisher = Publisher {
             lane: self,
             terms,
-            litter: Litter::default(),
+            discard: Discard::default(),
         };
         for _ in 0..ATTEMPTS {
             let claim = match publisher.claim() {
@@ -122,11 +122,11 @@ impl<E: 'static> Lane<E> {
     pub(super) fn give_up(&self, claim: &Claim<'_, E>) -> bool {
         let is_late = self.count_void();
         claim.acknowledge();
-        // As in `finish`: the last connection to leave sees the acknowledgement, or this sees it gone.
+        // As in `reclaim_at_end`: the last connection to leave sees the acknowledgement, or this sees it gone.
         fence(Ordering::SeqCst);
         if self.load().live() == 0 && !broken(Fault::LeaveTheArenas) {
             // The last connection to leave found this publisher still inside.
-            self.finish();
+            self.reclaim_at_end();
         }
         is_late
     }
@@ -152,13 +152,13 @@ impl<E: 'static> Lane<E> {
             return false;
         }
         let guard = pin();
-        let Some(word) = self.peek(number, &guard) else {
+        let Some(word) = self.slot_word(number, &guard) else {
             return false;
         };
         let is_unread = word.number() < number || word.is_event(number);
         // First: a connection that counts for the number and is not on its way in is listed. Acquire
         // pairs with the Release in `list`.
-        if !is_unread || (self.comings().joining() > 0 && !broken(Fault::OverlookJoining)) {
+        if !is_unread || (self.transit().joining() > 0 && !broken(Fault::OverlookJoining)) {
             return is_unread;
         }
         let mut is_wanted = false;
@@ -198,7 +198,7 @@ impl<'a, E: 'static> Publisher<'a, E> {
                     }
                     continue;
                 }
-                if let Home::In(run) = self.begin(state)?
+                if let Prepared::Ready(run) = self.prepare_burst(state)?
                     && lane.exchange(state, state.claimed_in_burst())
                 {
                     return Ok(Claim::in_arena(lane, state, run));
@@ -210,9 +210,9 @@ impl<'a, E: 'static> Publisher<'a, E> {
             // The first number of an arena has the arena made ready before it is claimed.
             let is_inside = number > run.base() && lane.holds(run.base(), number);
             if !is_inside {
-                match self.reach(state, run)? {
-                    Home::In(reached) => run = reached,
-                    Home::LookAgain => continue,
+                match self.prepare_arena(state, run)? {
+                    Prepared::Ready(reached) => run = reached,
+                    Prepared::Retry => continue,
                 }
             }
             if lane.exchange(state, state.claimed()) {

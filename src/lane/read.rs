@@ -1,8 +1,8 @@
 //! Receiving: a reader looks where its next number lives, passes it, and takes the lane back to hot.
 
 use super::core::Lane;
-use super::litter::Litter;
-use super::locate::Place;
+use super::discard::Discard;
+use super::home::Home;
 use super::member::Member;
 use super::outcome::Step;
 use super::reader::Reader;
@@ -43,7 +43,8 @@ impl<E> Drop for Entered<'_, E> {
             return;
         }
         let event = self.seen.slot.pass(self.seen.word);
-        self.lane.passed(self.reader, &self.seen, event.is_some());
+        self.lane
+            .after_pass(self.reader, &self.seen, event.is_some());
         // Last, because the host's `Drop` may panic.
         drop(event);
     }
@@ -106,11 +107,11 @@ impl<E: 'static> Lane<E> {
         E: Clone,
     {
         /// Last, so that what `make` returns is made where the caller wants it.
-        struct Passed<'a, E: 'static>(&'a Lane<E>, &'a mut Reader<E>, Seen<E>);
-        impl<E> Drop for Passed<'_, E> {
+        struct AfterPass<'a, E: 'static>(&'a Lane<E>, &'a mut Reader<E>, Seen<E>);
+        impl<E> Drop for AfterPass<'_, E> {
             #[inline]
             fn drop(&mut self) {
-                self.0.passed(self.1, &self.2, true);
+                self.0.after_pass(self.1, &self.2, true);
             }
         }
         if !seen.word.is_last() {
@@ -119,7 +120,7 @@ impl<E: 'static> Lane<E> {
         }
         let (number, slot, word) = (seen.number, seen.slot, seen.word);
         member.advance(number + 1);
-        let _passed = Passed(self, reader, seen);
+        let _passed = AfterPass(self, reader, seen);
         let public = self.public(number);
         slot.empty_into(word, |event| make(public, event))
     }
@@ -127,12 +128,12 @@ impl<E: 'static> Lane<E> {
     /// After a slot was passed: if that was the last number, the reader is at rest, and so is perhaps
     /// the lane.
     #[inline]
-    fn passed(&self, reader: &mut Reader<E>, seen: &Seen<E>, last: bool) {
+    fn after_pass(&self, reader: &mut Reader<E>, seen: &Seen<E>, last: bool) {
         // Numbers behind an event in the hot slot are in an arena: only there is it of use.
         if !reader.pin.is_none() {
-            reader.last = last;
+            reader.passed_last = last;
             if seen.is_newest {
-                self.rest(reader, seen.number + 1);
+                self.on_caught_up(reader, seen.number + 1);
             }
         }
     }
@@ -174,7 +175,7 @@ impl<E: 'static> Lane<E> {
         member: &Member,
         reader: &mut Reader<E>,
     ) -> Result<(SlotRef<E>, SlotWord), Step> {
-        let mut litter = Litter::default();
+        let mut discard = Discard::default();
         let mut missed = 0;
         let found = loop {
             let number = member.cursor();
@@ -184,7 +185,7 @@ impl<E: 'static> Lane<E> {
                 break Err(Step::Closed(reason));
             }
             if state.seq() <= number {
-                self.rest(reader, number);
+                self.on_caught_up(reader, number);
                 break Err(if state.is_closed() {
                     Step::Closed(CloseReason::Shutdown)
                 } else {
@@ -195,9 +196,9 @@ impl<E: 'static> Lane<E> {
             if is_far && self.has_lost(state, number) {
                 break Err(Step::Closed(CloseReason::Overrun));
             }
-            let slot = match self.locate_near(number, &mut reader.pin) {
-                Place::At(slot) => slot,
-                Place::GoneBelow(next) => {
+            let slot = match self.find_home_near(number, &mut reader.pin) {
+                Home::Slot(slot) => slot,
+                Home::EvictedBelow(next) => {
                     // The numbers below the `seq` that was loaded count this connection, if it is
                     // still open.
                     let to = next.min(state.seq());
@@ -241,7 +242,7 @@ impl<E: 'static> Lane<E> {
                 } else {
                     reader.stepped_over += 1;
                 }
-                reader.last = false;
+                reader.passed_last = false;
                 member.advance(number + 1);
                 continue;
             }
@@ -256,9 +257,9 @@ impl<E: 'static> Lane<E> {
             } else {
                 slot.pass(word)
             };
-            reader.last = event.is_some();
+            reader.passed_last = event.is_some();
             if let Some(event) = event {
-                litter.push(event);
+                discard.push(event);
             }
         };
         // Told before whatever stopped the search, which the next call finds again.
@@ -274,14 +275,14 @@ impl<E: 'static> Lane<E> {
     fn skip_evicted(&self, member: &Member, reader: &mut Reader<E>, to: u64) -> u64 {
         let number = member.cursor();
         // Beyond the highest number that was evicted, all of these were void.
-        let mut end = (self.root.counted().evicted() + 1).clamp(number, to);
+        let mut end = (self.root.without_guard().evicted() + 1).clamp(number, to);
         if broken(Fault::GapCountsVoids) {
             end = to;
         }
         let missed = end - number;
         member.miss(missed);
         reader.stepped_over += to - end;
-        reader.last = false;
+        reader.passed_last = false;
         member.advance(to);
         missed
     }
@@ -289,33 +290,33 @@ impl<E: 'static> Lane<E> {
     /// Whether a critical event from `number` on was evicted. The caller counts for the number, which is
     /// below `state`'s.
     fn has_lost(&self, state: State, number: u64) -> bool {
-        state.is_burst() && self.root.counted().lost() >= number
+        state.is_burst() && self.root.without_guard().lost() >= number
     }
 
     /// A reader has passed all numbers below `next`. If there are no others, it leaves its arena, and
     /// takes the lane back to hot if it was the last.
     #[cold]
     #[inline(never)]
-    fn rest(&self, reader: &mut Reader<E>, next: u64) {
+    fn on_caught_up(&self, reader: &mut Reader<E>, next: u64) {
         let state = self.load();
         if state.seq() != next {
             return;
         }
         reader.pin.leave();
-        let may = reader.last || broken(Fault::QuietBeforeTheLast);
-        reader.last = false;
+        let may = reader.passed_last || broken(Fault::QuietBeforeTheLast);
+        reader.passed_last = false;
         if may && state.is_burst() && !state.is_archived() {
-            self.quiet(state);
+            self.return_to_hot(state);
         }
     }
 
     /// Takes the lane back to hot, unless it changes meanwhile. Every connection that counts has
     /// passed all numbers below `state`'s, except those that are leaving.
-    pub(super) fn quiet(&self, state: State) {
+    pub(super) fn return_to_hot(&self, state: State) {
         let next = state.seq();
         // After the state: a leaver raises it before it is counted out of the state, and lowers it
         // after it has passed what it counts for. A leaver that is stopped only delays the way back.
-        if self.comings().leaving() != 0 && !broken(Fault::QuietIgnoresLeavers) {
+        if self.transit().leaving() != 0 && !broken(Fault::QuietIgnoresLeavers) {
             return;
         }
         let word = self.hot.load();

@@ -6,7 +6,7 @@ use super::archive::Archive;
 use super::arena::Pin;
 use super::audience::Audience;
 use super::core::Lane;
-use super::locate::Place;
+use super::home::Home;
 use super::slot::SlotRef;
 use super::words::SlotWord;
 use crate::sync::{Fault, broken};
@@ -14,16 +14,16 @@ use crate::sync::{Fault, broken};
 impl<E: 'static> Lane<E> {
     /// Finds the event of `number` and counts itself for it. The caller has joined, and the number is
     /// from before.
-    fn revisit<'a>(&self, archive: &Archive, number: u64, pin: &'a mut Pin<E>) -> Found<'a, E> {
-        let Place::At(slot) = self.locate(number, pin) else {
-            return Found::Gone;
+    fn visit<'a>(&self, archive: &Archive, number: u64, pin: &'a mut Pin<E>) -> Kept<'a, E> {
+        let Home::Slot(slot) = self.find_home(number, pin) else {
+            return Kept::Gone;
         };
         if !broken(Fault::ReplayWithHoles) {
             // Claimed before the join and not filled since: this connection does not count for it.
             self.resolve(number, slot, pin);
         }
         match slot.count_in(number) {
-            Some(word) => Found::Event(Visit {
+            Some(word) => Kept::Event(Visit {
                 slot,
                 word,
                 pin: PhantomData,
@@ -31,9 +31,9 @@ impl<E: 'static> Lane<E> {
             // The floor is read after the word. While the archive has not passed an event, the event
             // is there; so this number is none.
             // There are too many replays of it at once.
-            None if slot.load().is_event(number) => Found::Gone,
-            None if archive.floor() <= number => Found::Void,
-            None => Found::Gone,
+            None if slot.load().is_event(number) => Kept::Gone,
+            None if archive.floor() <= number => Kept::Void,
+            None => Kept::Gone,
         }
     }
 
@@ -58,9 +58,9 @@ impl<E: 'static> Lane<E> {
         let mut pin = Pin::none();
         for number in start..to {
             let public = self.public(number);
-            let found = self.revisit(archive, number, &mut pin);
+            let found = self.visit(archive, number, &mut pin);
             match &found {
-                Found::Event(visit) => match gets(public, visit.audience()) {
+                Kept::Event(visit) => match gets(public, visit.audience()) {
                     Some(true) => {
                         each(Replay::Event(public, visit.get().clone()));
                         continue;
@@ -68,9 +68,9 @@ impl<E: 'static> Lane<E> {
                     Some(false) => continue,
                     None => {}
                 },
-                Found::Void => continue,
-                Found::Gone if broken(Fault::ReplayWithHoles) => continue,
-                Found::Gone => {}
+                Kept::Void => continue,
+                Kept::Gone if broken(Fault::ReplayWithHoles) => continue,
+                Kept::Gone => {}
             }
             each(Replay::StartOver);
             first = number + 1;
@@ -94,9 +94,9 @@ impl<E: 'static> Lane<E> {
         let mut pin = Pin::none();
         let mut number = from.max(archive.floor());
         while number < to {
-            let slot = match self.locate(number, &mut pin) {
-                Place::At(slot) => slot,
-                Place::GoneBelow(next) => {
+            let slot = match self.find_home(number, &mut pin) {
+                Home::Slot(slot) => slot,
+                Home::EvictedBelow(next) => {
                     number = next;
                     continue;
                 }
@@ -104,8 +104,8 @@ impl<E: 'static> Lane<E> {
             self.resolve(number, slot, &pin);
             let word = slot.load();
             if word.is_event(number) && word.is_unseen() && !archive.is_received(number) {
-                match self.revisit(archive, number, &mut pin) {
-                    Found::Event(visit) if number >= oldest => {
+                match self.visit(archive, number, &mut pin) {
+                    Kept::Event(visit) if number >= oldest => {
                         each(self.public(number), visit.get().clone());
                     }
                     _ => complete = false,
@@ -114,7 +114,7 @@ impl<E: 'static> Lane<E> {
             number += 1;
         }
         if broken(Fault::OwedUntilFetched) {
-            archive.owe_nothing_below(to);
+            archive.raise_owed_from(to);
         }
         // Last: an event that was gone before it was looked at has left its mark.
         let released = archive.floor() > from || self.is_over();
@@ -132,13 +132,13 @@ impl<E: 'static> Lane<E> {
     /// by it or by another connection.
     pub(crate) fn end_recovery(&self, to: u64) {
         if let Some(archive) = self.archive() {
-            archive.owe_nothing_below(to);
+            archive.raise_owed_from(to);
         }
     }
 }
 
 /// What a replay finds of a number.
-enum Found<'a, E> {
+enum Kept<'a, E> {
     Event(Visit<'a, E>),
     /// The number is no event.
     Void,

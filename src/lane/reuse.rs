@@ -21,7 +21,7 @@ impl<E: 'static> Publisher<'_, E> {
             let count = match self.find(directory, number, run, in_burst) {
                 Search::Taken(taken) => return Some(taken),
                 Search::Overtaken => continue,
-                Search::Nothing { count } => count,
+                Search::NoneFree { count } => count,
             };
             let arena = directory.make(count)?;
             let word = arena.load();
@@ -87,7 +87,7 @@ impl<E: 'static> Publisher<'_, E> {
         if let Some((i, word)) = unused {
             return Search::of(Taken::take(directory.at(i), i, word, number));
         }
-        Search::Nothing { count }
+        Search::NoneFree { count }
     }
 
     /// Empties an arena whose events are a whole lane old, and takes it for `number`. `None` if a reader
@@ -114,7 +114,7 @@ impl<E: 'static> Publisher<'_, E> {
         for (n, slot) in (word.base()..).zip(arena.slots()) {
             let seen = slot.load();
             if seen.is_event(n) && seen.remaining() > 0 {
-                self.litter.push(slot.empty(seen));
+                self.discard.push(slot.empty(seen));
             }
         }
         if arena.voids() != 0 && !broken(Fault::ReuseOverAVoid) {
@@ -136,7 +136,7 @@ enum Search {
     /// Another thread has changed the arena that was found. Look again.
     Overtaken,
     /// None of the arenas, of which there are so many, can be had.
-    Nothing {
+    NoneFree {
         count: usize,
     },
 }

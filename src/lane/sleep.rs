@@ -1,7 +1,7 @@
 //! Connections that wait for an event.
 
 use super::core::Lane;
-use super::locate::Place;
+use super::home::Home;
 use super::member::Member;
 use super::reader::Reader;
 use super::words::State;
@@ -27,7 +27,7 @@ impl<E: 'static> Lane<E> {
                 member.wake.disarm();
                 if is_behind && member.is_open() && !broken(Fault::SleepBehindTheFrozen) {
                     // The publisher of this number may be stopped: its number is not waited for.
-                    if let Place::At(slot) = self.locate(cursor, &mut reader.pin) {
+                    if let Home::Slot(slot) = self.find_home(cursor, &mut reader.pin) {
                         self.resolve(cursor, slot, &reader.pin);
                     }
                 }

@@ -3,7 +3,7 @@
 //! ```text
 //! State      [ seq     : 44 | live      : 8 | waiting : 8 | flags : 4 ]   one a lane
 //! Run        [ base    : 44 | first     : 1 | arena  : 19 ]               one a lane
-//! Comings    [ leaving : 32 | joining   : 32 ]                            one a lane
+//! Transit    [ leaving : 32 | joining   : 32 ]                            one a lane
 //! Tally      [ retired : 1  | voided    : 63 ]                            one a lane
 //! SlotWord   [ number  : 44 | remaining : 8 | -       : 4 | flags : 8 ]   one a slot
 //! ArenaWord  [ base    : 44 | status    : 2 | pins    : 18 ]              one an arena
@@ -144,9 +144,9 @@ impl Run {
 
 /// Connections on their way in and out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Comings(pub(crate) u64);
+pub(crate) struct Transit(pub(crate) u64);
 
-impl Comings {
+impl Transit {
     pub(crate) const ONE_JOINING: u64 = 1;
     pub(crate) const ONE_LEAVING: u64 = 1 << 32;
 
@@ -333,9 +333,9 @@ pub(crate) struct Mark(pub(crate) u64);
 impl Mark {
     pub(crate) const OPEN: Self = Self(0);
     /// Of a lane's own member before it is listed.
-    pub(crate) const COMING: Self = Self(2);
+    pub(crate) const UNLISTED: Self = Self(2);
     /// Its owner has gone.
-    pub(crate) const GONE: u64 = 1;
+    pub(crate) const OWNER_GONE: u64 = 1;
     /// It is counted in the state's `waiting`.
     pub(crate) const ASLEEP: u64 = 4;
     const REASON_SHIFT: u32 = 3;
@@ -364,11 +364,11 @@ impl Mark {
     pub(crate) const fn is_asleep(self) -> bool {
         self.0 & Self::ASLEEP != 0
     }
-    pub(crate) const fn is_gone(self) -> bool {
-        self.0 & Self::GONE != 0
+    pub(crate) const fn is_owner_gone(self) -> bool {
+        self.0 & Self::OWNER_GONE != 0
     }
     /// Of a lane's own member: whether it was listed and its closer has not told yet.
     pub(crate) const fn is_listed(self) -> bool {
-        self.left_at().is_none() && self.0 != Self::COMING.0
+        self.left_at().is_none() && self.0 != Self::UNLISTED.0
     }
 }

@@ -234,9 +234,9 @@ impl<L, N> Link<L, N> {
 }
 
 /// A leaf that is put in once and stays: no guard is needed to look at it. There is never a node.
-pub(crate) struct Settled<L>(Link<L, u16>);
+pub(crate) struct OnceLink<L>(Link<L, u16>);
 
-impl<L> Settled<L> {
+impl<L> OnceLink<L> {
     pub(crate) fn empty() -> Self {
         Self(Link::empty())
     }
@@ -244,13 +244,13 @@ impl<L> Settled<L> {
     pub(crate) fn get(&self) -> Option<&L> {
         // Acquire: as in `Link::load`.
         let leaf = self.0.word.load(Ordering::Acquire).cast::<L>();
-        // SAFETY: invariant 1. Only `settle` exchanges this link, from null to a leaf, which then stays as
+        // SAFETY: invariant 1. Only `set` exchanges this link, from null to a leaf, which then stays as
         // long as the link, which is borrowed.
         unsafe { leaf.as_ref() }
     }
 
     /// Puts `leaf` in, unless there is one.
-    pub(crate) fn settle(&self, leaf: Arc<L>, guard: &Guard) {
+    pub(crate) fn set(&self, leaf: Arc<L>, guard: &Guard) {
         // Nothing is exchanged out, and a leaf that comes too late is dropped.
         let _ = self
             .0

@@ -4,16 +4,16 @@ use super::arena::{Arena, Pin};
 use super::claim::void;
 use super::core::Lane;
 use super::directory::Directory;
-use super::litter::Litter;
+use super::discard::Discard;
 use super::slot::SlotRef;
 use super::words::{SlotWord, Status};
 use crate::sync::{Fault, Guard, SPINS, broken, pause};
 
 /// The home of a number, for a thread that counts for it.
-pub(super) enum Place<E> {
-    At(SlotRef<E>),
+pub(super) enum Home<E> {
+    Slot(SlotRef<E>),
     /// Its arena was evicted. So were those of all numbers below this one.
-    GoneBelow(u64),
+    EvictedBelow(u64),
 }
 
 /// What holds a number in a burst.
@@ -31,21 +31,21 @@ impl<E: 'static> Lane<E> {
     /// Finds the home of `number`, which is below `seq`, and pins its arena. The caller counts for the
     /// number and has not passed it, so behind it the lane goes from hot to burst once at the most: the
     /// way back needs every connection to have passed.
-    pub(super) fn locate(&self, number: u64, pin: &mut Pin<E>) -> Place<E> {
+    pub(super) fn find_home(&self, number: u64, pin: &mut Pin<E>) -> Home<E> {
         loop {
             if !self.load().is_burst() {
-                return Place::At((&self.hot).into());
+                return Home::Slot((&self.hot).into());
             }
-            let directory = self.root.counted();
+            let directory = self.root.without_guard();
             match self.holder(directory, number) {
-                Holder::HotSlot => return Place::At((&self.hot).into()),
+                Holder::HotSlot => return Home::Slot((&self.hot).into()),
                 Holder::Arena { arena, base } => {
                     if pin.enter(arena, base) {
                         let slot = pin.slot(number).expect("the arena holds the number");
-                        return Place::At(slot);
+                        return Home::Slot(slot);
                     }
                 }
-                Holder::EvictedBelow(next) if next > number => return Place::GoneBelow(next),
+                Holder::EvictedBelow(next) if next > number => return Home::EvictedBelow(next),
                 // The run is an old one.
                 Holder::EvictedBelow(_) => {}
             }
@@ -53,7 +53,7 @@ impl<E: 'static> Lane<E> {
     }
 
     /// The word of the slot of `number`, for a thread that does not count for it.
-    pub(super) fn peek(&self, number: u64, guard: &Guard) -> Option<SlotWord> {
+    pub(super) fn slot_word(&self, number: u64, guard: &Guard) -> Option<SlotWord> {
         let Some(directory) = self.root.load(guard) else {
             return Some(self.hot.load());
         };
@@ -101,11 +101,11 @@ impl<E: 'static> Lane<E> {
         number.wrapping_sub(base) < self.arena_len()
     }
 
-    /// As `locate`, and looks first where the caller stands: a word of this number says that it is there.
-    pub(super) fn locate_near(&self, number: u64, pin: &mut Pin<E>) -> Place<E> {
+    /// As `find_home`, and looks first where the caller stands: a word of this number says that it is there.
+    pub(super) fn find_home_near(&self, number: u64, pin: &mut Pin<E>) -> Home<E> {
         match pin.slot(number) {
-            Some(slot) if slot.load().number() == number => Place::At(slot),
-            _ => self.locate(number, pin),
+            Some(slot) if slot.load().number() == number => Home::Slot(slot),
+            _ => self.find_home(number, pin),
         }
     }
 
@@ -125,23 +125,23 @@ impl<E: 'static> Lane<E> {
         }
     }
 
-    /// The arena of a slot that `locate` found.
+    /// The arena of a slot that `find_home` found.
     fn arena_of<'a>(&self, slot: SlotRef<E>, pin: &'a Pin<E>) -> Option<Arena<'a, E>> {
         if self.is_hot(slot) { None } else { pin.arena() }
     }
 
     /// Counts a connection, or the archive, out of the numbers from `from` to below `to`, which it has
     /// not read. The caller acts for it. Returns the events that no other reader wants.
-    pub(super) fn pass_over(&self, from: u64, to: u64, pin: &mut Pin<E>) -> Litter<E> {
-        let mut litter = Litter::default();
+    pub(super) fn pass_over(&self, from: u64, to: u64, pin: &mut Pin<E>) -> Discard<E> {
+        let mut discard = Discard::default();
         let mut number = from;
         while number < to {
-            let slot = match self.locate_near(number, pin) {
-                Place::GoneBelow(next) => {
+            let slot = match self.find_home_near(number, pin) {
+                Home::EvictedBelow(next) => {
                     number = next;
                     continue;
                 }
-                Place::At(slot) => slot,
+                Home::Slot(slot) => slot,
             };
             if !broken(Fault::LeaveUnresolved) {
                 self.resolve(number, slot, pin);
@@ -156,12 +156,12 @@ impl<E: 'static> Lane<E> {
             if word.is_event(number)
                 && let Some(event) = slot.pass(word)
             {
-                litter.push(event);
+                discard.push(event);
             }
             number += 1;
         }
         pin.leave();
-        litter
+        discard
     }
 
     pub(super) fn is_hot(&self, slot: SlotRef<E>) -> bool {

@@ -7,12 +7,12 @@ use crate::sync::{Fault, Guard, Ordering, broken, fence, pin};
 impl<E: 'static> Lane<E> {
     /// A sweep's look: takes a lane that every connection has read back to hot, and gives its arenas
     /// back if the lane has had no burst since the sweep before.
-    pub(crate) fn tidy(&self) {
+    pub(crate) fn reclaim(&self) {
         if self.root.is_empty() {
             return;
         }
         let guard = pin();
-        self.quiet_for_readers(&guard);
+        self.return_to_hot_for_readers(&guard);
         let state = self.load();
         let Some(directory) = self.root.load(&guard) else {
             return;
@@ -30,7 +30,7 @@ impl<E: 'static> Lane<E> {
         }
         let run = self.run().0;
         let is_rested = directory.swept.swap(run, Ordering::AcqRel) == run;
-        if !is_rested || !(directory.is_at_rest() || broken(Fault::TakeWhatIsInUse)) {
+        if !is_rested || !(directory.is_unoccupied() || broken(Fault::TakeWhatIsInUse)) {
             return;
         }
         // The lane is hot with this number, so every connection has passed all numbers, and the
@@ -43,9 +43,9 @@ impl<E: 'static> Lane<E> {
 
     /// Takes a burst's lane back to hot for readers that went or were closed after they had read
     /// everything, or that never looked again.
-    fn quiet_for_readers(&self, guard: &Guard) {
+    fn return_to_hot_for_readers(&self, guard: &Guard) {
         let state = self.load();
-        if !state.is_burst() || state.is_archived() || self.comings().joining() > 0 {
+        if !state.is_burst() || state.is_archived() || self.transit().joining() > 0 {
             return;
         }
         let mut is_read = true;
@@ -54,16 +54,16 @@ impl<E: 'static> Lane<E> {
             return;
         }
         // A cursor moves before its event is passed. The last number's slot tells.
-        let word = self.peek(state.seq() - 1, guard);
+        let word = self.slot_word(state.seq() - 1, guard);
         let is_passed = word.is_some_and(|w| w == SlotWord::free(state.seq() - 1));
         if is_passed || broken(Fault::QuietByCursors) {
-            self.quiet(state);
+            self.return_to_hot(state);
         }
     }
 
     /// Gives everything back at the end of the lane. The last connection to leave calls it, and the
     /// publisher that finds the lane over; the one that comes last succeeds.
-    pub(super) fn finish(&self) {
+    pub(super) fn reclaim_at_end(&self) {
         // The caller has taken itself off a word and now looks at the other's. Without a total order of
         // both, each of the two can find the other still there, and none gives the arenas back.
         if !broken(Fault::FinishUnfenced) {
@@ -78,8 +78,8 @@ impl<E: 'static> Lane<E> {
         };
         // No number is claimed any more, and all that were are passed. Then come the publishers that
         // are still inside a void.
-        let is_left = self.is_over() && self.comings().leaving() == 0;
-        if is_left && directory.is_at_rest() {
+        let is_left = self.is_over() && self.transit().leaving() == 0;
+        if is_left && directory.is_unoccupied() {
             self.root.replace(Some(directory), None, &guard);
         }
     }

@@ -17,14 +17,14 @@ impl<E: Send + Sync + 'static> Core<E> {
     }
 
     /// Tells the subscribers, if there are some, of a change in a lane that sees one session.
-    pub(super) fn tell(&self, user: &User<E>, number: u64, change: impl FnOnce() -> Change) {
+    pub(super) fn notify(&self, user: &User<E>, number: u64, change: impl FnOnce() -> Change) {
         if !self.subscribers.is_empty() {
-            self.tell_of(user, user.session.number(), number, change);
+            self.notify_in(user, user.session.number(), number, change);
         }
     }
 
     /// Tells the subscribers, if there are some.
-    pub(super) fn tell_of(
+    pub(super) fn notify_in(
         &self,
         user: &User<E>,
         session: u64,

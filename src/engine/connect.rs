@@ -13,7 +13,7 @@ use crate::lifecycle::Change;
 use crate::sync::{Fault, Ordering, broken, fence, pin};
 
 /// An entry, and whether it was made for who asked.
-type Found<E> = (Arc<User<E>>, bool);
+type EntryAndNew<E> = (Arc<User<E>>, bool);
 
 impl<E: Send + Sync + 'static> Core<E> {
     pub(crate) fn connect(
@@ -61,7 +61,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                         let number = device.unwrap_or_else(|| self.next_connection());
                         Arc::new(Member::new(number, thread.clone(), cursor))
                     });
-                    self.enter(&user, &seat, ghost.as_ref())?;
+                    self.list_and_notify(&user, &seat, ghost.as_ref())?;
                     // Another call has resumed the device at the same time: this one takes over from it.
                     if device.is_some() && user.lane.has_elder(&seat) && !broken(Fault::TwoOfOne) {
                         let member = user.lane.member(&seat);
@@ -71,7 +71,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                     }
                     return Ok((user, seat));
                 }
-                Err(JoinError::Closed | JoinError::Deserted) => self.forget(&user),
+                Err(JoinError::Closed | JoinError::Deserted) => self.remove_if_over(&user),
                 Err(JoinError::Limit) => {
                     let evicts = match self.config.limit_policy {
                         LimitPolicy::Refuse => false,
@@ -86,7 +86,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     }
 
     /// Lists a connection that has joined, and tells of it.
-    fn enter(
+    fn list_and_notify(
         &self,
         user: &Arc<User<E>>,
         seat: &Seat,
@@ -104,14 +104,14 @@ impl<E: Send + Sync + 'static> Core<E> {
         // The numbers are drawn before the connection is listed: its `Disconnected` has a higher one. A
         // ghost's come first, and it is counted until the connection that takes its place is.
         if user.lane.archive().is_some() {
-            let mut turn = user.session.return_to(&self.sessions);
-            let next = ghost.map(|_| user.session.go_from());
+            let mut turn = user.session.connect_kept(&self.sessions);
+            let next = ghost.map(|_| user.session.disconnect_kept());
             user.lane.list(seat, ghost);
             if let Some(next) = next {
-                self.tell_of(user, turn.session, turn.number, replaced);
+                self.notify_in(user, turn.session, turn.number, replaced);
                 turn = next;
             }
-            self.returned(user, &turn, connected);
+            self.notify_connected(user, &turn, connected);
         } else {
             let gone = ghost.map(|_| user.session.disconnect());
             let mut change = user.session.connect();
@@ -120,12 +120,12 @@ impl<E: Send + Sync + 'static> Core<E> {
                 change = user.session.disconnect();
             }
             if let Some(gone) = gone {
-                self.tell(user, gone, replaced);
+                self.notify(user, gone, replaced);
             }
             if seat.is_none() {
-                self.tell(user, 0, || Change::Online);
+                self.notify(user, 0, || Change::Online);
             }
-            self.tell(user, change, connected);
+            self.notify(user, change, connected);
         }
         // A shutdown that walked past before this entry was in the table has set the flag before; the
         // fences order flag and table on both sides.
@@ -164,7 +164,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         capacity: usize,
         thread: Option<&ThreadId>,
         device: Option<ConnectionId>,
-    ) -> Result<Found<E>, ConnectError> {
+    ) -> Result<EntryAndNew<E>, ConnectError> {
         let hash = self.hash(id);
         let guard = pin();
         if let Some(user) = self.table.get(hash, id, &guard) {
@@ -178,7 +178,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
         let number = device.unwrap_or_else(|| self.next_connection());
         let newcomer = (number, thread.cloned());
-        let user = self.make(id, hash, capacity, Some(newcomer));
+        let user = self.make_entry(id, hash, capacity, Some(newcomer));
         match self.table.insert(&user, &guard) {
             Ok(()) => Ok((user, true)),
             Err(first) => {
@@ -209,10 +209,10 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.counters.overruns.fetch_add(1, Ordering::Relaxed);
         }
         if user.lane.archive().is_some() {
-            self.left(user, member, reason, departure);
+            self.after_departure(user, member, reason, departure);
             return true;
         }
-        self.tell(user, user.session.disconnect(), || Change::Disconnected {
+        self.notify(user, user.session.disconnect(), || Change::Disconnected {
             connection: member.id,
             reason,
         });
@@ -220,8 +220,8 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.counters
                 .accepted_offline
                 .fetch_add(accepted, Ordering::Relaxed);
-            self.tell(user, user.session.end(), || Change::Offline);
-            self.forget(user);
+            self.notify(user, user.session.end(), || Change::Offline);
+            self.remove_if_over(user);
         }
         true
     }

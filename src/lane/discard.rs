@@ -5,13 +5,13 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Drops events for a call that has more to do. A `Drop` of the host's that panics interrupts the call
-/// only at its end, when the litter itself is dropped.
-pub(super) struct Litter<E: 'static> {
+/// only at its end, when the discard itself is dropped.
+pub(super) struct Discard<E: 'static> {
     panic: Option<Box<dyn Any + Send>>,
     of: PhantomData<fn(E)>,
 }
 
-impl<E> Default for Litter<E> {
+impl<E> Default for Discard<E> {
     #[inline]
     fn default() -> Self {
         Self {
@@ -21,7 +21,7 @@ impl<E> Default for Litter<E> {
     }
 }
 
-impl<E> Litter<E> {
+impl<E> Discard<E> {
     pub(super) fn push(&mut self, event: E) {
         if std::mem::needs_drop::<E>() {
             self.drop(event);
@@ -37,7 +37,7 @@ impl<E> Litter<E> {
     }
 }
 
-impl<E> Drop for Litter<E> {
+impl<E> Drop for Discard<E> {
     #[inline]
     fn drop(&mut self) {
         if let Some(panic) = self.panic.take() {
