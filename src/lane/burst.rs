@@ -38,12 +38,7 @@ impl<E: 'static> Publisher<'_, E> {
         let is_clean = directory.get(run.arena()).map(Arena::voids) == Some(0);
         if is_clean || broken(Fault::RestartOverAVoid) {
             let next = Run::new(number, run.arena(), true);
-            let moved = lane.exchange_run(run, next);
-            return Ok(if moved {
-                Prepared::Ready(next)
-            } else {
-                Prepared::Retry
-            });
+            return Ok(Prepared::ready_if(lane.exchange_run(run, next), next));
         }
         let Some(taken) = self.acquire(directory, number, run, false) else {
             return Err(Refusal::Full);
@@ -73,11 +68,7 @@ impl<E: 'static> Publisher<'_, E> {
             }
         }
         let next = Run::new(number, 0, true);
-        if run == next || lane.exchange_run(run, next) {
-            Prepared::Ready(next)
-        } else {
-            Prepared::Retry
-        }
+        Prepared::ready_if(run == next || lane.exchange_run(run, next), next)
     }
 
     /// Makes the arena ready in which a burst's next number is the first one.

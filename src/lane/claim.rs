@@ -41,6 +41,12 @@ pub(super) enum Prepared {
     Retry,
 }
 
+impl Prepared {
+    pub(super) fn ready_if(is_ready: bool, run: Run) -> Self {
+        is_ready.then_some(run).map_or(Self::Retry, Self::Ready)
+    }
+}
+
 /// Passes over a number whose publisher has not come: whatever it does later, it finds its number
 /// void, and takes another one.
 pub(super) fn void<E>(slot: SlotRef<E>, seen: SlotWord, number: u64, arena: Option<Arena<'_, E>>) {

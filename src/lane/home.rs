@@ -121,13 +121,10 @@ impl<E: 'static> Lane<E> {
             seen = slot.load();
         }
         if seen.number() < number {
-            void(slot, seen, number, self.arena_of(slot, pin));
+            // `find_home` has pinned the slot's arena.
+            let arena = pin.arena().filter(|_| !self.is_hot(slot));
+            void(slot, seen, number, arena);
         }
-    }
-
-    /// The arena of a slot that `find_home` found.
-    fn arena_of<'a>(&self, slot: SlotRef<E>, pin: &'a Pin<E>) -> Option<Arena<'a, E>> {
-        if self.is_hot(slot) { None } else { pin.arena() }
     }
 
     /// Counts a connection, or the archive, out of the numbers from `from` to below `to`, which it has

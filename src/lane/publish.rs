@@ -6,7 +6,7 @@ use super::core::Lane;
 use super::discard::Discard;
 use super::outcome::{Accepted, Refusal, Refused, Terms};
 use super::words::{Run, SlotWord, State};
-use crate::sync::{Fault, Ordering, broken, fence, pin};
+use crate::sync::{Fault, Ordering, broken, pin};
 
 /// Numbers that one publish may lose to impatient readers before it hands its event back.
 const ATTEMPTS: usize = 16;
@@ -122,10 +122,8 @@ impl<E: 'static> Lane<E> {
     pub(super) fn give_up(&self, claim: &Claim<'_, E>) -> bool {
         let is_late = self.count_void();
         claim.acknowledge();
-        // As in `reclaim_at_end`: the last connection to leave sees the acknowledgement, or this sees it gone.
-        fence(Ordering::SeqCst);
-        if self.load().live() == 0 && !broken(Fault::LeaveTheArenas) {
-            // The last connection to leave found this publisher still inside.
+        // The last connection to leave may have found this publisher inside, and freed nothing.
+        if !broken(Fault::LeaveTheArenas) {
             self.reclaim_at_end();
         }
         is_late

@@ -69,7 +69,7 @@ impl<E: 'static> Lane<E> {
         if !broken(Fault::FinishUnfenced) {
             fence(Ordering::SeqCst);
         }
-        if self.root.is_empty() {
+        if !self.is_over() || self.root.is_empty() {
             return;
         }
         let guard = pin();
@@ -78,8 +78,7 @@ impl<E: 'static> Lane<E> {
         };
         // No number is claimed any more, and all that were are passed. Then come the publishers that
         // are still inside a void.
-        let is_left = self.is_over() && self.transit().leaving() == 0;
-        if is_left && directory.is_unoccupied() {
+        if self.transit().leaving() == 0 && directory.is_unoccupied() {
             self.root.replace(Some(directory), None, &guard);
         }
     }
