@@ -1,4 +1,8 @@
-//! Below the handles: who is online, and the one path by which an event reaches a lane.
+//! The engine below the handles: which users are online, and the one path by which an event reaches
+//! a lane.
+//!
+//! It joins the table, which finds a user's entry, and the lane, which orders one user's events.
+//! Neither knows the other.
 
 mod absent;
 mod cache;

@@ -1,4 +1,4 @@
-//! Sweeps: what is idle or too old goes, at the pace that the clocks let time pass.
+//! Sweeps: they close idle and overrun connections, drop old events, and give memory back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,8 @@ use crate::lane::archive::Wait;
 use crate::lane::member::Member;
 
 impl<E: Send + Sync + 'static> Core<E> {
-    /// What [`Hub::sweep`](crate::Hub::sweep) does.
+    /// Does one sweep for [`Hub::sweep`](crate::Hub::sweep). Returns how many connections it has
+    /// closed.
     pub(crate) fn sweep(self: &Arc<Self>, now: Duration) -> usize {
         let waits = self.clocks.sweep(&self.config, now);
         let mut closed = 0;
@@ -21,6 +22,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                 self.expire(user);
             }
             user.lane.for_each(|member| {
+                // An overrun connection whose device never calls again would otherwise stay open.
                 let reason = if user.lane.is_overrun(member) {
                     CloseReason::Overrun
                 } else if waits.idle.is_some_and(|wait| self.is_idle(member, wait)) {
@@ -30,11 +32,13 @@ impl<E: Send + Sync + 'static> Core<E> {
                 };
                 closed += usize::from(self.close(user, member, reason));
             });
+            // Last: closing may have removed the reader that kept an arena in use.
             user.lane.reclaim();
         });
         closed
     }
 
+    /// Returns whether a connection has been idle for longer than the wait.
     fn is_idle(&self, member: &Member, wait: Wait) -> bool {
         let reading_counts = self.config.activity == Activity::ReadOrTouch;
         member.idle_ms(wait.now_ms, reading_counts) > wait.ms

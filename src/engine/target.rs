@@ -1,9 +1,9 @@
-//! Which of a user's connections an event is for.
+//! The connections of a user that a publish names.
 
 use crate::id::{ConnectionId, ThreadId};
 use crate::lane::audience::Audience;
 
-/// Whom an event is for.
+/// The connections that an event is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Target<'a> {
     All,
@@ -13,7 +13,7 @@ pub(crate) enum Target<'a> {
 }
 
 impl Target<'_> {
-    /// The rule by which readers decide; `None` for all connections.
+    /// Returns the rule that readers apply to themselves, or `None` for all connections.
     pub(super) fn audience(&self) -> Option<Audience> {
         match *self {
             Self::All => None,

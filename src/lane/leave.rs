@@ -9,7 +9,10 @@ use crate::error::CloseReason;
 use crate::sync::{Fault, Ordering, broken};
 
 impl<E: 'static> Lane<E> {
-    /// Closes one connection: for its owner, whose reader this is, or from anywhere.
+    /// Closes one connection. Its owner passes its reader along, any other thread passes `None`.
+    ///
+    /// The steps are: mark it, count it out of `live`, wake it, set its end, unlist it. The mark
+    /// makes one thread the closer.
     pub(crate) fn close(
         &self,
         member: &Member,
@@ -20,6 +23,8 @@ impl<E: 'static> Lane<E> {
             return Departure::Before;
         };
         let (is_owner, mut at_once) = (owner.is_some(), None);
+        // A connection that is asleep has a unit of `waiting` as well, which only `depart` takes
+        // off.
         if let Some(reader) = owner
             && !mark.is_asleep()
         {
@@ -27,8 +32,10 @@ impl<E: 'static> Lane<E> {
             reader.is_counted_out = at_once.is_some();
         }
         let (before, left) = at_once.unwrap_or_else(|| self.depart_as_leaver(mark.is_asleep()));
+        // The wake comes before the end is set: from then on `for_each` skips the lane's first
+        // member. A closer that is stopped in between would leave the connection asleep, and no
+        // other thread would find it.
         if !broken(Fault::CloseWithoutWake) {
-            // Before `set_left_at`: after it `for_each` does not find the lane's own member.
             member.wake.wake();
         }
         let end = left.seq();
@@ -38,8 +45,8 @@ impl<E: 'static> Lane<E> {
         } else {
             member.set_left_at(end)
         };
+        // The archive has left in the same exchange, and its events have to be passed as well.
         if before.is_archived() && !left.is_archived() {
-            // The archive has left with its last connection.
             self.begin_leaving();
             self.release_all(end);
         }
@@ -48,6 +55,7 @@ impl<E: 'static> Lane<E> {
                 accepted: self.retire(end),
             }
         } else {
+            // The first member is not in the list. Its mark says that it is gone.
             if !std::ptr::eq(member, &raw const self.first) {
                 self.relist(None, Some(member));
             }
@@ -57,6 +65,8 @@ impl<E: 'static> Lane<E> {
                 Departure::OneOfSeveral
             }
         };
+        // The owner went before the end was set, so it could not pass its events. While the owner
+        // is there, only the owner passes them: it may be inside one.
         let is_mine = owner_is_gone && !broken(Fault::LeaveItToTheOwner);
         if is_mine || broken(Fault::CloserPassesForTheLiving) {
             self.pass_unread(member.cursor(), end, &mut Reader::new());
@@ -64,10 +74,11 @@ impl<E: 'static> Lane<E> {
         departure
     }
 
-    /// The owner of a closed connection goes. It, or the closer if that has not told yet where the
-    /// connection ends, passes what the connection has not read.
+    /// The owner drops a closed connection. It passes the connection's unread events if the closer
+    /// has set the end. Otherwise the closer finds the owner gone, and passes them.
     pub(crate) fn leave(&self, member: &Member, reader: &mut Reader<E>) {
-        // Before the closer may take over: it does not know of this pin.
+        // The pin is taken off first. A closer that takes over does not know of it, and the arena
+        // would stay pinned.
         reader.pin.leave();
         if !reader.is_counted_out
             && let Some(end) = member.owner_leaves()
@@ -77,16 +88,19 @@ impl<E: 'static> Lane<E> {
         }
     }
 
-    /// Refuses events and connections from now on; what was accepted can be read. `true` if new.
+    /// Refuses events and connections from now on. Accepted events can still be read. Returns
+    /// whether the lane was open.
     pub(crate) fn shut(&self) -> bool {
         let before = State(self.state.fetch_or(State::CLOSED, Ordering::AcqRel));
         self.wake();
         !before.is_closed()
     }
 
-    /// Counts a connection out that may have numbers to pass.
+    /// Counts out a connection that may have events to pass. Returns the state before and after.
     fn depart_as_leaver(&self, was_asleep: bool) -> (State, State) {
-        // Before it is counted out: a reader that finds the lane empty after that finds a leaver.
+        // `leaving` rises before `live` falls. In the other order the last reader could come in
+        // between and find no leaver. It would take the lane back to hot while the leaver has still
+        // an event to pass in an arena.
         if !broken(Fault::LeavingLate) {
             self.begin_leaving();
         }
@@ -97,11 +111,12 @@ impl<E: 'static> Lane<E> {
         departed
     }
 
-    /// Counts an owner's connection out, if it has passed every number that counts it, and no other thread
-    /// comes between. Returns the state before and after.
+    /// Counts out a connection that has passed every number, in one exchange. Returns the state
+    /// before and after, or `None` if the connection may have numbers to pass.
     ///
-    /// Such a connection is no leaver: it has nothing to pass, so the way back to hot need not wait for it.
-    /// The last one gives nothing back, so it goes like this only if there is nothing to give back.
+    /// The exchange fails if a number was claimed since the load. So the connection has nothing to
+    /// pass, and does not need `leaving`. The last connection may leave like this only if there is
+    /// no memory to free: that is the task of the last leaver.
     fn depart_if_read(&self, cursor: u64) -> Option<(State, State)> {
         let state = self.load();
         let next = state.without_one();
@@ -111,13 +126,14 @@ impl<E: 'static> Lane<E> {
         (may && self.exchange(state, next)).then_some((state, next))
     }
 
-    /// Whether the lane, which a connection is about to leave as the last, has nothing to give back. The
-    /// caller has loaded the state, and leaves by an exchange from that.
+    /// Returns whether the last connection may leave the lane without being a leaver. The caller
+    /// has loaded the state, and leaves by an exchange from that.
     ///
-    /// A publisher that makes a directory after this look finds the lane over, and gives the directory
-    /// back. But it leaves that to a leaver that it finds, and that one may not see yet that the lane is over.
+    /// A publisher that installs a directory after this look finds the lane over, and frees the
+    /// directory. But if it finds a leaver, it relies on that one. The leaver may not see yet that
+    /// the lane is over, and the directory would stay. So a leaver forbids this way.
     fn has_nothing_to_free(&self, state: State) -> bool {
-        // An archive that leaves with it has events to pass.
+        // The archive would leave in the same step, and has events to pass.
         if state.is_archived() {
             return false;
         }
@@ -125,9 +141,12 @@ impl<E: 'static> Lane<E> {
         self.root.is_empty() && is_alone
     }
 
-    /// Takes one connection off the live count; the last one closes the lane in the same step, unless
-    /// the lane keeps its events and can have more. Takes the connection off the sleepers, too, so that
-    /// there are never more of them than connections. Returns the state before and after.
+    /// Takes one connection off `live`, and off `waiting` if it was asleep. The last connection
+    /// closes the lane in the same exchange, unless an archive stays. Returns the state before and
+    /// after.
+    ///
+    /// Closing in a second step would leave the lane open and empty in between. A connection could
+    /// join it, and then find it closed.
     fn depart(&self, was_asleep: bool) -> (State, State) {
         let asleep = u64::from(was_asleep) * State::ONE_WAITING;
         loop {
@@ -144,20 +163,25 @@ impl<E: 'static> Lane<E> {
         }
     }
 
+    /// Passes the numbers that a closed connection has not read, and takes it off `leaving`.
     pub(super) fn pass_unread(&self, cursor: u64, end: u64, reader: &mut Reader<E>) {
         let discard = self.pass_over(cursor, end, &mut reader.pin);
         self.end_leaving();
+        // Last, because the host's `Drop` may panic.
         drop(discard);
     }
 
+    /// Counts a connection, or the archive, as leaving.
     pub(super) fn begin_leaving(&self) {
-        // Release: pairs with the look of `return_to_hot`. The exchange of the state that follows orders it.
+        // Release: pairs with the load in `return_to_hot`. The exchange of the state that follows
+        // makes the order visible.
         self.transit
             .fetch_add(Transit::ONE_LEAVING, Ordering::AcqRel);
     }
 
+    /// Counts it out. The last leaver of a lane that is over frees the directory.
     pub(super) fn end_leaving(&self) {
-        // Release: what was passed is passed.
+        // Release: a thread that sees the lower count sees the events passed.
         let before = self
             .transit
             .fetch_sub(Transit::ONE_LEAVING, Ordering::AcqRel);
@@ -166,8 +190,11 @@ impl<E: 'static> Lane<E> {
         }
     }
 
-    /// Takes over the figures of a lane in which no connection is counted any more.
+    /// Marks the figures of a lane that is over as taken over. Returns the number of accepted
+    /// events.
     pub(super) fn retire(&self, end: u64) -> u64 {
+        // An exchange: a publisher that gives a number up later sees the flag, and corrects the
+        // hub. One that came before is in the count.
         let before = Tally(self.tally.fetch_or(Tally::RETIRED, Ordering::AcqRel));
         self.public(end) - before.voided()
     }

@@ -1,12 +1,12 @@
-//! What a lane gives back when it is at rest.
+//! The memory of bursts is given back: by sweeps, and at the end of the lane.
 
 use super::core::Lane;
 use super::words::SlotWord;
 use crate::sync::{Fault, Guard, Ordering, broken, fence, pin};
 
 impl<E: 'static> Lane<E> {
-    /// A sweep's look: takes a lane that every connection has read back to hot, and gives its arenas
-    /// back if the lane has had no burst since the sweep before.
+    /// What a sweep does for a lane. It takes a lane that every connection has read back to hot. It
+    /// frees the arenas if the lane has had no burst since the sweep before.
     pub(crate) fn reclaim(&self) {
         if self.root.is_empty() {
             return;
@@ -21,30 +21,35 @@ impl<E: 'static> Lane<E> {
             return;
         }
         if !state.has_arenas() {
-            // Of a burst that was prepared and not begun, or of a sweep that was stopped here. A
-            // publisher that is about to begin a burst with this number may still use it.
+            // The directory belongs to a burst that was prepared and not begun, or a sweeper was
+            // stopped between its two exchanges. With `born` equal to `seq` a publisher may be
+            // about to begin a burst in it.
             if directory.born() < state.seq() {
                 self.root.replace(Some(directory), None, &guard);
             }
             return;
         }
         let run = self.run().0;
+        // The same run in two sweeps: no burst was prepared in between. A lane that bursts often
+        // keeps its arenas.
         let is_rested = directory.swept.swap(run, Ordering::AcqRel) == run;
+        // A reader with a pin or a publisher in a void slot would find its arena freed.
         if !is_rested || !(directory.is_unoccupied() || broken(Fault::TakeWhatIsInUse)) {
             return;
         }
-        // The lane is hot with this number, so every connection has passed all numbers, and the
-        // voids of the arenas have their publishers' word. A publisher that has prepared a burst with
-        // this number claims it by an exchange that now fails.
+        // The lane is hot at this `seq`, so every connection has passed all numbers, and each void
+        // slot was left by its publisher. A publisher that has prepared a burst with this `seq`
+        // claims it by an exchange of the state, which fails after this one.
         if self.exchange(state, state.without_arenas()) {
             self.root.replace(Some(directory), None, &guard);
         }
     }
 
-    /// Takes a burst's lane back to hot for readers that went or were closed after they had read
-    /// everything, or that never looked again.
+    /// Takes the lane back to hot for readers that were closed after they had read everything, or
+    /// that have not called since.
     fn return_to_hot_for_readers(&self, guard: &Guard) {
         let state = self.load();
+        // A joining connection is not listed, so the walk below would miss its cursor.
         if !state.is_burst() || state.is_archived() || self.transit().joining() > 0 {
             return;
         }
@@ -53,7 +58,9 @@ impl<E: 'static> Lane<E> {
         if !is_read {
             return;
         }
-        // A cursor moves before its event is passed. The last number's slot tells.
+        // A reader moves its cursor before it passes the event. It may be stopped in between,
+        // inside the last event. So the cursors are not enough: the last number's slot has to be
+        // free as well.
         let word = self.slot_word(state.seq() - 1, guard);
         let is_passed = word.is_some_and(|w| w == SlotWord::free(state.seq() - 1));
         if is_passed || broken(Fault::QuietByCursors) {
@@ -61,11 +68,14 @@ impl<E: 'static> Lane<E> {
         }
     }
 
-    /// Gives everything back at the end of the lane. The last connection to leave calls it, and the
-    /// publisher that finds the lane over; the one that comes last succeeds.
+    /// Frees the directory at the end of the lane. Called by the last thread to leave, and by a
+    /// publisher that finds the lane over. The one that comes last finds that no other thread is
+    /// inside.
     pub(super) fn reclaim_at_end(&self) {
-        // The caller has taken itself off a word and now looks at the other's. Without a total order of
-        // both, each of the two can find the other still there, and none gives the arenas back.
+        // Two threads each lower one word and then load the other's. The last connection lowers the
+        // state, or `leaving`, and then loads `voids`. A late publisher lowers `voids` and then
+        // loads the state. Without a total order of the four accesses each can load the other's old
+        // value, and neither frees the directory.
         if !broken(Fault::FinishUnfenced) {
             fence(Ordering::SeqCst);
         }
@@ -76,8 +86,7 @@ impl<E: 'static> Lane<E> {
         let Some(directory) = self.root.load(&guard) else {
             return;
         };
-        // No number is claimed any more, and all that were are passed. Then come the publishers that
-        // are still inside a void.
+        // No number is claimed any more. Without a leaver and a publisher inside, all are passed.
         if self.transit().leaving() == 0 && directory.is_unoccupied() {
             self.root.replace(Some(directory), None, &guard);
         }
