@@ -253,7 +253,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
 
 impl<E: Send + Sync + 'static> Drop for Connection<E> {
     fn drop(&mut self) {
-        if self.reader.aside != 0 {
+        if self.reader.pending != 0 {
             self.unpark();
         }
         let lane = &self.user.lane;

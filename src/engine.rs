@@ -1,8 +1,12 @@
-//! Below the handles: who is online, and the one path by which an event reaches a lane.
+//! The engine below the handles: which users are online, and the one path by which an event reaches
+//! a lane.
+//!
+//! It joins the table, which finds a user's entry, and the lane, which orders one user's events.
+//! Neither knows the other.
 
 mod absent;
-mod attend;
 mod cache;
+mod connect;
 // The protocol layer uses the rest.
 #[cfg_attr(
     any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
@@ -14,10 +18,10 @@ mod core;
 mod deliver;
 #[cfg(all(test, laneway_loom))]
 mod models;
+mod notify;
 mod session;
 mod sweep;
 mod target;
-mod tell;
 #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
 mod tests;
 mod user;

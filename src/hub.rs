@@ -98,7 +98,7 @@ impl<E: Send + Sync + 'static> Hub<E> {
     /// Each publish looks the user up. A [`scope`](Self::scope) keeps the entry that it found. Wait-free.
     #[must_use]
     pub fn to_user<'a>(&'a self, user: &'a UserId) -> Addressed<'a, E> {
-        Addressed::new(&self.core, user, None, Target::Everybody)
+        Addressed::new(&self.core, user, None, Target::All)
     }
 
     /// Returns the number of users with a live connection. Wait-free.
@@ -343,7 +343,7 @@ impl<E: Send + Sync + 'static> Default for Hub<E> {
 
 impl<E: Send + Sync + 'static> Clone for Hub<E> {
     fn clone(&self) -> Self {
-        self.core.hold();
+        self.core.add_handle();
         Self {
             core: Arc::clone(&self.core),
         }
@@ -352,7 +352,7 @@ impl<E: Send + Sync + 'static> Clone for Hub<E> {
 
 impl<E: Send + Sync + 'static> Drop for Hub<E> {
     fn drop(&mut self) {
-        self.core.let_go();
+        self.core.release_handle();
     }
 }
 

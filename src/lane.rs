@@ -1,27 +1,34 @@
-//! The lane protocol: one exchange on the state word decides where an event lives.
+//! One user's lane: it orders the user's events, and keeps each until every connection has passed
+//! it.
 //!
-//! The state word carries `seq`, `live` and `waiting` together. So a publisher learns its number, its
-//! exact audience and whether a connection sleeps in one step, and a connection takes its first number
-//! and is counted in one step. The lane knows nothing of users.
+//! One word, the state, holds `seq`, `live` and `waiting`. A publisher claims a number by one
+//! exchange on it. The same exchange fixes the event's audience, tells whether a connection sleeps,
+//! and decides whether the event goes into the hot slot or into an arena. A connection joins by an
+//! exchange on the same word, so it counts for exactly the numbers after its join.
+//!
+//! The protocol is described on the architecture page of the lane, with a picture and a glossary. A
+//! lane knows nothing of users.
 
 pub(crate) mod archive;
 mod arena;
-mod attend;
 pub(crate) mod audience;
 mod burst;
 mod claim;
 mod core;
 mod directory;
+mod discard;
+mod home;
+mod join;
 mod keep;
-mod litter;
-mod locate;
+mod leave;
+mod list;
 pub(crate) mod member;
 mod outcome;
 mod publish;
 mod read;
 mod reader;
+mod reclaim;
 pub(crate) mod replay;
-mod rest;
 mod reuse;
 mod sleep;
 mod slot;

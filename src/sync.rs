@@ -1,14 +1,15 @@
 //! The one place that names an atomic, a cell or the epoch collector.
 //!
-//! Outside model checking these are the standard library's types and `crossbeam_epoch`. Under
+//! In what ships these are the standard library's types and `crossbeam_epoch`. Under
 //! `--cfg laneway_shuttle` they are shuttle's, which runs many threads for long in random order.
-//! Under `--cfg laneway_loom` they are loom's, with two differences that the models need:
+//! Under `--cfg laneway_loom` they are loom's, with two differences:
 //!
-//! * loom remembers only the last access of each object when it looks for races to explore, so a
-//!   thread's own load can hide an earlier one. Every atomic load is therefore preceded by a
-//!   relaxed read-modify-write on a shadow atomic.
-//! * The collector is a mock of the contract of an epoch: what is deferred runs when no guard that
-//!   was live at the time is live any more, and whoever runs it has synchronized with those guards.
+//! * loom remembers only the last access to each object when it looks for races to explore. So a
+//!   thread's own load can hide an earlier access. A relaxed read-modify-write on a shadow atomic
+//!   therefore precedes every atomic load.
+//! * The collector is a mock of the contract of an epoch. A deferred call runs when no guard is
+//!   live that was live when it was deferred. The thread that runs it has synchronized with those
+//!   guards.
 
 #[cfg(any(all(laneway_loom, not(crossbeam_loom)), laneway_shuttle))]
 mod collector;
@@ -30,7 +31,8 @@ mod imp {
     use super::fault::Fault;
     pub(crate) use crossbeam_epoch::{Guard, pin};
 
-    /// Turns of a bounded spin before a position whose publisher does not come is given up.
+    /// Turns of a bounded spin. After these a reader makes the number of a publisher void that has
+    /// not come.
     pub(crate) const SPINS: u32 = 200;
 
     #[inline]
@@ -38,8 +40,8 @@ mod imp {
         std::hint::spin_loop();
     }
 
-    /// Whether this line is broken. Never, outside a model and a fuzz target that was built to show
-    /// that it finds one.
+    /// Returns whether this line is broken. Always `false`, except in a fuzz target that was built
+    /// to show that fuzzing finds a fault.
     #[inline]
     pub(crate) fn broken(fault: Fault) -> bool {
         cfg!(fuzzing) && option_env!("LANEWAY_TWIN") == Some(fault.name())
@@ -53,6 +55,7 @@ mod imp {
 
     use super::fault::Fault;
 
+    /// None: in a model each turn would only repeat the same interleavings.
     pub(crate) const SPINS: u32 = 0;
 
     pub(crate) fn pause() {
@@ -64,7 +67,7 @@ mod imp {
         static BROKEN: Cell<Option<Fault>> = const { Cell::new(None) };
     }
 
-    /// Whether this line is broken.
+    /// Returns whether this line is broken in the model that runs.
     pub(crate) fn broken(fault: Fault) -> bool {
         BROKEN.get() == Some(fault)
     }
@@ -84,11 +87,13 @@ mod imp {
 
         use crate::sync::Fault;
 
-        /// Names the defect in the process that runs a twin. It is a process of its own because a
-        /// rejected model may leave behind what cannot be dropped outside of loom.
+        /// The variable that names the fault in the process that runs a twin. A twin has a process
+        /// of its own, because a rejected model may leave values behind that cannot be dropped
+        /// outside of loom.
         const TWIN: &str = "LANEWAY_TWIN";
 
-        /// The bound of a model, which the real collector with its own atomics lowers by one.
+        /// Returns the preemption bound of a model. On the real collector with its own atomics it
+        /// is lower by one.
         fn bound_of(bound: usize) -> usize {
             if cfg!(crossbeam_loom) {
                 (bound - 1).max(1)
@@ -124,9 +129,9 @@ mod imp {
             );
         }
 
-        /// Passes if loom rejects the calling test's model, with the named defect switched on, for
-        /// one of the reasons in `because`, which are divided by bars. The lower bounds on the real
-        /// collector are too low for some.
+        /// Passes if loom rejects the calling test's model with this fault, for one of the reasons
+        /// in `because`, which are divided by bars. Does nothing on the real collector, whose lower
+        /// bounds are too low for some faults.
         pub(crate) fn twin(fault: Fault, because: &str) {
             let defect = fault.name();
             if cfg!(crossbeam_loom) || std::env::var(TWIN).is_ok() {
@@ -162,11 +167,11 @@ mod imp {
         pub(crate) fn new(value: T) -> Self {
             Self(loom::cell::UnsafeCell::new(value))
         }
-        /// A tracked read.
+        /// A read that loom tracks.
         pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
             self.0.with(f)
         }
-        /// A tracked write.
+        /// A write that loom tracks.
         pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
             self.0.with_mut(f)
         }
@@ -238,7 +243,7 @@ mod imp {
     #[cfg(crossbeam_loom)]
     pub(crate) use crossbeam_epoch::{Guard, pin};
 
-    /// Frees what may be freed. The mock does so whenever a guard goes.
+    /// Frees what may be freed. The mock does so when a guard is dropped.
     #[cfg(test)]
     pub(crate) fn collect() {
         #[cfg(crossbeam_loom)]
@@ -259,14 +264,14 @@ mod imp {
     pub(crate) use super::collector::{Guard, pin};
     use super::fault::Fault;
 
-    /// Few, because every turn is a point where another thread may go on.
+    /// Few, because at each turn another thread may run.
     pub(crate) const SPINS: u32 = 2;
 
     pub(crate) fn pause() {
         shuttle::thread::yield_now();
     }
 
-    /// Whether this line is broken, by the environment.
+    /// Returns whether this line is broken, by the environment.
     pub(crate) fn broken(fault: Fault) -> bool {
         std::thread_local! {
             static BROKEN: Option<Fault> =

@@ -1,8 +1,9 @@
-//! The user table: a sharded hash trie without locks that never resizes.
+//! The user table: a sharded hash trie without locks, which is never resized.
 //!
-//! The low bits of a hash choose a root slot, every next four bits a child. Leaves are the entries
-//! themselves. Insert, split and remove are one exchange on one link each; inner nodes stay.
-//! Entries whose 64 bits collide share a copy-on-write list.
+//! The low bits of a hash choose a root, every next four bits a child. A leaf is an entry itself.
+//! Insert, split and remove are one exchange of one link each. Inner nodes stay, so a thread that
+//! follows links needs no retry when another thread adds or removes. Entries whose 64 bits are
+//! equal share a list that is copied to be changed.
 
 // The protocol layer uses the rest.
 #[cfg_attr(
@@ -17,22 +18,24 @@ use std::sync::Arc;
 use crate::sync::{Fault, Guard, broken, pin};
 use storage::{LeafRef, Link, Owned, View};
 
+/// The bits of a hash that choose a child.
 const BITS: u32 = 4;
+/// The children of a node.
 const WAYS: usize = 1 << BITS;
-/// A walk looks at so many entries at once.
+/// The entries that a walk collects at once.
 const BATCH: usize = if cfg!(laneway_loom) { 1 } else { 64 };
 
-/// What the table can hold.
+/// An entry that the table can hold.
 pub(crate) trait Keyed {
     type Key: ?Sized + Eq;
     fn hash(&self) -> u64;
     fn key(&self) -> &Self::Key;
 }
 
-/// What stands below a link that is no leaf.
+/// What a link points to if not to an entry.
 pub(crate) enum Branch<V> {
     Node([Child<V>; WAYS]),
-    /// Entries of one and the same hash.
+    /// Entries with one hash.
     Collision(Vec<Child<V>>),
 }
 
@@ -45,7 +48,7 @@ pub(crate) struct Table<V: Keyed> {
 }
 
 impl<V: Keyed> Table<V> {
-    /// `shards` is a power of two.
+    /// Creates a table with so many roots, a power of two.
     pub(crate) fn new(shards: usize) -> Self {
         debug_assert!(shards.is_power_of_two());
         Self {
@@ -54,11 +57,12 @@ impl<V: Keyed> Table<V> {
         }
     }
 
+    /// Returns the root for a hash.
     fn root(&self, hash: u64) -> &Child<V> {
         &self.roots[(hash & (self.roots.len() as u64 - 1)) as usize]
     }
 
-    /// The entry with `key`, whose hash is `hash`.
+    /// Returns the entry with `key`, whose hash is `hash`. Wait-free: at most 16 links.
     #[inline]
     pub(crate) fn get<'g>(
         &'g self,
@@ -69,7 +73,7 @@ impl<V: Keyed> Table<V> {
         self.find(hash, |leaf| leaf.key() == key, guard)
     }
 
-    /// An entry that `is_it`, looked for where the entries with this hash are.
+    /// Returns an entry with this hash that `is_it` accepts.
     #[inline]
     pub(crate) fn find<'g>(
         &'g self,
@@ -83,10 +87,14 @@ impl<V: Keyed> Table<V> {
             match link.load(guard) {
                 View::Empty => return None,
                 View::Leaf(leaf) => {
+                    // A leaf stands as high as its hash is unique, so its hash may differ below.
+                    // Only the key decides.
                     return (is_it(&leaf) || broken(Fault::AnyLeaf)).then_some(leaf);
                 }
                 View::Node(node) => match node.get() {
                     Branch::Node(children) => {
+                        // Nodes are never removed, so the link stays valid when another thread
+                        // inserts or removes.
                         link = &children[index(hash, shift)];
                         shift += BITS;
                     }
@@ -98,7 +106,9 @@ impl<V: Keyed> Table<V> {
         }
     }
 
-    /// Adds `entry`, unless its key is there: then gives what is there.
+    /// Adds `entry`. If there is an entry with its key, returns that one as the error.
+    ///
+    /// Lock-free: a failed exchange means that another thread has changed the link.
     pub(crate) fn insert(&self, entry: &Arc<V>, guard: &Guard) -> Result<(), Arc<V>> {
         let hash = entry.hash();
         let mut link = self.root(hash);
@@ -108,9 +118,12 @@ impl<V: Keyed> Table<V> {
             let new = match view {
                 View::Empty => Owned::Leaf(Arc::clone(entry)),
                 View::Leaf(leaf) if leaf.key() == entry.key() => return Err(leaf.arc()),
+                // Two keys with one hash cannot be told apart at any level.
                 View::Leaf(leaf) if leaf.hash() == hash => Owned::Node(Box::new(
                     Branch::Collision([leaf.arc(), Arc::clone(entry)].map(child).into()),
                 )),
+                // Two hashes meet: the leaf moves one level down, and the next turn goes on from
+                // there.
                 View::Leaf(leaf) => split(leaf.hash(), shift, || Owned::Leaf(leaf.arc())),
                 View::Node(node) => match node.get() {
                     Branch::Node(children) => {
@@ -124,6 +137,8 @@ impl<V: Keyed> Table<V> {
                         {
                             return Err(same.arc());
                         }
+                        // A list in the trie stands where a leaf would. An entry with another hash
+                        // splits it like a leaf.
                         let copy = || leaves(entries, guard).map(|leaf| leaf.arc());
                         let there = copy().next().map_or(hash, |leaf| leaf.hash());
                         if there == hash {
@@ -138,26 +153,33 @@ impl<V: Keyed> Table<V> {
                     }
                 },
             };
+            // A split does not add the entry yet.
             let done = matches!(new, Owned::Leaf(_))
                 || matches!(&new, Owned::Node(b) if matches!(**b, Branch::Collision(_)));
+            // A failed exchange means that the link has changed since `view`. The next turn loads
+            // it again.
             if link.compare_exchange(view, new, guard).is_ok() && done {
                 return Ok(());
             }
         }
     }
 
-    /// Removes exactly `entry`; `true` for the one caller that did.
+    /// Removes exactly `entry`. Returns `true` to the one caller that has removed it. Lock-free.
     pub(crate) fn remove(&self, entry: &Arc<V>, guard: &Guard) -> bool {
         let hash = entry.hash();
         let mut link = self.root(hash);
         let mut shift = self.root_bits;
         loop {
             let view = link.load(guard);
+            // By identity, not by key: the user may be back, with a newer entry that has the same
+            // key.
             let is_it = |leaf: &LeafRef<'_, V>| {
                 leaf.is(entry) || (broken(Fault::RemoveByKey) && leaf.key() == entry.key())
             };
             let new = match view {
                 View::Leaf(leaf) if is_it(&leaf) => Owned::Empty,
+                // Another thread has removed the entry, or the entry that stands here is a
+                // different one.
                 View::Empty | View::Leaf(_) => return false,
                 View::Node(node) => match node.get() {
                     Branch::Node(children) => {
@@ -173,6 +195,7 @@ impl<V: Keyed> Table<V> {
                         if rest.len() == entries.len() {
                             return false;
                         }
+                        // A list of one becomes a leaf again, so that lookups compare one key.
                         match (rest.pop(), rest.is_empty()) {
                             (None, _) => Owned::Empty,
                             (Some(last), true) => Owned::Leaf(last),
@@ -185,21 +208,28 @@ impl<V: Keyed> Table<V> {
                     }
                 },
             };
+            // Only the thread whose exchange succeeds has removed the entry.
             if link.compare_exchange(view, new, guard).is_ok() {
                 return true;
             }
         }
     }
 
-    /// Calls `f` for every entry, for each that is there all the time exactly once. No guard is held
-    /// meanwhile, so an `f` that hangs keeps at most a batch of entries from being freed.
+    /// Calls `f` for every entry. An entry that is there during the whole walk is visited exactly
+    /// once.
+    ///
+    /// No guard is held during a call. An `f` that hangs keeps at most one batch of entries from
+    /// being freed.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&Arc<V>)) {
         let mut batch = Vec::new();
         for root in self.roots.iter().filter(|root| !root.is_empty()) {
             let mut after = None;
             loop {
                 self.collect(root, self.root_bits, after, &pin(), &mut batch);
+                // A batch that is not full was the last of this root.
                 let is_full = batch.len() >= BATCH;
+                // The walk continues by the hash, not by a pointer: without a guard the nodes'
+                // leaves may change.
                 after = batch.last().map(|last| last.hash());
                 batch.drain(..).for_each(|entry| f(&entry));
                 if !is_full {
@@ -209,10 +239,11 @@ impl<V: Keyed> Table<V> {
         }
     }
 
-    /// Adds the entries below `link` that come after those with the hash `after`, in the order of their
-    /// hashes' digits, until there are [`BATCH`] of them; entries of one hash together.
+    /// Adds the entries below `link` that come after the hash `after`, in the order of their
+    /// digits. Stops when there are [`BATCH`] of them. Entries with one hash stay together.
     ///
-    /// An entry that moves down a level when its leaf is split keeps its place in that order.
+    /// A split moves an entry down one level and keeps its place in that order. So a walk neither
+    /// misses it nor visits it twice.
     fn collect(
         &self,
         link: &Child<V>,
@@ -227,6 +258,9 @@ impl<V: Keyed> Table<V> {
             View::Leaf(leaf) => batch.extend(is_next(leaf.hash()).then(|| leaf.arc())),
             View::Node(node) => match node.get() {
                 Branch::Node(children) => {
+                    // Children before the one with the last hash were visited already. Only in that
+                    // child the walk goes on behind the hash, in all later ones it begins at the
+                    // start.
                     let first = after.map_or(0, |after| index(after, shift));
                     for (i, child) in children.iter().enumerate().skip(first) {
                         if batch.len() >= BATCH {
@@ -244,7 +278,8 @@ impl<V: Keyed> Table<V> {
         }
     }
 
-    /// The order of a walk below one root: by the digits that choose children, the highest level first.
+    /// Compares two hashes in the order of a walk below one root: by the digits that choose
+    /// children, the highest level first.
     fn comes_after(&self, hash: u64, other: u64) -> bool {
         if broken(Fault::WalkByLeaves) {
             return true;
@@ -258,16 +293,18 @@ impl<V: Keyed> Table<V> {
     }
 }
 
+/// Returns the child for a hash at a level.
 fn index(hash: u64, shift: u32) -> usize {
-    // Two hashes that differ do so within 64 bits, so no node stands deeper than that.
+    // Two different hashes differ within 64 bits, so no node stands at a deeper level.
     (hash >> shift) as usize % WAYS
 }
 
+/// Returns a link to an entry.
 fn child<V>(entry: Arc<V>) -> Child<V> {
     Link::new(Owned::Leaf(entry))
 }
 
-/// A node with one child, which takes the place of that child.
+/// Returns a node with one child, which takes that child's place.
 fn split<V>(
     hash: u64,
     shift: u32,
@@ -275,11 +312,14 @@ fn split<V>(
 ) -> Owned<V, Branch<V>> {
     let mut children = std::array::from_fn(|_| Link::empty());
     if !broken(Fault::SplitForgetsLeaf) {
+        // The new node comes with the old child inside, in one exchange. In two steps a lookup in
+        // between would not find an entry that is there.
         children[index(hash, shift)] = Link::new(content());
     }
     Owned::Node(Box::new(Branch::Node(children)))
 }
 
+/// Returns the entries of a list.
 fn leaves<'g, V>(
     entries: &'g [Child<V>],
     guard: &'g Guard,

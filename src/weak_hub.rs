@@ -47,7 +47,7 @@ impl<E: Send + Sync + 'static> WeakHub<E> {
     #[must_use]
     pub fn upgrade(&self) -> Option<Hub<E>> {
         let core = self.core.upgrade()?;
-        core.hold_if_held().then(|| Hub { core })
+        core.add_handle_if_any().then(|| Hub { core })
     }
 }
 

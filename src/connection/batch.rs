@@ -36,8 +36,8 @@ impl<E: Send + Sync + 'static> Connection<E> {
             events: 0,
             missed: 0,
         };
-        if self.reader.aside != 0 {
-            visited.events = self.visit_aside(max, &mut f);
+        if self.reader.pending != 0 {
+            visited.events = self.visit_pending(max, &mut f);
         }
         let (user, reader) = (&self.user, &mut self.reader);
         let member = user.lane.member(&self.seat);
@@ -65,10 +65,10 @@ impl<E: Send + Sync + 'static> Connection<E> {
     }
 
     #[cold]
-    fn visit_aside(&mut self, max: usize, f: &mut impl FnMut(u64, &E)) -> usize {
+    fn visit_pending(&mut self, max: usize, f: &mut impl FnMut(u64, &E)) -> usize {
         let mut events = 0;
         while events < max
-            && let Some(delivered) = self.step_aside()
+            && let Some(delivered) = self.next_pending()
         {
             events += 1;
             f(delivered.number, &delivered.event);

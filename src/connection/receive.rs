@@ -42,16 +42,16 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     ///
     /// Lock-free; never blocks. A gap takes one step for each skipped number that the lane holds.
     pub fn try_recv(&mut self) -> Result<Received<E>, TryRecvError> {
-        if self.reader.aside != 0 {
-            return self.try_recv_aside();
+        if self.reader.pending != 0 {
+            return self.try_recv_pending();
         }
         self.try_recv_live()
     }
 
     #[cold]
     #[inline(never)]
-    fn try_recv_aside(&mut self) -> Result<Received<E>, TryRecvError> {
-        match self.step_aside() {
+    fn try_recv_pending(&mut self) -> Result<Received<E>, TryRecvError> {
+        match self.next_pending() {
             Some(delivered) => Ok(Received::Event(delivered)),
             None => self.try_recv_live(),
         }
@@ -80,7 +80,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
             Ok(seen) => Ok(user.lane.take(member, reader, seen, received)),
             Err(Step::Gap(missed)) => Ok(Received::Gap { missed }),
             Err(Step::Closed(reason)) => Err(TryRecvError::Closed(Closed { reason })),
-            Err(Step::Empty | Step::Overrun) => Err(TryRecvError::Empty),
+            Err(Step::Empty) => Err(TryRecvError::Empty),
         }
     }
 }
@@ -101,11 +101,11 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// Prepares the next look at the lane. Returns an event from before the connection's time, if there is
     /// one.
     #[cold]
-    pub(super) fn step_aside(&mut self) -> Option<Delivered<E>> {
+    pub(super) fn next_pending(&mut self) -> Option<Delivered<E>> {
         self.unpark();
         let next = self.next_replayed();
         if next.is_none() {
-            self.reader.aside &= ENDED;
+            self.reader.pending &= ENDED;
         }
         next
     }
@@ -114,7 +114,8 @@ impl<E: Send + Sync + 'static> Connection<E> {
     #[cold]
     fn tidy(core: &Core<E>, user: &Arc<User<E>>, member: &Member, step: Step) -> Step {
         match step {
-            Step::Overrun => {
+            // The lane closes no connection. This call has no effect if another thread closed it.
+            Step::Closed(CloseReason::Overrun) => {
                 core.close(user, member, CloseReason::Overrun);
                 Step::Closed(member.close_reason())
             }

@@ -37,9 +37,9 @@ impl<E: Send + Sync + 'static> Connection<E> {
         let own = Attached::to(thread);
         let waiting = self.rare.as_deref().map(|rare| &rare.replayed);
         let (number, attached) = match waiting.and_then(|r| Some((r.next()?, r))) {
-            None => (lane.position(member.cursor()), own),
+            None => (lane.public(member.cursor()), own),
             Some((next, replay)) => {
-                let to = lane.position(member.joined_at);
+                let to = lane.public(member.joined_at);
                 let attached = replay.attached.map_or(own, |a| a.then(next, to, thread));
                 (next, attached)
             }
@@ -90,7 +90,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
     }
 
     fn replayed(&mut self) -> &mut Replayed<E> {
-        self.reader.aside |= REPLAY;
+        self.reader.pending |= REPLAY;
         &mut self.rare().replayed
     }
 }
@@ -136,12 +136,12 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
         if oldest == from {
             Resumed::Complete {
                 from: spot.number,
-                to: lane.position(to),
+                to: lane.public(to),
             }
         } else {
             Resumed::Gap {
                 missed: oldest - from,
-                oldest: lane.position(oldest),
+                oldest: lane.public(oldest),
             }
         }
     }

@@ -26,7 +26,7 @@ impl<E: Clone + Send + Sync + 'static> Stream for Connection<E> {
         }
         let next = connection.poll_recv(cx).map(Result::ok);
         if matches!(next, Poll::Ready(None)) {
-            connection.reader.aside |= ENDED;
+            connection.reader.pending |= ENDED;
         }
         next
     }
@@ -35,6 +35,6 @@ impl<E: Clone + Send + Sync + 'static> Stream for Connection<E> {
 /// The stream is terminated once it has returned `None`.
 impl<E: Clone + Send + Sync + 'static> FusedStream for Connection<E> {
     fn is_terminated(&self) -> bool {
-        self.reader.aside & ENDED != 0
+        self.reader.pending & ENDED != 0
     }
 }

@@ -122,7 +122,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     fn park(&mut self, waker: &Waker) -> bool {
         let lane = &self.user.lane;
         let parked = lane.park(lane.member(&self.seat), &mut self.reader, waker);
-        self.reader.aside |= if parked { PARKED } else { 0 };
+        self.reader.pending |= if parked { PARKED } else { 0 };
         parked
     }
 
@@ -209,8 +209,8 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// Removes the registration in the lane, if there is one.
     #[cold]
     pub(super) fn unpark(&mut self) {
-        if self.reader.aside & PARKED != 0 {
-            self.reader.aside &= !PARKED;
+        if self.reader.pending & PARKED != 0 {
+            self.reader.pending &= !PARKED;
             self.user.lane.unpark(self.member());
         }
     }

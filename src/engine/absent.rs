@@ -1,4 +1,4 @@
-//! Users without connections whose lanes are kept, and the positions by which they come back.
+//! Users without connections whose lanes are kept, and the positions by which devices come back.
 
 use std::sync::Arc;
 
@@ -15,13 +15,17 @@ use crate::position::{Attached, BITS_40, Position, Spot};
 use crate::sync::{Ordering, fence, pin};
 
 impl<E: Send + Sync + 'static> Core<E> {
-    /// Joins a lane that may be without a connection. The user is counted as online before, so that
-    /// there are never more than allowed.
+    /// Joins a lane that may be without a connection.
+    ///
+    /// The user is counted as online before the join, so that the limit of users holds at every
+    /// moment.
     pub(super) fn rejoin(
         &self,
         user: &Arc<User<E>>,
         connections: u8,
     ) -> Result<Result<u64, JoinError>, ConnectError> {
+        // First without the right to be the only connection: in most cases the user is online and
+        // counted.
         let joined = user.lane.join_as(connections, false);
         if joined != Err(JoinError::Deserted) {
             return Ok(joined.map(|(number, _)| number));
@@ -33,51 +37,61 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
         let joined = user.lane.join_as(connections, true);
         if let Ok((_, true)) = joined {
+            // The user is back. The thread that has left may not have counted the user as absent
+            // yet, so the count can be below 0 for a moment.
             self.absence.users.fetch_sub(1, Ordering::AcqRel);
-            user.lane.settle();
+            user.lane.clear_deserted();
         } else {
-            // Somebody else came first, and was counted.
+            // Another connection has come first, and its thread has counted the user.
             self.count_out();
         }
         Ok(joined.map(|(number, _)| number))
     }
 
-    /// Counts one more user without connections; `false` if that is one too many.
+    /// Counts one more user without connections. Returns `false` if the limit is passed. The caller
+    /// counts the user out again then.
     fn count_absent(&self) -> bool {
         let before = self
             .absence
             .users
             .fetch_add(1, Ordering::AcqRel)
+            // Signed: a thread that rejoins may subtract before the thread that has left adds.
             .cast_signed();
         let limit = self.config.retention.map_or(0, |r| r.max_absent_users);
         before < isize::try_from(limit).unwrap_or(isize::MAX)
     }
 
-    /// Tells of a connection to a lane that outlives its connections.
+    /// Notifies the subscribers of a connection to a kept lane, and of the session that it begins.
     #[cold]
-    pub(super) fn returned(&self, user: &User<E>, turn: &Turn, change: impl FnOnce() -> Change) {
+    pub(super) fn notify_connected(
+        &self,
+        user: &User<E>,
+        turn: &Turn,
+        change: impl FnOnce() -> Change,
+    ) {
         if turn.is_edge {
-            self.tell_of(user, turn.session, 0, || Change::Online);
+            self.notify_in(user, turn.session, 0, || Change::Online);
         }
-        self.tell_of(user, turn.session, turn.number, change);
+        self.notify_in(user, turn.session, turn.number, change);
     }
 
-    /// Tells and counts a connection that has left such a lane.
+    /// Notifies the subscribers of a connection that has left a kept lane, and counts the user
+    /// anew.
     #[cold]
-    pub(super) fn left(
+    pub(super) fn after_departure(
         &self,
         user: &Arc<User<E>>,
         member: &Member,
         reason: CloseReason,
         departure: Departure,
     ) {
-        let turn = user.session.go_from();
-        self.tell_of(user, turn.session, turn.number, || Change::Disconnected {
+        let turn = user.session.disconnect_kept();
+        self.notify_in(user, turn.session, turn.number, || Change::Disconnected {
             connection: member.id,
             reason,
         });
         if turn.is_edge {
-            self.tell_of(user, turn.session, turn.number + 1, || Change::Offline);
+            self.notify_in(user, turn.session, turn.number + 1, || Change::Offline);
         }
         match departure {
             Departure::Last { accepted } => {
@@ -85,22 +99,25 @@ impl<E: Send + Sync + 'static> Core<E> {
                     .accepted_offline
                     .fetch_add(accepted, Ordering::Relaxed);
                 self.count_out();
-                self.forget(user);
+                self.remove_if_over(user);
             }
-            Departure::Deserted => self.desert(user),
+            Departure::Deserted => self.become_absent(user),
             Departure::Before | Departure::OneOfSeveral => {}
         }
     }
 
-    /// A user's last connection has left a lane that stays.
-    fn desert(&self, user: &Arc<User<E>>) {
+    /// Counts a user as absent whose last connection has left a kept lane. Ends the lane if there
+    /// are too many.
+    fn become_absent(&self, user: &Arc<User<E>>) {
         self.count_out();
+        // One absent user too many: the newest loses its lane. Finding the oldest would take a walk
+        // of the table.
         if !self.count_absent() {
             self.expire(user);
         }
     }
 
-    /// Ends a lane that is without connections; `false` if it is not.
+    /// Ends a lane without connections. Returns `false` if a connection is there.
     pub(super) fn expire(&self, user: &Arc<User<E>>) -> bool {
         let Some(accepted) = user.lane.expire() else {
             return false;
@@ -109,11 +126,13 @@ impl<E: Send + Sync + 'static> Core<E> {
             .accepted_offline
             .fetch_add(accepted, Ordering::Relaxed);
         self.absence.users.fetch_sub(1, Ordering::AcqRel);
-        self.forget(user);
+        self.remove_if_over(user);
         true
     }
 
-    /// Appends a critical event for a user who has no lane to a lane that is made for it.
+    /// Appends a critical event for a user who has no lane. Makes the lane.
+    ///
+    /// Lock-free: each repetition means that a lane of this user has ended.
     #[cold]
     pub(super) fn append_absent(
         self: &Arc<Self>,
@@ -122,7 +141,8 @@ impl<E: Send + Sync + 'static> Core<E> {
         mut event: E,
         terms: Terms,
     ) -> Result<Accepted, Refused<E>> {
-        let is_kept = self.config.retention.is_some() && matches!(target, Target::Everybody);
+        let is_kept = self.config.retention.is_some() && matches!(target, Target::All);
+        // An event for some connections is for those that are there. A user who is away has none.
         if !is_kept {
             return Err(Refused::new(Refusal::Vacant, event, 0));
         }
@@ -135,17 +155,17 @@ impl<E: Send + Sync + 'static> Core<E> {
                 Err(why) => return Err(Refused::new(why, event, 0)),
             };
             match self.append_for(&user, target, event, terms) {
-                // The lane has ended, and the next look finds another one.
+                // The lane has ended after it was found. The next look finds another lane, or none.
                 Err(refused) if refused.why == Refusal::Vacant => {
                     event = refused.event;
-                    self.forget(&user);
+                    self.remove_if_over(&user);
                 }
                 done => return done,
             }
         }
     }
 
-    /// The user's entry, without a connection if it is new.
+    /// Returns the user's entry, and makes one without a connection if there is none.
     fn find_or_keep(&self, id: &UserId) -> Result<Arc<User<E>>, Refusal> {
         let hash = self.hash(id);
         let guard = pin();
@@ -156,12 +176,15 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.absence.users.fetch_sub(1, Ordering::AcqRel);
             return Err(Refusal::Vacant);
         }
-        let user = self.make(id, hash, self.config.lane_capacity, None);
+        let user = self.make_entry(id, hash, self.config.lane_capacity, None);
+        // Another thread has made the user's entry first.
         if let Err(first) = self.table.insert(&user, &guard) {
             self.absence.users.fetch_sub(1, Ordering::AcqRel);
             return Ok(first);
         }
-        // As in `connect`: a shutdown that did not see this entry has set the flag before.
+        // Pairs with the fence in `shutdown`. This thread inserts the entry and then loads the
+        // flag. A shutdown sets the flag and then walks the table. Without the fences each could
+        // miss the other's write, and a lane would outlive the shutdown.
         fence(Ordering::SeqCst);
         if self.closed.load(Ordering::Relaxed) {
             self.shut(&user);
@@ -170,12 +193,12 @@ impl<E: Send + Sync + 'static> Core<E> {
         Ok(user)
     }
 
-    /// What stands for a thread in positions.
+    /// Returns the number that stands for a thread in positions.
     pub(crate) fn digest(&self, thread: Option<&ThreadId>) -> u64 {
         self.absence.keys.digest(thread)
     }
 
-    /// The position of a device that is to get the event `number` next.
+    /// Returns the position of a device that is to receive the event `number` next.
     pub(crate) fn position(
         &self,
         user: &User<E>,
@@ -193,7 +216,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         self.absence.keys.seal(&user.id, &spot)
     }
 
-    /// What a position of this user says; nothing if it is of another hub.
+    /// Returns the content of a position of this user, or `None` if the position is of another hub.
     pub(crate) fn open(
         &self,
         user: &UserId,

@@ -1,37 +1,43 @@
-//! What a scope remembers of its user.
+//! A scope's memory of its user's entry.
 
 use super::user::User;
 use crate::sync::{AtomicBool, Guard, Ordering};
-use crate::table::storage::{LeafRef, Settled};
+use crate::table::storage::{LeafRef, OnceLink};
 
-/// The entry in which a scope first found its user, kept from its second publish on: a scope that
-/// is made for one event only is not to pay for it. While the user stays online it spares the
-/// publisher the lookup and the collector's guard; after that the table is asked each time.
+/// The entry in which a scope found its user first.
+///
+/// It is kept from the scope's second publish on: a scope for one event does not pay for it. While
+/// the user stays online, a publish by the scope needs neither the lookup nor the collector's
+/// guard. A lane that is over refuses, and then the scope asks the table.
 pub(crate) struct Cache<E: 'static> {
-    entry: Settled<User<E>>,
+    entry: OnceLink<User<E>>,
+    /// The scope has published once.
     used: AtomicBool,
 }
 
 impl<E: 'static> Cache<E> {
     pub(crate) fn new() -> Self {
         Self {
-            entry: Settled::empty(),
+            entry: OnceLink::empty(),
             used: AtomicBool::new(false),
         }
     }
 
-    /// The entry, which may be out of date.
+    /// Returns the entry, whose lane may be over.
     #[inline]
     pub(crate) fn get(&self) -> Option<&User<E>> {
         self.entry.get()
     }
 
+    /// Notes the entry that a publish of the scope has found.
     pub(super) fn keep(&self, entry: LeafRef<'_, User<E>>, guard: &Guard) {
+        // The entry is never replaced. A publish may hold a reference to it without a guard.
         if self.entry.get().is_some() {
             return;
         }
+        // Relaxed: two first publishes at once only keep the entry one publish later or earlier.
         if self.used.load(Ordering::Relaxed) {
-            self.entry.settle(entry.arc(), guard);
+            self.entry.set(entry.arc(), guard);
         } else {
             self.used.store(true, Ordering::Relaxed);
         }

@@ -1,4 +1,4 @@
-//! Time as sweeps count it: by the host's clock, and never faster than one sweep may age things.
+//! Time as sweeps count it: by the host's clock, with a bound on the time that one sweep lets pass.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -6,41 +6,45 @@ use std::time::Duration;
 use crate::lane::archive::Wait;
 use crate::table::copy_on_write::CopyOnWrite;
 
-/// The most microseconds that are told apart: 73 000 years.
+/// The latest time in microseconds that is told apart: 73 000 years.
 const LATEST: u64 = u64::MAX >> 3;
 
-/// What waits are measured by, in microseconds since the first call: a connection that is idle, a user who
-/// is absent, an event that is to be confirmed.
+/// The clock of one kind of wait, in microseconds since the first call: of idle connections, of
+/// absent users, or of events to be confirmed.
 ///
-/// Only sweeps let time pass, and one sweep at most a step, however late it comes: after a pause of the
-/// process what waits for a client has a step less to wait, and not nothing. A sweep at an earlier time
-/// than the one before lets none pass, and the next ones count from there. So a clock that jumps ahead and
-/// back costs a step at most and makes nothing immortal. Between sweeps a reading is what the next sweep
-/// would make of it: a stamp from the future is at most a step ahead.
+/// Only sweeps let time pass, and each at most one step. After a pause of the process a client
+/// therefore has at most one step less to answer. A sweep at an earlier time than the one before
+/// lets no time pass, and the next one counts from there. So a host's clock that jumps ahead and
+/// back costs one step at most.
 ///
-/// Lock-free; a reading is wait-free.
+/// Between two sweeps a reading is what the next sweep would make of it. A stamp is at most one
+/// step ahead. A reading is wait-free, a sweep is lock-free.
 pub(crate) struct Clock {
+    /// The most that one sweep lets pass.
     step: u64,
     times: CopyOnWrite<Times>,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Times {
-    /// The host's time of the last sweep, or of the first call.
+    /// The host's time at the last sweep, or at the first call.
     last: Option<u64>,
     /// The time that has passed by then.
     passed: u64,
 }
 
 impl Times {
+    /// Returns the time that has passed at the host's time `now`.
     fn at(self, now: u64, step: u64) -> u64 {
+        // A time before the last sweep counts as no time.
         let since = self.last.map_or(0, |last| now.saturating_sub(last));
         self.passed.saturating_add(since.min(step)).min(LATEST)
     }
 }
 
 impl Clock {
-    /// One that a sweep moves on by at most a quarter of `shortest`, the shortest time that anything waits.
+    /// Creates a clock that a sweep moves on by at most a quarter of `shortest`, the shortest of
+    /// its waits.
     pub(crate) fn for_waits_of(shortest: Duration) -> Self {
         Self {
             step: micros(shortest / 4).max(1),
@@ -48,17 +52,17 @@ impl Clock {
         }
     }
 
-    /// The time now, not before it: for stamps.
+    /// Returns the time now, rounded up: for stamps.
     pub(crate) fn stamp(&self, now: Duration) -> u64 {
         self.started(now).at(micros_up(now), self.step)
     }
 
-    /// The time now, not after it: to compare with stamps.
+    /// Returns the time now, rounded down: to compare with stamps.
     pub(crate) fn read(&self, now: Duration) -> u64 {
         self.started(now).at(micros(now), self.step)
     }
 
-    /// Lets time pass. Returns the time now, not after it.
+    /// Lets time pass. Returns the time now, rounded down.
     pub(crate) fn sweep(&self, now: Duration) -> u64 {
         let now = micros(now);
         let done: Result<u64, Infallible> = self.times.update(|times| {
@@ -78,15 +82,16 @@ impl Clock {
         }
     }
 
-    /// The times, from the first call on.
+    /// Returns the times. The first call starts the clock.
     fn started(&self, now: Duration) -> Times {
+        // In most cases the clock runs, and no thread needs to replace the times.
         let times = *self.times.load();
         if times.last.is_some() {
             return times;
         }
         let started = self.times.update(|times| {
             if times.last.is_some() {
-                // Another thread was first.
+                // Another thread has started the clock.
                 return Err(*times);
             }
             let last = Some(micros(now));
@@ -97,13 +102,13 @@ impl Clock {
     }
 }
 
-/// A time in whole microseconds, not before it.
+/// Returns a time in whole microseconds, rounded up.
 fn micros_up(time: Duration) -> u64 {
     let micros = time.as_nanos().div_ceil(1_000);
     u64::try_from(micros).map_or(LATEST, |micros| micros.min(LATEST))
 }
 
-/// A time in whole microseconds, not after it.
+/// Returns a time in whole microseconds, rounded down.
 pub(crate) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).map_or(LATEST, |micros| micros.min(LATEST))
 }

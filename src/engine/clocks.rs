@@ -6,14 +6,15 @@ use super::clock::Clock;
 use crate::config::Builder;
 use crate::lane::archive::Wait;
 
-/// One clock for each of a hub's waits: each sweep lets a quarter of that wait pass at most.
+/// A clock for each of a hub's waits. They are apart because each sweep moves a clock by at most a
+/// quarter of its wait.
 pub(super) struct Clocks {
     idle: Option<Clock>,
     grace: Option<Clock>,
     age: Option<Clock>,
 }
 
-/// How far each wait of a hub is, in one sweep.
+/// The time on each clock in one sweep.
 #[derive(Clone, Copy)]
 pub(super) struct Waits {
     pub(super) idle: Option<Wait>,
@@ -21,15 +22,18 @@ pub(super) struct Waits {
     pub(super) age: Option<Wait>,
 }
 
+/// Returns the clock of a wait, if the hub has that wait.
 fn clock(wait: Option<Duration>) -> Option<Clock> {
     wait.map(Clock::for_waits_of)
 }
 
+/// Moves a clock on. Returns the wait and its time.
 fn wait(clock: Option<&Clock>, of: Option<Duration>, now: Duration) -> Option<Wait> {
     Some(clock?.wait(of?, now))
 }
 
 impl Clocks {
+    /// Creates the clocks of a hub's configuration.
     pub(super) fn new(config: &Builder) -> Self {
         Self {
             idle: clock(config.idle_timeout),
@@ -38,6 +42,7 @@ impl Clocks {
         }
     }
 
+    /// Lets time pass on each clock, once.
     pub(super) fn sweep(&self, config: &Builder, now: Duration) -> Waits {
         let retention = config.retention;
         Waits {

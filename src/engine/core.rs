@@ -1,4 +1,4 @@
-//! What all handles of one engine share.
+//! The state that all handles of one hub share.
 
 use std::sync::Arc;
 
@@ -19,31 +19,38 @@ use crate::sync::reentry::once_at_a_time;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, pin};
 use crate::table::Table;
 
-/// What every handle of one hub shares.
+/// The state that all handles of one hub share.
 pub(crate) struct Core<E: 'static> {
     pub(crate) config: Builder,
     pub(super) hasher: RandomState,
     pub(super) table: Table<User<E>>,
+    /// Users online. Padded against the counters beside it: each connect and each close writes
+    /// here.
     pub(super) users: CachePadded<AtomicUsize>,
+    /// The next connection's id.
     pub(super) next_connection: CachePadded<AtomicU64>,
+    /// The number of sessions so far, from which each session takes its number.
     pub(super) sessions: CachePadded<AtomicU64>,
     pub(super) subscribers: Subscribers,
     pub(super) closed: AtomicBool,
-    pub(super) hubs: AtomicUsize,
+    /// Handles that keep the engine open. The last one shuts it down.
+    pub(super) handles: AtomicUsize,
+    /// The parts that only a hub with retention uses.
     pub(super) absence: Absence<E>,
     pub(super) clocks: Clocks,
     pub(crate) counters: CachePadded<Counters>,
 }
 
-/// What a hub with retention needs, beside its lanes.
+/// The parts that only a hub with retention uses.
 pub(super) struct Absence<E> {
-    /// Lanes without connections; less by those who are just counting, so it may be below 0.
+    /// Lanes without connections. Threads subtract before others have added, so it may wrap below
+    /// 0.
     pub(super) users: CachePadded<AtomicUsize>,
-    /// Lanes made so far.
+    /// Lanes made so far, from which each lane takes its number.
     pub(super) lanes: AtomicU64,
-    /// What positions are sealed with.
+    /// The keys with which positions are sealed.
     pub(super) keys: Keys,
-    /// What an event weighs, if that is asked for.
+    /// The weight of an event, if the retention limits the weight.
     pub(super) weigh: Option<fn(&E) -> usize>,
 }
 
@@ -61,7 +68,8 @@ impl<E> Absence<E> {
     }
 }
 
-/// Random, but for the models.
+/// Returns the hash keys: random, so that users cannot choose ids that collide. Fixed in models,
+/// which have to repeat their runs.
 fn keys() -> RandomState {
     #[cfg(not(any(laneway_loom, laneway_shuttle)))]
     return RandomState::new();
@@ -69,6 +77,7 @@ fn keys() -> RandomState {
     return RandomState::with_seeds(1, 2, 3, 4);
 }
 
+/// Figures of the hub that no lane holds.
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) accepted_offline: AtomicU64,
@@ -83,6 +92,7 @@ pub(crate) struct Counters {
 }
 
 impl<E: Send + Sync + 'static> Core<E> {
+    /// Creates the state of a hub with one handle.
     pub(crate) fn new(config: Builder, weigh: fn(&E) -> usize) -> Self {
         Self {
             hasher: keys(),
@@ -92,7 +102,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             sessions: CachePadded::default(),
             subscribers: Subscribers::new(),
             closed: AtomicBool::new(false),
-            hubs: AtomicUsize::new(1),
+            handles: AtomicUsize::new(1),
             counters: CachePadded::default(),
             absence: Absence::new(&config, weigh),
             clocks: Clocks::new(&config),
@@ -108,7 +118,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         user.hash_with(&self.hasher)
     }
 
-    /// Calls `f` with the user's entry if the user is online.
+    /// Calls `f` with the user's entry, if there is one.
     pub(crate) fn with_user<R>(&self, user: &UserId, f: impl FnOnce(&User<E>) -> R) -> Option<R> {
         let guard = pin();
         self.table
@@ -116,7 +126,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             .map(|entry| f(&entry))
     }
 
-    /// The user's entry if the user is online.
+    /// Returns the user's entry, if there is one.
     pub(crate) fn find(&self, user: &UserId) -> Option<Arc<User<E>>> {
         let guard = pin();
         self.table
@@ -124,7 +134,8 @@ impl<E: Send + Sync + 'static> Core<E> {
             .map(|entry| entry.arc())
     }
 
-    pub(super) fn make(
+    /// Creates a user's entry with its lane. The caller inserts it.
+    pub(super) fn make_entry(
         &self,
         id: &UserId,
         hash: u64,
@@ -133,6 +144,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     ) -> Arc<User<E>> {
         let (mut capacity, mut archive) = (capacity, None);
         if let Some(retention) = &self.config.retention {
+            // A kept lane has room for the events that the retention asks for.
             capacity = capacity.max(retention.events.next_power_of_two());
             let incarnation = self.absence.lanes.fetch_add(1, Ordering::Relaxed);
             archive = Some(Archive::new(incarnation, capacity, retention.bytes));
@@ -150,63 +162,74 @@ impl<E: Send + Sync + 'static> Core<E> {
         ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Takes a closed entry out of the table. Whoever comes first counts it out, unless that was
-    /// done as its last connection left.
-    pub(super) fn forget(&self, user: &Arc<User<E>>) {
+    /// Removes the entry of a lane that is over from the table. The one thread that has removed it
+    /// counts the user out. In a kept lane that was done when its last connection left.
+    pub(super) fn remove_if_over(&self, user: &Arc<User<E>>) {
+        // `remove` compares by identity. Of two threads that remove one entry one finds it, and a
+        // newer entry of the user stays.
         let removed = user.lane.is_over() && self.table.remove(user, &pin());
         if removed && user.lane.archive().is_none() {
             self.count_out();
         }
     }
 
-    /// Nobody is to come any more, and an archive does not wait.
+    /// Refuses connections to the entry's lane from now on, and ends a lane that is kept without
+    /// connections. Returns whether the lane was open.
     pub(super) fn shut(&self, user: &Arc<User<E>>) -> bool {
+        // The lane is shut before the archive leaves. In the other order a connection could join in
+        // between, and the archive would stay with it.
         let first = user.lane.shut();
         self.expire(user);
         first
     }
 
+    /// Shuts the hub down. Returns how many lanes it has shut.
     pub(crate) fn shutdown(&self) -> usize {
         self.closed.store(true, Ordering::Release);
+        // Pairs with the fences in `list_and_notify` and `find_or_keep`. A connect that does not
+        // see the flag has inserted its entry before, and the walk below comes to it.
         fence(Ordering::SeqCst);
         let mut closed = 0;
+        // A subscriber's waker or an event's `Drop` may shut the hub down from inside. The outer
+        // walk then runs again.
         once_at_a_time(std::ptr::from_ref(self).cast(), || {
             self.table
                 .for_each(|user| closed += usize::from(self.shut(user)));
         });
+        // After the walk: a hub without users has no thread that would count the last user out.
         self.end_if_over();
         closed
     }
 
-    /// Users online.
+    /// Returns the number of users online.
     pub(crate) fn user_count(&self) -> usize {
         self.users.load(Ordering::Relaxed)
     }
 
-    /// Whether the user has a connection.
+    /// Returns whether the user has a connection.
     pub(crate) fn is_online(&self, user: &UserId) -> bool {
         self.with_user(user, |user| user.lane.live() > 0)
             .unwrap_or(false)
     }
 
-    /// Calls `f` with every entry of the table, without a guard.
+    /// Calls `f` with every entry of the table. No guard is held during a call.
     pub(crate) fn for_each(&self, f: impl FnMut(&Arc<User<E>>)) {
         self.table.for_each(f);
     }
 
     /// Counts one more handle that keeps the engine open.
-    pub(crate) fn hold(&self) {
-        self.hubs.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn add_handle(&self) {
+        self.handles.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts one more handle if there still is one. Returns whether it did.
-    pub(crate) fn hold_if_held(&self) -> bool {
-        let mut held = self.hubs.load(Ordering::Relaxed);
+    pub(crate) fn add_handle_if_any(&self) -> bool {
+        let mut held = self.handles.load(Ordering::Relaxed);
         while held > 0 {
             // An exchange: with an addition, a last handle that is counted out in between would shut the
             // engine down below the new one.
             let (ok, err) = (Ordering::Relaxed, Ordering::Relaxed);
-            match self.hubs.compare_exchange(held, held + 1, ok, err) {
+            match self.handles.compare_exchange(held, held + 1, ok, err) {
                 Ok(_) => return true,
                 Err(now) => held = now,
             }
@@ -214,14 +237,14 @@ impl<E: Send + Sync + 'static> Core<E> {
         false
     }
 
-    /// Counts such a handle out. The last one shuts the engine down.
-    pub(crate) fn let_go(&self) {
-        if self.hubs.fetch_sub(1, Ordering::AcqRel) == 1 {
+    /// Counts a handle out. The last one shuts the engine down.
+    pub(crate) fn release_handle(&self) {
+        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.shutdown();
         }
     }
 
-    /// What [`Hub::stats`](crate::Hub::stats) returns.
+    /// Returns the figures for [`Hub::stats`](crate::Hub::stats).
     pub(crate) fn stats(&self) -> HubStats {
         let counters = &self.counters;
         let mut stats = HubStats {
@@ -237,6 +260,8 @@ impl<E: Send + Sync + 'static> Core<E> {
             ..HubStats::default()
         };
         self.table.for_each(|user| {
+            // An entry whose last connection is just leaving is still in the table, with no live
+            // connection.
             let live = user.lane.live();
             stats.users += usize::from(live > 0);
             stats.absent_users += usize::from(live == 0 && !user.lane.is_over());

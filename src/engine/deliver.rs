@@ -15,9 +15,9 @@ use crate::sync::{Guard, Ordering, pin};
 use crate::table::storage::LeafRef;
 
 impl<E: Send + Sync + 'static> Core<E> {
-    /// The one delivery path: every event that reaches a lane comes through here.
+    /// Delivers an event. Every event that reaches a lane comes through here.
     ///
-    /// `cache` is the calling scope's own, if there is one.
+    /// `cache` is the calling scope's own, if there is one. Lock-free.
     #[inline(always)]
     #[allow(clippy::inline_always)] // A call is a tenth of a publish.
     pub(crate) fn deliver(
@@ -28,24 +28,26 @@ impl<E: Send + Sync + 'static> Core<E> {
         event: E,
         terms: Terms,
     ) -> Result<Delivery, PublishError<E>> {
-        // Without an audience and a weight the event stays where it is until it is in its slot.
-        let is_plain = matches!(target, Target::Everybody) && self.absence.weigh.is_none();
+        // A plain event has no audience and no weight. It stays where the caller has it until it is
+        // in its slot.
+        let is_plain = matches!(target, Target::All) && self.absence.weigh.is_none();
+        // A closed hub refuses at once, also for a scope that knows its user's lane.
         match cache.and_then(Cache::get).filter(|_| !self.is_closed()) {
-            // All publishes of a scope but the first two.
+            // All publishes of a scope but its first two.
             Some(entry) if is_plain => {
                 self.append_to(entry, None, None, event, terms, move |done| match done {
                     Ok(accepted) => Ok(accepted.into()),
                     Err(refused) => {
-                        self.deliver_otherwise(user, true, Target::Everybody, refused, terms)
+                        self.deliver_after_refusal(user, true, Target::All, refused, terms)
                     }
                 })
             }
             None if is_plain => self.deliver_by_id(user, cache, event, terms),
-            known => self.deliver_at_length(user, known, cache, target, event, terms),
+            known => self.deliver_by_rule(user, known, cache, target, event, terms),
         }
     }
 
-    /// Delivers to all connections, by the lane that the table has for the user.
+    /// Delivers a plain event, to the lane that the table has for the user.
     #[inline(never)]
     fn deliver_by_id(
         self: &Arc<Self>,
@@ -54,9 +56,11 @@ impl<E: Send + Sync + 'static> Core<E> {
         event: E,
         terms: Terms,
     ) -> Result<Delivery, PublishError<E>> {
+        // The guard keeps the entry alive until the event is appended. A scope with a cache has a
+        // strong count instead.
         let guard = pin();
         let otherwise =
-            |refused| self.deliver_otherwise(user, false, Target::Everybody, refused, terms);
+            |refused| self.deliver_after_refusal(user, false, Target::All, refused, terms);
         match self.look_up(user, cache, &guard) {
             Ok(found) => self.append_to(&found, None, None, event, terms, move |done| match done {
                 Ok(accepted) => Ok(accepted.into()),
@@ -66,10 +70,10 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
     }
 
-    /// Delivers an event that has an audience or is to be weighed.
+    /// Delivers an event that has an audience or a weight.
     #[cold]
     #[inline(never)]
-    fn deliver_at_length(
+    fn deliver_by_rule(
         self: &Arc<Self>,
         user: &UserId,
         known: Option<&User<E>>,
@@ -84,15 +88,17 @@ impl<E: Send + Sync + 'static> Core<E> {
         };
         match done {
             Ok(accepted) => Ok(accepted.into()),
-            Err(refused) => self.deliver_otherwise(user, known.is_some(), target, refused, terms),
+            Err(refused) => {
+                self.deliver_after_refusal(user, known.is_some(), target, refused, terms)
+            }
         }
     }
 
-    /// What is left to do about an event that was refused: to look for another lane, to make one, or to
-    /// hand the event back.
+    /// Handles an event that a lane has refused: looks for another lane, makes one, or hands the
+    /// event back.
     #[cold]
     #[inline(never)]
-    fn deliver_otherwise(
+    fn deliver_after_refusal(
         self: &Arc<Self>,
         user: &UserId,
         was_known: bool,
@@ -101,13 +107,14 @@ impl<E: Send + Sync + 'static> Core<E> {
         terms: Terms,
     ) -> Result<Delivery, PublishError<E>> {
         if refused.why == Refusal::Vacant {
+            // The scope knows a lane that is over. The user may be back in another entry since.
             if was_known {
-                // The user has gone offline since, and is perhaps back in another entry.
                 return match self.append_by_id(user, None, target, refused.event, terms) {
                     Ok(accepted) => Ok(accepted.into()),
-                    Err(again) => self.deliver_otherwise(user, false, target, again, terms),
+                    Err(again) => self.deliver_after_refusal(user, false, target, again, terms),
                 };
             }
+            // A hub with retention keeps a critical event for a user who is away.
             if terms.critical {
                 return match self.append_absent(user, target, refused.event, terms) {
                     Ok(accepted) => Ok(accepted.into()),
@@ -118,7 +125,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         Err(self.refuse(target, refused))
     }
 
-    /// The entry that the table has for the user, for a publisher.
+    /// Returns the entry that the table has for the user. Puts it into the scope's cache.
     #[inline]
     fn look_up<'g>(
         &'g self,
@@ -131,6 +138,8 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
         let found = self.table.get(self.hash(user), user, guard);
         if let (Some(found), Some(cache)) = (found, cache) {
+            // A strong count outlives the guard, so the next publish needs neither guard nor
+            // lookup.
             cache.keep(found, guard);
         }
         found.ok_or(Refusal::Vacant)
@@ -152,7 +161,8 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
     }
 
-    /// As `append_to`, for the connections that `target` names. Weighs the event if that is asked for.
+    /// As `append_to`, for the connections that `target` names. Weighs the event if the hub limits
+    /// the weight.
     pub(super) fn append_for(
         self: &Arc<Self>,
         user: &User<E>,
@@ -160,13 +170,17 @@ impl<E: Send + Sync + 'static> Core<E> {
         event: E,
         terms: Terms,
     ) -> Result<Accepted, Refused<E>> {
+        // Weighed before the append: afterwards a reader may have the event already.
         let bytes = self.absence.weigh.map(|weigh| weigh(&event));
         let Some(rule) = target.audience() else {
             return self.append_to(user, None, bytes, event, terms, |done| done);
         };
-        // First: a connection that has joined before this look and is not on its way in is listed.
+        // The look at joining connections comes before the walk of the list. In the other order a
+        // connection could be listed in between: too late for the walk, and no longer joining at
+        // the look. The event would be refused although a connection for it is there.
         let is_joined = user.lane.is_joined() && rule.may_have_a_newcomer();
         let count = user.lane.count_matching(&rule);
+        // The event has no reader. It is handed back without a number, so it delays no connection.
         if count == 0 && !is_joined {
             return Err(Refused::new(Refusal::Vacant, event, 0));
         }
@@ -174,8 +188,8 @@ impl<E: Send + Sync + 'static> Core<E> {
         self.append_to(user, audience, bytes, event, terms, |done| done)
     }
 
-    /// Appends an event of this weight to a user's lane, for all connections or for an audience of so many.
-    /// Calls `done` with what came of it.
+    /// Appends an event to a user's lane, for all connections or for an audience of so many. Calls
+    /// `done` with the outcome.
     #[inline(always)]
     #[allow(clippy::inline_always)] // As above.
     fn append_to<R>(
@@ -191,6 +205,8 @@ impl<E: Send + Sync + 'static> Core<E> {
         user.lane
             .append(event, audience, terms, move |appended| match appended {
                 Ok(accepted) => {
+                    // After the append: only now the number is known under which the weight is
+                    // noted.
                     if let Some(bytes) = bytes {
                         user.lane.weigh(accepted.number, bytes);
                     }
@@ -203,9 +219,10 @@ impl<E: Send + Sync + 'static> Core<E> {
             })
     }
 
+    /// Corrects the figures after a refusal, and ends a lane that has no more numbers.
     #[cold]
     fn refused(&self, user: &User<E>, refused: Refused<E>) -> Refused<E> {
-        // The lane had ended, and its figures were taken over, before these numbers were given up.
+        // The hub has taken the lane's figures over, with these numbers as accepted events.
         let late = u64::from(refused.late);
         let accepted = &self.counters.accepted_offline;
         accepted.fetch_sub(late, Ordering::Relaxed);
@@ -218,7 +235,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     /// Closes a lane whose numbers are used up. The user may connect again at once.
     #[cold]
     fn exhaust(&self, user: &User<E>) {
-        // The entry that is found may be a newer one, which is not at its end.
+        // The table may have a newer entry by now, with a lane that is not at its end.
         if let Some(found) = self.find(&user.id)
             && std::ptr::eq(&raw const *found, user)
         {
@@ -229,7 +246,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
     }
 
-    /// Appends events until one is refused, and wakes sleepers once.
+    /// Appends events until one is refused. Wakes sleepers once, at the end.
     pub(crate) fn deliver_all(
         self: &Arc<Self>,
         user: &UserId,
@@ -238,7 +255,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         terms: Terms,
         each: &mut impl FnMut(Delivery),
     ) -> Result<(), PublishError<E>> {
-        /// Wakes also when the host's iterator panics.
+        /// Wakes the sleepers, also when the host's iterator panics.
         struct Wake<'a, E: Send + Sync + 'static>(&'a Core<E>, &'a UserId);
         impl<E: Send + Sync + 'static> Drop for Wake<'_, E> {
             fn drop(&mut self) {
@@ -247,12 +264,12 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
         let _wake = Wake(self, user);
         for event in events {
-            each(self.deliver(user, cache, Target::Everybody, event, terms)?);
+            each(self.deliver(user, cache, Target::All, event, terms)?);
         }
         Ok(())
     }
 
-    /// Counts an event that goes back to the host.
+    /// Counts an event that goes back to the host, and returns the error for it.
     #[inline]
     fn refuse(&self, target: Target<'_>, refused: Refused<E>) -> PublishError<E> {
         let counters = &self.counters;
@@ -261,6 +278,8 @@ impl<E: Send + Sync + 'static> Core<E> {
                 counters.full.fetch_add(1, Ordering::Relaxed);
                 PublishError::Full(refused.event)
             }
+            // A lane that was shut down and emptied is vacant as well. The flag of the hub tells
+            // the two apart.
             Refusal::Vacant | Refusal::Exhausted if !self.is_closed() => {
                 counters.no_connections.fetch_add(1, Ordering::Relaxed);
                 if matches!(target, Target::Connection(_)) {

@@ -15,7 +15,7 @@ fn small() -> (Hub<u8>, UserScope<u8>) {
     (hub, scope)
 }
 
-/// Whoever was connected before is cut, whoever connects after is not, and nobody is in between.
+/// A connection from before the call is closed, one from after it stays, and each is one of the two.
 fn disconnect_all_while_connecting(online: bool) {
     let (hub, ann) = small();
     let lifecycle = hub.lifecycle(16).unwrap();
@@ -63,7 +63,10 @@ fn disconnect_all_while_connecting(online: bool) {
         if comes {
             open.push(connection);
         } else {
-            assert!(open.contains(&connection), "nobody goes before coming");
+            assert!(
+                open.contains(&connection),
+                "a connection comes before it goes"
+            );
         }
     }
 }

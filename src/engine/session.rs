@@ -1,36 +1,45 @@
-//! The numbers of a user's time online and of the changes in it.
+//! The numbers of a user's sessions, and of the changes in each.
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// A change in a lane that outlives its connections.
+/// A connect or a disconnect in a kept lane.
 pub(crate) struct Turn {
     pub(crate) session: u64,
+    /// The number of the change within the session.
     pub(crate) number: u64,
-    /// The session begins before this change, or ends after it.
+    /// The session begins with this change, or ends after it.
     pub(crate) is_edge: bool,
 }
 
-/// The numbers of one session's changes.
+/// The numbers of a lane's sessions. A lane without an archive sees one session, a kept lane
+/// several.
 #[derive(Default)]
 pub(crate) struct Session {
-    /// 0 while nobody has been there.
+    /// The session's number, or 0 before the first connection. In a kept lane:
+    /// `[session : 44 | turn : 20]`.
     number: AtomicU64,
-    /// `[changes : 32 | connects : 32]`.
+    /// `[changes : 32 | connects : 32]`. In a kept lane:
+    /// `[turn : 20 | connections : 12 | changes : 32]`.
     changes: AtomicU64,
 }
 
+/// Adds one to `changes` in a lane with one session.
 const ONE_CHANGE: u64 = 1 << 32;
-/// Turns of one lane are told apart by so many bits.
+/// The bits that tell the sessions of one lane apart. A session is called a turn here.
 const TURN_BITS: u32 = 20;
 const TURN: u64 = (1 << TURN_BITS) - 1;
 
 impl Session {
-    /// Whoever connects sees to it that the session has a number before it is listed, and no session
-    /// ends before all it counts have come that far. So a session that ended has its number before
-    /// the user's next one can begin, and that one's is higher.
+    /// Draws the session's number, unless it is drawn.
+    ///
+    /// Each connect calls this before its connection can be listed, and no session ends before all
+    /// its connections were listed. So a session that has ended had its number before the user's
+    /// next one begins, and that one has the higher number.
     pub(crate) fn begin(&self, counter: &AtomicU64) {
         if self.number.load(Ordering::Acquire) == 0 {
             let fresh = counter.fetch_add(1, Ordering::AcqRel) + 1;
+            // It fails if another connect of the same session has drawn a number. That one counts,
+            // and this one is left out.
             let _ = self
                 .number
                 .compare_exchange(0, fresh, Ordering::AcqRel, Ordering::Acquire);
@@ -41,28 +50,33 @@ impl Session {
         self.number.load(Ordering::Acquire)
     }
 
-    /// Before the connection is listed, so that nobody can close it under a lower number.
+    /// Returns the number of a connect. Called before the connection is listed: another thread may
+    /// close it at once, and the disconnect has the higher number.
     pub(crate) fn connect(&self) -> u64 {
         self.change(ONE_CHANGE + 1)
     }
 
+    /// Returns the number of a disconnect.
     pub(crate) fn disconnect(&self) -> u64 {
         self.change(ONE_CHANGE)
     }
 
+    /// Adds one change. Returns its number. The first change after `Online` is number 1.
     fn change(&self, one: u64) -> u64 {
         (self.changes.fetch_add(one, Ordering::AcqRel) >> 32) + 1
     }
 
-    /// As `connect`, in a lane that outlives its connections and sees several sessions. `changes` is
-    /// then `[turn : 20 | connections : 12 | changes : 32]`, so that each step knows whether a session
-    /// begins or ends with it. `number` is `[session : 44 | turn : 20]`, and says which turn it is for.
-    pub(crate) fn return_to(&self, counter: &AtomicU64) -> Turn {
+    /// As `connect`, in a kept lane. One exchange counts the connection and the change, so each
+    /// step knows whether a session begins or ends with it.
+    pub(crate) fn connect_kept(&self, counter: &AtomicU64) -> Turn {
         loop {
-            // Before the word: a number that is changed meanwhile may be that of a later turn.
+            // The number is loaded before the word. A number that changes in between belongs to
+            // this turn or to a later one, and then `prepare` leaves it alone.
             let known = self.number();
             let word = self.changes.load(Ordering::Acquire);
             let (turn, connections, changes) = Self::parts(word);
+            // The first connection begins a session. Its number is drawn before the exchange, so
+            // that a thread that sees the new turn finds its number.
             let next = if connections == 0 {
                 self.prepare(known, (turn + 1) & TURN, counter);
                 Self::word((turn + 1) & TURN, 1, 1)
@@ -71,7 +85,8 @@ impl Session {
             };
             if self.exchange(word, next) {
                 return Turn {
-                    // The connection is counted, so this session stays.
+                    // Loaded after the exchange: the connection is counted, so the session cannot
+                    // end.
                     session: self.number() >> TURN_BITS,
                     number: Self::parts(next).2,
                     is_edge: connections == 0,
@@ -80,9 +95,11 @@ impl Session {
         }
     }
 
-    /// Gives the session of the next turn its number, unless it has one. A thread that is stopped before
-    /// the exchange finds the number changed: it is for that turn, or for a later one.
+    /// Draws the number of the session `turn`, unless it is drawn. A thread that is stopped before
+    /// the exchange fails there, because another thread has drawn the number of this turn or of a
+    /// later one.
     fn prepare(&self, known: u64, turn: u64, counter: &AtomicU64) {
+        // A number with another turn belongs to an earlier session.
         if known == 0 || known & TURN != turn {
             let fresh = counter.fetch_add(1, Ordering::AcqRel) + 1;
             let fresh = (fresh << TURN_BITS) + turn;
@@ -91,10 +108,11 @@ impl Session {
         }
     }
 
-    /// As `disconnect`, in a lane that outlives its connections.
-    pub(crate) fn go_from(&self) -> Turn {
+    /// As `disconnect`, in a kept lane.
+    pub(crate) fn disconnect_kept(&self) -> Turn {
         loop {
-            // Before the exchange: until then the connection is counted, and this session stays.
+            // Loaded before the exchange: until then the connection is counted, so the session
+            // cannot end.
             let session = self.number() >> TURN_BITS;
             let word = self.changes.load(Ordering::Acquire);
             let (turn, connections, changes) = Self::parts(word);
@@ -114,15 +132,18 @@ impl Session {
             .is_ok()
     }
 
+    /// Unpacks the word of a kept lane: turn, connections, changes.
     fn parts(word: u64) -> (u64, u64, u64) {
         (word >> 44, word >> 32 & 0xfff, word & 0xffff_ffff)
     }
 
+    /// Packs the word of a kept lane.
     fn word(turn: u64, connections: u64, changes: u64) -> u64 {
         (turn << 44) + (connections << 32) + (changes & 0xffff_ffff)
     }
 
-    /// After the last connection has left: each one had two numbers.
+    /// Returns the number of `Offline`, after the last connection has left. Each connection has had
+    /// two numbers.
     pub(crate) fn end(&self) -> u64 {
         2 * (self.changes.load(Ordering::Acquire) % ONE_CHANGE) + 1
     }

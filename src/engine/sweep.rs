@@ -1,4 +1,4 @@
-//! Sweeps: what is idle or too old goes, at the pace that the clocks let time pass.
+//! Sweeps: they close idle and overrun connections, drop old events, and give memory back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +10,20 @@ use crate::lane::archive::Wait;
 use crate::lane::member::Member;
 
 impl<E: Send + Sync + 'static> Core<E> {
-    /// What [`Hub::sweep`](crate::Hub::sweep) does.
+    /// Does one sweep for [`Hub::sweep`](crate::Hub::sweep). Returns how many connections it has
+    /// closed.
     pub(crate) fn sweep(self: &Arc<Self>, now: Duration) -> usize {
         let waits = self.clocks.sweep(&self.config, now);
         let mut closed = 0;
         self.table.for_each(|user| {
             if let Some(grace) = waits.grace
-                && user.lane.tend(grace, waits.age)
+                && user.lane.sweep_archive(grace, waits.age)
             {
                 self.expire(user);
             }
             user.lane.for_each(|member| {
                 let is_idle = self.is_idle(member, waits.idle, now);
+                // An overrun connection whose device never calls again would otherwise stay open.
                 let reason = if user.lane.is_overrun(member) {
                     CloseReason::Overrun
                 } else if is_idle {
@@ -31,12 +33,13 @@ impl<E: Send + Sync + 'static> Core<E> {
                 };
                 closed += usize::from(self.close(user, member, reason));
             });
-            user.lane.tidy();
+            // Last: closing may have removed the reader that kept an arena in use.
+            user.lane.reclaim();
         });
         closed
     }
 
-    /// Whether the connection has been idle for longer than `wait`. Notes its activity in any case.
+    /// Returns whether the connection has been idle for longer than `wait`. Notes its activity in any case.
     fn is_idle(&self, member: &Member, wait: Option<Wait>, now: Duration) -> bool {
         let reading_counts = self.config.activity == Activity::ReadOrTouch;
         let now_ms = wait.map_or(0, |wait| wait.now_ms);

@@ -1,4 +1,4 @@
-//! A user in the table.
+//! A user's entry in the table.
 
 use std::fmt;
 
@@ -7,7 +7,8 @@ use crate::id::UserId;
 use crate::lane::Lane;
 use crate::table::Keyed;
 
-/// A user who is online, or whose lane is kept: the table's entry and the lane in one allocation.
+/// A user who is online, or whose lane is kept. The entry and the lane are one allocation, so a
+/// publish follows one pointer.
 pub(crate) struct User<E: 'static> {
     pub(crate) id: UserId,
     pub(super) hash: u64,
@@ -16,8 +17,10 @@ pub(crate) struct User<E: 'static> {
 }
 
 impl<E: 'static> User<E> {
-    /// `out` is the host's, and is called without a guard: while it hangs, memory is reclaimed.
+    /// Writes the entry as text. `out` is the host's and is called without a guard, so memory is
+    /// reclaimed while it hangs.
     pub(crate) fn dump(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        // The lane is written to memory first, under its own guards.
         let mut lane = String::new();
         self.lane.dump(&mut lane)?;
         let session = self.session.number();

@@ -3,15 +3,16 @@
 //! # Invariants
 //!
 //! 1. An arena is one allocation: a header, and as many slots behind it as the header says. All are
-//!    initialized before its address is published in a directory, once, and freed with the directory.
-//! 2. A directory is published in its lane's root, and freed through the epoch after it was exchanged
-//!    out of the root.
-//! 3. The lane exchanges a directory out only when no number that lives in it is unresolved, unread or
-//!    void without its publisher's word, and when no reader has pinned an arena of it. So a thread may
-//!    follow the root without a guard while it owns such a number, counts for one, or holds a pin.
-//!    Every other thread follows it under a guard.
-//! 4. A pin's arena lives as long as the pin, by 3.
-#![allow(unsafe_code)] // One allocation for header and slots, and pointers that a lane's words guard.
+//!    initialized before its address is published in a directory. It is published once, and freed
+//!    with the directory.
+//! 2. A directory is published in its lane's root. It is freed through the epoch after it was
+//!    exchanged out of the root.
+//! 3. The lane exchanges a directory out only when no reader has pinned an arena of it. No number in
+//!    it is unresolved, unread, or void with its publisher inside. So a thread may follow the root
+//!    without a guard while it owns such a number, counts for one, or holds a pin. Every other
+//!    thread follows it under a guard.
+//! 4. A pinned arena lives as long as the pin, by 3.
+#![allow(unsafe_code)] // One allocation for header and slots, and pointers under a lane's words.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
@@ -24,15 +25,16 @@ use crate::sync::{AtomicU64, Fault, Ordering, broken};
 /// What stands in front of an arena's slots.
 #[repr(C)]
 pub(super) struct Header<E> {
+    /// An [`ArenaWord`].
     word: AtomicU64,
-    /// Voids whose publishers have not come back.
+    /// Void slots whose publishers may still be inside.
     voids: AtomicU64,
     len: usize,
     /// The first of `len` slots.
     slots: [Slot<E>; 0],
 }
 
-/// Slots for the numbers from a base on.
+/// A reference to an arena: slots for consecutive numbers from a base on.
 pub(super) struct Arena<'a, E> {
     at: NonNull<Header<E>>,
     alive: PhantomData<&'a Header<E>>,
@@ -52,6 +54,7 @@ impl<'a, E> Arena<'a, E> {
         header.extend(slots).expect("it fits").0.pad_to_align()
     }
 
+    /// Allocates an arena and initializes it. No other thread can reach it yet.
     pub(super) fn allocate(len: usize) -> Self {
         let layout = Self::layout(len);
         // SAFETY: the layout has a size, that of the header at least.
@@ -77,7 +80,7 @@ impl<'a, E> Arena<'a, E> {
         arena
     }
 
-    /// The arena at an address that `pointer` returned, while its directory is alive.
+    /// Returns the arena at an address that `pointer` returned. Its directory is alive.
     #[inline]
     pub(super) fn of(at: NonNull<Header<E>>) -> Self {
         Self {
@@ -124,6 +127,12 @@ impl<'a, E> Arena<'a, E> {
         unsafe { self.at.as_ref() }
     }
 
+    /// Returns the slot at index `i`.
+    ///
+    /// # Panics
+    ///
+    /// If the arena has fewer slots. The caller has then computed the index from another arena's
+    /// base.
     #[inline]
     pub(super) fn slot(self, i: usize) -> &'a Slot<E> {
         assert!(i < self.header().len, "a number of another arena");
@@ -147,8 +156,9 @@ impl<'a, E> Arena<'a, E> {
             .is_ok()
     }
 
-    /// Changes the word as `step` says, until it says that there is nothing to change. Returns whether
-    /// this call changed it.
+    /// Replaces the word by what `step` returns for it, and retries until that succeeds or `step`
+    /// returns `None`. Returns whether this call changed the word. Lock-free: a failed exchange
+    /// means that another thread has changed it.
     pub(super) fn change(self, step: impl Fn(ArenaWord) -> Option<ArenaWord>) -> bool {
         loop {
             let word = self.load();
@@ -160,32 +170,41 @@ impl<'a, E> Arena<'a, E> {
     }
 
     pub(super) fn voids(self) -> u64 {
-        // Acquire: pairs with `end_void`: the publisher's last look comes before the next use.
+        // Acquire: pairs with `end_void`. The publisher's last access comes before the arena's next
+        // use.
         self.header().voids.load(Ordering::Acquire)
     }
 
-    /// Before the exchange that makes a slot void. That exchange orders it.
+    /// Counts a void before the exchange that makes the slot void.
+    ///
+    /// In the other order the publisher could find its number void and subtract first. The count
+    /// would wrap, and the arena would never be used again.
     pub(super) fn begin_void(self) {
         self.header().voids.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// After the publisher's word, or after an exchange that failed.
+    /// Counts a void out: its publisher has left the slot, or the exchange failed and there is no
+    /// void.
     pub(super) fn end_void(self) {
         self.header().voids.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// The slots are all free, and their last numbers were those from `base` on.
+    /// Returns whether every number from `base` on was in its slot and is over.
     pub(super) fn is_passed(self, base: u64) -> bool {
         (base..).zip(self.slots()).all(|(number, slot)| {
             let word = slot.load();
+            // A free slot with an older number belongs to a number that is not claimed yet, or
+            // whose publisher has not come. If it counted as passed, the arena would be taken under
+            // that publisher.
             word.is_free() && (word.number() == number || broken(Fault::ReuseAnyFree))
         })
     }
 }
 
-/// The arena that a reader stands in, if any. It is dropped before the lane.
+/// The arena that a reader has pinned, if any. It is dropped before the lane.
 pub(crate) struct Pin<E> {
     arena: Option<NonNull<Header<E>>>,
+    /// The number in the arena's first slot.
     base: u64,
 }
 
@@ -207,13 +226,13 @@ impl<E> Pin<E> {
         self.arena.is_none()
     }
 
+    /// Returns the pinned arena, which is alive by invariant 4.
     #[inline]
     pub(super) fn arena(&self) -> Option<Arena<'_, E>> {
-        // By invariant 4 the arena is alive.
         self.arena.map(Arena::of)
     }
 
-    /// The slot of `number`, if it is in the pinned arena.
+    /// Returns the slot of `number`, if that lies in the pinned arena.
     #[inline]
     pub(super) fn slot(&self, number: u64) -> Option<SlotRef<E>> {
         let arena = self.arena()?;
@@ -221,15 +240,27 @@ impl<E> Pin<E> {
         (i < arena.header().len).then(|| arena.slot(i).into())
     }
 
-    /// Stands in `arena`, which holds the numbers from `base` on, unless a publisher has taken it.
-    /// Then takes the pin off the arena before.
+    /// Pins `arena`, which held the numbers from `base` on when the caller looked, and takes the
+    /// pin off the arena before. Returns `false` if a publisher has taken the arena since.
     pub(super) fn enter(&mut self, arena: Arena<'_, E>, base: u64) -> bool {
-        if self.arena != Some(arena.at) && !broken(Fault::ReadUnpinned) {
-            // AcqRel: the exchange that takes the arena sees the pin, or this sees that exchange.
+        // The pin keeps an arena from being evicted, but not from being taken after every event in
+        // it was passed. A replay does not count for the events, so the base can move on under its
+        // pin.
+        if self.arena == Some(arena.at) || broken(Fault::ReadUnpinned) {
+            if arena.load().base() > base {
+                return false;
+            }
+        } else {
+            // AcqRel: pairs with the exchange that takes the arena. One of the two comes first. If
+            // the pin does, the exchange fails, because the word has changed. If the exchange does,
+            // this thread sees the new status.
             let word = &arena.header().word;
             let before = ArenaWord(word.fetch_add(ArenaWord::ONE_PIN, Ordering::AcqRel));
-            // As many handles of closed connections as that would have to stand in one arena.
+            // To reach this, half of 2^18 readers of closed connections would have to stand in one
+            // arena.
             assert!(before.pins() < ArenaWord::MAX_PINS, "too many readers");
+            // Without this check a reader would look into slots that a publisher prepares for other
+            // numbers.
             let changed = before.status() != Status::Live || before.base() > base;
             if changed && !broken(Fault::PinWhatever) {
                 word.fetch_sub(ArenaWord::ONE_PIN, Ordering::AcqRel);
@@ -245,7 +276,7 @@ impl<E> Pin<E> {
         if let Some(arena) = self.arena()
             && !broken(Fault::ReadUnpinned)
         {
-            // Release: this reader's looks come before the next use of the arena.
+            // Release: this reader's accesses come before the arena's next use.
             let word = &arena.header().word;
             word.fetch_sub(ArenaWord::ONE_PIN, Ordering::AcqRel);
         }

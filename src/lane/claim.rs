@@ -1,9 +1,9 @@
-//! A publisher on its way, and the number that it has claimed.
+//! A publisher, and the number that it has claimed.
 
 use super::arena::Arena;
 use super::audience::Audience;
 use super::core::Lane;
-use super::litter::Litter;
+use super::discard::Discard;
 use super::outcome::Terms;
 use super::slot::SlotRef;
 use super::words::{Kind, Run, SlotWord, State};
@@ -12,42 +12,53 @@ use crate::sync::{Fault, broken};
 /// An event on its way into a lane.
 pub(crate) struct Offer<E> {
     pub(crate) event: E,
-    /// Whom it is for, if not for all of the user's connections.
+    /// The connections that it is for, if not all.
     pub(crate) audience: Option<Box<Audience>>,
 }
 
 /// A number that belongs to its publisher, and the slot that is its home.
 pub(super) struct Claim<'a, E> {
+    /// The state before the claim. Its `seq` is the number, its `live` the audience.
     pub(super) state: State,
     pub(super) slot: SlotRef<E>,
-    /// The slot's word. The claim says that the numbers before it are over.
+    /// The slot's word before the fill.
     pub(super) seen: SlotWord,
-    /// Of a slot in an arena.
+    /// The arena of the slot, or `None` for the hot slot.
     pub(super) arena: Option<Arena<'a, E>>,
 }
 
-/// One call of `append`.
+/// One call of `append` that takes the slow path.
 pub(super) struct Publisher<'a, E: 'static> {
     pub(super) lane: &'a Lane<E>,
     pub(super) terms: Terms,
-    /// Of the events that it evicted: a panic of the host's `Drop` is thrown when the call is done.
-    pub(super) litter: Litter<E>,
+    /// Drops the events that this call evicts. A panic of the host's `Drop` is rethrown when the
+    /// call is done.
+    pub(super) discard: Discard<E>,
 }
 
-/// Whether a burst's next number has a home.
-pub(super) enum Home {
-    In(Run),
-    /// The lane has changed meanwhile.
-    LookAgain,
+/// The outcome of a preparation for a burst's next number.
+pub(super) enum Prepared {
+    /// The number has a slot in this run.
+    Ready(Run),
+    /// The lane has changed meanwhile. The publisher loads the state again.
+    Retry,
 }
 
-/// Passes over a number whose publisher has not come: whatever it does later, it finds its number
-/// void, and takes another one.
+impl Prepared {
+    pub(super) fn ready_if(is_ready: bool, run: Run) -> Self {
+        is_ready.then_some(run).map_or(Self::Retry, Self::Ready)
+    }
+}
+
+/// Makes a number void whose publisher has not come. The publisher's own exchange then fails, and
+/// it claims another number.
 pub(super) fn void<E>(slot: SlotRef<E>, seen: SlotWord, number: u64, arena: Option<Arena<'_, E>>) {
     if let Some(arena) = arena {
         // Before the exchange: once the slot is void its publisher may subtract.
         arena.begin_void();
     }
+    // `VOID`, not `FREE`: the publisher may be stopped inside the slot. A free slot would be given
+    // to the next number, and two publishers would write into it.
     let to = if broken(Fault::VoidFrees) {
         SlotWord::free(number)
     } else {
@@ -73,8 +84,9 @@ impl<'a, E> Claim<'a, E> {
 
     #[inline]
     pub(super) fn in_arena(lane: &'a Lane<E>, state: State, run: Run) -> Self {
-        // The number is this publisher's and lives in the run's arena, so the directory stays.
-        let arena = lane.root.counted().at(run.arena());
+        // Without a guard: the number is this publisher's and lies in this directory, which
+        // therefore stays.
+        let arena = lane.root.without_guard().at(run.arena());
         let slot = arena.slot((state.seq() - run.base()) as usize);
         Self {
             state,
@@ -84,7 +96,8 @@ impl<'a, E> Claim<'a, E> {
         }
     }
 
-    /// Writes the event, or hands it back if a reader has passed over the number.
+    /// Writes the event and publishes it. Hands the event back if a reader has made the number
+    /// void.
     #[inline]
     pub(super) fn fill(
         &self,
@@ -93,15 +106,19 @@ impl<'a, E> Claim<'a, E> {
         terms: Terms,
     ) -> Result<(), Offer<E>> {
         let number = self.state.seq();
+        // Void already: a reader came between the claim and the load of the slot's word.
         if self.seen.number() >= number {
             return Err(Offer { event, audience });
         }
         let is_addressed = audience.is_some();
         let word = self.full(terms, is_addressed);
         self.slot.write(event, audience);
+        // An exchange: a reader may make the number void while the event is written. A store would
+        // overwrite the void, and the event would wait for readers that have gone on.
         if broken(Fault::FillByStore) || self.slot.exchange(self.seen, word) {
             return Ok(());
         }
+        // Void. The slot still belongs to this publisher, so it takes its event back.
         let (event, audience) = self.slot.take(is_addressed);
         Err(Offer { event, audience })
     }
@@ -111,6 +128,8 @@ impl<'a, E> Claim<'a, E> {
         let state = self.state;
         let kind = match terms.critical {
             false => Kind::Ordinary,
+            // Accepted while the archive is alone. An event with an audience is for connections
+            // that were there, so it is owed to no later one.
             true if state.connections() == 0 && !is_addressed => Kind::Unseen,
             true => Kind::Critical,
         };
@@ -124,7 +143,7 @@ impl<'a, E> Claim<'a, E> {
         word
     }
 
-    /// The publisher's word that it has left a void slot.
+    /// Frees the void slot of this claim. From here on other numbers may use it.
     pub(super) fn acknowledge(&self) {
         if broken(Fault::VoidFrees) {
             return;
@@ -134,6 +153,8 @@ impl<'a, E> Claim<'a, E> {
             assert!(is_mine, "a void is its publisher's");
         }
         self.slot.free(self.state.seq());
+        // After the store: once the count is 0 another publisher may use the arena, and its slots
+        // have to be free.
         if let Some(arena) = self.arena {
             arena.end_void();
         }

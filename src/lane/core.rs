@@ -1,4 +1,4 @@
-//! A lane, and its figures.
+//! A lane: its words, and the figures that can be read from them.
 
 use std::fmt;
 
@@ -9,36 +9,46 @@ use super::member::{Member, Members, Newcomer, Seat};
 use super::outcome::Refusal;
 use super::reader::Reader;
 use super::slot::Slot;
-use super::words::{Comings, SlotWord, State, Tally};
+use super::words::{SlotWord, State, Tally, Transit};
 use crate::id::ConnectionId;
 use crate::stats::ConnectionStats;
 use crate::sync::{AtomicU64, Fault, Ordering, broken, pin};
 use crate::table::storage::Link;
 
-/// One user's bounded, sequenced log.
-// An event of a user with one connection touches the hot slot's event and what stands behind it, up to
-// the first member's cursor.
+/// One user's bounded, sequenced log of events.
+// The order of the fields is that of their use. A publish and a receive of a user with one
+// connection touch the last fields from `run` on, and the first member up to its cursor.
 #[repr(C)]
 pub(crate) struct Lane<E: 'static> {
-    /// Of a lane that keeps what is read.
+    /// `Some` in a lane that keeps events after they were read.
     pub(super) archive: Option<Box<Archive>>,
-    /// All members but the first.
+    /// All members but `first`, as a list that is copied to be changed.
     pub(super) others: Link<Member, Members>,
+    /// A [`Tally`]: the numbers that became void.
     pub(super) tally: AtomicU64,
-    pub(super) comings: AtomicU64,
-    /// Powers of two.
+    /// A [`Transit`]: connections that are joining or leaving.
+    pub(super) transit: AtomicU64,
+    /// A power of two. A reader may be so many numbers behind before it misses events.
     pub(super) capacity: u32,
+    /// The slots of each arena. A power of two.
     pub(super) arena_len: u32,
+    /// The pointer to the directory, which lists the arenas. Null until the first burst.
     pub(super) root: Root<E>,
+    /// A [`Run`]: the arena in which new events lie during a burst.
     pub(super) run: AtomicU64,
+    /// The slot through which events pass while no burst is on.
     pub(super) hot: Slot<E>,
+    /// A [`State`]: the word that decides every race of the lane.
     pub(super) state: AtomicU64,
     /// The connection that the lane was made for. Most users have no other.
     pub(super) first: Member,
 }
 
-/// Slots of an arena: so many that a burst rarely moves on, and so few that no publish scans or drops
-/// more than 256 of them.
+/// Returns the number of slots of an arena, for a lane of this capacity.
+///
+/// A larger arena makes a burst change arenas less often. A smaller one bounds the work of a
+/// publish: it scans the slots of an arena when it looks for one, and drops up to so many events
+/// when it evicts one. A quarter of the capacity serves both, between 16 and 256.
 const fn arena_len(capacity: usize) -> u32 {
     let quarter = capacity as u32 / 4;
     if capacity < 16 {
@@ -53,13 +63,19 @@ const fn arena_len(capacity: usize) -> u32 {
 }
 
 impl<E> Lane<E> {
-    /// A lane whose first connection is counted already, so that no lane is open and empty. With an
-    /// archive it keeps what is read, and may be made for no connection. `capacity` is a power of two of
-    /// at least 2; numbers start at `capacity`.
+    /// Creates a lane whose first connection is already counted.
+    ///
+    /// If the connection joined after the lane was in the table, another thread could find the lane
+    /// open with no connection, and publish into it. With an archive the lane keeps events that
+    /// were read, and `first` may be `None`.
+    ///
+    /// `capacity` is a power of two of at least 2. The first event has the number `capacity`, so
+    /// that `number - capacity` never wraps.
     pub(crate) fn new(capacity: usize, first: Option<Newcomer>, archive: Option<Archive>) -> Self {
         Self::with_arenas(capacity, arena_len(capacity), first, archive)
     }
 
+    /// As `new`, with a chosen arena length: the models use arenas of two slots.
     pub(super) fn with_arenas(
         capacity: usize,
         arena_len: u32,
@@ -70,10 +86,10 @@ impl<E> Lane<E> {
         debug_assert!(capacity.is_power_of_two() && capacity >= 2);
         let number = capacity as u64;
         let mut state = State::new(number).0;
-        let mut comings = 0;
+        let mut transit = 0;
         if first.is_some() {
             state += State::ONE_LIVE;
-            comings += Comings::ONE_JOINING;
+            transit += Transit::ONE_JOINING;
         }
         if archive.is_some() {
             state += State::ONE_LIVE + State::ARCHIVED;
@@ -83,18 +99,19 @@ impl<E> Lane<E> {
             archive: archive.map(Box::new),
             others: Link::empty(),
             tally: AtomicU64::new(0),
-            comings: AtomicU64::new(comings),
+            transit: AtomicU64::new(transit),
             capacity: capacity as u32,
             arena_len,
             root: Root::new(),
             run: AtomicU64::new(0),
+            // `FREE(number - 1)`: the first publisher finds the number before its own read.
             hot: Slot::new(number - 1),
             state: AtomicU64::new(state),
-            first: Member::coming(id, thread, number),
+            first: Member::unlisted(id, thread, number),
         }
     }
 
-    /// The member of a connection that has this seat.
+    /// Returns the member of a connection. A connection without a seat is the lane's first one.
     #[inline]
     pub(crate) fn member<'a>(&'a self, seat: &'a Seat) -> &'a Member {
         seat.as_deref().unwrap_or(&self.first)
@@ -102,27 +119,34 @@ impl<E> Lane<E> {
 
     #[inline]
     pub(super) fn load(&self) -> State {
-        // Acquire: pairs with every exchange on the state.
+        // Acquire: pairs with every exchange on the state. A thread that sees a number claimed also
+        // sees the run and the arena that were prepared for it.
         State(self.state.load(Ordering::Acquire))
     }
 
     #[inline]
     pub(super) fn exchange(&self, from: State, to: State) -> bool {
-        // Acquire: what the threads before did is visible. Release: so is what this one did.
+        // Release: another thread that sees the new state sees what this thread did before.
+        // Acquire: this thread sees what the earlier exchanges published.
         self.state
             .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
     }
 
-    pub(super) fn comings(&self) -> Comings {
-        Comings(self.comings.load(Ordering::Acquire))
+    pub(super) fn transit(&self) -> Transit {
+        // Acquire: pairs with `end_leaving` and `list`. A connection that is no longer counted here
+        // has passed its events, or is listed.
+        Transit(self.transit.load(Ordering::Acquire))
     }
 
     pub(super) fn tally(&self) -> Tally {
         Tally(self.tally.load(Ordering::Acquire))
     }
 
-    /// Counts a number that is no event. Returns whether the lane's figures were taken over before.
+    /// Counts a number that became void. Returns whether the lane's figures were retired before.
+    ///
+    /// In that case the hub has counted this number as an accepted event, and the caller corrects
+    /// the hub.
     pub(super) fn count_void(&self) -> bool {
         Tally(self.tally.fetch_add(1, Ordering::AcqRel)).is_retired()
     }
@@ -137,19 +161,21 @@ impl<E> Lane<E> {
         self.arena_len.into()
     }
 
-    /// The public form of a number: the first event of a lane is number 0.
+    /// Returns the public form of a number: a lane's first event is number 0.
     #[inline]
-    pub(super) fn public(&self, number: u64) -> u64 {
+    pub(crate) fn public(&self, number: u64) -> u64 {
         number - self.capacity()
     }
 
-    /// Why a publisher is refused.
+    /// Returns why a publisher is refused in this state, which refuses.
     #[cold]
     pub(super) fn refusal(&self, state: State) -> Refusal {
+        // No connection is counted, so the lane is over. A publisher may have installed a directory
+        // after the last connection looked at the root. Without this call the memory stays until
+        // the lane is dropped, and a scope can hold the lane for long.
         if state.live() == 0 {
-            // A publisher that was late to begin a burst may have left a directory behind the end.
             if !broken(Fault::LeaveTheBurst) {
-                self.finish();
+                self.reclaim_at_end();
             }
             Refusal::Vacant
         } else if state.is_closed() {
@@ -161,24 +187,27 @@ impl<E> Lane<E> {
 
     // ---- figures ----
 
-    /// Whether a connection has lost a critical event that it had not read.
+    /// Returns whether a critical event was evicted that the connection had not read.
     pub(crate) fn is_overrun(&self, member: &Member) -> bool {
         self.lost() >= member.cursor()
     }
 
-    /// The highest critical number that was evicted.
+    /// Returns the highest critical number that was evicted, or 0.
     pub(super) fn lost(&self) -> u64 {
+        // The guard: the caller may count for no number, and a sweep could free the directory under
+        // it.
         let guard = pin();
         self.root.load(&guard).map_or(0, Directory::lost)
     }
 
-    /// Numbers not yet read by a connection.
+    /// Returns how many numbers a connection has not read. A closed connection has an end.
     pub(crate) fn unread(&self, member: &Member) -> u64 {
         let end = member.left_at().unwrap_or_else(|| self.load().seq());
         end.saturating_sub(member.cursor())
     }
 
-    /// Where the numbers of one connection went.
+    /// Returns where the numbers of one connection went: delivered, stepped over, missed, or
+    /// unread.
     pub(crate) fn stats(&self, member: &Member, reader: &Reader<E>) -> ConnectionStats {
         let end = member.left_at().unwrap_or_else(|| self.load().seq());
         let (cursor, missed) = (member.cursor(), member.missed());
@@ -192,18 +221,21 @@ impl<E> Lane<E> {
         }
     }
 
-    /// Live connections.
+    /// Live connections, without the archive.
     pub(crate) fn live(&self) -> usize {
         self.load().connections().into()
     }
 
-    /// Whether no connection is counted any more, and no archive.
+    /// Returns whether neither a connection nor the archive is counted. A lane that is over stays
+    /// over.
     pub(crate) fn is_over(&self) -> bool {
         self.load().live() == 0
     }
 
-    /// Events accepted so far, unless the figures were taken over.
+    /// Returns how many events were accepted, or 0 after the hub has taken the figures over.
     pub(crate) fn accepted(&self) -> u64 {
+        // The tally is loaded before `seq`. In the other order a number could be claimed and made
+        // void between the two loads, and the difference would be one too low.
         let tally = self.tally();
         if tally.is_retired() {
             return 0;
@@ -212,19 +244,22 @@ impl<E> Lane<E> {
             .saturating_sub(tally.voided())
     }
 
-    /// Listed connections that an event is for, of those that are open or about to be replaced.
+    /// Counts the listed connections that an event is for.
+    ///
+    /// A connection that was closed because its device resumed counts until its successor is
+    /// listed. Otherwise an event for that device would find no connection between the two steps.
     pub(crate) fn count_matching(&self, audience: &Audience) -> usize {
         let mut count = 0;
-        self.for_each(|m| count += usize::from(m.is_there() && audience.has_member(m)));
+        self.for_each(|m| count += usize::from(m.is_open_or_replaced() && audience.has_member(m)));
         count
     }
 
-    /// Whether a connection is about to be listed.
+    /// Returns whether a connection is joining: counted, and perhaps not listed yet.
     pub(crate) fn is_joined(&self) -> bool {
-        self.comings().joining() > 0
+        self.transit().joining() > 0
     }
 
-    /// The words of the lane, for people.
+    /// Writes the words of the lane as text, for people.
     pub(crate) fn dump(&self, out: &mut impl fmt::Write) -> fmt::Result {
         let state = self.load();
         writeln!(
@@ -237,8 +272,9 @@ impl<E> Lane<E> {
             state.is_closed(),
             state.is_burst(),
             self.tally().voided(),
-            self.comings().leaving(),
+            self.transit().leaving(),
         )?;
+        // The walk cannot be stopped, so the first error is kept.
         let mut done = Ok(());
         self.for_each(|m| {
             if done.is_ok() {
@@ -285,8 +321,9 @@ impl<E> Lane<E> {
         }
     }
 
-    /// Goes on from so many numbers before the last one, with all connections. No other thread uses the
-    /// lane.
+    /// Moves a lane and all its connections on, to so many numbers before the last one.
+    ///
+    /// No other thread uses the lane meanwhile: the words are changed one after the other.
     #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
     pub(crate) fn skip_to_last(&self, before: u64) {
         let state = self.load();

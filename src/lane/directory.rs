@@ -9,28 +9,33 @@ use super::arena::{Arena, Header};
 use super::words::Run;
 use crate::sync::{AtomicPtr, AtomicU64, Guard, Ordering};
 
-/// Arenas in the first part of a directory; every further part is as long as all before it.
+/// Arenas in the first part of a directory. Every further part is as long as all parts before it.
 const FIRST_PART: usize = 4;
+/// Parts of a directory.
 const PARTS: usize = 9;
-/// Arenas of one lane: those that a lane of 65 536 events fills, one for each of 255 connections
-/// that stand still in one, one for each of 510 publishers that stand still in one, and three.
+/// The most arenas of one lane. A lane of 65 536 events fills 256. A connection that stands still
+/// can keep one from use, and there are up to 255. A publisher that stands still can keep one as
+/// well. 1 024 leave room for 510 of these, and for three more.
 pub(super) const MAX_ARENAS: usize = FIRST_PART << (PARTS - 1);
 
-/// A lane's arenas, and what it notes of bursts.
+/// A lane's arenas, and what the lane has noted about its bursts.
 pub(super) struct Directory<E> {
     /// The number of the claim that the directory was made for.
     born: u64,
+    /// The slots of each arena.
     len: usize,
-    /// The base of the current burst, once it has left its first arena.
+    /// The base of the current burst's first arena, once the run has left that arena.
     began: AtomicU64,
     /// The highest critical number that was evicted.
     lost: AtomicU64,
     /// The highest number that was evicted.
     evicted: AtomicU64,
-    /// The run that the last sweep found at rest.
+    /// The run that the last sweep saw while the lane was hot. The sweeper frees the directory if
+    /// the next sweep sees the same run.
     pub(super) swept: AtomicU64,
     first: [AtomicPtr<Header<E>>; FIRST_PART],
-    /// Boxed slices of pointers to arenas.
+    /// Boxed slices of pointers to arenas, allocated when they are needed. A part never moves, so a
+    /// thread may keep a reference into it while another thread adds arenas.
     parts: [AtomicPtr<AtomicPtr<Header<E>>>; PARTS - 1],
 }
 
@@ -39,7 +44,7 @@ fn null<T>() -> AtomicPtr<T> {
 }
 
 impl<E> Directory<E> {
-    /// With one arena of `len` slots, for a burst that begins with `born`.
+    /// Creates a directory with one arena of `len` slots, for a burst that begins with `born`.
     pub(super) fn new(born: u64, len: usize) -> Self {
         let directory = Self {
             born,
@@ -59,10 +64,12 @@ impl<E> Directory<E> {
         self.born
     }
     pub(super) fn began(&self) -> u64 {
+        // Acquire: pairs with `raise_began`.
         self.began.load(Ordering::Acquire)
     }
     pub(super) fn lost(&self) -> u64 {
-        // Acquire: pairs with the exchange of the arena's word after `note`.
+        // Acquire: pairs with `note_lost`. The publisher notes before it takes the arena, so a
+        // reader that finds the arena taken finds the note.
         self.lost.load(Ordering::Acquire)
     }
     pub(super) fn evicted(&self) -> u64 {
@@ -77,7 +84,7 @@ impl<E> Directory<E> {
     pub(super) fn note_evicted(&self, number: u64) {
         self.evicted.fetch_max(number, Ordering::AcqRel);
     }
-    /// Where the numbers of a burst begin that lie in arenas.
+    /// Returns the number with which the burst's arenas begin. Lower numbers lie in the hot slot.
     pub(super) fn start(&self, run: Run) -> u64 {
         if run.is_first() {
             run.base()
@@ -86,7 +93,7 @@ impl<E> Directory<E> {
         }
     }
 
-    /// The pointer of arena `i`, if its part was made.
+    /// Returns the pointer to arena `i`, if its part was made.
     #[inline]
     fn entry(&self, i: usize) -> Option<&AtomicPtr<Header<E>>> {
         if i < FIRST_PART {
@@ -95,13 +102,14 @@ impl<E> Directory<E> {
         self.entry_of_part(i)
     }
 
+    /// As `entry`, for an index beyond the first part.
     #[cold]
     fn entry_of_part(&self, i: usize) -> Option<&AtomicPtr<Header<E>>> {
         if i >= MAX_ARENAS {
             return None;
         }
         let (part, offset) = Self::place(i);
-        // Acquire: the part is initialized.
+        // Acquire: pairs with the exchange in `make_part`, so the part is initialized.
         let part = NonNull::new(self.parts[part].load(Ordering::Acquire))?;
         // SAFETY: `place` is inside the part.
         let entry = unsafe { part.add(offset) };
@@ -109,32 +117,33 @@ impl<E> Directory<E> {
         Some(unsafe { entry.as_ref() })
     }
 
-    /// The part of an index from `FIRST_PART` on, and the place in it.
     fn place(i: usize) -> (usize, usize) {
         let part = (i / FIRST_PART).ilog2() as usize;
         (part, i - (FIRST_PART << part))
     }
 
-    /// Arena `i`, if it was made.
+    /// Returns arena `i`, if it was made.
     #[inline]
     pub(super) fn get(&self, i: usize) -> Option<Arena<'_, E>> {
-        // Acquire: the arena is initialized. It lives as long as the directory.
+        // Acquire: pairs with the exchange in `make`, so the arena is initialized. It lives as long
+        // as the directory.
         let at = NonNull::new(self.entry(i)?.load(Ordering::Acquire))?;
         Some(Arena::of(at))
     }
 
-    /// Arena `i`, which a run names.
+    /// Returns arena `i`, which a run of this directory names.
     #[inline]
     pub(super) fn at(&self, i: usize) -> Arena<'_, E> {
         self.get(i).expect("a run names arenas that exist")
     }
 
-    /// All arenas there are, with their indices.
+    /// Returns all arenas with their indices. Arenas are made in the order of indices.
     pub(super) fn arenas(&self) -> impl Iterator<Item = (usize, Arena<'_, E>)> {
         (0..MAX_ARENAS).map_while(|i| Some((i, self.get(i)?)))
     }
 
-    /// Makes arena `i`, unless it is there. `None`: a directory has no more.
+    /// Returns arena `i`, and makes it first if it is missing. Returns `None` beyond the last
+    /// index.
     pub(super) fn make(&self, i: usize) -> Option<Arena<'_, E>> {
         if i >= MAX_ARENAS {
             return None;
@@ -143,6 +152,7 @@ impl<E> Directory<E> {
             self.make_part(Self::place(i).0);
         }
         let entry = self.entry(i)?;
+        // Allocated before the exchange: a publisher that is stopped here holds up no other.
         let fresh = Arena::allocate(self.len);
         let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);
         let null = ptr::null_mut();
@@ -150,12 +160,13 @@ impl<E> Directory<E> {
             .compare_exchange(null, fresh.pointer().as_ptr(), ok, err)
             .is_err()
         {
-            // Another thread was faster, and this one's arena was never published.
+            // Another thread has published its arena first, and no other thread has seen this one.
             fresh.free();
         }
         self.get(i)
     }
 
+    /// Allocates a part, unless another thread has.
     fn make_part(&self, part: usize) {
         let len = FIRST_PART << part;
         let fresh: Box<[AtomicPtr<Header<E>>]> = (0..len).map(|_| null()).collect();
@@ -176,8 +187,9 @@ impl<E> Directory<E> {
         drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(part, len)) });
     }
 
-    /// No reader stands in an arena, and no publisher in a void. Live slots are the caller's to know.
-    pub(super) fn is_at_rest(&self) -> bool {
+    /// Returns whether no reader has pinned an arena and no publisher may be inside a void slot.
+    /// Whether events are unread the caller knows from the state.
+    pub(super) fn is_unoccupied(&self) -> bool {
         self.arenas()
             .all(|(_, arena)| arena.load().pins() == 0 && arena.voids() == 0)
     }
@@ -196,7 +208,7 @@ impl<E> Drop for Directory<E> {
     }
 }
 
-/// Where a lane finds its directory, if it has one.
+/// The pointer by which a lane finds its directory, if it has one.
 pub(super) struct Root<E>(AtomicPtr<Directory<E>>);
 
 // SAFETY: a root owns a directory with its arenas and slots, like a box of them.
@@ -213,25 +225,25 @@ impl<E> Root<E> {
         self.0.load(Ordering::Acquire).is_null()
     }
 
-    /// The directory, under a guard.
     pub(super) fn load<'g>(&self, _guard: &'g Guard) -> Option<&'g Directory<E>> {
-        // Acquire: the directory is initialized.
+        // Acquire: pairs with the exchange in `replace`, so the directory is initialized.
         let at = NonNull::new(self.0.load(Ordering::Acquire))?;
         // SAFETY: invariants 2 and 3: freed after the guard at the earliest.
         Some(unsafe { at.as_ref() })
     }
 
-    /// The directory, for a thread that owns a number in it, counts for one, or holds a pin.
+    /// Returns the directory, for a thread that owns a number in it, counts for one, or holds a
+    /// pin.
     #[inline]
-    pub(super) fn counted(&self) -> &Directory<E> {
-        // Acquire: the directory is initialized.
+    pub(super) fn without_guard(&self) -> &Directory<E> {
+        // Acquire: pairs with the exchange in `replace`, so the directory is initialized.
         let at = NonNull::new(self.0.load(Ordering::Acquire)).expect("a burst has a directory");
         // SAFETY: invariant 3.
         unsafe { at.as_ref() }
     }
 
-    /// Exchanges `current`, which was loaded under the guard, for `fresh`. `false` if the root has
-    /// changed.
+    /// Exchanges `current`, which was loaded under the guard, for `fresh`. Returns `false` if
+    /// another thread has changed the root. Then `fresh` is freed.
     pub(super) fn replace<'g>(
         &self,
         current: Option<&'g Directory<E>>,
@@ -250,14 +262,13 @@ impl<E> Root<E> {
             return true;
         }
         if let Some(fresh) = NonNull::new(to) {
-            // Never published.
+            // No other thread has seen it.
             Retired(fresh).free();
         }
         false
     }
 }
 
-/// A directory that no root holds.
 struct Retired<E>(NonNull<Directory<E>>);
 
 impl<E> Retired<E> {

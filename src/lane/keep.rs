@@ -1,9 +1,9 @@
-//! What a lane does with the events that it keeps.
+//! The events that a lane keeps after they were read: how they are weighed and dropped.
 
 use super::archive::{Archive, Wait};
 use super::arena::Pin;
 use super::core::Lane;
-use super::litter::Litter;
+use super::discard::Discard;
 use super::words::State;
 use crate::sync::{Fault, Ordering, broken};
 
@@ -12,28 +12,27 @@ impl<E: 'static> Lane<E> {
         self.archive.as_deref()
     }
 
-    /// The number that a public form stands for.
+    /// Returns the number that a public number stands for.
     pub(crate) fn internal(&self, public: u64) -> u64 {
         public.saturating_add(self.capacity())
     }
 
-    /// The public form of a cursor.
-    pub(crate) fn position(&self, cursor: u64) -> u64 {
-        self.public(cursor)
-    }
-
-    /// The oldest number that the lane keeps.
+    /// Returns the oldest number that the lane still keeps.
     pub(super) fn oldest(&self) -> u64 {
         self.load().seq() - self.capacity()
     }
 
-    /// Counts the archive out of all numbers below `to`: the events that no reader wants are returned.
-    /// Each number is counted out once, by the call that raises the floor over it.
-    pub(super) fn release(&self, archive: &Archive, to: u64) -> Litter<E> {
-        // A lane that ends meanwhile waits for this call before it gives its arenas back.
+    /// Counts the archive out of all numbers below `to`. Returns a collector of the events that no
+    /// reader wants.
+    pub(super) fn release(&self, archive: &Archive, to: u64) -> Discard<E> {
+        // As a leaver: if the lane ends meanwhile, its directory stays until this call has passed
+        // the numbers.
         if !broken(Fault::ReleaseUnannounced) {
             self.begin_leaving();
         }
+        // A read-modify-write. Each number is passed by the one call that raises the floor over it.
+        // With a load and a store two calls could pass one number, and subtract from its count
+        // twice.
         let from = if broken(Fault::ReleaseInTwoSteps) {
             let from = archive.floor();
             archive.floor.store(to, Ordering::Release);
@@ -41,7 +40,7 @@ impl<E: 'static> Lane<E> {
         } else {
             archive.floor.fetch_max(to, Ordering::AcqRel)
         };
-        let litter = self.pass_over(from, to, &mut Pin::none());
+        let discard = self.pass_over(from, to, &mut Pin::none());
         if let Some(meter) = &archive.meter {
             for number in from.max(self.oldest())..to {
                 meter.take(number);
@@ -50,20 +49,21 @@ impl<E: 'static> Lane<E> {
         if !broken(Fault::ReleaseUnannounced) {
             self.end_leaving();
         }
-        litter
+        discard
     }
 
-    /// The archive leaves: the lane has ended at `end`.
+    /// Passes all that the archive has not passed. The archive has left, and the lane has ended at
+    /// `end`.
     pub(super) fn release_all(&self, end: u64) {
         if let Some(archive) = self.archive() {
-            let litter = self.release(archive, end);
+            let discard = self.release(archive, end);
             self.end_leaving();
-            drop(litter);
+            drop(discard);
         }
     }
 
-    /// Counts the weight of the event that was accepted under a public number, and drops the oldest
-    /// while all that are kept weigh too much.
+    /// Adds the weight of an accepted event, and drops the oldest events while all together weigh
+    /// too much.
     pub(crate) fn weigh(&self, public: u64, bytes: usize) {
         let Some(archive) = self.archive() else {
             return;
@@ -72,6 +72,8 @@ impl<E: 'static> Lane<E> {
         let number = self.internal(public);
         meter.add(number, bytes);
         while meter.is_over() {
+            // Each turn drops one event or more, so the loop ends at the event that was just
+            // accepted.
             let floor = archive.floor();
             if floor > number {
                 break;
@@ -79,14 +81,16 @@ impl<E: 'static> Lane<E> {
             let oldest = self.oldest().min(number);
             drop(self.release(archive, (floor + 1).max(oldest)));
         }
-        // Another thread may have gone past it before it was weighed.
+        // Another thread may have released the number before its weight was added. It has found
+        // nothing to subtract.
         if archive.floor() > number {
             meter.take(number);
         }
     }
 
-    /// Drops what is older than `age`. Returns whether no connection has been there for `grace`.
-    pub(crate) fn tend(&self, grace: Wait, age: Option<Wait>) -> bool {
+    /// What a sweep does for a kept lane: it drops events older than `age`. Returns whether no
+    /// connection was there for `grace`.
+    pub(crate) fn sweep_archive(&self, grace: Wait, age: Option<Wait>) -> bool {
         let Some(archive) = self.archive() else {
             return false;
         };
@@ -97,16 +101,17 @@ impl<E: 'static> Lane<E> {
         self.live() == 0 && archive.is_deserted(grace.now_ms, grace.ms)
     }
 
-    /// A connection is there: the time of grace starts anew.
-    pub(crate) fn settle(&self) {
+    /// A connection has come, so the time of grace begins anew when it has left.
+    pub(crate) fn clear_deserted(&self) {
         if let Some(archive) = self.archive() {
             archive.deserted_at.store(0, Ordering::Release);
         }
     }
 
-    /// Ends a lane without connections: the archive leaves, which closes it. Returns the events that
-    /// the lane had accepted, or `None` if a connection is there, or it is over already.
+    /// Ends a lane without connections: the archive leaves, which closes the lane. Returns the
+    /// number of accepted events. Returns `None` if a connection is there, or the lane is over.
     pub(crate) fn expire(&self) -> Option<u64> {
+        // Before the exchange, as for a connection that leaves.
         self.begin_leaving();
         loop {
             let state = self.load();
@@ -115,6 +120,8 @@ impl<E: 'static> Lane<E> {
                 return None;
             }
             let next = state.without_archive();
+            // One exchange counts the archive out and closes the lane. In between two steps a
+            // connection could join a lane that is about to close.
             if broken(Fault::ExpireInTwoSteps) {
                 let lower = state.0 - (next.0 & !State::CLOSED);
                 self.state.fetch_sub(lower, Ordering::AcqRel);

@@ -1,4 +1,5 @@
-//! The part of a connection that others may touch: its mark of closing, its waker, its figures.
+//! The part of a connection that other threads may touch: its mark, its cursor, its waker, its
+//! figures.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,28 +12,30 @@ use smallvec::SmallVec;
 use super::wake::WakeCell;
 use super::words::Mark;
 
-/// One connection as its lane knows it.
-// What every read touches comes first.
+/// One connection, as its lane knows it.
+// The first three fields are those of every receive.
 #[repr(C)]
 pub(crate) struct Member {
+    /// A [`Mark`]: whether and why the connection is closed, and where it ends.
     mark: AtomicU64,
     /// The next number to read. Only the owner writes it.
     cursor: AtomicU64,
     pub(crate) id: ConnectionId,
-    /// Numbers that the owner was told it missed. Only the owner writes it.
+    /// Numbers that the owner has missed. Only the owner writes it.
     missed: AtomicU64,
     pub(crate) wake: WakeCell,
-    /// Boxed, because few have one and all pay for the room.
+    /// Boxed: few connections have a thread, and all would pay for its room.
     pub(crate) thread: Option<Box<ThreadId>>,
-    /// Its first number.
+    /// The first number that counts the connection.
     pub(crate) joined_at: u64,
+    /// What the last sweep saw, as [`Activity`] packs it.
     activity: AtomicU64,
     swept: AtomicU64,
 }
 
-/// What the last sweep saw of a connection: `[time : 42 | touched : 1 | cursor : 21]`, the time in
-/// milliseconds that sweeps let pass. A cursor that moved by exactly a multiple of two million between two
-/// sweeps looks idle to that sweep.
+/// `[time : 42 | touched : 1 | cursor : 21]`: what the last sweep saw of a connection. The time is
+/// in milliseconds of the sweeps' clock. A cursor that moves by a multiple of 2^21 between two
+/// sweeps looks idle.
 struct Activity;
 
 impl Activity {
@@ -77,6 +80,7 @@ impl SweptTimes {
 }
 
 impl Member {
+    /// Creates the member of a connection that has joined at `cursor`.
     pub(crate) fn new(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
         Self {
             id,
@@ -91,12 +95,15 @@ impl Member {
         }
     }
 
-    /// As `new`, but no other thread finds it before it is listed.
-    pub(crate) fn coming(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
+    /// As `new`, for a lane's first member. Other threads skip it until `list` was called.
+    pub(crate) fn unlisted(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
+        // The lane comes into the table before its first connection has told of its session. A
+        // thread that found the member listed could close it first, and the session's notices would
+        // come in the wrong order.
         let mark = if broken(Fault::BornListed) {
             Mark::OPEN
         } else {
-            Mark::COMING
+            Mark::UNLISTED
         };
         Self {
             mark: AtomicU64::new(mark.0),
@@ -106,44 +113,43 @@ impl Member {
 
     #[inline]
     fn load(&self) -> Mark {
-        // Acquire: pairs with `set_left_at` and `go`. That a connection is closed is made visible by
-        // the lane's words.
+        // Acquire: pairs with `set_left_at` and `owner_leaves`. That a connection is closed becomes
+        // visible through the lane's state, which the closer exchanges afterwards.
         Mark(self.mark.load(Ordering::Acquire))
     }
 
-    /// The next number to read. Acquire: what the owner passed before it is passed.
+    /// Returns the next number to read. Acquire: pairs with `advance`.
     #[inline]
     pub(crate) fn cursor(&self) -> u64 {
         self.cursor.load(Ordering::Acquire)
     }
 
-    /// The owner's.
+    /// Only the owner calls this.
     #[inline]
     pub(crate) fn advance(&self, to: u64) {
         self.cursor.store(to, Ordering::Release);
     }
 
-    /// Numbers that the owner was told it missed.
     pub(crate) fn missed(&self) -> u64 {
         self.missed.load(Ordering::Relaxed)
     }
 
-    /// The owner's.
+    /// Only the owner calls this.
     pub(crate) fn miss(&self, numbers: u64) {
         self.missed.fetch_add(numbers, Ordering::Relaxed);
     }
 
+    /// Makes a lane's first member visible to other threads.
     pub(crate) fn list(&self) {
-        // Release: pairs with `is_listed`. No other thread touches the mark before.
+        // Release: pairs with the load in `is_listed`. No other thread writes the mark before.
         self.mark.store(Mark::OPEN.0, Ordering::Release);
     }
 
-    /// Of a lane's own member: whether it was listed and its closer has not told yet.
+    /// Of a lane's first member: returns whether it was listed and its end is not set.
     pub(crate) fn is_listed(&self) -> bool {
         self.load().is_listed()
     }
 
-    /// Why the connection was closed, if it was.
     pub(crate) fn closed(&self) -> Option<CloseReason> {
         match self.load().reason() {
             0 => None,
@@ -151,7 +157,7 @@ impl Member {
         }
     }
 
-    /// As `closed`, for a connection that is known to be.
+    /// As `closed`, for a connection that the caller knows to be closed.
     #[cold]
     pub(crate) fn close_reason(&self) -> CloseReason {
         self.closed().unwrap_or(CloseReason::Dropped)
@@ -162,23 +168,25 @@ impl Member {
         self.load().reason() == 0
     }
 
-    /// Whether it is open, or a connection that takes its place is not listed yet.
-    pub(crate) fn is_there(&self) -> bool {
+    /// Returns whether the connection is open, or is replaced by one that is not listed yet.
+    pub(crate) fn is_open_or_replaced(&self) -> bool {
         let mark = self.load();
+        // A replaced connection has its end set when its successor is listed.
         let is_replaced = mark.reason() == CloseReason::Replaced.code();
         mark.reason() == 0 || (is_replaced && mark.left_at().is_none())
     }
 
-    /// Marks the connection closed, for the one caller that does. Returns the mark before, which tells
-    /// whether the connection was counted as asleep. `None`: it was closed before.
+    /// Marks the connection as closed. Returns the mark before to the one caller that has done so,
+    /// which is the closer. Returns `None` to all others.
     pub(crate) fn close(&self, reason: CloseReason) -> Option<Mark> {
         loop {
             let mark = self.load();
             if mark.0 & !Mark::ASLEEP != Mark::OPEN.0 {
                 return None;
             }
-            // The closer takes the sleeper's count along: a connection that is closed and not polled
-            // again is not counted in `waiting` for ever.
+            // The new mark drops the flag `ASLEEP`, so the closer takes the unit of `waiting` over.
+            // The owner of a closed connection may never call again, and the unit would stay for
+            // ever.
             let closed = Mark::closed(reason.code());
             let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);
             if self
@@ -191,8 +199,8 @@ impl Member {
         }
     }
 
-    /// The owner's: notes that it is counted as asleep. `false` if the connection is closed; then the
-    /// owner takes the count back.
+    /// The owner notes that it is counted in `waiting`. Returns `false` if the connection is
+    /// closed. Then the owner takes its unit back.
     pub(crate) fn fall_asleep(&self) -> bool {
         let (open, asleep) = (Mark::OPEN.0, Mark::ASLEEP);
         self.mark
@@ -200,7 +208,8 @@ impl Member {
             .is_ok()
     }
 
-    /// The owner's: `true` if it is to take its count back, which a closer may have done.
+    /// The owner takes the note back. Returns whether it also takes its unit of `waiting` back,
+    /// which otherwise the closer has done.
     pub(crate) fn wake_up(&self) -> bool {
         let (open, asleep) = (Mark::OPEN.0, Mark::ASLEEP);
         self.mark
@@ -208,37 +217,40 @@ impl Member {
             .is_ok()
     }
 
-    /// The first number that does not count this connection, once the closer has told.
+    /// Returns the first number that does not count this connection, once the closer has set it.
+    /// Acquire: pairs with `set_left_at`.
     pub(crate) fn left_at(&self) -> Option<u64> {
-        // Acquire: pairs with `set_left_at`.
         self.load().left_at()
     }
 
-    /// The closer's: tells. `true` if the owner has gone before.
+    /// The closer sets the end. Returns whether the owner has gone before. Then the closer passes
+    /// the unread events.
     pub(crate) fn set_left_at(&self, number: u64) -> bool {
-        // Acquire: the owner's cursor.
+        // The end and the flag of the owner are in one word, so exactly one of the two threads
+        // finds the other done. Acquire: the closer sees how far the owner's cursor has come.
         let end = Mark::ends_at(number);
-        Mark(self.mark.fetch_add(end, Ordering::AcqRel)).is_gone()
+        Mark(self.mark.fetch_add(end, Ordering::AcqRel)).is_owner_gone()
     }
 
-    /// As `set_left_at`, where the closer is the owner: no other thread writes the mark of a closed one.
+    /// As `set_left_at`, where the closer is the owner. A plain store: no other thread writes the
+    /// mark of a closed connection.
     pub(crate) fn leave_at(&self, reason: CloseReason, number: u64) {
         let mark = Mark::closed(reason.code()).0 + Mark::ends_at(number);
         self.mark.store(mark, Ordering::Release);
     }
 
-    /// The owner's: goes. Returns the first number that does not count it, or else the closer learns
-    /// that the owner has gone.
-    pub(crate) fn go(&self) -> Option<u64> {
-        // Mostly the owner was the closer.
+    /// The owner goes. Returns the end, if the closer has set it. Then the owner passes the unread
+    /// events. Otherwise the closer finds the owner gone.
+    pub(crate) fn owner_leaves(&self) -> Option<u64> {
+        // In most cases the owner was the closer, and has set the end itself.
         let told = self.left_at();
         if told.is_some() {
             return told;
         }
-        Mark(self.mark.fetch_or(Mark::GONE, Ordering::AcqRel)).left_at()
+        Mark(self.mark.fetch_or(Mark::OWNER_GONE, Ordering::AcqRel)).left_at()
     }
 
-    /// Counts as activity at the next sweep.
+    /// Notes an activity, which the next sweep counts.
     pub(crate) fn touch(&self) {
         self.activity.fetch_or(Activity::TOUCHED, Ordering::Relaxed);
     }
@@ -258,7 +270,8 @@ impl Member {
         if seen & Activity::TOUCHED == 0 && !(has_read && reading_counts) {
             return now_ms.saturating_sub(seen >> Activity::TIME_SHIFT);
         }
-        // A touch that comes in between is overwritten, and this sweep counts it.
+        // A touch between the load and the store is overwritten. This sweep counts the connection
+        // as active anyway.
         let active = (now_ms << Activity::TIME_SHIFT) + cursor;
         self.activity.store(active, Ordering::Relaxed);
         // Of two sweeps that see the connection at once, the time of either may stay.
@@ -270,15 +283,16 @@ impl Member {
 
 pub(super) type Members = SmallVec<[Arc<Member>; 2]>;
 
-/// A connection's member, unless that is the lane's own.
+/// The member of a connection, or `None` for the lane's first one.
 pub(crate) type Seat = Option<Arc<Member>>;
 
 /// The connection that a lane is made for.
 pub(crate) type Newcomer = (ConnectionId, Option<ThreadId>);
 
-/// A connection in whose place another one has joined. It stays listed until that one is.
+/// A connection whose device has resumed, so another connection joins in its place. It stays listed
+/// until that one is.
 pub(crate) struct Ghost {
     pub(super) seat: Seat,
-    /// The first number that does not count it, and does count the other one.
+    /// The first number that does not count the ghost, and counts the new connection.
     pub(crate) end: u64,
 }

@@ -1,23 +1,24 @@
-//! What calls of a lane are asked for, and what comes of them.
+//! The terms and the outcomes of a lane's operations.
 
 use crate::error::CloseReason;
 
-/// What a publish did.
+/// A publish that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
     pub(crate) number: u64,
-    /// Live connections that the event counts, whether it is for them or not.
+    /// Live connections that count for the number, whether the event is for them or not.
     pub(crate) connections: u8,
-    /// The lane keeps it for connections that come back.
+    /// The lane keeps the event for connections that come back.
     pub(crate) kept: bool,
 }
 
-/// An event that was not taken, and why.
+/// An event that was not accepted, and the reason.
 #[derive(Debug)]
 pub(crate) struct Refused<E> {
     pub(crate) why: Refusal,
     pub(crate) event: E,
-    /// Numbers that were given up after the lane's figures had been taken over.
+    /// Numbers that this publish gave up after the lane's figures were retired. The hub has counted
+    /// them as accepted, and corrects that.
     pub(crate) late: u8,
 }
 
@@ -27,14 +28,14 @@ impl<E> Refused<E> {
     }
 }
 
-/// How an event is to be appended.
+/// How a publish treats readers that are behind, and sleepers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
-    /// Let a late connection miss what it has not read, rather than refuse.
+    /// A reader that is a lane behind misses events. Without it, the publish is refused.
     pub(crate) evict: bool,
-    /// No connection misses it and stays open.
+    /// A connection that misses the event is closed.
     pub(crate) critical: bool,
-    /// Wake sleepers; else that is still owed.
+    /// Sleepers are woken. Without it, the caller wakes them later.
     pub(crate) wake: bool,
 }
 
@@ -54,46 +55,49 @@ impl Terms {
     };
 }
 
-/// Why a lane did not take an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
+    /// No connection is live, or none that the event is for.
     Vacant,
+    /// A live connection has not passed the number `capacity` before, the directory is full, or too
+    /// many claims became void.
     Full,
+    /// The lane was shut, or the hub is closed.
     Closed,
-    /// There are no more numbers.
+    /// The lane has no more numbers.
     Exhausted,
 }
 
-/// Why a connection could not join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JoinError {
     Closed,
     Limit,
-    /// No connection is there, and the caller did not say that it may be the first.
+    /// No connection is in the lane, and the caller did not allow this one to be the first.
     Deserted,
 }
 
-/// What closing a connection did.
+/// What a close did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Departure {
-    /// It was closed before.
+    /// Another thread has closed the connection before.
     Before,
     OneOfSeveral,
-    /// The lane keeps its events for connections that come back.
+    /// It was the last connection, and the lane stays because it keeps its events.
     Deserted,
-    /// The lane is closed and empty now. It had accepted so many events, less those that are given up
-    /// late.
+    /// It was the last connection, and the lane is over. `accepted` events were accepted, less
+    /// those whose numbers are given up later.
     Last {
         accepted: u64,
     },
 }
 
-/// What a reader got instead of an event.
+/// What a reader gets instead of an event.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
+    /// The number of events that the connection has missed.
     Gap(u64),
     Empty,
-    /// A critical event was evicted before it was read; the connection is to be closed.
-    Overrun,
+    /// The connection is closed. With `Overrun` it may be open still, and the caller closes it: a
+    /// critical event was evicted before it was read.
     Closed(CloseReason),
 }

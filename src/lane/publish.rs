@@ -1,21 +1,22 @@
-//! Publishing: one exchange on the state claims a number and decides where its event lives.
+//! Publishing: one exchange of the state claims a number and decides where its event lies.
 
-use super::arena::Arena;
 use super::audience::Audience;
-use super::claim::{Claim, Home, Offer, Publisher};
+use super::claim::{Claim, Offer, Prepared, Publisher};
 use super::core::Lane;
-use super::litter::Litter;
+use super::discard::Discard;
 use super::outcome::{Accepted, Refusal, Refused, Terms};
-use super::words::{Run, SlotWord, State, Status};
-use crate::sync::{Fault, Guard, Ordering, broken, fence, pin};
+use super::words::{Run, SlotWord, State};
+use crate::sync::{Fault, Ordering, broken, pin};
 
-/// Numbers that one publish may lose to impatient readers before it hands its event back.
+/// Numbers that one publish may lose to readers that made them void. Then the event goes back to
+/// the caller.
 const ATTEMPTS: usize = 16;
 
 impl<E: 'static> Lane<E> {
-    /// Appends an event, and calls `done` with what came of it. This is the only function that appends.
+    /// Appends an event, and calls `done` with the outcome. No other function appends to a lane.
     ///
-    /// Each branch calls `done` by itself. So the ordinary publish packs no result to unpack it again.
+    /// Each branch calls `done` itself, so the compiler does not pack a result to unpack it again.
+    /// Lock-free: a publisher starts over only if another thread has changed the state.
     #[inline(always)]
     #[allow(clippy::inline_always)] // A call is a tenth of what is left.
     pub(crate) fn append<R>(
@@ -25,7 +26,8 @@ impl<E: 'static> Lane<E> {
         terms: Terms,
         done: impl FnOnce(Result<Accepted, Refused<E>>) -> R,
     ) -> R {
-        // Without a second look, which nearly every publish needs not.
+        // The fast path: an event for all connections, under terms that need no look for unread
+        // events.
         if terms.evict
             && audience.is_none()
             && let Some(claim) = self.claim_at_once()
@@ -38,7 +40,7 @@ impl<E: 'static> Lane<E> {
         done(self.append_slowly(Offer { event, audience }, terms, 0))
     }
 
-    /// Claims the next number if its home is ready and no other thread comes between.
+    /// Claims the next number if its home is ready and no other thread comes in between.
     #[inline(always)]
     #[allow(clippy::inline_always)] // As above.
     fn claim_at_once(&self) -> Option<Claim<'_, E>> {
@@ -49,19 +51,22 @@ impl<E: 'static> Lane<E> {
         }
         if state.is_burst() {
             let run = self.run();
-            // The first number of an arena has the arena made ready before it is claimed.
+            // The first number of an arena goes the slow way, which makes the arena live first.
             let is_inside = number > run.base() && self.holds(run.base(), number);
             let claimed = is_inside && self.exchange(state, state.claimed());
             claimed.then(|| Claim::in_arena(self, state, run))
         } else {
             let word = self.hot.load();
             let is_next = word == SlotWord::free(number - 1);
+            // A free word is not enough. The slot may be free because an earlier number in it is
+            // read while the lane is in a burst. Only `FREE(number - 1)` says that every number
+            // before this one is over.
             let claimed = is_next && self.exchange(state, state.claimed());
             claimed.then(|| Claim::in_hot_slot(self, state, word))
         }
     }
 
-    /// As `append`, after a reader has passed over the number of a claim.
+    /// As `append`, after a reader has made the claim's number void.
     #[cold]
     #[inline(never)]
     #[allow(clippy::needless_pass_by_value)] // A reference would keep each claim in memory.
@@ -75,6 +80,8 @@ impl<E: 'static> Lane<E> {
         self.append_slowly(offer, terms, late)
     }
 
+    /// As `append`, with all cases. `late` numbers were given up after the lane's figures were
+    /// retired.
     #[cold]
     #[inline(never)]
     fn append_slowly(
@@ -86,7 +93,7 @@ impl<E: 'static> Lane<E> {
         let mut publisher = Publisher {
             lane: self,
             terms,
-            litter: Litter::default(),
+            discard: Discard::default(),
         };
         for _ in 0..ATTEMPTS {
             let claim = match publisher.claim() {
@@ -104,9 +111,11 @@ impl<E: 'static> Lane<E> {
         Err(Refused::new(Refusal::Full, offer.event, late))
     }
 
-    /// Wakes the connections that sleep, and tells what the publish did.
+    /// Wakes the connections that sleep, and returns the outcome of a publish.
     #[inline]
     fn accepted_as(&self, claimed: State, terms: Terms) -> Accepted {
+        // The claim and the count of sleepers are one word. A connection that registers later
+        // compares `seq` with its cursor, and sees this number.
         if claimed.waiting() > 0 && terms.wake && !broken(Fault::PublishWithoutWake) {
             self.wake();
         }
@@ -117,17 +126,16 @@ impl<E: 'static> Lane<E> {
         }
     }
 
-    /// Counts a number that a reader made void, and gives its slot back. Returns whether the lane's
-    /// figures had been taken over before. Only the publisher counts it, so it is counted once.
+    /// Counts a number that a reader made void, and frees its slot. Returns whether the lane's
+    /// figures were retired before. Only the number's publisher calls this, so each is counted
+    /// once.
     #[cold]
     pub(super) fn give_up(&self, claim: &Claim<'_, E>) -> bool {
         let is_late = self.count_void();
         claim.acknowledge();
-        // As in `finish`: the last connection to leave sees the acknowledgement, or this sees it gone.
-        fence(Ordering::SeqCst);
-        if self.load().live() == 0 && !broken(Fault::LeaveTheArenas) {
-            // The last connection to leave found this publisher still inside.
-            self.finish();
+        // The last connection to leave may have found this publisher inside, and freed nothing.
+        if !broken(Fault::LeaveTheArenas) {
+            self.reclaim_at_end();
         }
         is_late
     }
@@ -138,14 +146,15 @@ impl<E: 'static> Lane<E> {
     }
 
     pub(super) fn exchange_run(&self, from: Run, to: Run) -> bool {
-        // Release: what was noted of the run before is seen by a thread that finds this one.
+        // Release: a thread that sees the new run also sees the notes about the old one, and the
+        // arena.
         self.run
             .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
     }
 
-    /// Whether a live connection has not read the number a whole lane before `state`'s. No number is
-    /// that old while the lane is hot.
+    /// Returns whether a live connection has not passed the number that lies `capacity` before the
+    /// `seq` of `state`. While the lane is hot no unread number is that old.
     #[cold]
     fn is_full(&self, state: State) -> bool {
         let number = state.seq() - self.capacity();
@@ -153,19 +162,22 @@ impl<E: 'static> Lane<E> {
             return false;
         }
         let guard = pin();
-        let Some(word) = self.peek(number, &guard) else {
+        let Some(word) = self.slot_word(number, &guard) else {
             return false;
         };
         let is_unread = word.number() < number || word.is_event(number);
-        // First: a connection that counts for the number and is not on its way in is listed. Acquire
+        // A joining connection counts for the number but is not listed, so the walk below would
+        // miss it. This look comes before the walk. In the other order the connection could be
+        // listed in between: too late for the walk, and no longer joining at the look. Acquire:
         // pairs with the Release in `list`.
-        if !is_unread || (self.comings().joining() > 0 && !broken(Fault::OverlookJoining)) {
+        if !is_unread || (self.transit().joining() > 0 && !broken(Fault::OverlookJoining)) {
             return is_unread;
         }
         let mut is_wanted = false;
         self.for_each(|member| {
-            // A connection that is marked as closed and not counted out yet would count for the new
-            // event, though it has not read the old one.
+            // A connection that is closed and has no end yet may still be counted in `live`. The
+            // claim that follows would count it for the new event, although it has not passed the
+            // old one.
             let counts = if broken(Fault::OverlookLeaving) {
                 member.is_open()
             } else {
@@ -175,40 +187,10 @@ impl<E: 'static> Lane<E> {
         });
         is_wanted
     }
-
-    /// The word of the slot of `number`, for a thread that does not count for it.
-    pub(super) fn peek(&self, number: u64, guard: &Guard) -> Option<SlotWord> {
-        let Some(directory) = self.root.load(guard) else {
-            return Some(self.hot.load());
-        };
-        let run = self.run();
-        let start = directory.start(run);
-        if number < start {
-            return Some(self.hot.load());
-        }
-        let slot = |arena: Arena<'_, E>, base| arena.slot((number - base) as usize).load();
-        if self.holds(run.base(), number) {
-            return directory.get(run.arena()).map(|a| slot(a, run.base()));
-        }
-        let held = directory.arenas().find_map(|(_, arena)| {
-            let word = arena.load();
-            let holds = word.status() == Status::Live
-                && word.base() >= start
-                && self.holds(word.base(), number);
-            holds.then_some((arena, word.base()))
-        });
-        held.map(|(arena, base)| slot(arena, base))
-    }
-
-    /// Whether an arena with this base has a slot for `number`.
-    #[inline]
-    pub(super) fn holds(&self, base: u64, number: u64) -> bool {
-        number.wrapping_sub(base) < self.arena_len()
-    }
 }
 
 impl<'a, E: 'static> Publisher<'a, E> {
-    /// Claims the next number.
+    /// Claims the next number. Prepares an arena for it first where that is needed.
     pub(super) fn claim(&mut self) -> Result<Claim<'a, E>, Refusal> {
         let lane = self.lane;
         loop {
@@ -223,27 +205,32 @@ impl<'a, E: 'static> Publisher<'a, E> {
             if !state.is_burst() {
                 let word = lane.hot.load();
                 let is_next = word == SlotWord::free(number - 1);
+                // As in `claim_at_once`: only `FREE(number - 1)` says that all numbers before are
+                // over.
                 if is_next || (broken(Fault::HotAnyFree) && word.is_free()) {
                     if lane.exchange(state, state.claimed()) {
                         return Ok(Claim::in_hot_slot(lane, state, word));
                     }
                     continue;
                 }
-                if let Home::In(run) = self.begin(state)?
+                // The burst begins with the claim: the exchange sets `BURST`. A reader sees the
+                // flag and the new run together.
+                if let Prepared::Ready(run) = self.prepare_burst(state)?
                     && lane.exchange(state, state.claimed_in_burst())
                 {
                     return Ok(Claim::in_arena(lane, state, run));
                 }
                 continue;
             }
-            // After the state: the run of a burst only moves on, so this one is not older.
+            // The run is loaded after the state. Within a burst the run only moves on, so it is not
+            // older than the state.
             let mut run = lane.run();
-            // The first number of an arena has the arena made ready before it is claimed.
+            // The first number of an arena has the arena made live before it is claimed.
             let is_inside = number > run.base() && lane.holds(run.base(), number);
             if !is_inside {
-                match self.reach(state, run)? {
-                    Home::In(reached) => run = reached,
-                    Home::LookAgain => continue,
+                match self.prepare_arena(state, run)? {
+                    Prepared::Ready(reached) => run = reached,
+                    Prepared::Retry => continue,
                 }
             }
             if lane.exchange(state, state.claimed()) {

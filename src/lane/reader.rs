@@ -1,19 +1,20 @@
-//! What a connection's owner alone knows of its way through the lane.
+//! The part of a connection that only its owner touches.
 
 use super::arena::Pin;
 
-/// What a connection's owner alone knows of its way through the lane.
+/// How far a connection's owner has come, beside the cursor that other threads read.
 pub(crate) struct Reader<E> {
+    /// The arena in which the reader stands.
     pub(super) pin: Pin<E>,
-    /// Numbers passed that were no event, or an event for others.
+    /// Numbers that were passed and were no event, or an event for other connections.
     pub(super) stepped_over: u64,
-    /// It was the last connection to pass the number before its cursor.
-    pub(super) last: bool,
-    /// Its connection is counted out, and has no number to pass.
-    pub(super) is_out: bool,
-    /// The connection's: a set of what is to be done before the next look at the lane.
-    pub(crate) aside: u8,
-    /// The connection's: turns that its task has had since it last gave way.
+    /// The reader was the last connection to pass the number before its cursor.
+    pub(super) passed_last: bool,
+    /// The connection was counted out with no number to pass.
+    pub(super) is_counted_out: bool,
+    /// The connection's own: flags for what it does before it looks at the lane again.
+    pub(crate) pending: u8,
+    /// The connection's own: turns of its task since it last gave way to other tasks.
     pub(crate) turns: u8,
 }
 
@@ -22,9 +23,9 @@ impl<E> Reader<E> {
         Self {
             pin: Pin::none(),
             stepped_over: 0,
-            last: false,
-            is_out: false,
-            aside: 0,
+            passed_last: false,
+            is_counted_out: false,
+            pending: 0,
             turns: 0,
         }
     }

@@ -1,4 +1,4 @@
-//! Events that a lane keeps are read again.
+//! Replays: a connection that comes back reads kept events again.
 
 use std::marker::PhantomData;
 
@@ -6,40 +6,45 @@ use super::archive::Archive;
 use super::arena::Pin;
 use super::audience::Audience;
 use super::core::Lane;
-use super::locate::Place;
+use super::home::Home;
 use super::slot::SlotRef;
 use super::words::SlotWord;
 use crate::sync::{Fault, broken};
 
 impl<E: 'static> Lane<E> {
-    /// Finds the event of `number` and counts itself for it. The caller has joined, and the number is
-    /// from before.
-    fn revisit<'a>(&self, archive: &Archive, number: u64, pin: &'a mut Pin<E>) -> Found<'a, E> {
-        let Place::At(slot) = self.locate(number, pin) else {
-            return Found::Gone;
+    /// Finds the event of `number` and adds the replay to its readers. The caller has joined at a
+    /// higher number.
+    fn visit<'a>(&self, archive: &Archive, number: u64, pin: &'a mut Pin<E>) -> Kept<'a, E> {
+        let Home::Slot(slot) = self.find_home(number, pin) else {
+            return Kept::Gone;
         };
+        // The number was claimed before the join, and may not be filled. This connection does not
+        // count for it, so the event would never come to it. An event that the replay leaves out
+        // would be lost.
         if !broken(Fault::ReplayWithHoles) {
-            // Claimed before the join and not filled since: this connection does not count for it.
             self.resolve(number, slot, pin);
         }
         match slot.count_in(number) {
-            Some(word) => Found::Event(Visit {
+            Some(word) => Kept::Event(Visit {
                 slot,
                 word,
                 pin: PhantomData,
             }),
-            // The floor is read after the word. While the archive has not passed an event, the event
-            // is there; so this number is none.
-            // There are too many replays of it at once.
-            None if slot.load().is_event(number) => Found::Gone,
-            None if archive.floor() <= number => Found::Void,
-            None => Found::Gone,
+            // The event is there, and too many replays read it at once.
+            None if slot.load().is_event(number) => Kept::Gone,
+            // The floor is loaded after the word. The archive has not passed the number, so an
+            // event would still be there. Hence the number is none.
+            None if archive.floor() <= number => Kept::Void,
+            None => Kept::Gone,
         }
     }
 
-    /// Returns clones of the events from `from` up to below `to` that `gets` names, to a connection that
-    /// has joined at `to`. `gets` returns `None` for an event that may be one. Returns the first number of
-    /// what is whole: `from`, or a later one if something is gone, and then `each` was told to start over.
+    /// Passes clones of the events from `from` to below `to` to `each`, for a connection that has
+    /// joined at `to`.
+    ///
+    /// `gets` says whether an event is for the connection, or `None` if that cannot be known. If an
+    /// event is gone or unknown, `each` is told to start over. Returns the first number from which
+    /// on the replay is complete.
     pub(crate) fn replay(
         &self,
         from: u64,
@@ -53,14 +58,15 @@ impl<E: 'static> Lane<E> {
         let Some(archive) = self.archive() else {
             return to;
         };
+        // Numbers below the oldest may be gone from their slots at any moment.
         let start = from.max(self.oldest().min(to));
         let mut first = start;
         let mut pin = Pin::none();
         for number in start..to {
             let public = self.public(number);
-            let found = self.revisit(archive, number, &mut pin);
+            let found = self.visit(archive, number, &mut pin);
             match &found {
-                Found::Event(visit) => match gets(public, visit.audience()) {
+                Kept::Event(visit) => match gets(public, visit.audience()) {
                     Some(true) => {
                         each(Replay::Event(public, visit.get().clone()));
                         continue;
@@ -68,9 +74,9 @@ impl<E: 'static> Lane<E> {
                     Some(false) => continue,
                     None => {}
                 },
-                Found::Void => continue,
-                Found::Gone if broken(Fault::ReplayWithHoles) => continue,
-                Found::Gone => {}
+                Kept::Void => continue,
+                Kept::Gone if broken(Fault::ReplayWithHoles) => continue,
+                Kept::Gone => {}
             }
             each(Replay::StartOver);
             first = number + 1;
@@ -78,9 +84,9 @@ impl<E: 'static> Lane<E> {
         first
     }
 
-    /// Returns clones of the critical events below `to` that were accepted while no connection was
-    /// there and that no connection has received since. Says whether nothing critical can have been
-    /// dropped that was owed.
+    /// Passes clones of the owed events below `to` to `each`: critical events that were accepted
+    /// while no connection was there, and that no connection has received. Returns whether no owed
+    /// event can have been dropped.
     pub(crate) fn recover(&self, to: u64, mut each: impl FnMut(u64, E)) -> bool
     where
         E: Clone,
@@ -94,9 +100,9 @@ impl<E: 'static> Lane<E> {
         let mut pin = Pin::none();
         let mut number = from.max(archive.floor());
         while number < to {
-            let slot = match self.locate(number, &mut pin) {
-                Place::At(slot) => slot,
-                Place::GoneBelow(next) => {
+            let slot = match self.find_home(number, &mut pin) {
+                Home::Slot(slot) => slot,
+                Home::EvictedBelow(next) => {
                     number = next;
                     continue;
                 }
@@ -104,8 +110,10 @@ impl<E: 'static> Lane<E> {
             self.resolve(number, slot, &pin);
             let word = slot.load();
             if word.is_event(number) && word.is_unseen() && !archive.is_received(number) {
-                match self.revisit(archive, number, &mut pin) {
-                    Found::Event(visit) if number >= oldest => {
+                match self.visit(archive, number, &mut pin) {
+                    // The word that was loaded above may be out of date. Only after this thread has
+                    // added itself to the readers the event stays.
+                    Kept::Event(visit) if number >= oldest => {
                         each(self.public(number), visit.get().clone());
                     }
                     _ => complete = false,
@@ -113,39 +121,42 @@ impl<E: 'static> Lane<E> {
             }
             number += 1;
         }
+        // The events stay owed until they are received. A connection that fetches them and goes
+        // would otherwise take them with it.
         if broken(Fault::OwedUntilFetched) {
-            archive.owe_nothing_below(to);
+            archive.raise_owed_from(to);
         }
-        // Last: an event that was gone before it was looked at has left its mark.
+        // Loaded last: an event that was dropped before the search came to it has raised the floor
+        // or `lost` by now.
         let released = archive.floor() > from || self.is_over();
         complete && !(released && from < to) && self.lost() < from
     }
 
-    /// Whether a connection that has recovered the event of a public number is the one that receives it.
+    /// Returns whether a connection that has recovered the event of a public number is the one that
+    /// receives it.
     pub(crate) fn receive_owed(&self, public: u64) -> bool {
         let number = self.internal(public);
         self.archive()
             .is_some_and(|a| a.receive(number, self.capacity as usize))
     }
 
-    /// A connection that has joined at `to` has passed all that it recovered: each such event was received,
-    /// by it or by another connection.
+    /// Notes that each event recovered by a connection that joined at `to` was received, by that
+    /// one or by another.
     pub(crate) fn end_recovery(&self, to: u64) {
         if let Some(archive) = self.archive() {
-            archive.owe_nothing_below(to);
+            archive.raise_owed_from(to);
         }
     }
 }
 
-/// What a replay finds of a number.
-enum Found<'a, E> {
+enum Kept<'a, E> {
     Event(Visit<'a, E>),
     /// The number is no event.
     Void,
     Gone,
 }
 
-/// An event that a replay counts for. Dropping it passes the event.
+/// An event to whose readers the replay was added. Dropping it passes the event.
 struct Visit<'a, E> {
     slot: SlotRef<E>,
     word: SlotWord,
@@ -175,6 +186,6 @@ impl<E> Drop for Visit<'_, E> {
 pub(crate) enum Replay<E> {
     /// An event and its public number.
     Event(u64, E),
-    /// An event is gone, and so what was returned before is no part of the replay.
+    /// An event is missing, so what came before is no part of the replay.
     StartOver,
 }

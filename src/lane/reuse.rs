@@ -1,4 +1,5 @@
-//! A publisher that needs an arena takes one whose events are over, evicts the oldest, or makes one.
+//! Arenas for a run: a publisher takes one whose events are over, evicts the oldest, or makes a new
+//! one.
 
 use super::arena::Arena;
 use super::claim::{Publisher, void};
@@ -7,9 +8,12 @@ use super::words::{ArenaWord, Run, Status};
 use crate::sync::{Fault, broken};
 
 impl<E: 'static> Publisher<'_, E> {
-    /// Takes an arena for a run that begins with `number`: one whose events all connections have
-    /// passed; else the one with the oldest events, if they are a whole lane old and no reader stands
-    /// in it; else a new one.
+    /// Takes an arena for a run that begins with `number`.
+    ///
+    /// It takes an arena whose events all connections have passed. Else it evicts the arena with
+    /// the oldest events, if they are a whole lane old and no reader has pinned it. Else it makes a
+    /// new one. Returns `None` if the directory is full. Lock-free: each repetition means that
+    /// another publisher has taken an arena.
     pub(super) fn acquire(
         &mut self,
         directory: &Directory<E>,
@@ -21,7 +25,7 @@ impl<E: 'static> Publisher<'_, E> {
             let count = match self.find(directory, number, run, in_burst) {
                 Search::Taken(taken) => return Some(taken),
                 Search::Overtaken => continue,
-                Search::Nothing { count } => count,
+                Search::NoneFree { count } => count,
             };
             let arena = directory.make(count)?;
             let word = arena.load();
@@ -30,30 +34,32 @@ impl<E: 'static> Publisher<'_, E> {
             {
                 return Some(taken);
             }
-            // Another publisher was faster and has taken it.
         }
     }
 
-    /// Takes one of the arenas that there are.
+    /// Looks through the existing arenas for one to take.
     fn find(&mut self, directory: &Directory<E>, number: u64, run: Run, in_burst: bool) -> Search {
         let began = directory.began();
         let (mut oldest, mut unused): (Option<(usize, ArenaWord)>, _) = (None, None);
         let mut count = 0;
         for (i, arena) in directory.arenas() {
             count = i + 1;
+            // New events lie there.
             if i == run.arena() {
                 continue;
             }
             let word = arena.load();
             let is_taken = word.status() == Status::Taken;
             if is_taken && word.base() == number && word.base() > run.base() {
-                // Taken for this number by a publisher that may be stopped: into the run with it.
+                // Another publisher has taken it for the same number, and may be stopped before it
+                // exchanges the run. This publisher does that instead.
                 return Search::Taken(Taken {
                     index: i,
                     before: None,
                 });
             }
-            // An arena of a base beyond the run's may be in the run by now.
+            // An arena with a base beyond the run's may be in a newer run already. A publisher that
+            // is stopped after its load of the run would take it under the readers of that run.
             if is_taken || (word.base() > run.base() && !broken(Fault::AcquireAnyBase)) {
                 continue;
             }
@@ -62,7 +68,11 @@ impl<E: 'static> Publisher<'_, E> {
                 unused = unused.or(is_clean.then_some((i, word)));
                 continue;
             }
+            // Without a burst every connection has passed every number. The same is true of the
+            // numbers of earlier bursts, which are below `began`.
             let is_over = !in_burst || word.base() < began || word.status() == Status::Gone;
+            // A publisher inside a void slot still holds its event there. If the arena were used
+            // again, two publishers would write into one slot.
             let is_free = if is_over {
                 arena.voids() == 0 || broken(Fault::ReuseOverAVoid)
             } else {
@@ -77,6 +87,8 @@ impl<E: 'static> Publisher<'_, E> {
                 oldest = Some((i, word));
             }
         }
+        // Every number in the arena is more than `capacity` below the new one, so each reader that
+        // has not passed them misses them anyway.
         let is_far = |word: ArenaWord| {
             let end = word.base() + self.lane.arena_len() + self.lane.capacity();
             end <= number || broken(Fault::EvictWithinCapacity)
@@ -87,11 +99,11 @@ impl<E: 'static> Publisher<'_, E> {
         if let Some((i, word)) = unused {
             return Search::of(Taken::take(directory.at(i), i, word, number));
         }
-        Search::Nothing { count }
+        Search::NoneFree { count }
     }
 
-    /// Empties an arena whose events are a whole lane old, and takes it for `number`. `None` if a reader
-    /// has come, or if a publisher may still be inside.
+    /// Empties an arena whose events are a whole lane old, and takes it for `number`. Returns
+    /// `None` if a reader has pinned it meanwhile, or if a publisher may still be inside it.
     fn evict(
         &mut self,
         directory: &Directory<E>,
@@ -100,11 +112,14 @@ impl<E: 'static> Publisher<'_, E> {
         number: u64,
     ) -> Option<Taken> {
         let arena = directory.at(index);
-        // Before the arena is taken: a reader that finds it taken finds the notes.
+        // The notes come before the arena is taken. In the other order a publisher could be stopped
+        // in between. A reader would find its arena taken and `lost` still low. It would return a
+        // mere gap although a critical event is gone.
         if !broken(Fault::TakeThenNote) {
             note(directory, arena, word.base());
         }
-        // A reader that pins it after `word` was loaded makes this exchange fail.
+        // A reader that has pinned the arena since the load has changed the word, and the exchange
+        // fails. Its events are then left alone.
         if !arena.exchange(word, word.with(word.base(), Status::Taken)) {
             return None;
         }
@@ -113,12 +128,14 @@ impl<E: 'static> Publisher<'_, E> {
         }
         for (n, slot) in (word.base()..).zip(arena.slots()) {
             let seen = slot.load();
+            // At 0 the event belongs to its last reader.
             if seen.is_event(n) && seen.remaining() > 0 {
-                self.litter.push(slot.empty(seen));
+                self.discard.push(slot.empty(seen));
             }
         }
+        // A publisher may still be inside a void slot. The events are gone, and a later search
+        // finds the arena after that publisher has left.
         if arena.voids() != 0 && !broken(Fault::ReuseOverAVoid) {
-            // A publisher may still be inside. The arena is no reader's any more.
             arena.change(|w| Some(w.with(word.base(), Status::Gone)));
             return None;
         }
@@ -130,13 +147,13 @@ impl<E: 'static> Publisher<'_, E> {
     }
 }
 
-/// What a search for an arena came to.
+/// The outcome of a search for an arena.
 enum Search {
     Taken(Taken),
-    /// Another thread has changed the arena that was found. Look again.
+    /// Another thread has changed the arena that was found. The caller searches again.
     Overtaken,
-    /// None of the arenas, of which there are so many, can be had.
-    Nothing {
+    /// None of the `count` arenas can be taken.
+    NoneFree {
         count: usize,
     },
 }
@@ -151,11 +168,12 @@ impl Search {
 #[derive(Clone, Copy)]
 pub(super) struct Taken {
     pub(super) index: usize,
-    /// Its word before, unless another publisher has taken it for the same number.
+    /// The arena's word before, or `None` if another publisher has taken it for the same number.
     pub(super) before: Option<ArenaWord>,
 }
 
 impl Taken {
+    /// Takes the arena for `number`, unless its word has changed.
     fn take<E>(arena: Arena<'_, E>, index: usize, word: ArenaWord, number: u64) -> Option<Self> {
         let taken = arena.exchange(word, word.with(number, Status::Taken));
         taken.then_some(Self {
@@ -165,10 +183,12 @@ impl Taken {
     }
 }
 
-/// Makes unresolved numbers of an arena void and notes the others as evicted.
+/// Makes the unresolved numbers of an arena void, and raises `evicted` and `lost` for its events.
 pub(super) fn note<E>(directory: &Directory<E>, arena: Arena<'_, E>, base: u64) {
     for (n, slot) in (base..).zip(arena.slots()) {
         let seen = slot.load();
+        // A publisher that is stopped between its claim and its fill would otherwise write into the
+        // arena after it was given to other numbers.
         if seen.number() < n {
             void(slot.into(), seen, n, Some(arena));
         }

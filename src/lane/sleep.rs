@@ -1,17 +1,18 @@
 //! Connections that wait for an event.
 
 use super::core::Lane;
-use super::locate::Place;
+use super::home::Home;
 use super::member::Member;
 use super::reader::Reader;
 use super::words::State;
 use crate::sync::{Fault, Ordering, broken};
 
 impl<E: 'static> Lane<E> {
-    /// Registers a sleeper, unless there is something to look at. After `true`, `unpark` is owed.
+    /// Registers a connection as asleep, unless there is something to look at. After `true` the
+    /// caller owes `unpark`.
     ///
-    /// A sleeper is counted in `waiting` only while `seq` equals its cursor, by the same exchange. So
-    /// the publisher of the next number finds it counted.
+    /// The exchange that adds to `waiting` succeeds only while `seq` equals the cursor. So the
+    /// publisher of the next number finds the sleeper counted, and wakes it.
     pub(crate) fn park(
         &self,
         member: &Member,
@@ -19,26 +20,35 @@ impl<E: 'static> Lane<E> {
         waker: &std::task::Waker,
     ) -> bool {
         let cursor = member.cursor();
+        // Before the exchange: a publisher that sees the count has to find the waker.
         member.wake.arm(waker);
         loop {
             let state = self.load();
+            // Without this comparison an event that was published after the last receive would not
+            // wake the connection: its publisher saw no sleeper.
             let is_behind = state.seq() > cursor && !broken(Fault::SleepWithoutLooking);
             if is_behind || state.is_closed() || !member.is_open() {
                 member.wake.disarm();
-                if is_behind && member.is_open() && !broken(Fault::SleepBehindTheFrozen) {
-                    // The publisher of this number may be stopped: its number is not waited for.
-                    if let Place::At(slot) = self.locate(cursor, &mut reader.pin) {
-                        self.resolve(cursor, slot, &reader.pin);
-                    }
+                // The number is claimed and perhaps not filled. If its publisher is stopped, no
+                // publish would wake this connection for it. So the number becomes an event or void
+                // now.
+                if is_behind
+                    && member.is_open()
+                    && !broken(Fault::SleepBehindTheFrozen)
+                    && let Home::Slot(slot) = self.find_home(cursor, &mut reader.pin)
+                {
+                    self.resolve(cursor, slot, &reader.pin);
                 }
                 return false;
             }
-            // Release: a publisher or closer that comes later on this word sees the waker.
+            // Release: a publisher or closer that loads this count also sees the waker.
             if self.exchange(state, State(state.0 + State::ONE_WAITING)) {
                 break;
             }
         }
-        // A closer that came before has marked; one that comes after takes the count along, and wakes.
+        // The connection was closed after the exchange. The closer did not see the flag `ASLEEP`,
+        // so it has left the unit of `waiting` to this thread. A closer that comes later takes the
+        // unit along.
         if !member.fall_asleep() {
             self.state.fetch_sub(State::ONE_WAITING, Ordering::AcqRel);
             member.wake.disarm();
@@ -47,21 +57,23 @@ impl<E: 'static> Lane<E> {
         true
     }
 
-    /// Takes a sleeper's registration back.
+    /// Ends a sleep: takes the unit of `waiting` back, unless a closer has.
     pub(crate) fn unpark(&self, member: &Member) {
+        // A closer takes the unit along with the flag. Both would otherwise subtract it.
         if member.wake_up() {
             self.state.fetch_sub(State::ONE_WAITING, Ordering::AcqRel);
         }
         member.wake.disarm();
     }
 
-    /// Wakes sleepers, if there are any.
+    /// Wakes all connections that sleep. For a publisher that published without waking.
     pub(crate) fn wake_sleepers(&self) {
         if self.load().waiting() > 0 {
             self.wake();
         }
     }
 
+    /// Calls the waker of every listed connection that waits.
     #[cold]
     pub(super) fn wake(&self) {
         self.for_each(|member| {

@@ -1,18 +1,20 @@
-//! A slot: one event, and the word that says who may touch it. Unsafe code, 2 of 4.
+//! A slot: one event, and the word that says which thread may touch it. Unsafe code, 2 of 4.
 //!
 //! # Invariants
 //!
-//! 1. The event is initialized exactly while the word is `FULL`, or while its publisher fills the slot
-//!    or its last reader empties it.
-//! 2. The publisher that claimed number `n` in this slot owns the slot from its claim until it changes
-//!    the word to `FULL(n)`, or until it takes its event back because a reader changed the word to
-//!    `VOID(n)`. A claim is unique, and the lane gives the slot another number only after the word
-//!    says `FREE(n)`: `FREE(n)` comes from the last reader of `n`, or, after a void, from that publisher.
-//! 3. While the word is `FULL(n)`, only the `remaining` connections that count for `n` touch the event.
-//!    Each reads it by shared reference until it has subtracted itself. The connection that finds
-//!    itself the last one owns the event. A replay counts itself before it reads.
+//! 1. The event is initialized exactly while the word is `FULL`, while its publisher fills the
+//!    slot, or while its last reader empties it.
+//! 2. The publisher that claimed number `n` in this slot owns the slot from its claim on. Its
+//!    ownership ends when it changes the word to `FULL(n)`. If a reader has changed the word to
+//!    `VOID(n)`, it ends when the publisher has taken its event back and stores `FREE(n)`. A claim
+//!    is unique. The lane gives the slot another number only after `FREE(n)`, which comes from the
+//!    last reader of `n` or, after a void, from that publisher.
+//! 3. While the word is `FULL(n)`, only the `remaining` connections that count for `n` touch the
+//!    event. Each reads it by shared reference until it has subtracted itself. The connection that
+//!    finds itself the last one owns the event. A replay adds itself before it reads.
 //! 4. A thread evicts the event only while it owns the arena, which no reader has pinned.
-//! 5. The audience is `Some` exactly while the word is `FULL` and `ADDRESSED`, or in between as in 1.
+//! 5. The audience is `Some` exactly while the word is `FULL` and `ADDRESSED`, or in between as in
+//!    1.
 #![allow(unsafe_code)] // An event is uninitialized memory that a word guards, not a lock.
 
 use std::mem::MaybeUninit;
@@ -24,6 +26,8 @@ use super::words::SlotWord;
 use crate::sync::{AtomicU64, Fault, Ordering, UnsafeCell, broken, with, with_mut};
 
 /// A word, and the event that it guards.
+// The word is last, so that in a lane it lies beside the state, which every operation loads as
+// well.
 #[repr(C)]
 pub(super) struct Slot<E> {
     audience: UnsafeCell<Option<Box<Audience>>>,
@@ -37,7 +41,7 @@ unsafe impl<E: Send> Send for Slot<E> {}
 unsafe impl<E: Send + Sync> Sync for Slot<E> {}
 
 impl<E> Slot<E> {
-    /// An empty slot whose last number was `number`.
+    /// Creates an empty slot whose last number was `number`.
     pub(super) fn new(number: u64) -> Self {
         Self {
             audience: UnsafeCell::new(None),
@@ -46,14 +50,20 @@ impl<E> Slot<E> {
         }
     }
 
-    /// Acquire: pairs with the exchange that filled the slot, and with the store that freed it.
+    /// Loads the word.
+    ///
+    /// Acquire: pairs with the exchange that filled the slot, so the event is initialized for this
+    /// thread. It also pairs with the store in `free`, so the last reader has moved the old event
+    /// out.
     #[inline]
     pub(super) fn load(&self) -> SlotWord {
         SlotWord(self.word.load(Ordering::Acquire))
     }
 
-    /// Release: the event is visible to the readers that see the new word. Acquire: a publisher that
-    /// finds its number void sees that a reader was there.
+    /// Exchanges the word. Returns whether it was still `from`.
+    ///
+    /// Release: a reader that loads the new word sees the event. Acquire: a publisher that finds
+    /// its number void sees what the reader did before.
     #[inline]
     pub(super) fn exchange(&self, from: SlotWord, to: SlotWord) -> bool {
         self.word
@@ -61,13 +71,16 @@ impl<E> Slot<E> {
             .is_ok()
     }
 
-    /// Release: pairs with `load`. The next publisher here writes after the reader has moved out.
+    /// Frees the slot.
+    ///
+    /// Release: pairs with `load`. The next publisher writes after this thread has moved its event
+    /// out.
     #[inline]
     pub(super) fn free(&self, number: u64) {
         self.word.store(SlotWord::free(number).0, Ordering::Release);
     }
 
-    /// Writes the event of a number whose publisher the caller is.
+    /// Writes an event. The caller has claimed the number and has not published it.
     #[inline]
     pub(super) fn write(&self, event: E, audience: Option<Box<Audience>>) {
         with_mut(&self.event, |p| {
@@ -88,7 +101,7 @@ impl<E> Slot<E> {
     }
 
     /// Moves the event and its audience out. The caller owns them: it is the publisher that wrote
-    /// them and was passed over, the last reader, or the owner of the arena.
+    /// them and was made void, the last reader, or the owner of the arena.
     #[inline]
     pub(super) fn take(&self, is_addressed: bool) -> (E, Option<Box<Audience>>) {
         let audience = if is_addressed { self.unaddress() } else { None };
@@ -121,7 +134,7 @@ impl<E> Slot<E> {
         })
     }
 
-    /// The audience of an addressed event, for a reader that counts for it and has not passed it.
+    /// As `event`: the audience of an addressed event.
     #[cold]
     pub(super) fn audience(&self) -> Option<&Audience> {
         with(&self.audience, |p| {
@@ -131,13 +144,14 @@ impl<E> Slot<E> {
         })
     }
 
-    /// Takes a reader off the event of `number`, which it counts for. Returns the event if the reader
-    /// was the last one; the slot is free then.
+    /// Counts a reader out of the event of `word`. Returns the event if the reader was the last
+    /// one. The slot is free then.
     #[inline]
     pub(super) fn pass(&self, word: SlotWord) -> Option<E> {
         if !word.is_last() {
-            // Release: the reader's look at the event comes before the last reader's move. Acquire:
-            // if this reader is the last, the others' looks come before its own move.
+            // Release: this reader's access to the event comes before the last reader moves it out.
+            // Acquire: if this reader is the last, the accesses of the others come before its own
+            // move.
             let before = SlotWord(self.word.fetch_sub(SlotWord::ONE_READER, Ordering::AcqRel));
             if cfg!(any(debug_assertions, laneway_loom)) {
                 let there = before.is_event(word.number()) && before.remaining() > 0;
@@ -150,16 +164,17 @@ impl<E> Slot<E> {
         Some(self.empty(word))
     }
 
-    /// Moves the event out for its last reader and frees the slot.
+    /// Moves the event out for its last reader, and frees the slot.
     #[inline]
     pub(super) fn empty(&self, word: SlotWord) -> E {
         self.empty_into(word, |event| event)
     }
 
-    /// As `empty`. `make` puts the event where it is to be, which saves a copy.
+    /// As `empty`. The event is moved straight into `make`, which saves a copy.
     #[inline]
     pub(super) fn empty_into<R>(&self, word: SlotWord, make: impl FnOnce(E) -> R) -> R {
-        /// Also if `make` panics: the event is out.
+        /// Frees the slot, also if `make` panics. The event is out, so a slot that stayed `FULL`
+        /// would be read or dropped a second time.
         struct Free<'a, E>(&'a Slot<E>, u64);
         impl<E> Drop for Free<'_, E> {
             #[inline]
@@ -174,14 +189,18 @@ impl<E> Slot<E> {
         make(self.take(false).0)
     }
 
-    /// Counts one reader more for the kept event of `number`, if the slot still holds it.
+    /// Adds a reader to the event of `number` that an archive keeps. Returns the new word, or
+    /// `None` if the slot no longer holds the event.
     pub(super) fn count_in(&self, number: u64) -> Option<SlotWord> {
         loop {
             let word = self.load();
-            // The last reader has subtracted itself and is about to move the event out.
+            // At 0 the last reader has subtracted itself and is about to move the event out. At the
+            // maximum one more reader would run over into the number.
             if !word.is_event(number) || matches!(word.remaining(), 0 | u8::MAX) {
                 return None;
             }
+            // Without the exchange the archive could pass the event while the replay clones it. The
+            // archive would be the last reader and would drop the event under the clone.
             if broken(Fault::ReplayUncounted) || self.exchange(word, word.counted()) {
                 return Some(word.counted());
             }
@@ -189,8 +208,10 @@ impl<E> Slot<E> {
     }
 }
 
-/// A slot that its holder may touch: the holder owns its number, counts for it, or has pinned its
-/// arena. It is not followed after that.
+/// A reference to a slot that its holder may touch, without a lifetime.
+///
+/// The holder owns the slot's number, counts for it, or has pinned its arena. It does not use the
+/// reference after that.
 pub(super) struct SlotRef<E>(NonNull<Slot<E>>);
 
 impl<E> Clone for SlotRef<E> {
@@ -211,8 +232,8 @@ impl<E> Deref for SlotRef<E> {
     type Target = Slot<E>;
     #[inline]
     fn deref(&self) -> &Slot<E> {
-        // SAFETY: the hot slot lives as long as its lane, which the holder borrows; a slot of an arena
-        // lives by invariant 3 of `arena` as long as the holder owns, counts, or pins.
+        // SAFETY: the hot slot lives as long as its lane, which the holder borrows. A slot of an
+        // arena lives by invariant 3 of `arena` as long as the holder owns, counts, or pins.
         unsafe { self.0.as_ref() }
     }
 }
@@ -220,6 +241,7 @@ impl<E> Deref for SlotRef<E> {
 impl<E> Drop for Slot<E> {
     fn drop(&mut self) {
         let word = self.load();
+        // At 0 the event belongs to its last reader.
         if word.is_full() && word.remaining() > 0 {
             drop(self.take(word.is_addressed()));
         }

@@ -1,9 +1,12 @@
-//! How a sleeping connection is woken: a mark and a waker, the same for threads and for tasks.
+//! Waking: a word and a waker for each connection, the same for threads and for tasks.
 //!
-//! The word is `[ generation : 62 | state : 2 ]`. The waiter arms it, publishers turn `WAITING`
-//! into `WAKING`, call the waker, and turn that into `NOTIFIED`. A publisher that meets `WAKING`
-//! calls the waker too: the publisher that set it may be stopped. One that meets `NOTIFIED` need not, so a
-//! burst wakes once. The generation keeps a slow publisher from marking a later wait as notified.
+//! The word is `[ generation : 62 | state : 2 ]`. The owner arms it for one wait: `WAITING`. A
+//! publisher exchanges that for `WAKING`, calls the waker, and exchanges that for `NOTIFIED`.
+//!
+//! A publisher that finds `WAKING` calls the waker as well, because the publisher that has set it
+//! may be stopped before its call. One that finds `NOTIFIED` does not call it, so a burst of events
+//! wakes once. The generation is part of each exchange. A publisher that is stopped inside a wake
+//! therefore cannot mark a later wait as notified.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
@@ -24,7 +27,7 @@ const fn at(word: u64, state: u64) -> u64 {
     (word & !STATE) + state
 }
 
-/// The waiting mark and waker of one connection.
+/// The word and the waker of one connection.
 pub(crate) struct WakeCell {
     word: AtomicU64,
     waker: Link<(), Waker>,
@@ -41,6 +44,7 @@ impl WakeCell {
     /// Readies the cell for one wait. Only the connection's owner calls this.
     pub(crate) fn arm(&self, waker: &Waker) {
         let guard = pin();
+        // Most waits of a task have the waker of the last one. Comparing saves an allocation.
         let known = match self.waker.load(&guard) {
             View::Node(old) => old.will_wake(waker),
             _ => false,
@@ -49,8 +53,10 @@ impl WakeCell {
             self.waker
                 .replace(Owned::Node(Box::new(waker.clone())), &guard);
         }
+        // Relaxed: only publishers of the old wait write the word meanwhile, and their result is
+        // overwritten.
         let next = self.word.load(Ordering::Relaxed) + GENERATION;
-        // Release: a publisher that reads the mark sees the waker.
+        // Release: a publisher that loads this word sees the waker.
         self.word.store(at(next, WAITING), Ordering::Release);
     }
 
@@ -60,15 +66,15 @@ impl WakeCell {
         self.word.store(at(word, IDLE), Ordering::Release);
     }
 
-    /// Lets go of the waker of the last wait. Only the connection's owner calls this, last of all: what
-    /// the waker belongs to is not to stay as long as the cell.
+    /// Drops the waker of the last wait. Only the connection's owner calls this, last of all. A
+    /// waker may own a task of the host, which would otherwise live as long as the cell.
     pub(crate) fn clear(&self) {
         if !self.waker.is_empty() {
             self.waker.replace(Owned::Empty, &pin());
         }
     }
 
-    /// What a publisher does first to wake, and then it is stopped for ever.
+    /// Does the first step of a wake, like a publisher that is then stopped for ever.
     #[cfg(all(test, laneway_loom))]
     pub(crate) fn wake_and_freeze(&self) {
         let word = self.word.load(Ordering::Acquire);
@@ -76,8 +82,9 @@ impl WakeCell {
         self.word.store(at(word, WAKING), Ordering::Release);
     }
 
-    /// Calls the waker of a wait that is not over. A waker that leads back here is not called inside
-    /// itself: the outer call looks once more when it is done.
+    /// Calls the waker, if a wait is on. A waker that publishes to the same connection comes back
+    /// here. It is not called inside itself: the outer call looks again when the waker has
+    /// returned.
     pub(crate) fn wake(&self) {
         let word = self.word.load(Ordering::Acquire);
         if matches!(word & STATE, WAITING | WAKING) {
@@ -85,9 +92,12 @@ impl WakeCell {
         }
     }
 
+    /// Calls the waker, if a wait is still on.
     fn wake_once(&self) {
         let mut word = self.word.load(Ordering::Acquire);
         loop {
+            // A publisher that finds `IDLE` or `NOTIFIED` has nothing to do: no wait is on, or it
+            // was woken.
             match word & STATE {
                 WAITING => {
                     let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);
@@ -100,16 +110,20 @@ impl WakeCell {
                         Err(now) => word = now,
                     }
                 }
+                // The publisher that has set `WAKING` may be stopped before it calls the waker. If
+                // this one trusted it, the connection would sleep although an event is there.
                 WAKING if broken(Fault::TrustTheOtherWaker) => return,
                 WAKING => break,
                 _ => return,
             }
         }
+        // The guard: the owner may replace the waker meanwhile.
         let guard = pin();
         if let View::Node(waker) = self.waker.load(&guard) {
-            // The waker is the host's code: a panic is not the publisher's.
+            // The waker is the host's code. A panic in it is not passed on to the publisher.
             let _ = catch_unwind(AssertUnwindSafe(|| waker.wake_by_ref()));
         }
+        // It fails if the wait is over, and then a later wait is left alone.
         let notified = at(word, NOTIFIED);
         let _ = self
             .word

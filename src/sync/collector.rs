@@ -1,5 +1,5 @@
-//! A mock of the contract of an epoch, for the models: what is deferred runs when no guard that was
-//! live at the time is live any more.
+//! A mock of the contract of an epoch, for the models: a deferred call runs when no guard is live
+//! that was live when it was deferred.
 
 use std::cell::RefCell;
 

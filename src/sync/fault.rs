@@ -1,6 +1,6 @@
 //! One-line defects: each check is tried on code that has one.
 //!
-//! A defect stands in the line that it breaks, as `broken(Fault::…)`, which is `false` in what ships. Models,
+//! A defect stands in the line that it breaks, as `broken(Fault::…)`. That is `false` in what ships. Models,
 //! schedules, histories and fuzzing switch one on by its name in `LANEWAY_TWIN`, and have to fail.
 
 macro_rules! faults {

@@ -1,8 +1,8 @@
-//! Host code that calls back in: a waker that publishes to its own user, or that shuts the hub down,
+//! Host code that calls back into the engine, such as a waker that publishes to its own user. It
 //! comes back to the place from which it was called.
 
-/// Runs `f`, unless this thread is inside `f` for the same place already. Then the outer call runs it
-/// once more when it is done, so the stack does not grow.
+/// Runs `f`, unless this thread is inside `f` for the same place. In that case the outer call runs
+/// it once more after its own turn, so the stack does not grow.
 pub(crate) fn once_at_a_time(place: *const (), mut f: impl FnMut()) {
     if !imp::enter(place) {
         return;
@@ -16,7 +16,7 @@ pub(crate) fn once_at_a_time(place: *const (), mut f: impl FnMut()) {
     }
 }
 
-/// The threads of a model are one thread of the system, and no model calls back in.
+/// Does nothing: the threads of a model are one thread of the system, and no model calls back.
 #[cfg(any(laneway_loom, laneway_shuttle))]
 mod imp {
     pub(super) fn enter(_place: *const ()) -> bool {
@@ -38,11 +38,12 @@ mod imp {
     }
 
     thread_local! {
-        /// The places that this thread is inside of, the innermost last.
+        /// The places inside of which this thread is, the innermost last.
         static INSIDE: RefCell<Vec<Inside>> = const { RefCell::new(Vec::new()) };
     }
 
-    /// Whether this thread was outside. While it ends, it always is.
+    /// Enters a place. Returns `false` if the thread is inside it already. While a thread ends, its
+    /// list is gone, and each call enters.
     pub(super) fn enter(place: *const ()) -> bool {
         let entered = INSIDE.try_with(|inside| {
             let mut inside = inside.borrow_mut();
@@ -59,7 +60,7 @@ mod imp {
         entered.unwrap_or(true)
     }
 
-    /// Whether a call for the innermost place was left to it.
+    /// Returns whether a call for the innermost place came while it ran, and forgets that.
     pub(super) fn is_asked_again() -> bool {
         let asked = INSIDE.try_with(|inside| {
             let mut inside = inside.borrow_mut();
@@ -69,7 +70,7 @@ mod imp {
         asked.unwrap_or(false)
     }
 
-    /// Leaves the innermost place, also after a panic.
+    /// Leaves the innermost place when it is dropped, also after a panic.
     pub(super) struct Leave;
 
     impl Drop for Leave {

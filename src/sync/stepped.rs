@@ -1,4 +1,4 @@
-//! Atomics of the library's own tests: any access can be the one at which a thread is stopped.
+//! Atomics for the library's own tests: a test can stop a thread before any of its accesses.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -6,26 +6,32 @@ use std::sync::atomic::{self, Ordering};
 use std::thread;
 
 thread_local! {
+    /// The stop under which this thread runs, if any.
     static STOP: RefCell<Option<Arc<Stop>>> = const { RefCell::new(None) };
 }
 
-/// Stops a thread before one of its accesses.
+/// A stop before one or two of a thread's accesses to atomics.
 #[derive(Debug)]
 pub(crate) struct Stop {
+    /// The first access before which the thread stops.
     before: usize,
+    /// The second one.
     again_before: usize,
+    /// Accesses so far.
     accesses: atomic::AtomicUsize,
+    /// Stops that the thread has come to.
     reached: atomic::AtomicUsize,
+    /// Stops from which the test has released it.
     released: atomic::AtomicUsize,
 }
 
 impl Stop {
-    /// Before the access with this number, counted from 0.
+    /// Creates a stop before the access with this number, counted from 0.
     pub(crate) fn before(access: usize) -> Arc<Self> {
         Self::twice(access, usize::MAX)
     }
 
-    /// Before two accesses. The thread is released from each.
+    /// Creates a stop before two accesses. The test releases the thread from each.
     pub(crate) fn twice(access: usize, again: usize) -> Arc<Self> {
         Arc::new(Self {
             before: access,
@@ -48,7 +54,7 @@ impl Stop {
         self.reached.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether the thread stands before the second access, or has gone on from there.
+    /// Returns whether the thread has come to the second stop.
     pub(crate) fn is_reached_again(&self) -> bool {
         self.reached.load(Ordering::SeqCst) > 1
     }
@@ -58,6 +64,7 @@ impl Stop {
         self.released.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// Counts one access, and waits if the thread is to stop before it.
     #[allow(clippy::disallowed_methods)] // It is the point of it that this thread stands still.
     fn step(&self) {
         let access = self.accesses.fetch_add(1, Ordering::SeqCst);
@@ -70,8 +77,9 @@ impl Stop {
     }
 }
 
+/// Counts one access of this thread, if it runs under a stop.
 fn step() {
-    // Not while the thread ends.
+    // The variable of a thread is gone while it ends. Its accesses are not counted then.
     let _ = STOP.try_with(|stop| {
         let stop = stop.borrow().clone();
         if let Some(stop) = stop {

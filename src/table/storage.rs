@@ -1,11 +1,13 @@
-//! Pointers that several threads exchange, freed under an epoch. Unsafe code, 1 of 4.
+//! Pointers that threads exchange, freed through the epoch. Unsafe code, 1 of 4.
 //!
 //! # Invariants
 //!
-//! 1. A word is null, or a pointer from `Arc::into_raw` with tag 0, or from `Box::into_raw` with
-//!    tag 1. The link owns that one strong count, or that box, and no other link owns it.
-//! 2. What is exchanged out of a link is freed by a deferred call: not before every guard that was
-//!    live at the exchange is gone. So what was loaded under a guard is alive while the guard is.
+//! 1. A word is null, or a pointer from `Arc::into_raw` with tag 0, or a pointer from
+//!    `Box::into_raw` with tag 1. The link owns that strong count or that box, and no other link
+//!    owns it.
+//! 2. A value that is exchanged out of a link is freed by a deferred call. That call runs after
+//!    every guard that was live at the exchange is gone. So a value that was loaded under a guard
+//!    is alive while the guard is.
 //! 3. Leaves and nodes are aligned to 2 at least, so the tag bit of a pointer is free.
 #![allow(unsafe_code)] // Ownership passes through an atomic word, which the compiler cannot follow.
 
@@ -16,9 +18,10 @@ use std::sync::Arc;
 
 use crate::sync::{AtomicPtr, Fault, Guard, Ordering, broken};
 
+/// The tag of a pointer to a node.
 const NODE: usize = 1;
 
-/// An atomic word that owns nothing, a count of an `Arc<L>`, or a `Box<N>`.
+/// An atomic word that owns nothing, a strong count of an `Arc<L>`, or a `Box<N>`.
 pub(crate) struct Link<L, N> {
     word: AtomicPtr<()>,
     owns: PhantomData<(Arc<L>, Box<N>)>,
@@ -30,14 +33,14 @@ unsafe impl<L: Send + Sync, N: Send + Sync> Send for Link<L, N> {}
 // SAFETY: as above.
 unsafe impl<L: Send + Sync, N: Send + Sync> Sync for Link<L, N> {}
 
-/// What goes into a link.
+/// The content that a thread puts into a link.
 pub(crate) enum Owned<L, N> {
     Empty,
     Leaf(Arc<L>),
     Node(Box<N>),
 }
 
-/// What a link holds, for as long as the guard lives.
+/// The content of a link, for as long as the guard lives.
 pub(crate) enum View<'g, L, N> {
     Empty,
     Leaf(LeafRef<'g, L>),
@@ -72,13 +75,13 @@ impl<L> Deref for LeafRef<'_, L> {
 }
 
 impl<'g, L> LeafRef<'g, L> {
-    /// The leaf, for as long as the guard lives.
+    /// Returns the leaf, for as long as the guard lives.
     pub(crate) fn get(&self) -> &'g L {
         // SAFETY: invariant 2: loaded under the guard whose lifetime this carries.
         unsafe { &*self.leaf }
     }
 
-    /// A count of its own.
+    /// Returns a strong count of its own, which outlives the guard.
     pub(crate) fn arc(&self) -> Arc<L> {
         // SAFETY: invariants 1 and 2: from `Arc::into_raw`, and the link's count is still there.
         unsafe { Arc::increment_strong_count(self.leaf) };
@@ -86,6 +89,7 @@ impl<'g, L> LeafRef<'g, L> {
         unsafe { Arc::from_raw(self.leaf) }
     }
 
+    /// Returns whether this is the same allocation as `other`.
     pub(crate) fn is(&self, other: &Arc<L>) -> bool {
         ptr::eq(self.leaf, Arc::as_ptr(other))
     }
@@ -105,7 +109,7 @@ impl<N> Clone for NodeRef<'_, N> {
 impl<N> Copy for NodeRef<'_, N> {}
 
 impl<'g, N> NodeRef<'g, N> {
-    /// The node, for as long as the guard lives.
+    /// Returns the node, for as long as the guard lives.
     pub(crate) fn get(&self) -> &'g N {
         // SAFETY: invariant 2: loaded under the guard whose lifetime this carries.
         unsafe { &*self.node }
@@ -120,12 +124,13 @@ impl<N> Deref for NodeRef<'_, N> {
 }
 
 impl<L, N> Owned<L, N> {
+    /// Returns the word that owns this content.
     fn into_word(self) -> *mut () {
         const { assert!(align_of::<L>() >= 1 && align_of::<N>() >= 2) };
         match self {
             Self::Empty => ptr::null_mut(),
-            // An `Arc`'s value stands behind two counters; for a leaf of alignment 1 the address is
-            // still even, because the counters' size and alignment are.
+            // An `Arc`'s value stands behind two counters. The address of a value of alignment 1 is
+            // still even, because the size and the alignment of the counters are.
             Self::Leaf(leaf) => Arc::into_raw(leaf).cast::<()>().cast_mut(),
             Self::Node(node) => Box::into_raw(node).cast::<()>().map_addr(|a| a + NODE),
         }
@@ -133,6 +138,7 @@ impl<L, N> Owned<L, N> {
 }
 
 impl<L, N> View<'_, L, N> {
+    /// Returns the view of a word.
     fn from_word(word: *mut ()) -> Self {
         if word.is_null() {
             Self::Empty
@@ -150,6 +156,7 @@ impl<L, N> View<'_, L, N> {
         }
     }
 
+    /// Returns the word that this view was made from.
     fn word(&self) -> *mut () {
         match self {
             Self::Empty => ptr::null_mut(),
@@ -160,6 +167,7 @@ impl<L, N> View<'_, L, N> {
 }
 
 impl<L, N> Link<L, N> {
+    /// Creates an empty link.
     pub(crate) fn empty() -> Self {
         Self {
             word: AtomicPtr::new(ptr::null_mut()),
@@ -167,6 +175,7 @@ impl<L, N> Link<L, N> {
         }
     }
 
+    /// Creates a link with this content.
     pub(crate) fn new(content: Owned<L, N>) -> Self {
         Self {
             word: AtomicPtr::new(content.into_word()),
@@ -174,17 +183,21 @@ impl<L, N> Link<L, N> {
         }
     }
 
-    /// For whoever has nothing to do then. Acquire: pairs with the exchange that made it so.
+    /// Returns whether the link owns nothing. Acquire: pairs with the exchange that emptied it.
     pub(crate) fn is_empty(&self) -> bool {
         self.word.load(Ordering::Acquire).is_null()
     }
 
-    /// Acquire: what the link points to is initialized for this thread.
+    /// Loads the link. Acquire: pairs with the exchanges below, so the content is initialized.
     pub(crate) fn load<'g>(&'g self, _guard: &'g Guard) -> View<'g, L, N> {
         View::from_word(self.word.load(Ordering::Acquire))
     }
 
-    /// Exchanges what `current` shows for `new`; gives `new` back if the link has moved on.
+    /// Exchanges the content that `current` shows for `new`. Returns `new` as the error if the link
+    /// has changed.
+    ///
+    /// `current` was loaded under the guard. So its memory is not freed, and no newer content can
+    /// have the same address.
     pub(crate) fn compare_exchange(
         &self,
         current: View<'_, L, N>,
@@ -196,33 +209,37 @@ impl<L, N> Link<L, N> {
             .word
             .compare_exchange(current.word(), word, Ordering::AcqRel, Ordering::Relaxed)
         {
+            // This thread has taken the old word out of its only link, so it alone retires it.
             Ok(old) => {
                 Self::retire(old, guard);
                 Ok(())
             }
+            // The word was never published, so this thread still owns what it stands for.
             Err(_) => Err(Self::take(word)),
         }
     }
 
-    /// Exchanges whatever there is for `new`.
+    /// Puts `new` in, whatever the link holds.
     pub(crate) fn replace(&self, new: Owned<L, N>, guard: &Guard) {
         Self::retire(self.word.swap(new.into_word(), Ordering::AcqRel), guard);
     }
 
+    /// Frees a word that was exchanged out, when no guard can lead to it any more.
     fn retire(old: *mut (), guard: &Guard) {
         if old.is_null() {
             return;
         }
+        // Another thread may have loaded the word under its guard, and use it.
         if broken(Fault::FreeAtOnce) {
             drop(Self::take(old));
             return;
         }
         // SAFETY: invariant 2: `old` is out of its only link, and `L` and `N` are `Send` wherever a
-        // link is shared, so whichever thread collects may drop it.
+        // link is shared, so any thread may drop it.
         unsafe { guard.defer_unchecked(move || drop(Self::take(old))) };
     }
 
-    /// Turns a word that no link holds back into what it owns. Called once for each word.
+    /// Turns a word that no link holds back into its content. Called once for each word.
     fn take(word: *mut ()) -> Owned<L, N> {
         match View::<L, N>::from_word(word) {
             View::Empty => Owned::Empty,
@@ -238,25 +255,26 @@ impl<L, N> Link<L, N> {
     }
 }
 
-/// A leaf that is put in once and stays: no guard is needed to look at it. There is never a node.
-pub(crate) struct Settled<L>(Link<L, u16>);
+/// A leaf that is put in once and stays, so no guard is needed to look at it. There is never a
+/// node.
+pub(crate) struct OnceLink<L>(Link<L, u16>);
 
-impl<L> Settled<L> {
+impl<L> OnceLink<L> {
     pub(crate) fn empty() -> Self {
         Self(Link::empty())
     }
 
+    /// Returns the leaf, if it was put in. Wait-free.
     pub(crate) fn get(&self) -> Option<&L> {
-        // Acquire: as in `Link::load`.
+        // Acquire: pairs with the exchange in `set`.
         let leaf = self.0.word.load(Ordering::Acquire).cast::<L>();
-        // SAFETY: invariant 1. Only `settle` exchanges this link, from null to a leaf, which then stays as
-        // long as the link, which is borrowed.
+        // SAFETY: invariant 1. Only `set` exchanges this link, from null to a leaf. The leaf then
+        // stays as long as the link, which is borrowed.
         unsafe { leaf.as_ref() }
     }
 
-    /// Puts `leaf` in, unless there is one.
-    pub(crate) fn settle(&self, leaf: Arc<L>, guard: &Guard) {
-        // Nothing is exchanged out, and a leaf that comes too late is dropped.
+    /// Puts `leaf` in, unless there is one. In that case `leaf` is dropped.
+    pub(crate) fn set(&self, leaf: Arc<L>, guard: &Guard) {
         let _ = self
             .0
             .compare_exchange(View::Empty, Owned::Leaf(leaf), guard);

@@ -3,7 +3,7 @@
 use super::super::arena::Pin;
 use super::super::claim::{Claim, Offer, Publisher};
 use super::super::core::Lane;
-use super::super::litter::Litter;
+use super::super::discard::Discard;
 use super::super::outcome::{Refusal, Terms};
 use super::super::reuse::note;
 use super::super::words::{ArenaWord, Run, SlotWord, State, Status};
@@ -35,7 +35,7 @@ impl<E: 'static> Lane<E> {
         Publisher {
             lane: self,
             terms,
-            litter: Litter::default(),
+            discard: Discard::default(),
         }
     }
 

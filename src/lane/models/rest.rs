@@ -13,7 +13,7 @@ fn rested() -> (L, &'static Counts, Reader, Done) {
     publish(&l, c, 1, &mut d);
     publish(&l, c, 2, &mut d);
     all_read(&l, &mut r);
-    l.tidy();
+    l.reclaim();
     assert!(!l.is_burst() && !l.is_bare(), "{}", l.told());
     (l, c, r, d)
 }
@@ -29,7 +29,7 @@ fn goes_on(l: L, c: &'static Counts, mut r: Reader, mut d: Done) {
     all_read(&l, &mut r);
     exact_r(&d, &r, 1);
     for _ in 0..3 {
-        l.tidy();
+        l.reclaim();
     }
     assert!(l.is_bare(), "two sweeps give the arenas back: {}", l.told());
     clean(&l);
@@ -47,7 +47,7 @@ fn tidy_and_publish() {
         publish(&l2, c, 4, &mut d);
         d
     });
-    l.tidy();
+    l.reclaim();
     r.read(true);
     d.extend(t.join().unwrap());
     goes_on(l, c, r, d);
@@ -63,8 +63,8 @@ fn tidy_tidy_publish() {
         publish(&l2, c, 4, &mut d);
         d
     });
-    let u = spawn(move || l3.tidy());
-    l.tidy();
+    let u = spawn(move || l3.reclaim());
+    l.reclaim();
     d.extend(t.join().unwrap());
     u.join().unwrap();
     goes_on(l, c, r, d);
@@ -80,7 +80,7 @@ fn tidy_publish_publish() {
         publish(&l2, c, 4, &mut d);
         d
     });
-    let u = spawn(move || l3.tidy());
+    let u = spawn(move || l3.reclaim());
     publish(&l, c, 5, &mut d);
     d.extend(t.join().unwrap());
     u.join().unwrap();
@@ -96,7 +96,7 @@ fn tidy_and_late() {
     let late = l.claim(false).unwrap(); // 11
     publish(&l, c, 2, &mut d); // 12
     r.drain(); // makes 11 void; hot again
-    l.tidy();
+    l.reclaim();
     assert!(!l.is_burst() && !l.is_bare(), "{}", l.told());
     let l2 = l.clone();
     let t = spawn(move || {
@@ -105,7 +105,7 @@ fn tidy_and_late() {
         finish(&l2, late, c, 9, false, &mut d);
         assert!(d.is_empty(), "its number is void");
     });
-    l.tidy();
+    l.reclaim();
     t.join().unwrap();
     goes_on(l, c, r, d);
 }
@@ -121,7 +121,7 @@ fn quiet_and_reader() {
     let l2 = l.clone();
     let t = spawn(move || {
         let mut d = vec![];
-        l2.tidy();
+        l2.reclaim();
         publish(&l2, c, 3, &mut d); // 12
         publish(&l2, c, 4, &mut d); // 13: the same arena anew?
         d
@@ -161,7 +161,7 @@ fn quiet_and_publish() {
         publish(&l2, c, 4, &mut d);
         d
     });
-    l.tidy();
+    l.reclaim();
     b.read(true);
     d.extend(t.join().unwrap());
     goes_on(l, c, b, d);

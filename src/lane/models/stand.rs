@@ -287,7 +287,7 @@ impl Reader {
                 }
                 Err(LaneStep::Gap(missed)) => Step::Gap(missed),
                 Err(LaneStep::Empty) => Step::Empty,
-                Err(LaneStep::Overrun) => Step::Overrun,
+                Err(LaneStep::Closed(CloseReason::Overrun)) => Step::Overrun,
                 Err(LaneStep::Closed(_)) => Step::Closed,
             };
             self.missed = member.missed();

@@ -1,17 +1,18 @@
-//! How events are dropped that no reader wants any more.
+//! Dropping events: inside a call that has more to do, and without growing the stack.
 
 use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-/// Drops events for a call that has more to do. A `Drop` of the host's that panics interrupts the call
-/// only at its end, when the litter itself is dropped.
-pub(super) struct Litter<E: 'static> {
+/// Drops events for a call that has more to do. If the host's `Drop` panics, the first panic is
+/// kept, and rethrown when the collector itself is dropped at the end of the call.
+pub(super) struct Discard<E: 'static> {
     panic: Option<Box<dyn Any + Send>>,
+    /// The type of the events. None is stored.
     of: PhantomData<fn(E)>,
 }
 
-impl<E> Default for Litter<E> {
+impl<E> Default for Discard<E> {
     #[inline]
     fn default() -> Self {
         Self {
@@ -21,23 +22,26 @@ impl<E> Default for Litter<E> {
     }
 }
 
-impl<E> Litter<E> {
+impl<E> Discard<E> {
+    /// Drops an event.
     pub(super) fn push(&mut self, event: E) {
         if std::mem::needs_drop::<E>() {
             self.drop(event);
         }
     }
 
+    /// Drops an event, and catches its panic.
     #[cold]
     fn drop(&mut self, event: E) {
-        // The first panic is told; one of several is as good as another.
+        // The caller is between two changes of the lane's words. A panic that passed through here
+        // would leave an arena taken, or a connection counted as leaving, for ever.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| shed(event))) {
             self.panic = Some(panic);
         }
     }
 }
 
-impl<E> Drop for Litter<E> {
+impl<E> Drop for Discard<E> {
     #[inline]
     fn drop(&mut self) {
         if let Some(panic) = self.panic.take() {
@@ -46,6 +50,7 @@ impl<E> Drop for Litter<E> {
     }
 }
 
+/// Rethrows a panic, unless the thread panics already: a second panic would end the process.
 #[cold]
 fn rethrow(panic: Box<dyn Any + Send>) {
     if !std::thread::panicking() {
@@ -53,25 +58,29 @@ fn rethrow(panic: Box<dyn Any + Send>) {
     }
 }
 
-/// Under loom all threads of a model are one thread here, so that nothing can wait there.
+/// Drops an event. loom runs all threads of a model on one thread, so a queue of that thread would
+/// mix them.
 #[cfg(laneway_loom)]
 fn shed<E>(event: E) {
     drop(event);
 }
 
-/// Drops an event, but not inside the drop of another one by the same thread: an event whose `Drop`
-/// publishes may evict others whose `Drop` publishes, and so on. Those wait until the outer one is
-/// dropped, so the stack does not grow.
+/// Drops an event. If this thread is inside the drop of another event, the event goes into a queue,
+/// and the outer drop takes it from there.
+///
+/// An event whose `Drop` publishes may evict others whose `Drop` publishes, and so on. Without the
+/// queue each would add to the stack.
 #[cfg(not(laneway_loom))]
 fn shed<E: 'static>(event: E) {
     use std::cell::RefCell;
 
     thread_local! {
-        /// `Some` while this thread drops an event.
+        /// `Some` while this thread drops an event: the events that wait for it.
         static WAITING: RefCell<Option<Vec<Box<dyn Any>>>> = const { RefCell::new(None) };
     }
 
-    /// Also after a panic: no event waits on this thread any more.
+    /// Empties the queue, also after a panic, so that the next drop of this thread is an outermost
+    /// one.
     struct Outermost;
     impl Drop for Outermost {
         fn drop(&mut self) {
@@ -80,7 +89,7 @@ fn shed<E: 'static>(event: E) {
     }
 
     let mut event = Some(event);
-    // The queue is gone while the thread ends; then nothing waits.
+    // The queue is gone while the thread ends. Then the event is dropped at once.
     let is_outermost = WAITING.try_with(|waiting| {
         let mut waiting = waiting.borrow_mut();
         if let Some(waiting) = &mut *waiting {

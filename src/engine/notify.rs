@@ -1,4 +1,4 @@
-//! The hub tells its subscribers of connections that come and go, and of the end of the notices.
+//! Notices: the hub notifies its subscribers of connections that come and go, and of the end.
 
 use super::core::Core;
 use super::user::User;
@@ -6,25 +6,26 @@ use crate::lifecycle::{Change, Lifecycle, LifecycleError, Notice};
 use crate::sync::{Fault, Ordering, broken};
 
 impl<E: Send + Sync + 'static> Core<E> {
-    /// What [`Hub::lifecycle`](crate::Hub::lifecycle) does.
+    /// Adds a subscriber, for [`Hub::lifecycle`](crate::Hub::lifecycle).
     pub(crate) fn lifecycle(&self, capacity: usize) -> Result<Lifecycle, LifecycleError> {
         let lifecycle = self.subscribers.add(capacity)?;
-        // A shutdown that came before it was in the list has not told it.
+        // A shutdown that walked the subscribers before this one was added has not ended its
+        // notices.
         if !broken(Fault::SubscribeWithoutLooking) {
             self.end_if_over();
         }
         Ok(lifecycle)
     }
 
-    /// Tells the subscribers, if there are some, of a change in a lane that sees one session.
-    pub(super) fn tell(&self, user: &User<E>, number: u64, change: impl FnOnce() -> Change) {
+    /// Notifies the subscribers of a change, in a lane that sees one session.
+    pub(super) fn notify(&self, user: &User<E>, number: u64, change: impl FnOnce() -> Change) {
         if !self.subscribers.is_empty() {
-            self.tell_of(user, user.session.number(), number, change);
+            self.notify_in(user, user.session.number(), number, change);
         }
     }
 
-    /// Tells the subscribers, if there are some.
-    pub(super) fn tell_of(
+    /// Notifies the subscribers of a change in the session with this number.
+    pub(super) fn notify_in(
         &self,
         user: &User<E>,
         session: u64,
@@ -39,20 +40,21 @@ impl<E: Send + Sync + 'static> Core<E> {
         });
     }
 
-    /// Counts one user out who was counted as online. The last one after a shutdown ends the notices.
+    /// Counts out a user who was counted as online. The last one after a shutdown ends the notices.
     pub(super) fn count_out(&self) {
-        // Acquire: pairs with the look of `end_if_over`. Of this and that look the later one sees the other.
+        // AcqRel: pairs with the exchange in `end_if_over`. Of the two exchanges the later one sees
+        // what the other thread did before the earlier one.
         if self.users.fetch_sub(1, Ordering::AcqRel) == 1 && self.is_closed() {
             self.subscribers.end();
         }
     }
 
-    /// Ends the notices if the hub is closed and no user is counted.
+    /// Ends the notices, if the hub is closed and no user is counted.
     pub(super) fn end_if_over(&self) {
-        // An exchange of the count, and no load. Three threads exchange it: one that has closed the hub,
-        // one that counts a user out, one that has added a subscriber. The later of two sees what the
-        // earlier one did before. With loads both could see the state before, and the notices would never
-        // be over.
+        // A read-modify-write that changes nothing. Three threads exchange the count: one that has
+        // closed the hub, one that counts a user out, one that has added a subscriber. The later of
+        // two sees what the earlier one did before. With loads both could see the state before, and
+        // the notices would never end.
         let users = if broken(Fault::LookAtTheCount) {
             self.users.load(Ordering::Acquire)
         } else {

@@ -1,4 +1,4 @@
-//! Connections come and go.
+//! Connections come and go: the steps of a connect and of a close, over table, lane and session.
 
 use std::sync::Arc;
 
@@ -12,10 +12,14 @@ use crate::lane::{Departure, Ghost, JoinError, Reader, Seat};
 use crate::lifecycle::Change;
 use crate::sync::{Fault, Ordering, broken, fence, pin};
 
-/// An entry, and whether it was made for who asked.
-type Found<E> = (Arc<User<E>>, bool);
+/// An entry, and whether the caller has made it.
+type EntryAndNew<E> = (Arc<User<E>>, bool);
 
 impl<E: Send + Sync + 'static> Core<E> {
+    /// Connects a user, or resumes a device. Returns the entry and the connection's seat.
+    ///
+    /// Lock-free: each repetition means that a lane has ended, or that a place was made by closing
+    /// a connection.
     pub(crate) fn connect(
         self: &Arc<Self>,
         id: &UserId,
@@ -31,21 +35,26 @@ impl<E: Send + Sync + 'static> Core<E> {
         if !is_lane_capacity(capacity) {
             return Err(ConnectError::LaneCapacity(capacity));
         }
-        // One for all the steps, each of which then takes its own for little.
+        // One guard for all steps. The steps pin as well, which costs little inside another guard.
         let _guard = pin();
         loop {
+            // Only a first look, to spare the work. The look after the listing decides.
             if self.is_closed() {
                 return Err(ConnectError::Closed);
             }
             let (user, is_new) = self.find_or_insert(id, capacity, thread.as_ref(), device)?;
             let lasting = user.lane.archive().is_some();
             if !lasting {
+                // Before the connection can be listed and closed, the session needs its number.
                 user.session.begin(&self.sessions);
             }
-            // The place of the device's live connection, if it has one.
+            // The open connection of the device, if there is one. The new connection takes its
+            // place.
             let ghost = device
                 .filter(|_| !is_new)
                 .and_then(|device| user.lane.take_over(device));
+            // A new entry has its connection counted. A ghost has handed its unit of `live` over.
+            // Only the other cases count a connection here, and may find the limit reached.
             let joined = if is_new {
                 Ok(user.lane.member(&None).joined_at)
             } else if let Some(ghost) = &ghost {
@@ -61,8 +70,11 @@ impl<E: Send + Sync + 'static> Core<E> {
                         let number = device.unwrap_or_else(|| self.next_connection());
                         Arc::new(Member::new(number, thread.clone(), cursor))
                     });
-                    self.enter(&user, &seat, ghost.as_ref())?;
-                    // Another call has resumed the device at the same time: this one takes over from it.
+                    self.list_and_notify(&user, &seat, ghost.as_ref())?;
+                    // Another call has resumed the device at the same time, and neither saw the
+                    // other in the list. Both look again after the listing. The later one leaves
+                    // and takes over from the earlier. Without this look the device would keep two
+                    // connections.
                     if device.is_some() && user.lane.has_elder(&seat) && !broken(Fault::TwoOfOne) {
                         let member = user.lane.member(&seat);
                         self.close(&user, member, CloseReason::Replaced);
@@ -71,8 +83,11 @@ impl<E: Send + Sync + 'static> Core<E> {
                     }
                     return Ok((user, seat));
                 }
-                Err(JoinError::Closed | JoinError::Deserted) => self.forget(&user),
+                // The lane is over. Its entry goes, and the next turn makes another one.
+                Err(JoinError::Closed | JoinError::Deserted) => self.remove_if_over(&user),
                 Err(JoinError::Limit) => {
+                    // With `EvictOldest` the next turn tries again, and may find the place taken by
+                    // another connect.
                     let evicts = match self.config.limit_policy {
                         LimitPolicy::Refuse => false,
                         LimitPolicy::EvictOldest => self.evict_oldest(&user),
@@ -85,8 +100,9 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
     }
 
-    /// Lists a connection that has joined, and tells of it.
-    fn enter(
+    /// Lists a connection that has joined, and notifies the subscribers. Returns an error if the
+    /// hub was shut down meanwhile.
+    fn list_and_notify(
         &self,
         user: &Arc<User<E>>,
         seat: &Seat,
@@ -101,17 +117,19 @@ impl<E: Send + Sync + 'static> Core<E> {
             connection: member.id,
             reason: CloseReason::Replaced,
         };
-        // The numbers are drawn before the connection is listed: its `Disconnected` has a higher one. A
-        // ghost's come first, and it is counted until the connection that takes its place is.
+        // The numbers of the notices are drawn before the connection is listed. A thread can close
+        // a listed connection at once, and its `Disconnected` must have the higher number. The
+        // ghost's number comes first. The ghost stays counted until its successor is, so the
+        // session does not end in between.
         if user.lane.archive().is_some() {
-            let mut turn = user.session.return_to(&self.sessions);
-            let next = ghost.map(|_| user.session.go_from());
+            let mut turn = user.session.connect_kept(&self.sessions);
+            let next = ghost.map(|_| user.session.disconnect_kept());
             user.lane.list(seat, ghost);
             if let Some(next) = next {
-                self.tell_of(user, turn.session, turn.number, replaced);
+                self.notify_in(user, turn.session, turn.number, replaced);
                 turn = next;
             }
-            self.returned(user, &turn, connected);
+            self.notify_connected(user, &turn, connected);
         } else {
             let gone = ghost.map(|_| user.session.disconnect());
             let mut change = user.session.connect();
@@ -120,15 +138,16 @@ impl<E: Send + Sync + 'static> Core<E> {
                 change = user.session.disconnect();
             }
             if let Some(gone) = gone {
-                self.tell(user, gone, replaced);
+                self.notify(user, gone, replaced);
             }
             if seat.is_none() {
-                self.tell(user, 0, || Change::Online);
+                self.notify(user, 0, || Change::Online);
             }
-            self.tell(user, change, connected);
+            self.notify(user, change, connected);
         }
-        // A shutdown that walked past before this entry was in the table has set the flag before; the
-        // fences order flag and table on both sides.
+        // Pairs with the fence in `shutdown`. This thread inserts and lists, and then loads the
+        // flag. A shutdown sets the flag and then walks the table. Without the fences each could
+        // miss the other's write, and the connection would outlive the shutdown.
         fence(Ordering::SeqCst);
         if self.closed.load(Ordering::Relaxed) && !broken(Fault::ConnectWithoutLooking) {
             self.close(user, member, CloseReason::Shutdown);
@@ -139,12 +158,12 @@ impl<E: Send + Sync + 'static> Core<E> {
         Ok(())
     }
 
-    /// Closes the connection that was opened first; `false` if there is none.
+    /// Closes the connection that was listed first. Returns `false` if there is none.
     fn evict_oldest(&self, user: &Arc<User<E>>) -> bool {
         let walk = || {
             let mut is_found = false;
             user.lane.for_each(|member| {
-                // Not by the id: a device that resumes keeps an old one.
+                // By the order of the list, not by ids: a device that resumes keeps an old id.
                 if !is_found && member.is_open() {
                     is_found = true;
                     self.close(user, member, CloseReason::Evicted);
@@ -152,48 +171,49 @@ impl<E: Send + Sync + 'static> Core<E> {
             });
             is_found
         };
-        // A walk that is stopped behind its look at the list may find only connections that others have
-        // closed meanwhile. The next walk looks at the list anew.
+        // A walk works on the list as it was when the walk began. All connections of that list may
+        // be closed meanwhile, and new ones listed. A second walk sees these.
         walk() || walk()
     }
 
-    /// The user's entry; if it is new, with the connection counted.
+    /// Returns the user's entry. A new entry has the connection counted already.
     fn find_or_insert(
         &self,
         id: &UserId,
         capacity: usize,
         thread: Option<&ThreadId>,
         device: Option<ConnectionId>,
-    ) -> Result<Found<E>, ConnectError> {
+    ) -> Result<EntryAndNew<E>, ConnectError> {
         let hash = self.hash(id);
         let guard = pin();
         if let Some(user) = self.table.get(hash, id, &guard) {
             return Ok((user.arc(), false));
         }
         let limit = self.config.max_users;
-        // Counted before it is in, so that there are never more than `limit`.
+        // Counted before the insert, so that the limit holds at every moment.
         if self.users.fetch_add(1, Ordering::AcqRel) >= limit {
             self.count_out();
             return Err(ConnectError::TooManyUsers { limit });
         }
         let number = device.unwrap_or_else(|| self.next_connection());
         let newcomer = (number, thread.cloned());
-        let user = self.make(id, hash, capacity, Some(newcomer));
+        let user = self.make_entry(id, hash, capacity, Some(newcomer));
         match self.table.insert(&user, &guard) {
             Ok(()) => Ok((user, true)),
             Err(first) => {
+                // Another connect has inserted the user's entry first, and has counted the user.
                 self.count_out();
                 Ok((first, false))
             }
         }
     }
 
-    /// Closes one connection; `false` if another thread did before.
+    /// Closes one connection. Returns `false` if another thread has closed it before.
     pub(crate) fn close(&self, user: &Arc<User<E>>, member: &Member, reason: CloseReason) -> bool {
         self.close_as(user, member, reason, None)
     }
 
-    /// As `close`, for the owner, whose reader this is.
+    /// As `close`. The owner passes its reader along.
     pub(crate) fn close_as(
         &self,
         user: &Arc<User<E>>,
@@ -202,6 +222,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         owner: Option<&mut Reader<E>>,
     ) -> bool {
         let departure = user.lane.close(member, reason, owner);
+        // The thread that has closed the connection also notifies and counts.
         if departure == Departure::Before {
             return false;
         }
@@ -209,19 +230,23 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.counters.overruns.fetch_add(1, Ordering::Relaxed);
         }
         if user.lane.archive().is_some() {
-            self.left(user, member, reason, departure);
+            self.after_departure(user, member, reason, departure);
             return true;
         }
-        self.tell(user, user.session.disconnect(), || Change::Disconnected {
+        self.notify(user, user.session.disconnect(), || Change::Disconnected {
             connection: member.id,
             reason,
         });
+        // The lane is over, and its figures would go with it. A publisher that gives a number up
+        // later corrects this count.
         if let Departure::Last { accepted } = departure {
             self.counters
                 .accepted_offline
                 .fetch_add(accepted, Ordering::Relaxed);
-            self.tell(user, user.session.end(), || Change::Offline);
-            self.forget(user);
+            self.notify(user, user.session.end(), || Change::Offline);
+            // After the notices: a connect that finds no entry begins the user's next session, and
+            // its number is drawn after this one's `Offline`.
+            self.remove_if_over(user);
         }
         true
     }
