@@ -47,11 +47,11 @@ pub enum Received<E> {
 /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
 /// # let ann = hub.scope(laneway::UserId::new("ann")?);
 /// # let mut device = ann.connect()?;
-/// use laneway::{Delivered, Origin, Received};
+/// use laneway::{Origin, Received};
 ///
 /// ann.publish(7)?;
-/// let next = Delivered { number: 0, event: 7, origin: Origin::Live };
-/// assert_eq!(device.recv()?, Received::Event(next));
+/// let Received::Event(next) = device.recv()? else { panic!("one event is no gap") };
+/// assert_eq!((next.number, next.event, next.origin), (0, 7, Origin::Live));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
