@@ -205,6 +205,8 @@ pub struct Recovered {
     ///
     /// `false` if a critical event was dropped from the lane since the last recovery that was received to its
     /// end. Where there is a limit of bytes or age, a dropped event of any kind counts.
+    ///
+    /// A loss is told once, by the first call that comes to it. Of two calls at the same time both may tell it.
     pub complete: bool,
 }
 

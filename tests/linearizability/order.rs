@@ -125,7 +125,7 @@ impl State {
             }
             Call::Recover(name) => {
                 return self.id(name).map_or(Vec::new(), |id| {
-                    self.after_recover(id, record.answer, later)
+                    self.after_recover(id, record.answer, later, under_way.recovers)
                 });
             }
             Call::Sweep => Answer::Swept(model.sweep(0, &[USER])),
@@ -169,7 +169,10 @@ impl State {
     }
 
     /// The models in which a connection recovers so much, whichever places are taken.
-    fn after_recover(&self, id: u64, answer: Answer, later: u64) -> Vec<Self> {
+    ///
+    /// A loss is told by the first call that comes to it. Of two calls at the same time, each may look before
+    /// the other has told it. So a call `beside` another one may tell a loss that the other tells, too.
+    fn after_recover(&self, id: u64, answer: Answer, later: u64, beside: bool) -> Vec<Self> {
         let Answer::Recovered(_, said) = answer else {
             return Vec::new();
         };
@@ -177,7 +180,9 @@ impl State {
             .filter_map(|taken| {
                 let mut next = self.clone();
                 let (events, complete) = next.model.recover_amid(id, said, later, &taken);
-                (Answer::Recovered(events, complete) == answer).then_some(next)
+                let is_it = Answer::Recovered(events, complete) == answer
+                    || beside && Answer::Recovered(events, false) == answer;
+                is_it.then_some(next)
             })
             .collect()
     }
@@ -230,6 +235,8 @@ struct UnderWay {
     publishes: u64,
     /// Connections come or go.
     comes_or_goes: bool,
+    /// Another connection recovers.
+    recovers: bool,
 }
 
 impl UnderWay {
@@ -245,7 +252,8 @@ impl UnderWay {
                     under_way.published.push(value);
                     under_way.publishes |= 1 << i;
                 }
-                Call::Receive(_) | Call::Recover(_) | Call::Sweep | Call::Count => {}
+                Call::Recover(_) => under_way.recovers = true,
+                Call::Receive(_) | Call::Sweep | Call::Count => {}
                 _ => under_way.comes_or_goes = true,
             }
         }
