@@ -61,7 +61,7 @@ fn how() -> impl Strategy<Value = How> {
     prop_oneof![
         4 => Just(How::Overwriting),
         3 => Just(How::Refusing),
-        4 => Just(How::Critical),
+        7 => Just(How::Critical),
     ]
 }
 
@@ -69,8 +69,8 @@ fn to() -> impl Strategy<Value = For> {
     prop_oneof![
         4 => Just(For::Everybody),
         1 => any::<u8>().prop_map(For::Connection),
-        1 => any::<u8>().prop_map(For::Thread),
-        1 => any::<u8>().prop_map(For::Others),
+        2 => any::<u8>().prop_map(For::Thread),
+        2 => any::<u8>().prop_map(For::Others),
     ]
 }
 
