@@ -74,7 +74,7 @@ const FIGURES: [(&str, fn()); 13] = [
             }
         });
     }),
-    ("publish to nobody", || {
+    ("publish to an absent user", || {
         let (_router, scope, tabs) = ann(1);
         drop(tabs);
         laneway_measured(&mut || publish(&scope));
@@ -135,7 +135,7 @@ const FIGURES: [(&str, fn()); 13] = [
                 let _ = black_box(hub.to_user(id).publish([1; 8]));
             }
         });
-        // Nobody waits for a million users to be taken down.
+        // Dropping a million users would take longer than the measurement.
         std::mem::forget((hub, tabs));
     }),
 ];

@@ -325,7 +325,7 @@ fn main() {
     let body_json = body.to_string();
     let isolation = Isolation::default();
     let parsed = Message::parse(CHAT.as_bytes()).expect("a message");
-    // Known, and nobody answers it: what is left is the way to its handler.
+    // A known type without an answer: the rest is the way to its handler.
     let ack = Message::new(MessageKind::HeartbeatAck);
     println!(
         "a message of {} bytes, a body of {} bytes, medians of {ROUNDS} rounds",

@@ -1,4 +1,4 @@
-//! Inner parts for the fuzz targets. Not part of the library as anybody else sees it.
+//! Inner parts for the fuzz targets. Hosts do not see them.
 
 use std::sync::Arc;
 

@@ -55,7 +55,7 @@ fn r001_every_device_of_the_user_and_nobody_else_whatever_the_entry() {
         assert!(done.is_successful() && done.errors.is_empty());
         done.connections
     };
-    assert_eq!(send(Audience::Everybody, "all"), 2);
+    assert_eq!(send(Audience::All, "all"), 2);
     assert_eq!(send(Audience::Thread(&thread), "thread"), 1);
     assert_eq!(send(Audience::Connection(phone.id()), "one"), 1);
     assert_eq!(send(Audience::Others(phone.id()), "others"), 1);
@@ -97,14 +97,14 @@ fn r002_the_result_says_what_was_done_and_never_more() {
         done
     };
     // The first event that `slow` has not read stays until it is read; those behind it are a burst.
-    assert!(send(Audience::Everybody, false).is_successful());
-    let whole = send(Audience::Everybody, true);
+    assert!(send(Audience::All, false).is_successful());
+    let whole = send(Audience::All, true);
     assert_eq!((whole.connections, whole.cut_off), (2, 0));
     assert_eq!(whole.success_rate().to_bits(), 100.0_f64.to_bits());
-    assert!(send(Audience::Everybody, false).is_successful());
+    assert!(send(Audience::All, false).is_successful());
     // When the lane needs the room of the critical one that `slow` has not read, it is cut off. A lane of
     // two takes three blocks of two beside for `slow`.
-    let mut several = (0..2 + 3 * 2 + 2).map(|_| send(Audience::Everybody, false));
+    let mut several = (0..2 + 3 * 2 + 2).map(|_| send(Audience::All, false));
     let half = several.find(|done| done.cut_off > 0).expect("cut off");
     assert_eq!((half.connections, half.cut_off), (2, 1));
     assert_eq!((half.deliveries(), half.is_successful()), (1, true));

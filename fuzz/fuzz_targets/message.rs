@@ -1,5 +1,5 @@
-//! Any bytes as a client's message: parsed or refused as a parser of values does. What is delivered of it
-//! names nobody but its receiver, in the JSON that is written.
+//! Any bytes as a client's message. The layer parses or refuses them as a parser of values does. The JSON
+//! that it delivers names no user but the receiver.
 #![no_main]
 
 use std::sync::Arc;
@@ -29,8 +29,8 @@ fn names_others(value: &Value) -> bool {
     }
 }
 
-/// Through a real router: the receiver's device gets it once, naming nobody else, whatever its sender
-/// is told names nobody either, and another user gets nothing.
+/// Delivers a message through a real hub. The receiver's device gets it once, and another user gets nothing.
+/// Neither the message nor an error names another user.
 fn deliver(message: &Message, receiver: &UserId) {
     let router: Hub<Packet> = Hub::new();
     let (ann, bob) = (

@@ -1,6 +1,6 @@
 //! Any bytes as a position, and positions with bits changed, in their own user's scope and in
-//! another's: nothing panics, whoever resumes gets their own user's events only, and what is told to
-//! be whole is.
+//! another's. Nothing panics. A connection that resumes gets events of its own user only, and a replay
+//! that is called complete is.
 #![no_main]
 
 use std::time::Duration;

@@ -110,7 +110,7 @@ impl Broadcaster {
         message: &Message,
         at: Duration,
     ) -> Broadcast {
-        self.send(scope, Audience::Everybody, message, false, at)
+        self.send(scope, Audience::All, message, false, at)
     }
 
     /// Sends a critical message to all connections of the user.
@@ -139,7 +139,7 @@ impl Broadcaster {
         message: &Message,
         at: Duration,
     ) -> Broadcast {
-        self.send(scope, Audience::Everybody, message, true, at)
+        self.send(scope, Audience::All, message, true, at)
     }
 
     /// Sends a message to some connections of the user.
@@ -299,7 +299,7 @@ impl Broadcaster {
         broadcast: &mut Broadcast,
     ) -> Result<(), BroadcastError> {
         let to: Addressed<'_, Packet> = match audience {
-            Audience::Everybody => scope.to_all(),
+            Audience::All => scope.to_all(),
             Audience::Connection(id) => scope.to_connection(id),
             Audience::Thread(thread) => scope.to_thread(thread),
             Audience::Others(id) => scope.to_others(id),
@@ -318,7 +318,7 @@ impl Broadcaster {
         broadcast.connections = delivery.connections;
         broadcast.kept = delivery.kept;
         let cut_off = scope.overrun_where(|id, thread| match audience {
-            Audience::Everybody => true,
+            Audience::All => true,
             Audience::Connection(only) => id == only,
             Audience::Thread(only) => thread == Some(only),
             Audience::Others(than) => id != than,

@@ -86,7 +86,7 @@ impl Packet {
 pub enum Audience<'a> {
     /// All connections of the user.
     #[default]
-    Everybody,
+    All,
     /// The connection with this id.
     Connection(ConnectionId),
     /// The connections that are attached to this thread.

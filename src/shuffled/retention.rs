@@ -144,7 +144,7 @@ struct Told {
     offered: u64,
     /// User and number.
     accepted: BTreeSet<(usize, u64)>,
-    /// Critical events for nobody.
+    /// Critical events that came while the user had no connection.
     unseen: BTreeSet<usize>,
     recovered: BTreeSet<usize>,
     /// Some were said to be gone.
@@ -185,7 +185,7 @@ impl Host {
         }
     }
 
-    /// Comes, takes what was for nobody, at most so much, and goes.
+    /// Connects, recovers at most so many events, and disconnects.
     fn recover(&self, user: usize, most: usize) {
         let mut connection = self.scopes[user].connect().expect("room");
         let done = connection.recover();

@@ -207,8 +207,7 @@ impl Sender<'_> {
     }
 
     fn audience(&self) -> Audience<'static> {
-        self.connection
-            .map_or(Audience::Everybody, Audience::Connection)
+        self.connection.map_or(Audience::All, Audience::Connection)
     }
 
     /// Sends the answers of the first time again.
