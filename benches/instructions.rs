@@ -40,7 +40,7 @@ fn ann(devices: usize) -> (Hub<Event>, UserScope<Event>, Vec<Connection<Event>>)
 /// Name and work of each figure; the work does what it measures `CALLS` times.
 const FIGURES: [(&str, fn()); 13] = [
     ("publish and receive in turn", || {
-        let (_router, scope, mut tabs) = ann(1);
+        let (_hub, scope, mut tabs) = ann(1);
         warm(&scope, &mut tabs);
         laneway_measured(&mut || {
             for _ in 0..CALLS {
@@ -50,17 +50,17 @@ const FIGURES: [(&str, fn()); 13] = [
         });
     }),
     ("receive nothing", || {
-        let (_router, scope, mut tabs) = ann(1);
+        let (_hub, scope, mut tabs) = ann(1);
         warm(&scope, &mut tabs);
         laneway_measured(&mut || receive(&mut tabs[0]));
     }),
     ("publish", || {
-        let (_router, scope, mut tabs) = ann(1);
+        let (_hub, scope, mut tabs) = ann(1);
         warm(&scope, &mut tabs);
         laneway_measured(&mut || publish(&scope));
     }),
     ("publish, 4 devices", || {
-        let (_router, scope, mut tabs) = ann(4);
+        let (_hub, scope, mut tabs) = ann(4);
         warm(&scope, &mut tabs);
         laneway_measured(&mut || publish(&scope));
     }),
@@ -75,30 +75,30 @@ const FIGURES: [(&str, fn()); 13] = [
         });
     }),
     ("publish to an absent user", || {
-        let (_router, scope, tabs) = ann(1);
+        let (_hub, scope, tabs) = ann(1);
         drop(tabs);
         laneway_measured(&mut || publish(&scope));
     }),
     ("publish over unread", || {
-        let (_router, scope, mut tabs) = ann(1);
+        let (_hub, scope, mut tabs) = ann(1);
         warm(&scope, &mut tabs);
         publish(&scope);
         laneway_measured(&mut || publish(&scope));
     }),
     ("receive", || {
-        let (_router, scope, mut tabs) = ann(1);
+        let (_hub, scope, mut tabs) = ann(1);
         warm(&scope, &mut tabs);
         publish(&scope);
         laneway_measured(&mut || receive(&mut tabs[0]));
     }),
     ("receive, one of 4 devices", || {
-        let (_router, scope, mut tabs) = ann(4);
+        let (_hub, scope, mut tabs) = ann(4);
         warm(&scope, &mut tabs);
         publish(&scope);
         laneway_measured(&mut || receive(&mut tabs[0]));
     }),
     ("visit in a batch of 64", || {
-        let (_router, scope, mut tabs) = ann(1);
+        let (_hub, scope, mut tabs) = ann(1);
         warm(&scope, &mut tabs);
         publish(&scope);
         laneway_measured(&mut || {
@@ -108,7 +108,7 @@ const FIGURES: [(&str, fn()); 13] = [
         });
     }),
     ("connect", || {
-        let (_router, scope, mut tabs) = ann(1);
+        let (_hub, scope, mut tabs) = ann(1);
         let mut more = Vec::with_capacity(CALLS);
         laneway_measured(&mut || {
             for _ in 0..CALLS / 16 {
@@ -118,7 +118,7 @@ const FIGURES: [(&str, fn()); 13] = [
         tabs.append(&mut more);
     }),
     ("disconnect", || {
-        let (_router, scope, _tabs) = ann(1);
+        let (_hub, scope, _tabs) = ann(1);
         let mut more: Vec<_> = (0..CALLS / 16)
             .map(|_| scope.connect().expect("room"))
             .collect();

@@ -81,7 +81,7 @@ fn one_device(c: &mut Criterion) {
 }
 
 fn several_devices(c: &mut Criterion) {
-    let (_router, scopes, mut tabs) = online(1);
+    let (_hub, scopes, mut tabs) = online(1);
     let ann = &scopes[0];
     tabs.extend((0..3).map(|_| ann.connect().expect("room")));
     c.bench_function("publish to 4 devices, receive", |b| {
@@ -110,7 +110,7 @@ fn several_devices(c: &mut Criterion) {
 }
 
 fn bursts(c: &mut Criterion) {
-    let (_router, scopes, mut tabs) = online(1);
+    let (_hub, scopes, mut tabs) = online(1);
     let mut group = c.benchmark_group("bursts of 64");
     group.throughput(Throughput::Elements(64));
     group.bench_function("publish_batch, visit", |b| {
@@ -132,7 +132,7 @@ fn bursts(c: &mut Criterion) {
 
 fn many_users(c: &mut Criterion) {
     const USERS: usize = 100_000;
-    let (_router, scopes, mut tabs) = online(USERS);
+    let (_hub, scopes, mut tabs) = online(USERS);
     let mut state = 0x9E37_79B9_7F4A_7C15;
     c.bench_function("publish, receive, one of 100 000 users", |b| {
         b.iter(|| {

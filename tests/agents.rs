@@ -29,7 +29,7 @@ fn context(user: &str) -> UserContext {
 
 /// A host with one user, who has a phone.
 struct Host {
-    router: Hub<Packet>,
+    hub: Hub<Packet>,
     broadcaster: Arc<Broadcaster>,
     phone: Connection<Packet>,
 }
@@ -40,17 +40,17 @@ impl Host {
     }
 
     fn with(policy: Contamination) -> Self {
-        let router = Hub::new();
-        let phone = router.scope(UserId::new("ann").unwrap()).connect();
+        let hub = Hub::new();
+        let phone = hub.scope(UserId::new("ann").unwrap()).connect();
         Self {
             phone: phone.unwrap(),
             broadcaster: Arc::new(Broadcaster::new(Isolation::new(policy))),
-            router,
+            hub,
         }
     }
 
     fn scope(&self) -> UserScope<Packet> {
-        self.router.scope(UserId::new("ann").unwrap())
+        self.hub.scope(UserId::new("ann").unwrap())
     }
 
     /// A run of the planner's at time 1, without its first event.
@@ -119,7 +119,7 @@ fn innermost(mut value: &Value) -> (usize, &Value) {
 #[test]
 fn r050_a_run_is_of_one_user_whatever_the_scope_it_is_given() {
     let mut host = Host::new();
-    let bob = host.router.scope(UserId::new("bob").unwrap());
+    let bob = host.hub.scope(UserId::new("bob").unwrap());
     let mut bobs = bob.connect().unwrap();
     let broadcaster = Arc::clone(&host.broadcaster);
     let run = |scope, of| {
@@ -356,7 +356,7 @@ fn r052_every_event_says_what_it_has_to() {
     let _ = run
         .complete("partial", "done", took, Duration::MAX)
         .unwrap();
-    let run = host.router.scope(UserId::new("ann").unwrap());
+    let run = host.hub.scope(UserId::new("ann").unwrap());
     let begun = AgentRun::start(Arc::default(), run, context.clone(), "writer", at(6));
     let _ = begun
         .unwrap()
@@ -509,8 +509,8 @@ fn r053_a_live_device_gets_every_event_but_thinking_or_is_closed() {
         (&[4], true),
         (&[5], true), // dropped
     ] {
-        let router: Hub<Packet> = Hub::builder().lane_capacity(4).build().unwrap();
-        let scope = router.scope(UserId::new("ann").unwrap());
+        let hub: Hub<Packet> = Hub::builder().lane_capacity(4).build().unwrap();
+        let scope = hub.scope(UserId::new("ann").unwrap());
         let begin = || {
             AgentRun::start(
                 Arc::default(),
@@ -558,8 +558,8 @@ fn r053_a_live_device_gets_every_event_but_thinking_or_is_closed() {
 
 #[test]
 fn r053_a_run_goes_on_if_nobody_is_connected() {
-    let router: Hub<Packet> = Hub::new();
-    let scope = router.scope(UserId::new("ann").unwrap());
+    let hub: Hub<Packet> = Hub::new();
+    let scope = hub.scope(UserId::new("ann").unwrap());
     let begun = AgentRun::start(
         Arc::default(),
         scope.clone(),
@@ -593,7 +593,7 @@ fn r053_a_run_goes_on_if_nobody_is_connected() {
 fn r053_a_run_ends_also_after_the_router_was_shut_down() {
     let mut host = Host::new();
     let run = host.start();
-    host.router.shutdown();
+    host.hub.shutdown();
     let told = run.complete("success", "done", TOOK, at(2)).unwrap();
     assert_eq!(told.refused, Some(BroadcastError::Closed));
 }

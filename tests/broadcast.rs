@@ -18,8 +18,8 @@ type Engine = Hub<Packet>;
 
 const NOW: Duration = Duration::from_secs(7);
 
-fn scope(router: &Engine, name: &str) -> UserScope<Packet> {
-    router.scope(UserId::new(name).unwrap())
+fn scope(hub: &Engine, name: &str) -> UserScope<Packet> {
+    hub.scope(UserId::new(name).unwrap())
 }
 
 fn chat(text: &str) -> Message {
@@ -40,8 +40,8 @@ fn read(connection: &mut Connection<Packet>) -> Vec<Value> {
 
 #[test]
 fn r001_every_device_of_the_user_and_nobody_else_whatever_the_entry() {
-    let router = Engine::new();
-    let (ann, bob) = (scope(&router, "ann"), scope(&router, "bob"));
+    let hub = Engine::new();
+    let (ann, bob) = (scope(&hub, "ann"), scope(&hub, "bob"));
     let thread = ThreadId::new("t-1").unwrap();
     let attached = ConnectOptions {
         thread: Some(thread.clone()),
@@ -72,8 +72,8 @@ fn r001_every_device_of_the_user_and_nobody_else_whatever_the_entry() {
 
 #[test]
 fn r002_the_result_says_what_was_done_and_never_more() {
-    let router: Engine = Hub::builder().lane_capacity(2).build().unwrap();
-    let ann = scope(&router, "ann");
+    let hub: Engine = Hub::builder().lane_capacity(2).build().unwrap();
+    let ann = scope(&hub, "ann");
     let broadcaster = Broadcaster::default();
     let nobody = broadcaster.broadcast(&ann, &chat("x"), NOW);
     assert!(!nobody.is_successful());
@@ -123,8 +123,8 @@ fn r002_the_result_says_what_was_done_and_never_more() {
 #[test]
 fn r003_trouble_is_a_value() {
     assert!(UserId::new("").is_err(), "refused before anything happens");
-    let router = Engine::new();
-    let (ann, bob) = (scope(&router, "ann"), scope(&router, "bob"));
+    let hub = Engine::new();
+    let (ann, bob) = (scope(&hub, "ann"), scope(&hub, "bob"));
     let phone = ann.connect().unwrap();
     let audit = |_: &UserId, _: &[_]| panic!("the log is full");
     let broadcaster = Broadcaster::new(Isolation::default().audited(audit));
@@ -136,7 +136,7 @@ fn r003_trouble_is_a_value() {
     assert!(broadcaster.broadcast(&ann, &dirty, NOW).is_successful());
     let mut phone = phone;
     assert_eq!(read(&mut phone)[0]["userId"], "ann");
-    router.shutdown();
+    hub.shutdown();
     let closed = broadcaster.broadcast(&ann, &chat("x"), NOW);
     assert_eq!(closed.refused, Some(BroadcastError::Closed));
     assert!(!closed.is_successful());
@@ -144,8 +144,8 @@ fn r003_trouble_is_a_value() {
 
 #[test]
 fn r004_r012_the_callers_message_stays_and_what_is_told_names_nobody() {
-    let router = Engine::new();
-    let ann = scope(&router, "ann");
+    let hub = Engine::new();
+    let ann = scope(&hub, "ann");
     let mut phone = ann.connect().unwrap();
     let message = Message::new(MessageKind::Chat)
         .with("recipient_id", "bob-7")
@@ -188,11 +188,9 @@ fn r004_r012_the_callers_message_stays_and_what_is_told_names_nobody() {
 fn r005_figures_are_exact_under_concurrency_and_outlive_every_handle() {
     const THREADS: u64 = 8;
     const EACH: u64 = 500;
-    let router = Engine::new();
+    let hub = Engine::new();
     let broadcaster = Arc::new(Broadcaster::default());
-    let users: Vec<_> = (0..THREADS)
-        .map(|n| scope(&router, &n.to_string()))
-        .collect();
+    let users: Vec<_> = (0..THREADS).map(|n| scope(&hub, &n.to_string())).collect();
     // Half of the users are there, with two devices each.
     let mut devices = Vec::new();
     for user in users.iter().step_by(2) {
@@ -226,14 +224,14 @@ fn r005_figures_are_exact_under_concurrency_and_outlive_every_handle() {
     same(stats.deliveries_per_broadcast(), 1.0);
     same(stats.success_rate(), 50.0);
     same(Broadcaster::default().stats().success_rate(), 0.0);
-    drop((users, devices, router));
+    drop((users, devices, hub));
     assert_eq!(broadcaster.stats(), stats);
 }
 
 #[test]
 fn r006_reporting_can_be_turned_off_and_isolation_cannot() {
-    let router = Engine::new();
-    let ann = scope(&router, "ann");
+    let hub = Engine::new();
+    let ann = scope(&hub, "ann");
     let mut phone = ann.connect().unwrap();
     let broadcaster = Broadcaster::default();
     let dirty = chat("x").with("userId", "bob");
@@ -278,11 +276,11 @@ fn numbered(user: &str, n: u64) -> Message {
 
 #[test]
 fn r060_a_hundred_and_fifty_users_with_three_devices_each() {
-    let router = Engine::new();
+    let hub = Engine::new();
     let broadcaster = Broadcaster::default();
     let mut devices = Vec::new();
     let users: Vec<_> = (0..150)
-        .map(|n| scope(&router, &format!("user {n}")))
+        .map(|n| scope(&hub, &format!("user {n}")))
         .collect();
     for user in &users {
         let name = user.user().as_str();
@@ -309,13 +307,13 @@ fn r060_a_hundred_and_fifty_users_with_three_devices_each() {
 
 #[test]
 fn r060_fifty_connections_get_a_hundred_events_in_order_while_they_read() {
-    let router: Engine = Hub::builder()
+    let hub: Engine = Hub::builder()
         .max_connections_per_user(50)
         .lane_capacity(128)
         .build()
         .unwrap();
     let broadcaster = Broadcaster::default();
-    let ann = scope(&router, "ann");
+    let ann = scope(&hub, "ann");
     let devices: Vec<_> = (0..50).map(|_| ann.connect().unwrap()).collect();
     thread::scope(|s| {
         for mut device in devices {
@@ -342,9 +340,9 @@ fn r060_fifty_connections_get_a_hundred_events_in_order_while_they_read() {
 
 #[test]
 fn r060_a_thousand_broadcasts_at_once() {
-    let router: Engine = Hub::builder().lane_capacity(1_024).build().unwrap();
+    let hub: Engine = Hub::builder().lane_capacity(1_024).build().unwrap();
     let broadcaster = Broadcaster::default();
-    let (ann, bob) = (scope(&router, "ann"), scope(&router, "bob"));
+    let (ann, bob) = (scope(&hub, "ann"), scope(&hub, "bob"));
     let (mut hers, mut his) = (ann.connect().unwrap(), bob.connect().unwrap());
     let start = Barrier::new(20);
     thread::scope(|s| {
@@ -374,9 +372,9 @@ fn r060_a_thousand_broadcasts_at_once() {
 
 #[test]
 fn r060_bursts_of_twenty_five_while_a_device_reconnects() {
-    let router: Engine = Hub::builder().lane_capacity(1_024).build().unwrap();
+    let hub: Engine = Hub::builder().lane_capacity(1_024).build().unwrap();
     let broadcaster = Broadcaster::default();
-    let ann = scope(&router, "ann");
+    let ann = scope(&hub, "ann");
     let mut steady = vec![("ann".to_owned(), ann.connect().unwrap())];
     let done = std::sync::atomic::AtomicBool::new(false);
     let over = std::sync::atomic::Ordering::Relaxed;

@@ -85,7 +85,7 @@ fn resume(ann: &UserScope<u32>, position: &Position) -> Device {
 
 #[test]
 fn r070_what_is_addressed_to_a_device_is_replayed_however_often_it_has_resumed() {
-    let (_router, ann) = keeping();
+    let (_hub, ann) = keeping();
     let phone = ann.connect().unwrap();
     let (id, mut position) = (phone.id(), phone.position());
     drop(phone);
@@ -106,7 +106,7 @@ fn r070_what_is_addressed_to_a_device_is_replayed_however_often_it_has_resumed()
 
 #[test]
 fn r070_an_event_for_a_thread_is_replayed_to_a_device_that_was_away_and_comes_back() {
-    let (_router, ann) = keeping();
+    let (_hub, ann) = keeping();
     let oslo = thread_named("Oslo");
     let [phone, tab] = [(); 2].map(|()| ann.connect_with(attached(&oslo)).unwrap());
     let position = phone.position();
@@ -121,7 +121,7 @@ fn r070_an_event_for_a_thread_is_replayed_to_a_device_that_was_away_and_comes_ba
 
 #[test]
 fn r070_r072_an_event_for_a_thread_goes_by_the_thread_at_its_time() {
-    let (_router, ann) = keeping();
+    let (_hub, ann) = keeping();
     let threads = ["Oslo", "Rome"].map(thread_named);
     let [oslo, rome] = &threads;
     let _there = threads
@@ -244,7 +244,7 @@ fn r070_the_only_connection_is_replaced_without_going_offline() {
 
 #[test]
 fn r070_of_two_that_resume_one_position_the_later_has_the_id() {
-    let (_router, ann) = keeping();
+    let (_hub, ann) = keeping();
     let phone = ann.connect().unwrap();
     let position = phone.position();
     drop(phone);
@@ -315,7 +315,7 @@ fn r070_a_position_of_a_lane_that_has_ended_keeps_the_id() {
 
 #[test]
 fn r020_the_oldest_is_the_connection_that_was_opened_first_whatever_its_id() {
-    let (_router, ann) = eight(LimitPolicy::EvictOldest);
+    let (_hub, ann) = eight(LimitPolicy::EvictOldest);
     let phone = ann.connect().unwrap();
     let position = phone.position();
     let mut tab = ann.connect().unwrap();
@@ -374,7 +374,7 @@ fn r070_positions_show_no_counter() {
 
 #[test]
 fn r071_what_is_owed_stays_owed_until_it_is_received() {
-    let (_router, ann) = keeping();
+    let (_hub, ann) = keeping();
     for n in [1, 2, 3] {
         ann.publish_critical(n).unwrap();
     }
@@ -402,7 +402,7 @@ fn r071_what_is_owed_stays_owed_until_it_is_received() {
 
 #[test]
 fn r071_of_two_that_recover_each_event_goes_to_the_one_that_comes_to_it_first() {
-    let (_router, ann) = keeping();
+    let (_hub, ann) = keeping();
     for n in [1, 2, 3, 4] {
         ann.publish_critical(n).unwrap();
     }
@@ -422,7 +422,7 @@ fn r071_of_two_that_recover_each_event_goes_to_the_one_that_comes_to_it_first() 
 
 #[test]
 fn r071_an_event_in_hand_is_received_though_the_lane_has_dropped_it() {
-    let (_router, ann) = keeping();
+    let (_hub, ann) = keeping();
     ann.publish_critical(1).unwrap();
     let mut phone = ann.connect().unwrap();
     assert_eq!(phone.recover().events, 1);
@@ -441,7 +441,7 @@ fn r071_an_event_in_hand_is_received_though_the_lane_has_dropped_it() {
 
 #[test]
 fn r071_what_a_device_has_resumed_it_receives_though_another_has_recovered_it() {
-    let (_router, ann) = keeping();
+    let (_hub, ann) = keeping();
     let phone = ann.connect().unwrap();
     let position = phone.position();
     drop(phone);

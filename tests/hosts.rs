@@ -81,7 +81,7 @@ impl Clone for Cloning {
 
 #[test]
 fn a_payload_whose_drop_panics_hurts_who_drops_it_and_nobody_else() {
-    let (_router, ann) = small();
+    let (_hub, ann) = small();
     let (mut quick, mut slow) = (ann.connect().unwrap(), ann.connect().unwrap());
     let bad = Arc::new(Bad {
         n: 0,
@@ -142,7 +142,7 @@ fn a_payload_whose_clone_panics_counts_as_read() {
 
 #[test]
 fn a_visitor_that_panics_has_read_the_event() {
-    let (_router, ann) = small();
+    let (_hub, ann) = small();
     let mut device = ann.connect().unwrap();
     ann.publish(1).unwrap();
     ann.publish(2).unwrap();
@@ -203,7 +203,7 @@ fn waker(act: impl FnOnce() + Send + 'static) -> Waker {
 
 #[test]
 fn the_waker_of_a_device_that_has_gone_is_let_go_of() {
-    let (_router, ann) = small::<u64>();
+    let (_hub, ann) = small::<u64>();
     let mut phone = ann.connect().unwrap();
     let _tab = ann.connect().unwrap();
     let task = Arc::new(Act(Mutex::new(None)));
@@ -546,7 +546,7 @@ fn a_batch_wakes_once_and_tells_what_it_did() {
 
 #[test]
 fn a_host_that_wants_to_may_wait_for_room() {
-    let (_router, ann) = small();
+    let (_hub, ann) = small();
     let mut device = ann.connect().unwrap();
     for n in 0..4 {
         ann.try_publish(n).unwrap();
@@ -565,7 +565,7 @@ fn a_host_that_wants_to_may_wait_for_room() {
 
 #[test]
 fn a_lane_may_have_a_capacity_of_its_own() {
-    let (_router, ann) = small();
+    let (_hub, ann) = small();
     let with = |lane_capacity| ConnectOptions {
         lane_capacity: Some(lane_capacity),
         ..ConnectOptions::default()
@@ -658,7 +658,7 @@ fn a_dump_tells_the_state_and_no_payload() {
 
 #[test]
 fn a_connection_tells_who_it_is() {
-    let (_router, ann) = small::<u32>();
+    let (_hub, ann) = small::<u32>();
     let thread = ThreadId::new("trip to Oslo").unwrap();
     let options = ConnectOptions {
         thread: Some(thread.clone()),

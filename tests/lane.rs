@@ -75,7 +75,7 @@ fn attached_to(thread: &ThreadId) -> ConnectOptions {
 fn joiners_receive_what_is_for_them(
     audience: for<'a> fn(&'a UserScope<()>, &'a ThreadId, ConnectionId) -> Addressed<'a, ()>,
 ) {
-    let (_router, scope) = ann(1024);
+    let (_hub, scope) = ann(1024);
     let thread = ThreadId::new("trip to Oslo").unwrap();
     let _stays = scope.connect_with(attached_to(&thread)).unwrap();
     let outsider = scope.connect().unwrap().id();
@@ -217,7 +217,7 @@ impl Drop for Counted {
 #[test]
 fn no_publish_drops_more_than_256_events_of_a_stalled_device() {
     const CAPACITY: usize = 65_536;
-    let (_router, scope) = ann(CAPACITY);
+    let (_hub, scope) = ann(CAPACITY);
     let stalled = scope.connect().unwrap();
     let (mut most, mut all) = (0, 0);
     for _ in 0..2 * CAPACITY + 1_000 {

@@ -104,7 +104,7 @@ fn calls<F>(waker: &Act<F>) -> usize {
 #[test]
 fn r082_a_waker_that_publishes_to_its_own_user_is_called_once() {
     alone(|| {
-        let (_router, ann) = small::<u32>();
+        let (_hub, ann) = small::<u32>();
         let mut devices = [(); 3].map(|()| ann.connect().unwrap());
         let wakers = devices.each_mut().map(|device| {
             let scope = ann.clone();

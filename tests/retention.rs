@@ -108,7 +108,7 @@ fn without_retention_nothing_is_kept_and_a_position_resets() {
 
 #[test]
 fn what_was_overwritten_is_told_and_the_rest_is_whole() {
-    let (_router, ann) = eight();
+    let (_hub, ann) = eight();
     let phone = ann.connect().unwrap();
     let position = phone.position();
     drop(phone);
@@ -123,7 +123,7 @@ fn what_was_overwritten_is_told_and_the_rest_is_whole() {
 
 #[test]
 fn a_replay_is_not_overwritten_by_what_comes_after() {
-    let (_router, ann) = eight();
+    let (_hub, ann) = eight();
     let phone = ann.connect().unwrap();
     let position = phone.position();
     for n in 0..4 {
@@ -141,7 +141,7 @@ fn a_replay_is_not_overwritten_by_what_comes_after() {
 
 #[test]
 fn a_position_in_the_middle_of_a_replay_goes_on_there() {
-    let (_router, ann) = eight();
+    let (_hub, ann) = eight();
     let phone = ann.connect().unwrap();
     let id = phone.id();
     let position = phone.position();
@@ -170,7 +170,7 @@ fn a_position_in_the_middle_of_a_replay_goes_on_there() {
 
 #[test]
 fn what_was_for_another_connection_is_not_replayed() {
-    let (_router, ann) = eight();
+    let (_hub, ann) = eight();
     let (phone, tab) = (ann.connect().unwrap(), ann.connect().unwrap());
     let positions = [phone.position(), tab.position()];
     ann.to_connection(phone.id()).publish(1).unwrap();
@@ -187,7 +187,7 @@ fn what_was_for_another_connection_is_not_replayed() {
 
 #[test]
 fn what_was_for_a_thread_or_for_the_others_is_replayed_to_a_device_that_was_away() {
-    let (_router, ann) = eight();
+    let (_hub, ann) = eight();
     let threads = ["Oslo", "Rome"].map(|name| ThreadId::new(name).unwrap());
     let attached = |thread: &ThreadId| ConnectOptions {
         thread: Some(thread.clone()),
@@ -265,7 +265,7 @@ fn r053_after_a_restart_a_position_resets() {
 
 #[test]
 fn a_position_is_short_text_for_a_url_and_comes_back_from_it() {
-    let (_router, ann) = eight::<u8>();
+    let (_hub, ann) = eight::<u8>();
     let position = ann.connect().unwrap().position();
     let text = position.to_string();
     assert_eq!(text.len(), 64);
@@ -378,7 +378,7 @@ fn r014_critical_events_for_nobody_wait_for_who_asks() {
 
 #[test]
 fn the_oldest_critical_events_for_nobody_go_first_and_that_is_told() {
-    let (_router, ann) = eight();
+    let (_hub, ann) = eight();
     for n in 0..10 {
         ann.publish_critical(n).unwrap();
     }
@@ -391,7 +391,7 @@ fn the_oldest_critical_events_for_nobody_go_first_and_that_is_told() {
 
 #[test]
 fn a_critical_event_for_nobody_that_any_publish_took_the_place_of_is_told() {
-    let (_router, ann) = eight();
+    let (_hub, ann) = eight();
     ann.publish_critical(0).unwrap();
     for n in 1..9 {
         ann.try_publish(n).unwrap();
@@ -418,7 +418,7 @@ fn what_was_for_nobody_and_ended_with_its_lane_is_told() {
 
 #[test]
 fn what_is_resumed_and_recovered_comes_once() {
-    let (_router, ann) = eight();
+    let (_hub, ann) = eight();
     let phone = ann.connect().unwrap();
     ann.publish(0).unwrap();
     let position = phone.position();
@@ -434,7 +434,7 @@ fn what_is_resumed_and_recovered_comes_once() {
 
 #[test]
 fn a_critical_event_that_was_overwritten_is_part_of_the_gap() {
-    let (_router, ann) = eight();
+    let (_hub, ann) = eight();
     let mut phone = ann.connect().unwrap();
     let position = phone.position();
     ann.publish_critical(0).unwrap();
@@ -607,7 +607,7 @@ fn after_a_shutdown_what_was_resumed_is_still_received() {
 
 #[test]
 fn a_closed_connection_gives_nothing_of_its_replay() {
-    let (_router, ann) = eight();
+    let (_hub, ann) = eight();
     let phone = ann.connect().unwrap();
     let position = phone.position();
     ann.publish(0).unwrap();
@@ -700,7 +700,7 @@ fn limits_count_who_is_there() {
 
 #[test]
 fn try_publish_overwrites_what_everybody_has_read() {
-    let (_router, ann) = eight();
+    let (_hub, ann) = eight();
     let mut phone = ann.connect().unwrap();
     for n in 0..30 {
         ann.try_publish(n).unwrap();
@@ -716,7 +716,7 @@ fn try_publish_overwrites_what_everybody_has_read() {
 
 #[test]
 fn a_resumed_connection_has_options_and_a_replay_can_be_visited() {
-    let (_router, ann) = eight();
+    let (_hub, ann) = eight();
     let phone = ann.connect().unwrap();
     let position = phone.position();
     for n in 0..3 {

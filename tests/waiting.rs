@@ -43,7 +43,7 @@ fn r081_a_task_that_always_finds_something_lets_timers_of_its_thread_run() {
         .enable_time()
         .build()
         .unwrap();
-    let (_router, ann) = ann();
+    let (_hub, ann) = ann();
     let rang = Rc::new(Cell::new(false));
     let tasks = tokio::task::LocalSet::new();
     let alarm = Rc::clone(&rang);
@@ -154,7 +154,7 @@ fn in_a_row(device: &mut Connection<u32>, mut before: impl FnMut()) -> usize {
 
 #[test]
 fn r081_a_poll_gives_way_after_64_results_and_loses_nothing() {
-    let (_router, ann) = ann();
+    let (_hub, ann) = ann();
     let mut device = ann.connect().unwrap();
     let mut offered = 0;
     let mut publish = || {
@@ -213,7 +213,7 @@ fn r081_a_poll_gives_way_whatever_its_results_are() {
 
 #[test]
 fn r081_a_wait_that_gave_way_and_is_dropped_loses_nothing() {
-    let (_router, ann) = ann();
+    let (_hub, ann) = ann();
     let mut device = ann.connect().unwrap();
     let mut cx = Context::from_waker(Waker::noop());
     let mut got = Vec::new();

@@ -32,10 +32,10 @@ fn names_others(value: &Value) -> bool {
 /// Delivers a message through a real hub. The receiver's device gets it once, and another user gets nothing.
 /// Neither the message nor an error names another user.
 fn deliver(message: &Message, receiver: &UserId) {
-    let router: Hub<Packet> = Hub::new();
+    let hub: Hub<Packet> = Hub::new();
     let (ann, bob) = (
-        router.scope(receiver.clone()),
-        router.scope(UserId::new("bob").expect("valid")),
+        hub.scope(receiver.clone()),
+        hub.scope(UserId::new("bob").expect("valid")),
     );
     let (mut hers, mut his) = (ann.connect().expect("room"), bob.connect().expect("room"));
     let broadcaster = Arc::new(Broadcaster::default());
