@@ -1,6 +1,5 @@
 //! Time as sweeps count it: by the host's clock, with a bound on the time that one sweep lets pass.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use crate::lane::archive::Wait;
@@ -65,13 +64,11 @@ impl Clock {
     /// Lets time pass. Returns the time now, rounded down.
     pub(crate) fn sweep(&self, now: Duration) -> u64 {
         let now = micros(now);
-        let done: Result<u64, Infallible> = self.times.update(|times| {
-            let passed = times.at(now, self.step);
-            let last = Some(now);
-            Ok((Times { last, passed }, passed))
-        });
-        let Ok(passed) = done;
-        passed
+        self.times.change(|times| {
+            times.passed = times.at(now, self.step);
+            times.last = Some(now);
+            times.passed
+        })
     }
 
     /// Lets time pass for a wait of `time`.

@@ -1,5 +1,6 @@
 //! A value that many threads read without a lock, and that few threads replace.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use crate::sync::pin;
@@ -53,5 +54,19 @@ impl<T: Default> CopyOnWrite<T> {
                 return Ok(done);
             }
         }
+    }
+
+    /// Replaces the value by a copy that `change` has changed. Returns what the last call of `change`
+    /// returns. Otherwise as [`update`](Self::update).
+    pub(crate) fn change<R>(&self, mut change: impl FnMut(&mut T) -> R) -> R
+    where
+        T: Clone,
+    {
+        let Ok(done) = self.update(|value| {
+            let mut new = value.clone();
+            let done = change(&mut new);
+            Ok::<_, Infallible>((new, done))
+        });
+        done
     }
 }

@@ -1,6 +1,5 @@
 //! The list of open runs, with which a host that shuts down ends them.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -270,9 +269,7 @@ impl AgentRuns {
             recoverable,
             at: now,
         };
-        let set: Result<(), Infallible> =
-            (self.0.end_reason).update(|_| Ok((Some(reason.clone()), ())));
-        let Ok(()) = set;
+        (self.0.end_reason).change(|current| *current = Some(reason.clone()));
         let mut ended = RunsEnded::default();
         self.0.runs.for_each(|core| match Core::end(core, &reason) {
             EndOutcome::Before => {}

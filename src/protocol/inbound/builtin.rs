@@ -1,7 +1,6 @@
 //! The built-in replies to messages that no handler accepts, and the errors that clients report.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -111,16 +110,12 @@ impl ClientErrors {
 
     /// Returns the counter of a code. Creates it if there is room, else returns that of [`OTHER`].
     fn counter(&self, code: &str) -> Arc<AtomicU64> {
-        let counter: Result<_, Infallible> = self.codes.update(|codes| {
+        self.codes.change(|codes| {
             let known = codes.contains_key(code) || code == UNKNOWN;
             let room = known || codes.len() < MAX_CODES;
             let code = if room { code } else { OTHER };
-            let mut codes = codes.clone();
-            let counter = Arc::clone(codes.entry(code.into()).or_default());
-            Ok((codes, counter))
-        });
-        let Ok(counter) = counter;
-        counter
+            Arc::clone(codes.entry(code.into()).or_default())
+        })
     }
 
     /// Returns `true` if the user may report one more code that is not known, and counts it.

@@ -1,6 +1,5 @@
 //! The handlers and middlewares of the router: added and removed while messages flow.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use crate::protocol::inbound::chain::{Kinds, Named, Shielded};
@@ -62,14 +61,11 @@ impl MessageRouter {
     /// # Ok::<(), RegisterError>(())
     /// ```
     pub fn remove(&self, name: &str) -> bool {
-        let done: Result<_, Infallible> = self.chain.update(|chain| {
-            let mut rest = chain.clone();
-            rest.handlers.retain(|handler| *handler.name != *name);
-            let removed = rest.handlers.len() < chain.handlers.len();
-            Ok((rest, removed))
-        });
-        let Ok(removed) = done;
-        removed
+        self.chain.change(|chain| {
+            let before = chain.handlers.len();
+            chain.handlers.retain(|handler| *handler.name != *name);
+            chain.handlers.len() < before
+        })
     }
 
     /// Adds a middleware inside the registered ones: its `before` runs last, its `after` first. Lock-free.

@@ -1,6 +1,5 @@
 //! The sender of a message, as a handler sees it: the user, the time, and the ways to answer.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
 
@@ -197,11 +196,7 @@ impl Sender<'_> {
         let (broadcast, packet) =
             (self.broadcaster).reply(self.scope, self.audience(), message, self.now);
         if let (Some(answers), Some(packet)) = (&self.answers, packet) {
-            let noted: Result<(), Infallible> = answers.update(|answers| {
-                let packet = [packet.clone()];
-                Ok((answers.iter().cloned().chain(packet).collect(), ()))
-            });
-            let Ok(()) = noted;
+            answers.change(|answers| answers.push(packet.clone()));
         }
         broadcast
     }

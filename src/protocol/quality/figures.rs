@@ -1,6 +1,5 @@
 //! A provider of quality that keeps the results of runs in memory.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
 
@@ -96,12 +95,7 @@ impl MemoryQuality {
         // in between, as the first of all lists that are removed. The flag that was read is unset then,
         // and the new list appears complete.
         let may_have_lost = self.0.has_lost();
-        let added: Result<(), Infallible> = records.value.update(|records| {
-            let mut records = records.clone();
-            records.add(record, may_have_lost);
-            Ok((records, ()))
-        });
-        let Ok(()) = added;
+        (records.value).change(|records| records.add(record, may_have_lost));
     }
 
     /// Removes all records of a user. Returns `false` if there are none. Lock-free.
@@ -129,12 +123,7 @@ impl MemoryQuality {
         };
         // A look first: most reads find no record from the future, and copy nothing.
         if records.value.load().are_ahead(of.now) {
-            let noted: Result<(), Infallible> = records.value.update(|records| {
-                let mut records = records.clone();
-                records.note_ahead(of.now);
-                Ok((records, ()))
-            });
-            let Ok(()) = noted;
+            (records.value).change(|records| records.note_ahead(of.now));
         }
         Some(records.value.load().since(from, of.now))
     }
