@@ -185,17 +185,6 @@ impl Broadcaster {
         self.send_packet(scope, audience, message, critical, at).0
     }
 
-    /// As [`broadcast_to`](Self::broadcast_to). Returns the packet too, which repeats can send again.
-    pub(super) fn reply(
-        &self,
-        scope: &UserScope<Packet>,
-        audience: Audience<'_>,
-        message: &Message,
-        at: Duration,
-    ) -> (Broadcast, Option<Packet>) {
-        self.send_packet(scope, audience, message, false, at)
-    }
-
     /// Sends a packet again that this broadcaster has sent to the same user before.
     ///
     /// The packet was checked then, so this call does not check it.
@@ -211,8 +200,8 @@ impl Broadcaster {
         self.settle(&mut broadcast, done.err());
     }
 
-    /// Checks, writes, publishes and counts one message.
-    fn send_packet(
+    /// Checks, writes, publishes and counts one message. Returns the packet too, which `repeat` can send again.
+    pub(super) fn send_packet(
         &self,
         scope: &UserScope<Packet>,
         audience: Audience<'_>,

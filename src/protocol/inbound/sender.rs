@@ -194,7 +194,7 @@ impl Sender<'_> {
     /// The result carries a refusal in [`Broadcast::refused`](field@Broadcast::refused).
     pub fn reply(&self, message: &Message) -> Broadcast {
         let (broadcast, packet) =
-            (self.broadcaster).reply(self.scope, self.audience(), message, self.now);
+            (self.broadcaster).send_packet(self.scope, self.audience(), message, false, self.now);
         if let (Some(answers), Some(packet)) = (&self.answers, packet) {
             answers.change(|answers| answers.push(packet.clone()));
         }
