@@ -10,7 +10,6 @@ use crate::lane::replay::Replay;
 use crate::position::{Attached, Position, Spot};
 use crate::received::Delivered;
 use crate::retention::{Origin, Recovered, Resumed};
-use crate::sync::Ordering;
 
 impl<E: Send + Sync + 'static> Connection<E> {
     /// Returns how far this connection has come, for a later one to [resume](crate::UserScope::resume) from.
@@ -104,10 +103,6 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
         let from = lane.internal(spot.number);
         let same = lane.archive().is_some_and(|a| a.is(spot.lane));
         if !same || from > to {
-            self.core
-                .counters
-                .stale_positions
-                .fetch_add(1, Ordering::Relaxed);
             return Resumed::Reset;
         }
         let gets = |number, audience: Option<&Audience>| match audience {

@@ -159,12 +159,10 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         let device = spot.map(|spot| spot.device);
         let (user, seat) = self.core.connect(&self.user, options, device)?;
         let mut connection = Connection::new(Arc::clone(&self.core), user, seat);
-        let resumed = if let Some(spot) = spot {
-            connection.replay_from(&spot)
-        } else {
+        let resumed = spot.map_or(Resumed::Reset, |spot| connection.replay_from(&spot));
+        if resumed == Resumed::Reset {
             counters.stale_positions.fetch_add(1, Ordering::Relaxed);
-            Resumed::Reset
-        };
+        }
         Ok((connection, resumed))
     }
 }
