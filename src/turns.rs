@@ -1,5 +1,7 @@
 //! Turns: how much a task does before it gives way to the other tasks of its executor.
 
+use std::future::poll_fn;
+use std::mem::replace;
 use std::task::{Context, Poll};
 
 /// What a task can take in turn, or look for in vain, before it gives way.
@@ -18,4 +20,17 @@ pub(crate) fn give_way<R>(turns: &mut u8, cx: &Context<'_>) -> Poll<R> {
     *turns = 0;
     cx.waker().wake_by_ref();
     Poll::Pending
+}
+
+/// Gives way once.
+pub(crate) async fn rest() {
+    let mut is_done = false;
+    poll_fn(|cx| {
+        if replace(&mut is_done, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

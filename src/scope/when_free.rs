@@ -1,14 +1,13 @@
 //! Publishing from a task that waits for room.
 
-use std::future::{Future, poll_fn};
-use std::task::Poll;
+use std::future::Future;
 use std::time::Duration;
 
 use super::UserScope;
 use super::pauses::Pauses;
 use crate::delivery::Delivery;
 use crate::error::PublishError;
-use crate::turns::give_way;
+use crate::turns::rest;
 
 impl<E: Send + Sync + 'static> UserScope<E> {
     /// As [`try_publish`](Self::try_publish), looking again while the lane is full: back-pressure for a task
@@ -69,14 +68,9 @@ impl<E: Send + Sync + 'static> UserScope<E> {
             let Some(pausing) = pause(pauses.next()) else {
                 return Err(PublishError::Full(event));
             };
-            let mut turns = 1;
             // Without it: on an executor of one thread, pauses that are over at once keep the reader from
             // running, and the lane stays full.
-            poll_fn(|cx| match turns {
-                0 => Poll::Ready(()),
-                _ => give_way(&mut turns, cx),
-            })
-            .await;
+            rest().await;
             pausing.await;
         }
     }
