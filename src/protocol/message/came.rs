@@ -121,11 +121,15 @@ impl Came {
 
     /// All its members but `type`.
     pub(in crate::protocol) fn fields(&self) -> &Map<String, Value> {
-        self.fields.get_or_init(|| Box::new(self.to_fields()))
+        self.fields.get_or_init(|| Box::new(self.parsed()))
     }
 
-    /// A copy of its members but `type`, which is the caller's.
+    /// Returns a copy of its members but `type`, and parses only if `fields` has not.
     pub(in crate::protocol) fn to_fields(&self) -> Map<String, Value> {
+        self.fields.get().map_or_else(|| self.parsed(), Map::clone)
+    }
+
+    fn parsed(&self) -> Map<String, Value> {
         // The scan took the text for an object, and it takes what the parser takes.
         let mut fields: Map<_, _> = serde_json::from_str(&self.text).unwrap_or_default();
         fields.remove("type");
