@@ -19,9 +19,12 @@ use laneway::{
 mod executors;
 #[path = "common/random.rs"]
 mod random;
+#[path = "common/wakes.rs"]
+mod wakes;
 
 use executors::{block_on, on_each_executor, task};
 use random::Random;
+use wakes::Calls;
 
 /// Results that a task gets one after the other.
 const TURNS: usize = 64;
@@ -40,13 +43,6 @@ fn no_pause(_: Duration) -> Option<Ready<()>> {
     Some(ready(()))
 }
 
-#[derive(Default)]
-struct Calls(AtomicUsize);
-impl Wake for Calls {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
 impl Calls {
     fn so_far(&self) -> usize {
         self.0.load(Ordering::SeqCst)

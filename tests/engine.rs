@@ -15,6 +15,11 @@ use laneway::{
     RecvTimeoutError, TryRecvError, UserId, UserScope,
 };
 
+#[path = "common/wakes.rs"]
+mod wakes;
+
+use wakes::Calls;
+
 fn user(name: &str) -> UserId {
     UserId::new(name).expect("valid")
 }
@@ -326,14 +331,6 @@ fn a_blocked_recv_sleeps_until_an_event_a_close_or_its_time() {
             reason: CloseReason::Disconnected { code: 3 }
         })
     );
-}
-
-#[derive(Default)]
-struct Calls(AtomicUsize);
-impl Wake for Calls {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 #[test]

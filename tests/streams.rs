@@ -5,8 +5,8 @@
 use std::marker::PhantomPinned;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 
 use futures_core::{FusedStream, Stream};
 use futures_util::StreamExt;
@@ -18,9 +18,12 @@ use laneway::{
 mod executors;
 #[path = "common/random.rs"]
 mod random;
+#[path = "common/wakes.rs"]
+mod wakes;
 
 use executors::{block_on, on_each_executor, task};
 use random::Random;
+use wakes::Calls;
 
 /// Results that a task gets one after the other.
 const TURNS: usize = 64;
@@ -33,14 +36,6 @@ fn event(received: Received<u32>) -> u32 {
     match received {
         Received::Event(delivered) => delivered.event,
         other => panic!("{other:?}"),
-    }
-}
-
-#[derive(Default)]
-struct Calls(AtomicUsize);
-impl Wake for Calls {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 

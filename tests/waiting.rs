@@ -9,7 +9,7 @@ use std::iter::from_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +19,11 @@ use laneway::{
     Retention, ThreadId, UserId, UserScope,
 };
 
+#[path = "common/wakes.rs"]
+mod wakes;
+
+use wakes::Calls;
+
 const LONG: Duration = Duration::from_secs(60);
 /// Results that a task gets one after the other.
 const TURNS: usize = 64;
@@ -27,14 +32,6 @@ fn ann() -> (Hub<u32>, UserScope<u32>) {
     let hub: Hub<u32> = Hub::new();
     let ann = hub.scope(UserId::new("ann").unwrap());
     (hub, ann)
-}
-
-#[derive(Default)]
-struct Calls(AtomicUsize);
-impl Wake for Calls {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
 }
 
 #[test]
