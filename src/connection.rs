@@ -96,7 +96,7 @@ const ENDED: u8 = 4;
 impl<E: Send + Sync + 'static> Connection<E> {
     pub(crate) fn new(core: Arc<Core<E>>, user: Arc<User<E>>, seat: Seat) -> Self {
         Self {
-            reader: Reader::new(),
+            reader: Reader::new(user.lane.member(&seat).cursor()),
             core,
             user,
             seat,

@@ -38,7 +38,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
         let (number, attached) = match waiting.and_then(|r| Some((r.next()?, r))) {
             None => (lane.public(member.cursor()), own),
             Some((next, replay)) => {
-                let to = lane.public(member.joined_at);
+                let to = lane.public(self.reader.joined_at);
                 let attached = replay.attached.map_or(own, |a| a.then(next, to, thread));
                 (next, attached)
             }
@@ -63,7 +63,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
                 let is_mine = user.lane.receive_owed(next.number);
                 replay.owed -= 1;
                 if replay.owed == 0 {
-                    user.lane.end_recovery(member.joined_at);
+                    user.lane.end_recovery(self.reader.joined_at);
                 }
                 if is_mine {
                     origin = Origin::Recovered;
@@ -99,7 +99,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     pub(crate) fn replay_from(&mut self, spot: &Spot) -> Resumed {
         let user = std::sync::Arc::clone(&self.user);
         let lane = &user.lane;
-        let to = self.member().joined_at;
+        let to = self.reader.joined_at;
         let from = lane.internal(spot.number);
         let same = lane.archive().is_some_and(|a| a.is(spot.lane));
         if !same || from > to {
@@ -184,7 +184,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     /// Lock-free; takes one step for each number that the lane holds.
     pub fn recover(&mut self) -> Recovered {
         let user = std::sync::Arc::clone(&self.user);
-        let to = self.member().joined_at;
+        let to = self.reader.joined_at;
         let mut found = Vec::new();
         let complete = user
             .lane

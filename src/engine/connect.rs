@@ -56,7 +56,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             // A new entry has its connection counted. A ghost has handed its unit of `live` over.
             // Only the other cases count a connection here, and may find the limit reached.
             let joined = if is_new {
-                Ok(user.lane.member(&None).joined_at)
+                Ok(user.lane.member(&None).cursor())
             } else if let Some(ghost) = &ghost {
                 Ok(ghost.end)
             } else if lasting {
@@ -78,7 +78,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                     if device.is_some() && user.lane.has_elder(&seat) && !broken(Fault::TwoOfOne) {
                         let member = user.lane.member(&seat);
                         self.close(&user, member, CloseReason::Replaced);
-                        user.lane.leave(member, &mut Reader::new());
+                        user.lane.leave(member, &mut Reader::new(member.cursor()));
                         continue;
                     }
                     return Ok((user, seat));
@@ -151,7 +151,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         fence(Ordering::SeqCst);
         if self.closed.load(Ordering::Relaxed) && !broken(Fault::ConnectWithoutLooking) {
             self.close(user, member, CloseReason::Shutdown);
-            user.lane.leave(member, &mut Reader::new());
+            user.lane.leave(member, &mut Reader::new(member.cursor()));
             self.shut(user);
             return Err(ConnectError::Closed);
         }

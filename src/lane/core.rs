@@ -212,8 +212,8 @@ impl<E> Lane<E> {
         let end = member.left_at().unwrap_or_else(|| self.load().seq());
         let (cursor, missed) = (member.cursor(), member.missed());
         ConnectionStats {
-            numbers: end - member.joined_at,
-            delivered: cursor - member.joined_at - missed - reader.stepped_over,
+            numbers: end - reader.joined_at,
+            delivered: cursor - reader.joined_at - missed - reader.stepped_over,
             stepped_over: reader.stepped_over,
             missed,
             unread: end.saturating_sub(cursor),

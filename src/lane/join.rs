@@ -136,7 +136,8 @@ impl<E: 'static> Lane<E> {
             // The ghost's owner has gone without passing its events: the end was not set then. This
             // thread passes them.
             if ghost.set_left_at(*end) && !broken(Fault::LeaveItToTheOwner) {
-                self.pass_unread(ghost.cursor(), *end, &mut Reader::new());
+                let cursor = ghost.cursor();
+                self.pass_unread(cursor, *end, &mut Reader::new(cursor));
             }
         }
     }

@@ -69,7 +69,8 @@ impl<E: 'static> Lane<E> {
         // is there, only the owner passes them: it may be inside one.
         let is_mine = owner_is_gone && !broken(Fault::LeaveItToTheOwner);
         if is_mine || broken(Fault::CloserPassesForTheLiving) {
-            self.pass_unread(member.cursor(), end, &mut Reader::new());
+            let cursor = member.cursor();
+            self.pass_unread(cursor, end, &mut Reader::new(cursor));
         }
         departure
     }

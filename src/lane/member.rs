@@ -26,8 +26,6 @@ pub(crate) struct Member {
     pub(crate) wake: WakeCell,
     /// Boxed: few connections have a thread, and all would pay for its room.
     pub(crate) thread: Option<Box<ThreadId>>,
-    /// The first number that counts the connection.
-    pub(crate) joined_at: u64,
     /// What the last sweep saw, as [`Activity`] packs it.
     activity: AtomicU64,
     swept: AtomicU64,
@@ -85,7 +83,6 @@ impl Member {
         Self {
             id,
             thread: thread.map(Box::new),
-            joined_at: cursor,
             mark: AtomicU64::new(Mark::OPEN.0),
             wake: WakeCell::new(),
             cursor: AtomicU64::new(cursor),

@@ -6,6 +6,8 @@ use super::arena::Pin;
 pub(crate) struct Reader<E> {
     /// The arena in which the reader stands.
     pub(super) pin: Pin<E>,
+    /// The first number that counts the connection.
+    pub(crate) joined_at: u64,
     /// Numbers that were passed and were no event, or an event for other connections.
     pub(super) stepped_over: u64,
     /// The reader was the last connection to pass the number before its cursor.
@@ -19,9 +21,11 @@ pub(crate) struct Reader<E> {
 }
 
 impl<E> Reader<E> {
-    pub(crate) fn new() -> Self {
+    /// Creates the reader of a connection that has passed no number since it joined at `cursor`.
+    pub(crate) fn new(cursor: u64) -> Self {
         Self {
             pin: Pin::none(),
+            joined_at: cursor,
             stepped_over: 0,
             passed_last: false,
             is_counted_out: false,

@@ -167,9 +167,10 @@ impl L {
 
     fn listed(&self, seat: Seat, cursor: u64, ghost: Option<&Ghost>) -> Reader {
         self.list(&seat, ghost);
+        let way = Way::new(cursor);
         let cursor = self.number(cursor);
         Reader {
-            way: Way::new(),
+            way,
             lane: self.clone(),
             member: MemberRef(seat),
             joined: cursor,
@@ -329,7 +330,7 @@ impl Reader {
 
     /// Reads again what came from the number `from` on until it joined, before what comes live.
     pub(super) fn replay(&mut self, from: u64) {
-        let (start, to) = (self.lane.internal(from - FIRST), self.at().joined_at);
+        let (start, to) = (self.lane.internal(from - FIRST), self.way.joined_at);
         let mut got = Vec::new();
         let first = self.lane.lane.replay(
             start,
@@ -347,7 +348,7 @@ impl Reader {
     /// Gets the critical events that no connection was there for and receives so many of them; of these
     /// it has what no other connection has received.
     pub(super) fn recover(&mut self, receives: usize) {
-        let (lane, to) = (&self.lane.lane, self.at().joined_at);
+        let (lane, to) = (&self.lane.lane, self.way.joined_at);
         let mut found = Vec::new();
         lane.recover(to, |number, event| found.push((number, event.id)));
         let all = found.len();
