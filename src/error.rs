@@ -39,6 +39,8 @@ pub enum PublishError<E> {
     Full(E),
     /// The hub was shut down.
     Closed(E),
+    /// The host has [revoked](crate::Hub::revoke) the scope.
+    Revoked(E),
 }
 
 impl<E> PublishError<E> {
@@ -53,7 +55,10 @@ impl<E> PublishError<E> {
     /// ```
     pub fn into_inner(self) -> E {
         match self {
-            Self::NoConnections(event) | Self::Full(event) | Self::Closed(event) => event,
+            Self::NoConnections(event)
+            | Self::Full(event)
+            | Self::Closed(event)
+            | Self::Revoked(event) => event,
         }
     }
     /// Returns the event, which stays in the error.
@@ -67,7 +72,10 @@ impl<E> PublishError<E> {
     /// ```
     pub fn event(&self) -> &E {
         match self {
-            Self::NoConnections(event) | Self::Full(event) | Self::Closed(event) => event,
+            Self::NoConnections(event)
+            | Self::Full(event)
+            | Self::Closed(event)
+            | Self::Revoked(event) => event,
         }
     }
     /// Returns whether the event's audience has no live connection.
@@ -106,6 +114,19 @@ impl<E> PublishError<E> {
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed(_))
     }
+    /// Returns whether the host has revoked the scope.
+    ///
+    /// ```
+    /// # use laneway::{Hub, Revocation, UserId};
+    /// # let hub: Hub<u8> = Hub::new();
+    /// # let ann = hub.scope(UserId::new("ann")?);
+    /// hub.revoke(ann.user(), Revocation::all());
+    /// assert!(ann.publish(7).unwrap_err().is_revoked());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_revoked(&self) -> bool {
+        matches!(self, Self::Revoked(_))
+    }
 }
 
 impl<E> fmt::Debug for PublishError<E> {
@@ -114,6 +135,7 @@ impl<E> fmt::Debug for PublishError<E> {
             Self::NoConnections(_) => "NoConnections(..)",
             Self::Full(_) => "Full(..)",
             Self::Closed(_) => "Closed(..)",
+            Self::Revoked(_) => "Revoked(..)",
         })
     }
 }
@@ -124,6 +146,7 @@ impl<E> fmt::Display for PublishError<E> {
             Self::NoConnections(_) => "the user has no live connection",
             Self::Full(_) => "the lane is full",
             Self::Closed(_) => "the hub was shut down",
+            Self::Revoked(_) => "the scope was revoked",
         })
     }
 }
@@ -193,6 +216,8 @@ pub enum ConnectError {
     LaneCapacity(usize),
     /// The hub was shut down.
     Closed,
+    /// The host has [revoked](crate::Hub::revoke) the scope.
+    Revoked,
 }
 
 impl fmt::Display for ConnectError {
@@ -204,6 +229,7 @@ impl fmt::Display for ConnectError {
             Self::TooManyUsers { limit } => write!(f, "{limit} users are online already"),
             Self::LaneCapacity(n) => ConfigError::LaneCapacity(*n).fmt(f),
             Self::Closed => f.write_str("the hub was shut down"),
+            Self::Revoked => f.write_str("the scope was revoked"),
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::lifecycle::{Lifecycle, LifecycleError};
 use crate::scope::UserScope;
 use crate::stats::HubStats;
 
+mod revoke;
+
 /// The routing engine: makes a [`UserScope`] for each user. All clones are the same hub.
 ///
 /// ```
@@ -78,10 +80,12 @@ impl<E: Send + Sync + 'static> Hub<E> {
     /// # Ok::<(), laneway::InvalidId>(())
     /// ```
     ///
-    /// The hub does not have to know the user. Wait-free; allocates nothing for ids up to 24 bytes.
+    /// The hub does not have to know the user. [`revoke`](Self::revoke) takes scopes back. Wait-free; allocates
+    /// nothing for ids up to 24 bytes.
     #[must_use]
     pub fn scope(&self, user: UserId) -> UserScope<E> {
-        UserScope::new(Arc::clone(&self.core), user)
+        let pass = self.core.make_pass();
+        UserScope::new(Arc::clone(&self.core), user, pass)
     }
 
     /// Addresses one user for a publisher that keeps no scope: borrowed, and for publishing only.

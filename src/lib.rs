@@ -165,6 +165,9 @@
 //! * A [`Position`] of another user is refused, and the error does not name that user. A client that alters
 //!   its own position receives at most its own user's events. The contents are masked: a client cannot read
 //!   the hub's counters from it. A [`ConnectionId`] is such a counter.
+//! * A scope that was [revoked](Hub::revoke) does nothing from then on, for ever, and neither do its clones.
+//!   When the hub's memory of revocations is full, it refuses old scopes of all users, and no revoked one is
+//!   good again.
 //! * An error shown to one user never names another. [`Hub::dump`] and the lifecycle notices name
 //!   all of them and are for the host.
 //!
@@ -213,7 +216,8 @@
 //!
 //! | method | guarantee |
 //! |---|---|
-//! | `Hub::scope`, `to_user`, `user_count`, `is_shut_down` | wait-free |
+//! | `Hub::scope`, `to_user`, `user_count`, `is_shut_down`, `next_generation`, `revoked_users`, `UserScope::made_at`, `is_revoked` | wait-free |
+//! | `Hub::revoke` | lock-free, linear in the user's connections; once in 8 192 revoked users linear in the revocations |
 //! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_to_set`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
 //! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |
 //! | `UserScope::publish_when_free` | lock-free; the host's pause between two looks at a full lane |
@@ -276,6 +280,7 @@ mod position;
 pub mod protocol;
 mod received;
 mod retention;
+mod revocation;
 mod scope;
 #[cfg(all(test, laneway_shuttle))]
 mod shuffled;
@@ -300,6 +305,7 @@ pub use lifecycle::{Change, Lifecycle, LifecycleError, NextNotice, NoNotice, Not
 pub use position::Position;
 pub use received::{Delivered, Received, Visited};
 pub use retention::{Origin, Recovered, Resumed, Retention};
+pub use revocation::{Generation, Revocation};
 pub use scope::UserScope;
 pub use stats::{ConnectionInfo, ConnectionStats, HubStats, Imbalance, conserved};
 pub use weak_hub::WeakHub;

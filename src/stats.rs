@@ -37,6 +37,8 @@ pub struct HubStats {
     pub refused_full: u64,
     /// Events refused as [`PublishError::Closed`](crate::PublishError::Closed).
     pub refused_closed: u64,
+    /// Events refused as [`PublishError::Revoked`](crate::PublishError::Revoked).
+    pub refused_revoked: u64,
     /// Disconnects that named no live connection of that user.
     pub unknown_connections: u64,
     /// How many users without connections keep their lane.
@@ -128,7 +130,7 @@ pub struct ConnectionStats {
 pub enum Imbalance {
     /// `numbers = delivered + stepped_over + missed + unread` is wrong for this connection.
     Connection(ConnectionStats),
-    /// `offered = accepted + no connections + full + closed` is wrong for the hub.
+    /// `offered = accepted + no connections + full + closed + revoked` is wrong for the hub.
     Hub {
         /// How many events the host offered.
         offered: u64,
@@ -167,7 +169,7 @@ impl Error for Imbalance {}
 /// | of | law |
 /// |---|---|
 /// | each connection | `numbers = delivered + stepped_over + missed + unread` |
-/// | the hub | `offered = accepted + no connections + full + closed` |
+/// | the hub | `offered = accepted + no connections + full + closed + revoked` |
 ///
 /// `offered` is the number of events that the host handed to any publish. The laws hold while no call is
 /// under way. A replayed or recovered event was accepted once, and changes neither law. An event that a
@@ -191,6 +193,7 @@ pub fn conserved(
         stats.refused_no_connections,
         stats.refused_full,
         stats.refused_closed,
+        stats.refused_revoked,
     ];
     let accepted_too = refused.into_iter().chain([stats.accepted]);
     if !is_sum(offered, accepted_too) {

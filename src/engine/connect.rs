@@ -149,7 +149,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         // flag. A shutdown sets the flag and then walks the table. Without the fences each could
         // miss the other's write, and the connection would outlive the shutdown.
         fence(Ordering::SeqCst);
-        if self.closed.load(Ordering::Relaxed) && !broken(Fault::ConnectWithoutLooking) {
+        if self.is_closed() && !broken(Fault::ConnectWithoutLooking) {
             self.close(user, member, CloseReason::Shutdown);
             user.lane.leave(member, &mut Reader::new(member.cursor()));
             self.shut(user);

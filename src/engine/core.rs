@@ -6,6 +6,8 @@ use ahash::RandomState;
 use crossbeam_utils::CachePadded;
 
 use super::clocks::Clocks;
+use super::gate::Gate;
+use super::revoked::Revoked;
 use super::session::Session;
 use super::user::User;
 use crate::config::Builder;
@@ -16,7 +18,7 @@ use crate::lifecycle::Subscribers;
 use crate::position::Keys;
 use crate::stats::HubStats;
 use crate::sync::reentry::once_at_a_time;
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, pin};
+use crate::sync::{AtomicU64, AtomicUsize, Ordering, fence, pin};
 use crate::table::Table;
 
 /// The state that all handles of one hub share.
@@ -32,7 +34,8 @@ pub(crate) struct Core<E: 'static> {
     /// The number of sessions so far, from which each session takes its number.
     pub(super) sessions: CachePadded<AtomicU64>,
     pub(super) subscribers: Subscribers,
-    pub(super) closed: AtomicBool,
+    pub(super) gate: Gate,
+    pub(super) revoked: Revoked,
     /// Handles that keep the engine open. The last one shuts it down.
     pub(super) handles: AtomicUsize,
     /// The parts that only a hub with retention uses.
@@ -86,6 +89,7 @@ pub(crate) struct Counters {
     pub(super) no_connections: AtomicU64,
     pub(super) full: AtomicU64,
     pub(super) closed: AtomicU64,
+    pub(super) revoked: AtomicU64,
     pub(crate) unknown_connections: AtomicU64,
     pub(crate) foreign_positions: AtomicU64,
     pub(crate) stale_positions: AtomicU64,
@@ -101,7 +105,8 @@ impl<E: Send + Sync + 'static> Core<E> {
             next_connection: CachePadded::new(AtomicU64::new(1)),
             sessions: CachePadded::default(),
             subscribers: Subscribers::new(),
-            closed: AtomicBool::new(false),
+            gate: Gate::new(),
+            revoked: Revoked::new(),
             handles: AtomicUsize::new(1),
             counters: CachePadded::default(),
             absence: Absence::new(&config, weigh),
@@ -111,7 +116,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.gate.is_closed()
     }
 
     pub(super) fn hash(&self, user: &UserId) -> u64 {
@@ -185,7 +190,7 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Shuts the hub down. Returns how many lanes it has shut.
     pub(crate) fn shutdown(&self) -> usize {
-        self.closed.store(true, Ordering::Release);
+        self.gate.close();
         // Pairs with the fences in `list_and_notify` and `find_or_keep`. A connect that does not
         // see the flag has inserted its entry before, and the walk below comes to it.
         fence(Ordering::SeqCst);
@@ -254,6 +259,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             refused_no_connections: counters.no_connections.load(Ordering::Relaxed),
             refused_full: counters.full.load(Ordering::Relaxed),
             refused_closed: counters.closed.load(Ordering::Relaxed),
+            refused_revoked: counters.revoked.load(Ordering::Relaxed),
             unknown_connections: counters.unknown_connections.load(Ordering::Relaxed),
             foreign_positions: counters.foreign_positions.load(Ordering::Relaxed),
             stale_positions: counters.stale_positions.load(Ordering::Relaxed),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::admit::Denied;
 use super::cache::Cache;
 use super::core::Core;
 use super::target::Target;
@@ -31,8 +32,10 @@ impl<E: Send + Sync + 'static> Core<E> {
         // A plain event has no audience and no weight. It stays where the caller has it until it is
         // in its slot.
         let is_plain = matches!(target, Target::All) && self.absence.weigh.is_none();
-        // A closed hub refuses at once, also for a scope that knows its user's lane.
-        match cache.and_then(Cache::get).filter(|_| !self.is_closed()) {
+        // One look at the gate. A closed hub, and one that has revoked the scope, refuse at once,
+        // also a scope that knows its user's lane.
+        let word = self.gate.word();
+        match cache.and_then(|cache| cache.get(word)) {
             // All publishes of a scope but its first two.
             Some(entry) if is_plain => {
                 self.append_to(entry, None, None, event, terms, move |done| match done {
@@ -43,7 +46,8 @@ impl<E: Send + Sync + 'static> Core<E> {
                 })
             }
             None if is_plain => self.deliver_by_id(user, cache, event, terms),
-            known => self.deliver_by_rule(user, known, cache, target, event, terms),
+            Some(entry) => self.deliver_by_rule(user, Some(entry), cache, target, event, terms),
+            None => self.deliver_admitted(user, cache, target, event, terms),
         }
     }
 
@@ -56,6 +60,11 @@ impl<E: Send + Sync + 'static> Core<E> {
         event: E,
         terms: Terms,
     ) -> Result<Delivery, PublishError<E>> {
+        if let Some(cache) = cache
+            && let Err(why) = self.admit(user, &cache.pass)
+        {
+            return Err(self.deny(why, event));
+        }
         // The guard keeps the entry alive until the event is appended. A scope with a cache has a
         // strong count instead.
         let guard = pin();
@@ -67,6 +76,23 @@ impl<E: Send + Sync + 'static> Core<E> {
                 Err(refused) => otherwise(refused),
             }),
             Err(why) => otherwise(Refused::new(why, event, 0)),
+        }
+    }
+
+    /// Delivers an event that has an audience or a weight, for a scope that has to be looked at.
+    #[cold]
+    #[inline(never)]
+    fn deliver_admitted(
+        self: &Arc<Self>,
+        user: &UserId,
+        cache: Option<&Cache<E>>,
+        target: Target<'_>,
+        event: E,
+        terms: Terms,
+    ) -> Result<Delivery, PublishError<E>> {
+        match cache.map_or(Ok(()), |cache| self.admit(user, &cache.pass)) {
+            Ok(()) => self.deliver_by_rule(user, None, cache, target, event, terms),
+            Err(why) => Err(self.deny(why, event)),
         }
     }
 
@@ -290,6 +316,17 @@ impl<E: Send + Sync + 'static> Core<E> {
             Refusal::Vacant | Refusal::Exhausted | Refusal::Closed => {
                 counters.closed.fetch_add(1, Ordering::Relaxed);
                 PublishError::Closed(refused.event)
+            }
+        }
+    }
+
+    /// Counts an event that the gate hands back, and returns the error for it.
+    #[cold]
+    fn deny(&self, why: Denied, event: E) -> PublishError<E> {
+        match why {
+            Denied::Revoked => {
+                self.counters.revoked.fetch_add(1, Ordering::Relaxed);
+                PublishError::Revoked(event)
             }
         }
     }

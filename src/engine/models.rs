@@ -1,5 +1,7 @@
 //! loom models of the hub: what the table and the lanes do together.
 
+mod gate;
+
 use std::time::Duration;
 
 use crate::sync::{Fault, model};

@@ -5,7 +5,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::{BLOCKS, CAPACITY, Event, World, drain};
-use crate::Connection;
+use crate::{Connection, Revocation};
 
 /// Whose connections an operation may close beside its own device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +132,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         sweep_absent,
     ),
     ending("disconnect_all", 2, Ends::Ann, disconnect_all),
+    ending("revoke", 2, Ends::Ann, revoke),
     ending("shutdown", 2, Ends::All, shutdown),
 ];
 
@@ -329,6 +330,16 @@ fn sweep_absent(world: &World, device: Device) -> Option<Device> {
 
 fn disconnect_all(world: &World, device: Device) -> Option<Device> {
     world.ann.disconnect_all(7);
+    Some(device)
+}
+
+fn revoke(world: &World, device: Device) -> Option<Device> {
+    let old = world.hub.scope(world.ann.user().clone());
+    let mark = world.hub.next_generation();
+    let fresh = world.hub.scope(old.user().clone());
+    world.hub.revoke(old.user(), Revocation::before(mark));
+    assert!(old.publish(world.event()).is_err_and(|e| e.is_revoked()));
+    let _ = fresh.publish(world.event());
     Some(device)
 }
 

@@ -8,7 +8,7 @@ use crate::connection::Connection;
 use crate::error::{ConnectError, ResumeError};
 use crate::position::Position;
 use crate::retention::Resumed;
-use crate::sync::Ordering;
+use crate::sync::{Fault, Ordering, broken};
 
 impl<E: Send + Sync + 'static> UserScope<E> {
     /// Opens a connection that receives each event accepted from now on.
@@ -25,7 +25,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// # Errors
     ///
-    /// [`ConnectError`] names the limit that is reached, or says that the hub was shut down. The table at
+    /// [`ConnectError`] names the limit that is reached, or says that the scope was revoked or the hub shut
+    /// down. The table at
     /// [`CloseReason`](crate::CloseReason#status-and-close-codes) has a status and a close code for each.
     ///
     /// # Progress
@@ -53,8 +54,9 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// As [`connect`](Self::connect), and [`ConnectError::LaneCapacity`]. Progress is as there.
     pub fn connect_with(&self, options: ConnectOptions) -> Result<Connection<E>, ConnectError> {
+        self.admit()?;
         let (user, seat) = self.core.connect(&self.user, options, None)?;
-        Ok(Connection::new(Arc::clone(&self.core), user, seat))
+        self.hold(Connection::new(Arc::clone(&self.core), user, seat))
     }
 
     /// Opens a connection that first receives what came after `position`, then each event accepted from now
@@ -152,17 +154,30 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     where
         E: Clone,
     {
+        self.admit().map_err(ConnectError::from)?;
         let counters = &self.core.counters;
         let spot = self.core.open(&self.user, position).inspect_err(|_| {
             counters.foreign_positions.fetch_add(1, Ordering::Relaxed);
         })?;
         let device = spot.map(|spot| spot.device);
         let (user, seat) = self.core.connect(&self.user, options, device)?;
-        let mut connection = Connection::new(Arc::clone(&self.core), user, seat);
+        let mut connection = self.hold(Connection::new(Arc::clone(&self.core), user, seat))?;
         let resumed = spot.map_or(Resumed::Reset, |spot| connection.replay_from(&spot));
         if resumed == Resumed::Reset {
             counters.stale_positions.fetch_add(1, Ordering::Relaxed);
         }
         Ok((connection, resumed))
+    }
+
+    /// Returns the connection, unless the scope was revoked while it connected.
+    fn hold(&self, connection: Connection<E>) -> Result<Connection<E>, ConnectError> {
+        // The second look. Without it: this thread is admitted, another one revokes the scope and walks the list
+        // without this connection, and then the connection is listed. The fence of the listing stands before
+        // this look, so the revocation's walk finds the connection, or this look finds the revocation.
+        if !broken(Fault::ConnectAndTrust) && self.admit().is_err() {
+            connection.revoke();
+            return Err(ConnectError::Revoked);
+        }
+        Ok(connection)
     }
 }

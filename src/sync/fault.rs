@@ -195,6 +195,15 @@ faults! {
     ReplayWithHoles = "replay-with-holes",
     /// A reader takes an event that is for other connections.
     ReadWhatIsForOthers = "read-what-is-for-others",
+    // ---- the gate ----
+    /// A scope notes the gate's word before it has looked at the revocations.
+    NoteBeforeLooking = "note-before-looking",
+    /// The gate is raised before the revocation is in the table.
+    RaiseBeforeListing = "raise-before-listing",
+    /// An entry that makes room goes before the floor has risen.
+    RemoveBeforeTheFloor = "remove-before-the-floor",
+    /// A connect does not look again whether its scope was revoked.
+    ConnectAndTrust = "connect-and-trust",
     // ---- users ----
     /// A new user's first session counts as announced.
     BornListed = "born-listed",
