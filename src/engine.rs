@@ -18,6 +18,7 @@ mod clocks;
 mod core;
 mod deliver;
 mod gate;
+mod grant;
 #[cfg(all(test, laneway_loom))]
 mod models;
 mod notify;
@@ -33,6 +34,7 @@ mod user;
 pub(crate) use admit::Denied;
 pub(crate) use cache::Cache;
 pub(crate) use core::Core;
+pub(crate) use grant::{Grant, Use};
 pub(crate) use pass::Pass;
 pub(crate) use target::Target;
 pub(crate) use user::User;

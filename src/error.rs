@@ -8,9 +8,11 @@ use crate::delivery::BatchDelivery;
 
 mod closed;
 mod invalid;
+mod not_allowed;
 
 pub use closed::{CloseReason, Closed, RecvTimeoutError, TryRecvError};
 pub use invalid::{ConfigError, InvalidId, InvalidPosition};
+pub use not_allowed::{AttenuateError, NotAllowed};
 
 /// The reason why an event was not accepted, with the event. No connection has observed anything of it.
 ///
@@ -41,6 +43,8 @@ pub enum PublishError<E> {
     Closed(E),
     /// The host has [revoked](crate::Hub::revoke) the scope.
     Revoked(E),
+    /// The scope was [attenuated](crate::UserScope::attenuate), and has this right no longer.
+    NotAllowed(E, NotAllowed),
 }
 
 impl<E> PublishError<E> {
@@ -58,7 +62,8 @@ impl<E> PublishError<E> {
             Self::NoConnections(event)
             | Self::Full(event)
             | Self::Closed(event)
-            | Self::Revoked(event) => event,
+            | Self::Revoked(event)
+            | Self::NotAllowed(event, _) => event,
         }
     }
     /// Returns the event, which stays in the error.
@@ -75,7 +80,8 @@ impl<E> PublishError<E> {
             Self::NoConnections(event)
             | Self::Full(event)
             | Self::Closed(event)
-            | Self::Revoked(event) => event,
+            | Self::Revoked(event)
+            | Self::NotAllowed(event, _) => event,
         }
     }
     /// Returns whether the event's audience has no live connection.
@@ -127,6 +133,19 @@ impl<E> PublishError<E> {
     pub fn is_revoked(&self) -> bool {
         matches!(self, Self::Revoked(_))
     }
+    /// Returns whether the scope lacks a right.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// use laneway::Limits;
+    /// let display = ann.attenuate(Limits::new().receive_only())?;
+    /// assert!(display.publish(7).unwrap_err().is_not_allowed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_not_allowed(&self) -> bool {
+        matches!(self, Self::NotAllowed(..))
+    }
 }
 
 impl<E> fmt::Debug for PublishError<E> {
@@ -136,6 +155,7 @@ impl<E> fmt::Debug for PublishError<E> {
             Self::Full(_) => "Full(..)",
             Self::Closed(_) => "Closed(..)",
             Self::Revoked(_) => "Revoked(..)",
+            Self::NotAllowed(_, missing) => return write!(f, "NotAllowed(.., {missing:?})"),
         })
     }
 }
@@ -147,6 +167,7 @@ impl<E> fmt::Display for PublishError<E> {
             Self::Full(_) => "the lane is full",
             Self::Closed(_) => "the hub was shut down",
             Self::Revoked(_) => "the scope was revoked",
+            Self::NotAllowed(_, missing) => return missing.fmt(f),
         })
     }
 }
@@ -218,6 +239,8 @@ pub enum ConnectError {
     Closed,
     /// The host has [revoked](crate::Hub::revoke) the scope.
     Revoked,
+    /// The scope was [attenuated](crate::UserScope::attenuate), and has this right no longer.
+    NotAllowed(NotAllowed),
 }
 
 impl fmt::Display for ConnectError {
@@ -230,6 +253,7 @@ impl fmt::Display for ConnectError {
             Self::LaneCapacity(n) => ConfigError::LaneCapacity(*n).fmt(f),
             Self::Closed => f.write_str("the hub was shut down"),
             Self::Revoked => f.write_str("the scope was revoked"),
+            Self::NotAllowed(missing) => missing.fmt(f),
         }
     }
 }

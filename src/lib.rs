@@ -216,7 +216,7 @@
 //!
 //! | method | guarantee |
 //! |---|---|
-//! | `Hub::scope`, `to_user`, `user_count`, `is_shut_down`, `next_generation`, `revoked_users`, `UserScope::made_at`, `is_revoked` | wait-free |
+//! | `Hub::scope`, `to_user`, `user_count`, `is_shut_down`, `next_generation`, `revoked_users`, `UserScope::made_at`, `is_revoked`, `attenuate`, `events_left` | wait-free |
 //! | `Hub::revoke` | lock-free, linear in the user's connections; once in 8 192 revoked users linear in the revocations |
 //! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_to_set`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
 //! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |
@@ -275,6 +275,7 @@ mod id;
 pub mod internals;
 mod lane;
 mod lifecycle;
+mod limits;
 mod position;
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 pub mod protocol;
@@ -296,12 +297,13 @@ pub use connection::{Connection, Next};
 pub use delivery::{BatchDelivery, Delivery, SetDelivery};
 pub use docs::{architecture, guide};
 pub use error::{
-    BatchError, CloseReason, Closed, ConfigError, ConnectError, InvalidId, InvalidPosition,
-    PublishError, RecvTimeoutError, ResumeError, TryRecvError,
+    AttenuateError, BatchError, CloseReason, Closed, ConfigError, ConnectError, InvalidId,
+    InvalidPosition, NotAllowed, PublishError, RecvTimeoutError, ResumeError, TryRecvError,
 };
 pub use hub::Hub;
 pub use id::{ConnectionId, MAX_ID_BYTES, ThreadId, UserId};
 pub use lifecycle::{Change, Lifecycle, LifecycleError, NextNotice, NoNotice, Notice};
+pub use limits::Limits;
 pub use position::Position;
 pub use received::{Delivered, Received, Visited};
 pub use retention::{Origin, Recovered, Resumed, Retention};

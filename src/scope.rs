@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::delivery::Delivery;
-use crate::engine::{Cache, Core, Denied, Pass, Target};
+use crate::engine::{Cache, Core, Denied, Pass, Target, Use};
 use crate::error::PublishError;
 use crate::id::UserId;
 use crate::lane::Terms;
@@ -18,6 +18,8 @@ mod publish;
 mod when_free;
 
 mod devices;
+
+mod attenuate;
 
 mod pauses;
 
@@ -56,7 +58,8 @@ mod pauses;
 /// From its second publish on, a scope needs no lookup of its user. So a host keeps a scope for as long as
 /// it publishes to the user. A clone is cheap, and looks the user up anew.
 ///
-/// The host can take a scope back: [`Hub::revoke`](crate::Hub::revoke).
+/// The host can take a scope back: [`Hub::revoke`](crate::Hub::revoke). Code that needs a part of it gets a
+/// [weaker one](Self::attenuate).
 pub struct UserScope<E: Send + Sync + 'static> {
     core: Arc<Core<E>>,
     user: UserId,
@@ -111,13 +114,13 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// ```
     #[must_use]
     pub fn is_revoked(&self) -> bool {
-        self.admit().is_err()
+        self.core.is_revoked(&self.user, &self.cache.pass)
     }
 
     /// Takes the look at the gate with which each use of the scope begins.
     #[inline]
-    fn admit(&self) -> Result<(), Denied> {
-        self.core.admit(&self.user, &self.cache.pass)
+    fn admit(&self, for_what: Use<'_>) -> Result<(), Denied> {
+        self.core.admit(&self.user, &self.cache.pass, for_what)
     }
 
     #[inline]

@@ -39,6 +39,8 @@ pub struct HubStats {
     pub refused_closed: u64,
     /// Events refused as [`PublishError::Revoked`](crate::PublishError::Revoked).
     pub refused_revoked: u64,
+    /// Events refused as [`PublishError::NotAllowed`](crate::PublishError::NotAllowed).
+    pub refused_not_allowed: u64,
     /// Disconnects that named no live connection of that user.
     pub unknown_connections: u64,
     /// How many users without connections keep their lane.
@@ -130,7 +132,7 @@ pub struct ConnectionStats {
 pub enum Imbalance {
     /// `numbers = delivered + stepped_over + missed + unread` is wrong for this connection.
     Connection(ConnectionStats),
-    /// `offered = accepted + no connections + full + closed + revoked` is wrong for the hub.
+    /// `offered = accepted + no connections + full + closed + revoked + not allowed` is wrong for the hub.
     Hub {
         /// How many events the host offered.
         offered: u64,
@@ -169,7 +171,7 @@ impl Error for Imbalance {}
 /// | of | law |
 /// |---|---|
 /// | each connection | `numbers = delivered + stepped_over + missed + unread` |
-/// | the hub | `offered = accepted + no connections + full + closed + revoked` |
+/// | the hub | `offered = accepted + no connections + full + closed + revoked + not allowed` |
 ///
 /// `offered` is the number of events that the host handed to any publish. The laws hold while no call is
 /// under way. A replayed or recovered event was accepted once, and changes neither law. An event that a
@@ -194,6 +196,7 @@ pub fn conserved(
         stats.refused_full,
         stats.refused_closed,
         stats.refused_revoked,
+        stats.refused_not_allowed,
     ];
     let accepted_too = refused.into_iter().chain([stats.accepted]);
     if !is_sum(offered, accepted_too) {

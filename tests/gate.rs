@@ -1,12 +1,14 @@
-//! The gate: scopes that the host has taken back.
+//! The gate: scopes that the host has taken back, or from which it has taken rights.
 #![cfg(not(any(laneway_loom, laneway_shuttle)))]
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use laneway::{
-    CloseReason, Closed, ConnectError, Hub, PublishError, Received, ResumeError, Retention,
-    Revocation, ThreadId, TryRecvError, UserId, UserScope, conserved,
+    CloseReason, Closed, ConnectError, ConnectOptions, Hub, Limits, NotAllowed, PublishError,
+    Received, ResumeError, Retention, Revocation, ThreadId, TryRecvError, UserId, UserScope,
+    conserved,
 };
 
 fn user(name: &str) -> UserId {
@@ -229,4 +231,210 @@ fn r118_what_is_remembered_is_bounded_and_nothing_that_was_revoked_is_good_again
     let first = of(0);
     hub.revoke(first.user(), Revocation::all());
     assert!(first.is_revoked() && !of(0).is_revoked());
+}
+
+fn weaker(scope: &UserScope<u32>, limits: Limits) -> UserScope<u32> {
+    scope.attenuate(limits).expect("not too deep")
+}
+
+fn denied<T>(done: Result<T, PublishError<u32>>) -> Option<NotAllowed> {
+    match done {
+        Err(PublishError::NotAllowed(7, missing)) => Some(missing),
+        _ => None,
+    }
+}
+
+#[test]
+fn r119_a_scope_that_only_publishes_or_only_connects_does_nothing_else() {
+    let (hub, ann) = hub_and_ann();
+    let device = ann.connect().expect("room");
+    let position = device.position();
+    let publishes = weaker(&ann, Limits::new().publish_only());
+    let connects = weaker(&ann, Limits::new().receive_only());
+    assert_eq!(publishes.publish(7).expect("allowed").connections, 1);
+    assert_eq!(
+        publishes
+            .to_connection(device.id())
+            .publish(7)
+            .expect("allowed")
+            .connections,
+        1
+    );
+    let missing = ConnectError::NotAllowed(NotAllowed::Connect);
+    assert_eq!(publishes.connect().err(), Some(missing));
+    assert_eq!(
+        publishes.resume(&position).err(),
+        Some(ResumeError::Connect(missing))
+    );
+    for scope in [&publishes, &connects] {
+        assert!(scope.connections().is_empty() && !scope.is_online());
+        assert!(!scope.disconnect(device.id(), 1));
+        assert_eq!((scope.connection_count(), scope.disconnect_all(1)), (0, 0));
+    }
+    assert_eq!(denied(connects.publish(7)), Some(NotAllowed::Publish));
+    assert_eq!(
+        denied(connects.to_others(device.id()).publish(7)),
+        Some(NotAllowed::Publish)
+    );
+    let batch = connects.publish_batch([7]).map_err(|e| e.error);
+    assert_eq!(denied(batch), Some(NotAllowed::Publish));
+    assert!(connects.connect().is_ok() && connects.resume(&position).is_ok());
+    let nothing = weaker(&publishes, Limits::new().receive_only());
+    assert!(nothing.connect().is_err() && nothing.publish(7).is_err());
+    let stats = hub.stats();
+    assert_eq!(stats.refused_not_allowed, 4);
+    conserved(6, &stats, []).expect("each is accounted for");
+}
+
+#[test]
+fn r119_a_scope_for_one_thread_reaches_no_other() {
+    let (_hub, ann) = hub_and_ann();
+    let [oslo, rome] = ["Oslo", "Rome"].map(|t| ThreadId::new(t).expect("valid"));
+    let in_oslo = ConnectOptions::default().thread(oslo.clone());
+    let scope = weaker(&ann, Limits::new().thread(oslo.clone()));
+    let device = scope.connect_with(in_oslo.clone()).expect("allowed");
+    assert_eq!(
+        scope
+            .to_thread(&oslo)
+            .publish(7)
+            .expect("allowed")
+            .connections,
+        1
+    );
+    let other = ConnectOptions::default().thread(rome.clone());
+    let missing = ConnectError::NotAllowed(NotAllowed::Thread);
+    assert_eq!(scope.connect().err(), Some(missing));
+    assert_eq!(scope.connect_with(other).err(), Some(missing));
+    assert!(scope.resume_with(&device.position(), in_oslo).is_err());
+    for refused in [
+        scope.publish(7),
+        scope.to_thread(&rome).publish(7),
+        scope.to_connection(device.id()).publish(7),
+        scope.to_others(device.id()).publish(7),
+    ] {
+        assert_eq!(denied(refused), Some(NotAllowed::Thread));
+    }
+    let both = weaker(&scope, Limits::new().thread(rome.clone()));
+    for thread in [&oslo, &rome] {
+        assert_eq!(
+            denied(both.to_thread(thread).publish(7)),
+            Some(NotAllowed::Publish)
+        );
+    }
+    let same = weaker(&scope, Limits::new().thread(oslo.clone()));
+    assert!(same.to_thread(&oslo).publish(7).is_ok());
+}
+
+#[test]
+fn r119_so_many_events_are_exact_whatever_threads_do() {
+    for _ in 0..50 {
+        let (hub, ann) = hub_and_ann();
+        let device = ann.connect().expect("room");
+        let scope = weaker(&ann, Limits::new().events(100));
+        let accepted = AtomicU64::new(0);
+        thread::scope(|s| {
+            for _ in 0..4 {
+                let clone = scope.clone();
+                let (accepted, ann, device) = (&accepted, &ann, &device);
+                s.spawn(move || {
+                    for n in 0..40 {
+                        // Those that are refused for another reason cost no unit.
+                        let absent = ann.connect().map(|c| c.id()).expect("room");
+                        assert!(clone.to_connection(absent).publish(n).is_err());
+                        let done = clone.to_connection(device.id()).publish(n);
+                        accepted.fetch_add(u64::from(done.is_ok()), Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        // What another thread has taken for a moment may have cost a publish, and no unit.
+        let left = scope.events_left().expect("limited");
+        let done = accepted.load(Ordering::Relaxed);
+        assert_eq!(done + left, 100);
+        for n in 0..left {
+            scope.publish(n as u32).expect("there are units");
+        }
+        assert_eq!(denied(scope.publish(7)), Some(NotAllowed::Events));
+        assert_eq!(hub.stats().accepted, 100);
+    }
+}
+
+#[test]
+fn r119_a_scope_made_from_a_weaker_one_is_weaker_still() {
+    let (hub, ann) = hub_and_ann();
+    let _device = ann.connect().expect("room");
+    let first = weaker(&ann, Limits::new().events(3).until(Duration::from_secs(9)));
+    let second = weaker(
+        &first,
+        Limits::new().events(5).until(Duration::from_secs(99)),
+    );
+    let third = weaker(&second, Limits::new().events(1));
+    assert_eq!(third.events_left(), Some(1));
+    third.publish(7).expect("one");
+    assert_eq!(denied(third.publish(7)), Some(NotAllowed::Events));
+    assert_eq!(
+        (first.events_left(), second.events_left()),
+        (Some(2), Some(2))
+    );
+    second.publish(7).expect("two");
+    first.publish(7).expect("three");
+    assert_eq!(denied(second.publish(7)), Some(NotAllowed::Events));
+    assert_eq!(
+        denied(weaker(&third, Limits::new()).publish(7)),
+        Some(NotAllowed::Events)
+    );
+    assert!(ann.publish(7).is_ok(), "the whole scope is as it was");
+    // A revocation takes the whole scope, and all that came from it.
+    assert!(second.connect().is_ok());
+    hub.revoke(ann.user(), Revocation::all());
+    assert!(
+        [&ann, &first, &second, &third]
+            .iter()
+            .all(|s| s.is_revoked())
+    );
+    assert!(
+        weaker(&second, Limits::new())
+            .publish(7)
+            .is_err_and(|e| e.is_revoked())
+    );
+    // As deep as it may be.
+    let mut scope = hub.scope(user("ann"));
+    for _ in 0..8 {
+        scope = weaker(&scope, Limits::new().events(9));
+    }
+    let refused = scope.attenuate(Limits::new().until(Duration::ZERO));
+    assert_eq!(refused.err().map(|e| e.limit), Some(8));
+    assert!(
+        weaker(&scope, Limits::new().publish_only())
+            .connect()
+            .is_err()
+    );
+}
+
+#[test]
+fn r119_a_deadline_is_told_by_sweeps_and_what_is_over_stays_over() {
+    let (hub, ann) = hub_and_ann();
+    let at = Duration::from_secs;
+    let _device = ann.connect().expect("room");
+    let scope = weaker(&ann, Limits::new().until(at(60)));
+    let longer = weaker(&ann, Limits::new().until(at(120)));
+    let child = weaker(&scope, Limits::new());
+    for now in [0, 59, 10] {
+        hub.sweep(at(now));
+        assert!(scope.publish(7).is_ok() && scope.connect().is_ok() && scope.is_online());
+    }
+    hub.sweep(at(60));
+    assert_eq!(denied(scope.publish(7)), Some(NotAllowed::Time));
+    hub.sweep(at(1)); // a clock that jumps back
+    for scope in [&scope, &scope.clone(), &child] {
+        assert_eq!(denied(scope.publish(7)), Some(NotAllowed::Time));
+        let missing = ConnectError::NotAllowed(NotAllowed::Time);
+        assert_eq!(scope.connect().err(), Some(missing));
+        assert!(!scope.is_online());
+    }
+    assert!(longer.publish(7).is_ok() && ann.publish(7).is_ok());
+    // A clock that jumps ahead ends no scope that was not used meanwhile.
+    hub.sweep(Duration::MAX);
+    hub.sweep(at(2));
+    assert!(longer.publish(7).is_ok());
 }

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use super::core::Core;
+use super::grant::Use;
 use super::pass::Pass;
-use crate::error::{CloseReason, ConnectError};
+use crate::error::{CloseReason, ConnectError, NotAllowed};
 use crate::id::UserId;
 use crate::revocation::{Generation, Remaining, Revocation};
 use crate::sync::{Fault, Ordering, broken, fence};
@@ -14,12 +15,14 @@ use crate::sync::{Fault, Ordering, broken, fence};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denied {
     Revoked,
+    NotAllowed(NotAllowed),
 }
 
 impl From<Denied> for ConnectError {
     fn from(why: Denied) -> Self {
         match why {
             Denied::Revoked => Self::Revoked,
+            Denied::NotAllowed(missing) => Self::NotAllowed(missing),
         }
     }
 }
@@ -34,25 +37,46 @@ impl<E: Send + Sync + 'static> Core<E> {
         Pass::new(word, self.revoked.generation())
     }
 
-    /// Looks whether a scope of this user may be used. One load and one compare, unless a scope of
+    /// Looks whether a scope of this user may be used so. One load and one compare, unless a scope of
     /// any user was revoked since the last look.
     #[inline]
-    pub(crate) fn admit(&self, user: &UserId, pass: &Pass) -> Result<(), Denied> {
+    pub(crate) fn admit(
+        &self,
+        user: &UserId,
+        pass: &Pass,
+        for_what: Use<'_>,
+    ) -> Result<(), Denied> {
         let word = self.gate.word();
         if pass.is_good_at(word) {
             return Ok(());
         }
-        self.look_at_revocations(user, pass, word)
+        self.look_at(user, pass, word, for_what)
+    }
+
+    /// Returns whether a scope of this user is revoked. Wait-free.
+    pub(crate) fn is_revoked(&self, user: &UserId, pass: &Pass) -> bool {
+        let is_known = pass.is_good_at(self.gate.word());
+        !is_known && self.revoked.has(user, self.hash(user), pass.made_at())
     }
 
     /// Wait-free.
     #[cold]
-    fn look_at_revocations(&self, user: &UserId, pass: &Pass, word: u64) -> Result<(), Denied> {
+    fn look_at(
+        &self,
+        user: &UserId,
+        pass: &Pass,
+        word: u64,
+        for_what: Use<'_>,
+    ) -> Result<(), Denied> {
         if broken(Fault::NoteBeforeLooking) {
             pass.note(word);
         }
         if self.revoked.has(user, self.hash(user), pass.made_at()) {
             return Err(Denied::Revoked);
+        }
+        if let Some(grant) = pass.grant() {
+            let now = self.told.load(Ordering::Acquire);
+            return grant.check(for_what, now).map_err(Denied::NotAllowed);
         }
         // Noted after the look. In the other order another thread that shares the scope could find
         // the new word between the two, and publish although the scope is revoked.

@@ -41,6 +41,8 @@ pub(crate) struct Core<E: 'static> {
     /// The parts that only a hub with retention uses.
     pub(super) absence: Absence<E>,
     pub(super) clocks: Clocks,
+    /// The host's time at the last sweep, in microseconds.
+    pub(super) told: AtomicU64,
     pub(crate) counters: CachePadded<Counters>,
 }
 
@@ -90,6 +92,7 @@ pub(crate) struct Counters {
     pub(super) full: AtomicU64,
     pub(super) closed: AtomicU64,
     pub(super) revoked: AtomicU64,
+    pub(super) not_allowed: AtomicU64,
     pub(crate) unknown_connections: AtomicU64,
     pub(crate) foreign_positions: AtomicU64,
     pub(crate) stale_positions: AtomicU64,
@@ -111,6 +114,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             counters: CachePadded::default(),
             absence: Absence::new(&config, weigh),
             clocks: Clocks::new(&config),
+            told: AtomicU64::new(0),
             config,
         }
     }
@@ -260,6 +264,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             refused_full: counters.full.load(Ordering::Relaxed),
             refused_closed: counters.closed.load(Ordering::Relaxed),
             refused_revoked: counters.revoked.load(Ordering::Relaxed),
+            refused_not_allowed: counters.not_allowed.load(Ordering::Relaxed),
             unknown_connections: counters.unknown_connections.load(Ordering::Relaxed),
             foreign_positions: counters.foreign_positions.load(Ordering::Relaxed),
             stale_positions: counters.stale_positions.load(Ordering::Relaxed),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::admit::Denied;
 use super::cache::Cache;
 use super::core::Core;
+use super::grant::Use;
+use super::pass::Pass;
 use super::target::Target;
 use super::user::User;
 use crate::delivery::Delivery;
@@ -61,9 +63,9 @@ impl<E: Send + Sync + 'static> Core<E> {
         terms: Terms,
     ) -> Result<Delivery, PublishError<E>> {
         if let Some(cache) = cache
-            && let Err(why) = self.admit(user, &cache.pass)
+            && !cache.pass.is_good_at(self.gate.word())
         {
-            return Err(self.deny(why, event));
+            return self.deliver_admitted(user, Some(cache), Target::All, event, terms);
         }
         // The guard keeps the entry alive until the event is appended. A scope with a cache has a
         // strong count instead.
@@ -79,7 +81,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
     }
 
-    /// Delivers an event that has an audience or a weight, for a scope that has to be looked at.
+    /// Delivers an event for a scope that has to be looked at.
     #[cold]
     #[inline(never)]
     fn deliver_admitted(
@@ -90,10 +92,25 @@ impl<E: Send + Sync + 'static> Core<E> {
         event: E,
         terms: Terms,
     ) -> Result<Delivery, PublishError<E>> {
-        match cache.map_or(Ok(()), |cache| self.admit(user, &cache.pass)) {
-            Ok(()) => self.deliver_by_rule(user, None, cache, target, event, terms),
-            Err(why) => Err(self.deny(why, event)),
+        let pass = cache.map(|cache| &cache.pass);
+        if let Some(pass) = pass
+            && let Err(why) = self.admit(user, pass, Use::Publish(target))
+        {
+            return Err(self.deny(why, event));
         }
+        let Some(grant) = pass.and_then(Pass::grant) else {
+            return self.deliver_by_rule(user, None, cache, target, event, terms);
+        };
+        // The unit is taken before the event is accepted. In the other order two publishers could both
+        // be accepted with the last one.
+        if let Err(missing) = grant.take() {
+            return Err(self.deny(Denied::NotAllowed(missing), event));
+        }
+        let done = self.deliver_by_rule(user, None, None, target, event, terms);
+        if done.is_err() {
+            grant.give_back();
+        }
+        done
     }
 
     /// Delivers an event that has an audience or a weight.
@@ -324,6 +341,10 @@ impl<E: Send + Sync + 'static> Core<E> {
     #[cold]
     fn deny(&self, why: Denied, event: E) -> PublishError<E> {
         match why {
+            Denied::NotAllowed(missing) => {
+                self.counters.not_allowed.fetch_add(1, Ordering::Relaxed);
+                PublishError::NotAllowed(event, missing)
+            }
             Denied::Revoked => {
                 self.counters.revoked.fetch_add(1, Ordering::Relaxed);
                 PublishError::Revoked(event)

@@ -8,6 +8,9 @@ use crate::sync::{AtomicU64, Ordering};
 /// shutdown nor a revocation has come since, and a publish needs no other look.
 pub(super) struct Gate(AtomicU64);
 
+/// A word that the gate never has: the bit is set, and no revision comes as far.
+pub(super) const NEVER: u64 = u64::MAX;
+
 const CLOSED: u64 = 1;
 const ONE_REVISION: u64 = 2;
 

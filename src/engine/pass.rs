@@ -1,6 +1,9 @@
 //! A scope's pass: what the gate asks for.
 
-use super::gate::as_open;
+use std::sync::Arc;
+
+use super::gate::{NEVER, as_open};
+use super::grant::Grant;
 use crate::sync::{AtomicU64, Ordering};
 
 /// What a scope shows at the gate: when it was made, and when it was found good last.
@@ -9,6 +12,8 @@ pub(crate) struct Pass {
     made_at: u64,
     /// The word of the gate at which the scope was found good.
     good_at: AtomicU64,
+    /// The rights of an attenuated scope. Such a scope is good at no word, so each use of it is looked at.
+    grant: Option<Arc<Grant>>,
 }
 
 impl Pass {
@@ -18,7 +23,22 @@ impl Pass {
         Self {
             made_at,
             good_at: AtomicU64::new(as_open(word)),
+            grant: None,
         }
+    }
+
+    /// Returns the pass of a weaker scope.
+    pub(crate) fn with(&self, grant: Grant) -> Self {
+        Self {
+            made_at: self.made_at,
+            good_at: AtomicU64::new(NEVER),
+            grant: Some(Arc::new(grant)),
+        }
+    }
+
+    /// Returns the rights that are left, if not all.
+    pub(crate) fn grant(&self) -> Option<&Grant> {
+        self.grant.as_deref()
     }
 
     pub(crate) fn made_at(&self) -> u64 {
@@ -45,6 +65,7 @@ impl Clone for Pass {
         Self {
             made_at: self.made_at,
             good_at: AtomicU64::new(self.good_at.load(Ordering::Acquire)),
+            grant: self.grant.clone(),
         }
     }
 }

@@ -48,6 +48,7 @@ use std::fmt;
 /// | [`ConnectError::LaneCapacity`](crate::ConnectError::LaneCapacity) | 500: the host asked for it | 1011, internal error |
 /// | [`ConnectError::Closed`](crate::ConnectError::Closed) | 503 | 1001, going away |
 /// | [`ConnectError::Revoked`](crate::ConnectError::Revoked) | 401 | 1008, policy violation |
+/// | [`ConnectError::NotAllowed`](crate::ConnectError::NotAllowed) | 403 | 1008, policy violation |
 /// | [`ResumeError::Foreign`](crate::ResumeError::Foreign) | 403 | 1008, policy violation |
 /// | [`InvalidPosition`](crate::InvalidPosition) | 400 | 1008, policy violation |
 ///

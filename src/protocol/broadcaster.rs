@@ -302,6 +302,7 @@ impl Broadcaster {
             PublishError::NoConnections(_) => BroadcastError::NoConnections,
             PublishError::Closed(_) => BroadcastError::Closed,
             PublishError::Revoked(_) => BroadcastError::Revoked,
+            PublishError::NotAllowed(_, missing) => BroadcastError::NotAllowed(missing),
             PublishError::Full(_) => BroadcastError::Full,
         })?;
         broadcast.number = Some(delivery.number);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::UserScope;
 use crate::config::ConnectOptions;
 use crate::connection::Connection;
+use crate::engine::Use;
 use crate::error::{ConnectError, ResumeError};
 use crate::position::Position;
 use crate::retention::Resumed;
@@ -25,8 +26,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// # Errors
     ///
-    /// [`ConnectError`] names the limit that is reached, or says that the scope was revoked or the hub shut
-    /// down. The table at
+    /// [`ConnectError`] names the limit that is reached, or says that the scope may not connect or the hub was
+    /// shut down. The table at
     /// [`CloseReason`](crate::CloseReason#status-and-close-codes) has a status and a close code for each.
     ///
     /// # Progress
@@ -54,7 +55,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// As [`connect`](Self::connect), and [`ConnectError::LaneCapacity`]. Progress is as there.
     pub fn connect_with(&self, options: ConnectOptions) -> Result<Connection<E>, ConnectError> {
-        self.admit()?;
+        self.admit(Use::Connect(options.thread.as_ref()))?;
         let (user, seat) = self.core.connect(&self.user, options, None)?;
         self.hold(Connection::new(Arc::clone(&self.core), user, seat))
     }
@@ -154,7 +155,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     where
         E: Clone,
     {
-        self.admit().map_err(ConnectError::from)?;
+        self.admit(Use::Resume).map_err(ConnectError::from)?;
         let counters = &self.core.counters;
         let spot = self.core.open(&self.user, position).inspect_err(|_| {
             counters.foreign_positions.fetch_add(1, Ordering::Relaxed);
@@ -174,7 +175,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         // The second look. Without it: this thread is admitted, another one revokes the scope and walks the list
         // without this connection, and then the connection is listed. The fence of the listing stands before
         // this look, so the revocation's walk finds the connection, or this look finds the revocation.
-        if !broken(Fault::ConnectAndTrust) && self.admit().is_err() {
+        if !broken(Fault::ConnectAndTrust) && self.is_revoked() {
             connection.revoke();
             return Err(ConnectError::Revoked);
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::UserScope;
-use crate::engine::User;
+use crate::engine::{Use, User};
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId};
 use crate::stats::ConnectionInfo;
@@ -13,13 +13,13 @@ use crate::sync::Ordering;
 impl<E: Send + Sync + 'static> UserScope<E> {
     /// Returns the user's entry, if there is one and the scope may look at it.
     fn find(&self) -> Option<Arc<User<E>>> {
-        self.admit().ok()?;
+        self.admit(Use::Look).ok()?;
         self.core.find(&self.user)
     }
 
     /// Calls `f` with that entry.
     fn with_user<R>(&self, f: impl FnOnce(&User<E>) -> R) -> Option<R> {
-        self.admit().ok()?;
+        self.admit(Use::Look).ok()?;
         self.core.with_user(&self.user, f)
     }
 

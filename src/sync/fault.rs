@@ -204,6 +204,10 @@ faults! {
     RemoveBeforeTheFloor = "remove-before-the-floor",
     /// A connect does not look again whether its scope was revoked.
     ConnectAndTrust = "connect-and-trust",
+    /// A publisher of a limited scope takes its unit by a load and a subtraction.
+    TakeInTwoSteps = "take-in-two-steps",
+    /// A publish that is refused keeps its unit.
+    KeepTheUnit = "keep-the-unit",
     // ---- users ----
     /// A new user's first session counts as announced.
     BornListed = "born-listed",

@@ -2,7 +2,7 @@
 
 use super::small;
 use crate::sync::{Fault, model};
-use crate::{Hub, Revocation, UserId, UserScope};
+use crate::{Hub, Limits, Revocation, UserId, UserScope};
 
 /// Two threads share a scope. Whatever one publishes meanwhile, the other publishes nothing after its
 /// revocation.
@@ -104,4 +104,33 @@ fn revoke_beyond_the_bound() {
 fn revoke_against_revoke() {
     model::sound("revoke, revoke", 2, revoke_beyond_the_bound);
     model::twin(Fault::RemoveBeforeTheFloor, "a revoked scope stays revoked");
+}
+
+/// Two publishers share a scope for one event, and another publish of it is refused: as many events are
+/// accepted as units are gone.
+fn publish_with_one_unit() {
+    let (hub, ann) = small();
+    let _device = ann.connect().expect("room");
+    let weaker = ann
+        .attenuate(Limits::new().events(1))
+        .expect("not too deep");
+    let other = weaker.clone();
+    let t = loom::thread::spawn(move || {
+        let nobody = hub.scope(UserId::new("bob").expect("valid")).connect();
+        let id = nobody.expect("room").id();
+        let refused = other.to_connection(id).publish(1);
+        assert!(refused.is_err(), "no connection of hers");
+        u64::from(other.publish(1).is_ok())
+    });
+    let accepted = u64::from(weaker.publish(2).is_ok()) + t.join().unwrap();
+    let left = weaker.events_left().expect("limited");
+    assert_eq!(accepted + left, 1, "a unit is for one event");
+}
+
+#[test]
+fn publish_against_publish_with_one_unit() {
+    model::sound("one unit, two publishers", 2, publish_with_one_unit);
+    let because = "a unit is for one event";
+    model::twin(Fault::TakeInTwoSteps, because);
+    model::twin(Fault::KeepTheUnit, because);
 }
