@@ -6,6 +6,8 @@
 
 mod absent;
 mod admit;
+mod ask;
+mod asks;
 mod cache;
 mod connect;
 // The protocol layer uses the rest.
@@ -32,6 +34,8 @@ mod tests;
 mod user;
 
 pub(crate) use admit::Denied;
+pub(crate) use ask::Asked;
+pub(crate) use asks::over;
 pub(crate) use cache::Cache;
 pub(crate) use core::Core;
 pub(crate) use grant::{Grant, Use};

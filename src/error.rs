@@ -6,10 +6,12 @@ use std::fmt;
 
 use crate::delivery::BatchDelivery;
 
+mod ask;
 mod closed;
 mod invalid;
 mod not_allowed;
 
+pub use ask::{AnswerError, AskError, NoAnswer};
 pub use closed::{CloseReason, Closed, RecvTimeoutError, TryRecvError};
 pub use invalid::{ConfigError, InvalidId, InvalidPosition};
 pub use not_allowed::{AttenuateError, NotAllowed};

@@ -168,6 +168,8 @@
 //! * A scope that was [revoked](Hub::revoke) does nothing from then on, for ever, and neither do its clones.
 //!   When the hub's memory of revocations is full, it refuses old scopes of all users, and no revoked one is
 //!   good again.
+//! * An answer comes from a connection or a scope of the user who was asked. The id of a question belongs to its
+//!   user: a connection of another user is refused, as with a made-up id, and that is counted.
 //! * An error shown to one user never names another. [`Hub::dump`] and the lifecycle notices name
 //!   all of them and are for the host.
 //!
@@ -222,6 +224,8 @@
 //! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |
 //! | `UserScope::publish_when_free` | lock-free; the host's pause between two looks at a full lane |
 //! | `UserScope::connect`, `connect_with`, `disconnect`, `disconnect_all` | lock-free |
+//! | `UserScope::ask`, `answer`, `Addressed::ask`, `Connection::answer`, `Ask::try_answer`, polling and dropping an `Ask` | lock-free, linear in the questions of the user |
+//! | `Ask::wait_timeout` | sleeps while there is no answer |
 //! | `UserScope::resume`, `resume_with` | lock-free; at most `lane_capacity` steps more than a connect |
 //! | `Connection::recover` | lock-free; one step for each number that the lane holds |
 //! | `UserScope::connections`, `connection_count`, `is_online`, `overrun_count`, `dump`, `Hub::is_online`, `Hub::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
@@ -251,6 +255,7 @@
 //! code stands in four files. `tests/README.md` says what each technique covers, and what it leaves out.
 
 mod addressed;
+mod ask;
 // The protocol layer uses parts that the engine does not.
 #[cfg_attr(
     any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
@@ -289,16 +294,21 @@ mod stats;
 mod sync;
 mod table;
 mod turns;
+mod unpark;
 mod weak_hub;
 
 pub use addressed::Addressed;
+pub use ask::Ask;
+pub use ask::answer::Answer;
+pub use ask::id::AskId;
 pub use config::{Activity, Builder, ConnectOptions, LimitPolicy};
 pub use connection::{Connection, Next};
 pub use delivery::{BatchDelivery, Delivery, SetDelivery};
 pub use docs::{architecture, guide};
 pub use error::{
-    AttenuateError, BatchError, CloseReason, Closed, ConfigError, ConnectError, InvalidId,
-    InvalidPosition, NotAllowed, PublishError, RecvTimeoutError, ResumeError, TryRecvError,
+    AnswerError, AskError, AttenuateError, BatchError, CloseReason, Closed, ConfigError,
+    ConnectError, InvalidId, InvalidPosition, NoAnswer, NotAllowed, PublishError, RecvTimeoutError,
+    ResumeError, TryRecvError,
 };
 pub use hub::Hub;
 pub use id::{ConnectionId, MAX_ID_BYTES, ThreadId, UserId};

@@ -21,6 +21,8 @@ mod devices;
 
 mod attenuate;
 
+mod ask;
+
 mod pauses;
 
 /// The only value that publishes to a user and connects that user's devices.

@@ -49,6 +49,8 @@ pub struct HubStats {
     pub foreign_positions: u64,
     /// Positions that reset, because their hub or their lane is gone.
     pub stale_positions: u64,
+    /// Answers refused as [`AnswerError::Unknown`](crate::AnswerError::Unknown).
+    pub foreign_answers: u64,
 }
 
 /// One live connection, from [`UserScope::connections`](crate::UserScope::connections).

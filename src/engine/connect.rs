@@ -226,6 +226,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         if departure == Departure::Before {
             return false;
         }
+        self.end_questions(&user.id);
         if reason == CloseReason::Overrun {
             self.counters.overruns.fetch_add(1, Ordering::Relaxed);
         }

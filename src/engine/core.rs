@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ahash::RandomState;
 use crossbeam_utils::CachePadded;
 
+use super::asks::Asks;
 use super::clocks::Clocks;
 use super::gate::Gate;
 use super::revoked::Revoked;
@@ -36,6 +37,7 @@ pub(crate) struct Core<E: 'static> {
     pub(super) subscribers: Subscribers,
     pub(super) gate: Gate,
     pub(super) revoked: Revoked,
+    pub(super) asks: Asks<E>,
     /// Handles that keep the engine open. The last one shuts it down.
     pub(super) handles: AtomicUsize,
     /// The parts that only a hub with retention uses.
@@ -96,6 +98,7 @@ pub(crate) struct Counters {
     pub(crate) unknown_connections: AtomicU64,
     pub(crate) foreign_positions: AtomicU64,
     pub(crate) stale_positions: AtomicU64,
+    pub(super) foreign_answers: AtomicU64,
 }
 
 impl<E: Send + Sync + 'static> Core<E> {
@@ -110,6 +113,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             subscribers: Subscribers::new(),
             gate: Gate::new(),
             revoked: Revoked::new(),
+            asks: Asks::new(),
             handles: AtomicUsize::new(1),
             counters: CachePadded::default(),
             absence: Absence::new(&config, weigh),
@@ -268,6 +272,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             unknown_connections: counters.unknown_connections.load(Ordering::Relaxed),
             foreign_positions: counters.foreign_positions.load(Ordering::Relaxed),
             stale_positions: counters.stale_positions.load(Ordering::Relaxed),
+            foreign_answers: counters.foreign_answers.load(Ordering::Relaxed),
             ..HubStats::default()
         };
         self.table.for_each(|user| {

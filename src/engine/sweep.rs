@@ -39,6 +39,8 @@ impl<E: Send + Sync + 'static> Core<E> {
             // Last: closing may have removed the reader that kept an arena in use.
             user.lane.reclaim();
         });
+        // Behind the closes: they may have taken the last device.
+        self.sweep_questions(now);
         closed
     }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::UserScope;
 use crate::config::ConnectOptions;
 use crate::connection::Connection;
-use crate::engine::Use;
+use crate::engine::{Use, User};
 use crate::error::{ConnectError, ResumeError};
+use crate::lane::Seat;
 use crate::position::Position;
 use crate::retention::Resumed;
 use crate::sync::{Fault, Ordering, broken};
@@ -57,7 +58,10 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     pub fn connect_with(&self, options: ConnectOptions) -> Result<Connection<E>, ConnectError> {
         self.admit(Use::Connect(options.thread.as_ref()))?;
         let (user, seat) = self.core.connect(&self.user, options, None)?;
-        self.hold(Connection::new(Arc::clone(&self.core), user, seat))
+        if self.is_too_late() {
+            return Err(self.take_back(user, seat));
+        }
+        Ok(Connection::new(Arc::clone(&self.core), user, seat))
     }
 
     /// Opens a connection that first receives what came after `position`, then each event accepted from now
@@ -162,7 +166,10 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         })?;
         let device = spot.map(|spot| spot.device);
         let (user, seat) = self.core.connect(&self.user, options, device)?;
-        let mut connection = self.hold(Connection::new(Arc::clone(&self.core), user, seat))?;
+        if self.is_too_late() {
+            return Err(self.take_back(user, seat).into());
+        }
+        let mut connection = Connection::new(Arc::clone(&self.core), user, seat);
         let resumed = spot.map_or(Resumed::Reset, |spot| connection.replay_from(&spot));
         if resumed == Resumed::Reset {
             counters.stale_positions.fetch_add(1, Ordering::Relaxed);
@@ -170,15 +177,21 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         Ok((connection, resumed))
     }
 
-    /// Returns the connection, unless the scope was revoked while it connected.
-    fn hold(&self, connection: Connection<E>) -> Result<Connection<E>, ConnectError> {
-        // The second look. Without it: this thread is admitted, another one revokes the scope and walks the list
-        // without this connection, and then the connection is listed. The fence of the listing stands before
-        // this look, so the revocation's walk finds the connection, or this look finds the revocation.
-        if !broken(Fault::ConnectAndTrust) && self.is_revoked() {
-            connection.revoke();
-            return Err(ConnectError::Revoked);
-        }
-        Ok(connection)
+    /// Returns whether the scope was revoked while it connected: the second look.
+    ///
+    /// Without it: this thread is admitted, another one revokes the scope and walks the list without this
+    /// connection, and then the connection is listed. The fence of the listing stands before this look. So the
+    /// revocation's walk finds the connection, or this look finds the revocation.
+    #[inline]
+    fn is_too_late(&self) -> bool {
+        self.is_revoked() && !broken(Fault::ConnectAndTrust)
+    }
+
+    /// Closes a connection whose scope was revoked while it connected.
+    #[cold]
+    #[inline(never)]
+    fn take_back(&self, user: Arc<User<E>>, seat: Seat) -> ConnectError {
+        Connection::new(Arc::clone(&self.core), user, seat).revoke();
+        ConnectError::Revoked
     }
 }

@@ -208,6 +208,15 @@ faults! {
     TakeInTwoSteps = "take-in-two-steps",
     /// A publish that is refused keeps its unit.
     KeepTheUnit = "keep-the-unit",
+    // ---- questions ----
+    /// Who answers first is decided by a load and a store.
+    DecideInTwoSteps = "decide-in-two-steps",
+    /// A question comes into an entry that leaves the table.
+    AskInAGoneEntry = "ask-in-a-gone-entry",
+    /// An asker does not look again before it sleeps.
+    AskWithoutLooking = "ask-without-looking",
+    /// A close ends no question.
+    CloseWithoutTelling = "close-without-telling",
     // ---- users ----
     /// A new user's first session counts as announced.
     BornListed = "born-listed",
