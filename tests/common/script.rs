@@ -57,7 +57,7 @@ pub(crate) enum Call {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum For {
     Everybody,
-    /// Perhaps somebody else's connection.
+    /// Perhaps another user's connection.
     Connection(u8),
     Thread(u8),
     Others(u8),
@@ -543,7 +543,7 @@ fn end(reason: CloseReason) -> End {
         CloseReason::Overrun => End::Overrun,
         CloseReason::Revoked => End::Revoked,
         CloseReason::Shutdown => End::Shutdown,
-        other => panic!("nobody can still see {other:?}"),
+        other => panic!("no connection can still see {other:?}"),
     }
 }
 

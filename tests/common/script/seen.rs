@@ -31,7 +31,7 @@ outcomes! {
     stepped_over: "stepped over",
     revoked: "revoked",
     // From here on with retention only.
-    kept_for_nobody: "kept for nobody",
+    kept_for_nobody: "kept for an absent user",
     whole: "resumed whole",
     resumed_with_gap: "resumed with gap",
     reset: "reset",
