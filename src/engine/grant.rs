@@ -94,27 +94,30 @@ impl Meter {
 
 impl Grant {
     /// Returns the rights that `limits` leave of `from`, or of a whole scope.
-    pub(crate) fn of(from: Option<&Self>, limits: &Limits) -> Result<Self, AttenuateError> {
+    pub(crate) fn of(from: Option<&Self>, limits: Limits) -> Result<Self, AttenuateError> {
         let known = from.map_or(&[][..], |from| &from.meters);
         let meters: Box<[_]> = known
             .iter()
             .cloned()
-            .chain(Meter::new(limits).map(Arc::new))
+            .chain(Meter::new(&limits).map(Arc::new))
             .collect();
         if meters.len() > MAX_METERS {
             return Err(AttenuateError { limit: MAX_METERS });
         }
-        let had = from.and_then(|from| from.thread.as_ref());
-        let thread = had.or(limits.thread.as_ref());
+        let had = from.and_then(|from| from.thread.clone());
         // A scope for two different threads could reach neither without reaching beyond the other.
-        let is_one = limits.thread.as_ref().is_none_or(|new| Some(new) == thread);
+        let is_one = match (&had, &limits.thread) {
+            (Some(had), Some(new)) => had == new,
+            _ => true,
+        };
+        let thread = had.or(limits.thread);
         let (only_publish, only_receive) = (limits.is_publish_only, limits.is_receive_only);
         let may = |of: fn(&Self) -> bool| from.is_none_or(of);
         Ok(Self {
             publishes: may(|from| from.publishes) && !only_receive && is_one,
             connects: may(|from| from.connects) && !only_publish && is_one,
             looks: may(|from| from.looks) && !only_publish && !only_receive && thread.is_none(),
-            thread: thread.cloned(),
+            thread,
             meters,
         })
     }

@@ -44,7 +44,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// Wait-free. Uses of the weaker scope are lock-free: a publish takes its unit by an exchange.
     pub fn attenuate(&self, limits: Limits) -> Result<Self, AttenuateError> {
         let pass = &self.cache.pass;
-        let grant = Grant::of(pass.grant(), &limits)?;
+        let grant = Grant::of(pass.grant(), limits)?;
         let core = Arc::clone(&self.core);
         Ok(Self::new(core, self.user.clone(), pass.with(grant)))
     }

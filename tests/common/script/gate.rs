@@ -14,13 +14,13 @@ impl Run {
         let mark = self.hub.next_generation();
         let fresh = self.hub.scope(id.clone());
         let old = std::mem::replace(&mut self.scopes[at], fresh);
-        let (before, spares) = (spared % 2 == 0, spared % 3 == 0);
+        let (is_marked, keeps_one) = (spared.is_multiple_of(2), spared.is_multiple_of(3));
         let known = self
             .ids
             .get(spared as usize % self.ids.len().max(1))
             .copied();
-        let kept = known.filter(|_| spares);
-        let mut revocation = if before {
+        let kept = known.filter(|_| keeps_one);
+        let mut revocation = if is_marked {
             Revocation::before(mark)
         } else {
             Revocation::all()
@@ -33,7 +33,7 @@ impl Run {
             closed,
             self.model.revoke(user, kept.map(|(device, _)| device))
         );
-        if !before {
+        if !is_marked {
             self.scopes[at] = self.hub.scope(id);
         }
         self.revoked.push(old);
