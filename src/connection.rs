@@ -244,12 +244,6 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// Lock-free; takes one step for each unread number that the lane holds.
     pub fn disconnect(self) {}
 
-    /// Closes a connection whose scope was revoked while it connected.
-    pub(crate) fn revoke(self) {
-        self.core
-            .close(&self.user, self.member(), CloseReason::Revoked);
-    }
-
     fn rare(&mut self) -> &mut Rare<E> {
         self.rare.get_or_insert_with(|| {
             Box::new(Rare {

@@ -21,7 +21,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// The answer goes to the [asker](crate::UserScope::ask#the-way-of-the-answer) only. A device that resumes may
+    /// The answer goes to the [asker](crate::UserScope::ask) only. A device that resumes may
     /// answer what it was asked before.
     ///
     /// # Errors

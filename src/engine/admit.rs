@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use super::core::Core;
+use super::gate::is_closed;
 use super::grant::Use;
 use super::pass::Pass;
 use crate::error::{CloseReason, ConnectError, NotAllowed};
-use crate::id::UserId;
+use crate::id::{ThreadId, UserId};
 use crate::revocation::{Generation, Remaining, Revocation};
 use crate::sync::{Fault, Ordering, broken, fence};
 
@@ -51,6 +52,22 @@ impl<E: Send + Sync + 'static> Core<E> {
             return Ok(());
         }
         self.look_at(user, pass, word, for_what)
+    }
+
+    /// As `admit`, for a connect that has loaded the gate's word.
+    #[cold]
+    pub(super) fn admit_connect(
+        &self,
+        user: &UserId,
+        pass: &Pass,
+        word: u64,
+        thread: Option<&ThreadId>,
+    ) -> Result<(), ConnectError> {
+        self.look_at(user, pass, word, Use::Connect(thread))?;
+        if is_closed(word) {
+            return Err(ConnectError::Closed);
+        }
+        Ok(())
     }
 
     /// Returns whether a scope of this user is revoked. Wait-free.

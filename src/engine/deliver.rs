@@ -47,9 +47,11 @@ impl<E: Send + Sync + 'static> Core<E> {
                     }
                 })
             }
-            None if is_plain => self.deliver_by_id(user, cache, event, terms),
-            Some(entry) => self.deliver_by_rule(user, Some(entry), cache, target, event, terms),
-            None => self.deliver_admitted(user, cache, target, event, terms),
+            None if is_plain && cache.is_none_or(|cache| cache.pass.is_good_at(word)) => {
+                self.deliver_by_id(user, cache, event, terms)
+            }
+            // One arm for all others. With two, the compiler copies the event on the first one's way.
+            known => self.deliver_slowly(user, known, cache, target, event, terms),
         }
     }
 
@@ -62,11 +64,6 @@ impl<E: Send + Sync + 'static> Core<E> {
         event: E,
         terms: Terms,
     ) -> Result<Delivery, PublishError<E>> {
-        if let Some(cache) = cache
-            && !cache.pass.is_good_at(self.gate.word())
-        {
-            return self.deliver_admitted(user, Some(cache), Target::All, event, terms);
-        }
         // The guard keeps the entry alive until the event is appended. A scope with a cache has a
         // strong count instead.
         let guard = pin();
@@ -81,17 +78,21 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
     }
 
-    /// Delivers an event for a scope that has to be looked at.
+    /// Delivers an event that is not plain, or for a scope that has to be looked at.
     #[cold]
     #[inline(never)]
-    fn deliver_admitted(
+    fn deliver_slowly(
         self: &Arc<Self>,
         user: &UserId,
+        known: Option<&User<E>>,
         cache: Option<&Cache<E>>,
         target: Target<'_>,
         event: E,
         terms: Terms,
     ) -> Result<Delivery, PublishError<E>> {
+        if known.is_some() {
+            return self.deliver_by_rule(user, known, cache, target, event, terms);
+        }
         let pass = cache.map(|cache| &cache.pass);
         if let Some(pass) = pass
             && let Err(why) = self.admit(user, pass, Use::Publish(target))

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use super::UserScope;
 use crate::config::ConnectOptions;
 use crate::connection::Connection;
-use crate::engine::{Use, User};
+use crate::engine::Use;
 use crate::error::{ConnectError, ResumeError};
-use crate::lane::Seat;
 use crate::position::Position;
 use crate::retention::Resumed;
-use crate::sync::{Fault, Ordering, broken};
+use crate::sync::Ordering;
 
 impl<E: Send + Sync + 'static> UserScope<E> {
     /// Opens a connection that receives each event accepted from now on.
@@ -56,11 +55,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// As [`connect`](Self::connect), and [`ConnectError::LaneCapacity`]. Progress is as there.
     pub fn connect_with(&self, options: ConnectOptions) -> Result<Connection<E>, ConnectError> {
-        self.admit(Use::Connect(options.thread.as_ref()))?;
-        let (user, seat) = self.core.connect(&self.user, options, None)?;
-        if self.is_too_late() {
-            return Err(self.take_back(user, seat));
-        }
+        let pass = &self.cache.pass;
+        let (user, seat) = self.core.connect(&self.user, options, None, pass)?;
         Ok(Connection::new(Arc::clone(&self.core), user, seat))
     }
 
@@ -165,33 +161,13 @@ impl<E: Send + Sync + 'static> UserScope<E> {
             counters.foreign_positions.fetch_add(1, Ordering::Relaxed);
         })?;
         let device = spot.map(|spot| spot.device);
-        let (user, seat) = self.core.connect(&self.user, options, device)?;
-        if self.is_too_late() {
-            return Err(self.take_back(user, seat).into());
-        }
+        let pass = &self.cache.pass;
+        let (user, seat) = self.core.connect(&self.user, options, device, pass)?;
         let mut connection = Connection::new(Arc::clone(&self.core), user, seat);
         let resumed = spot.map_or(Resumed::Reset, |spot| connection.replay_from(&spot));
         if resumed == Resumed::Reset {
             counters.stale_positions.fetch_add(1, Ordering::Relaxed);
         }
         Ok((connection, resumed))
-    }
-
-    /// Returns whether the scope was revoked while it connected: the second look.
-    ///
-    /// Without it: this thread is admitted, another one revokes the scope and walks the list without this
-    /// connection, and then the connection is listed. The fence of the listing stands before this look. So the
-    /// revocation's walk finds the connection, or this look finds the revocation.
-    #[inline]
-    fn is_too_late(&self) -> bool {
-        self.is_revoked() && !broken(Fault::ConnectAndTrust)
-    }
-
-    /// Closes a connection whose scope was revoked while it connected.
-    #[cold]
-    #[inline(never)]
-    fn take_back(&self, user: Arc<User<E>>, seat: Seat) -> ConnectError {
-        Connection::new(Arc::clone(&self.core), user, seat).revoke();
-        ConnectError::Revoked
     }
 }
