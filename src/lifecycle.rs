@@ -4,9 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
-
 use crate::lane::wake::WakeCell;
+use crate::sync::channel::{Receiver, Sender, unbounded};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, pin};
 use crate::table::storage::{Link, Owned, View};
 
@@ -51,7 +50,8 @@ pub use notice::{Change, LifecycleError, NoNotice, Notice};
 ///
 /// # Progress
 ///
-/// Each receiving call takes the short lock of this channel, as the thread that sends a notice does.
+/// A thread that receives from a channel and one that sends to it may wait for each other, for a few steps.
+/// The documentation calls this the short lock of the channel.
 pub struct Lifecycle {
     told: Receiver<Told>,
     inbox: Subscriber,
@@ -261,7 +261,7 @@ impl Subscribers {
             return Err(LifecycleError::Capacity(capacity));
         }
         // `room` bounds the channel. A bounded channel could have no place left for the end.
-        let (notices, told) = crossbeam_channel::unbounded();
+        let (notices, told) = unbounded();
         let inbox = Subscriber(Arc::new(Inbox {
             notices,
             room: AtomicUsize::new(capacity),
