@@ -294,6 +294,8 @@ mod stats;
 mod sync;
 mod table;
 mod turns;
+#[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
+mod unique;
 mod unpark;
 mod weak_hub;
 
