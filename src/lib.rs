@@ -247,6 +247,11 @@
 //! code stands in four files. `tests/README.md` says what each technique covers, and what it leaves out.
 
 mod addressed;
+#[cfg(all(feature = "cluster", not(any(laneway_loom, laneway_shuttle))))]
+pub mod cluster;
+#[cfg(all(test, laneway_loom))]
+#[path = "cluster/owed.rs"]
+mod cluster_owed;
 // The protocol layer uses parts that the engine does not.
 #[cfg_attr(
     any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
