@@ -110,7 +110,11 @@ impl<E: Send + Sync + 'static, C: Codec<E>, R: Relay> Driver<E, C, R> {
             // Receiving first: a greeting that it asks for is then sent in the same turn.
             let is_over =
                 receiving.as_mut().poll(cx).is_ready() || sending.as_mut().poll(cx).is_ready();
-            if is_over { Poll::Ready(()) } else { Poll::Pending }
+            if is_over {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         })
         .await;
     }

@@ -32,7 +32,10 @@ impl fmt::Display for ClusterError {
                 "the name of a cluster has 1 to 32 ASCII letters, digits, hyphens and underscores",
             ),
             Self::Queue(n) => write!(f, "a queue is for 1 to 1048576 events, not for {n}"),
-            Self::Users(n) => write!(f, "a node numbers the events of 2 to 16777216 users, not {n}"),
+            Self::Users(n) => write!(
+                f,
+                "a node numbers the events of 2 to 16777216 users, not {n}"
+            ),
             Self::Lifecycle(error) => error.fmt(f),
         }
     }

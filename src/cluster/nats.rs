@@ -95,8 +95,7 @@ impl State {
             told.misses = self.misses;
             return Some(Some(Incoming::Missed));
         }
-        let is_same =
-            self.is_connected == told.is_connected && self.connects == told.connects;
+        let is_same = self.is_connected == told.is_connected && self.connects == told.connects;
         *told = *self;
         (!is_same).then_some(Some(if self.is_connected {
             Incoming::Connected
@@ -158,10 +157,7 @@ impl NatsRelay {
     /// # Panics
     ///
     /// As [`connect`](Self::connect).
-    pub async fn connect_with(
-        addresses: &str,
-        options: ConnectOptions,
-    ) -> Result<Self, NatsError> {
+    pub async fn connect_with(addresses: &str, options: ConnectOptions) -> Result<Self, NatsError> {
         let addresses = addresses
             .split(',')
             .map(|address| address.trim().parse::<ServerAddr>())
@@ -221,11 +217,8 @@ impl Relay for NatsRelay {
     }
 
     fn subscribe(&self, subject: &str) -> NatsSubscription {
-        let (client, inbox, subject) = (
-            self.client.clone(),
-            self.inbox.clone(),
-            subject.to_owned(),
-        );
+        let (client, inbox, subject) =
+            (self.client.clone(), self.inbox.clone(), subject.to_owned());
         NatsSubscription(self.runtime.spawn(async move {
             let Ok(mut frames) = client.subscribe(subject.clone()).await else {
                 return;

@@ -146,9 +146,7 @@ impl<E> Outbound<E> {
             return Ok(());
         }
         let bytes = frame.len() as u64;
-        let done = relay
-            .publish(&self.subjects.user(&link.user), frame)
-            .await;
+        let done = relay.publish(&self.subjects.user(&link.user), frame).await;
         if done.is_ok() {
             add(&counters.sent, 1);
             add(&counters.sent_bytes, bytes);

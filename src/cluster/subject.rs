@@ -78,7 +78,8 @@ impl Subjects {
     /// ```
     #[must_use]
     pub fn user(&self, user: &UserId) -> String {
-        let mut subject = String::with_capacity(self.prefix.len() + 2 + user.as_bytes().len() * 3 / 2);
+        let mut subject =
+            String::with_capacity(self.prefix.len() + 2 + user.as_bytes().len() * 3 / 2);
         subject.push_str(&self.prefix);
         subject.push_str("u.");
         encode(user.as_bytes(), &mut subject);

@@ -291,7 +291,12 @@ impl Broadcaster {
         let packet = Packet::written(&message);
         let done = Self::deliver(scope, audience, packet.clone(), critical, broadcast);
         #[cfg(feature = "cluster")]
-        if let Some(relay) = self.relay.0.as_ref().filter(|_| goes_on(done.as_ref().err())) {
+        if let Some(relay) = self
+            .relay
+            .0
+            .as_ref()
+            .filter(|_| goes_on(done.as_ref().err()))
+        {
             broadcast.relayed = Some(relay(scope.user(), audience, &packet, critical));
         }
         done.map(|()| packet)

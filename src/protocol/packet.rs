@@ -1,8 +1,8 @@
 //! The value that devices receive, and the choice of devices.
 
-use crate::id::{ConnectionId, ThreadId};
 #[cfg(feature = "cluster")]
 use crate::id::UserId;
+use crate::id::{ConnectionId, ThreadId};
 #[cfg(feature = "cluster")]
 use crate::protocol::broadcast::BroadcastError;
 use crate::protocol::message::envelope::Message;
