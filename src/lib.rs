@@ -228,6 +228,7 @@
 //! | connects, disconnects and sweeps that close, while there are subscribers | the short lock of each subscriber's channel |
 //! | `Lifecycle::try_next`, drop | the short lock of its own channel |
 //! | `Lifecycle::next_timeout` | the same, and sleeps when there is nothing to read |
+//! | `NodeScope::publish` and its other verbs, of the feature `cluster` | that of the scope's verb, and the short lock of the queue to the broker |
 //!
 //! Exceptions, which are the host's: the allocator, the payload's own `Clone` and `Drop`, and wakers. A reader
 //! spins a bounded time before it gives up a number whose publisher does not come. No thread waits for another
@@ -236,6 +237,8 @@
 //! # Features
 //!
 //! * `protocol`, on by default: the module `protocol`, messages of a chat server over the engine.
+//! * `cluster`: the module `cluster`, several hubs as one over a broker of the host's. No dependency.
+//! * `nats`: that broker is NATS, on tokio.
 //! * `stream`: connections and lifecycle notices are `Stream`s of futures-core.
 //! * `serde`: serde reads and writes ids, positions, and what is received, told and counted.
 //!
