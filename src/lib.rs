@@ -120,8 +120,8 @@
 //! # What it does not do
 //!
 //! It stores nothing beyond the lanes and nothing on disk: the events that retention keeps are lost with the
-//! process. It knows no network and starts no thread. It reads no clock but in [`Connection::recv_timeout`],
-//! [`Lifecycle::next_timeout`] and [`UserScope::publish_timeout`].
+//! process. It starts no thread, and knows no network but for the feature `nats`. It reads no clock but in
+//! [`Connection::recv_timeout`], [`Lifecycle::next_timeout`] and [`UserScope::publish_timeout`].
 //!
 //! It does not authenticate. Code that holds the [`Hub`] can make any user's scope, so a host keeps the hub
 //! in the authenticator and passes scopes on:

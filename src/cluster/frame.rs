@@ -116,3 +116,37 @@ impl Header {
         Some((header, thread, event))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn r134_a_frame_is_read_as_it_was_written_and_any_bytes_are_a_frame_or_none(
+            words in any::<[u64; 3]>(),
+            thread in proptest::option::of("[a-zé]{1,90}"),
+            event in proptest::collection::vec(any::<u8>(), 0..40),
+            cut in 0..64_usize,
+            change in any::<u8>(),
+        ) {
+            let thread = thread.map(|text| ThreadId::new(text).unwrap());
+            for kind in [Kind::Event, Kind::Critical, Kind::Tip, Kind::Hello] {
+                let [node, born, number] = words;
+                let header = Header { kind, node: NodeId(node), born, number };
+                let mut frame = Vec::new();
+                header.write(thread.as_ref(), &mut frame);
+                frame.extend_from_slice(&event);
+                let read = Header::read(&frame);
+                prop_assert_eq!(read, Some((header, thread.clone(), &event[..])));
+                // Whatever is cut off or changed, reading does not panic.
+                let at = cut % frame.len();
+                frame[at] = change;
+                let _ = Header::read(&frame);
+                let _ = Header::read(&frame[..at]);
+            }
+        }
+    }
+}

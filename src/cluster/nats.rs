@@ -87,21 +87,18 @@ impl State {
     }
 
     /// Returns what changed since `told`, and notes it there.
-    fn news(&self, told: &mut Self) -> Option<Option<Incoming>> {
-        if self.is_closed {
-            return Some(None);
-        }
+    fn news(&self, told: &mut Self) -> Option<Incoming> {
         if self.misses != told.misses {
             told.misses = self.misses;
-            return Some(Some(Incoming::Missed));
+            return Some(Incoming::Missed);
         }
         let is_same = self.is_connected == told.is_connected && self.connects == told.connects;
         *told = *self;
-        (!is_same).then_some(Some(if self.is_connected {
-            Incoming::Connected
-        } else {
-            Incoming::Disconnected
-        }))
+        match (is_same, self.is_connected) {
+            (true, _) => None,
+            (false, true) => Some(Incoming::Connected),
+            (false, false) => Some(Incoming::Disconnected),
+        }
     }
 }
 
@@ -245,8 +242,11 @@ impl Relay for NatsRelay {
         } = &mut *ears;
         loop {
             let now = *state.borrow_and_update();
+            if now.is_closed {
+                return None;
+            }
             if let Some(news) = now.news(told) {
-                return news;
+                return Some(news);
             }
             let (mut changed, mut frame) = (pin!(state.changed()), pin!(frames.recv()));
             let came = poll_fn(|cx| match changed.as_mut().poll(cx) {
