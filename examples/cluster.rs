@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let options = ClusterOptions::new("example").told(|event| match event {
         ClusterEvent::Connected => println!("* the server is there"),
         ClusterEvent::Disconnected => {
-            println!("* the server is gone: only devices here get what is said")
+            println!("* the server is gone: only devices here get what is said");
         }
         ClusterEvent::Gap { missed, .. } => println!("* {missed} lines of another node were lost"),
         _ => {}

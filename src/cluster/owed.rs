@@ -83,10 +83,6 @@ mod models {
     #[test]
     fn model_owed_drops() {
         model::sound("owed drops", 3, model_owed);
-    }
-
-    #[test]
-    fn twin_owed_drops() {
         model::twin(Fault::CollectThenUnmark, "a drop is left behind");
     }
 }
