@@ -33,6 +33,7 @@ struct Stop<E>(Arc<Outbox<E>>);
 
 impl<E> Drop for Stop<E> {
     fn drop(&mut self) {
+        self.0.is_stopped.store(true, Ordering::Release);
         self.0.is_connected.store(false, Ordering::Release);
         self.0.wake.clear();
     }

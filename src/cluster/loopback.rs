@@ -6,7 +6,7 @@ use std::future::{Future, poll_fn, ready};
 use std::sync::Arc;
 use std::task::Poll;
 
-use flume::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::cluster::error::RelayError;
 use crate::cluster::relay::{Incoming, Relay};
@@ -15,7 +15,7 @@ use crate::sync::{AtomicBool, Ordering};
 use crate::table::copy_on_write::CopyOnWrite;
 
 /// Frames that wait in one end of a [`Loopback`]; more are lost.
-const ROOM: usize = 1 << 16;
+const ROOM: usize = 1 << 12;
 
 /// A broker inside one process, for tests and examples: hubs of one process as the nodes of a cluster.
 ///
@@ -49,7 +49,7 @@ const ROOM: usize = 1 << 16;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Each end keeps up to 65 536 frames that its node has not taken. More are lost, as a broker loses them.
+/// Each end keeps up to 4 096 frames that its node has not taken. More are lost, as a broker loses them.
 /// A publish is linear in the ends. A subscription copies the end's list of subjects.
 pub struct Loopback {
     bus: Arc<CopyOnWrite<Vec<Arc<End>>>>,
@@ -99,7 +99,7 @@ impl Loopback {
     }
 
     fn join(bus: Arc<CopyOnWrite<Vec<Arc<End>>>>) -> Self {
-        let (sender, frames) = flume::bounded(ROOM);
+        let (sender, frames) = bounded(ROOM);
         let end = Arc::new(End {
             subjects: CopyOnWrite::new(),
             frames: sender,

@@ -113,7 +113,7 @@ impl<E> Outbound<E> {
             return Some(Step::Send(waiting));
         }
         // Behind the queue: the drops of a link then come after its events that were queued before.
-        self.waitings.owed.try_recv().ok().map(Step::Owed)
+        self.outbox.owing(&self.waitings).map(Step::Owed)
     }
 
     /// Numbers one event, writes it, and hands it to the broker.

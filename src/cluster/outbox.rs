@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flume::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 
 use crate::cluster::frame::NodeId;
 use crate::cluster::link::{Link, Links};
@@ -10,7 +10,7 @@ use crate::cluster::relayed::{Relayed, Unrelayed};
 use crate::cluster::stats::{Counters, add};
 use crate::id::ThreadId;
 use crate::lane::wake::WakeCell;
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// An event that waits for the broker.
 pub(super) struct Waiting<E> {
@@ -29,9 +29,12 @@ pub(super) struct Outbox<E> {
     queue: Sender<Waiting<E>>,
     /// Links with drops that were not collected yet.
     owed: Sender<Arc<Link>>,
+    owed_room: AtomicUsize,
     /// Of the driver.
     pub(super) wake: WakeCell,
     pub(super) is_connected: AtomicBool,
+    /// The driver has ended.
+    pub(super) is_stopped: AtomicBool,
     /// A greeting is due, and all last numbers are to be told again.
     pub(super) greets: AtomicBool,
     /// Another node has greeted: all last numbers are to be told again.
@@ -44,22 +47,25 @@ pub(super) struct Outbox<E> {
 /// The driver's ends of an outbox.
 pub(super) struct Waitings<E> {
     pub(super) queue: Receiver<Waiting<E>>,
-    pub(super) owed: Receiver<Arc<Link>>,
+    owed: Receiver<Arc<Link>>,
 }
 
 impl<E> Outbox<E> {
     /// Creates an outbox with room for `queue` events, and for the drops of `users` users.
     pub(super) fn new(queue: usize, users: usize) -> (Self, Waitings<E>) {
-        let (queue, queue_out) = flume::bounded(queue);
-        // Each link is in it at most once. Links that the table has no room for may not fit in.
-        let (owed, owed_out) = flume::bounded(2 * users);
+        let (queue, queue_out) = bounded(queue);
+        // `owed_room` bounds it. A bounded channel would allocate all of it at once.
+        let (owed, owed_out) = unbounded();
         let outbox = Self {
             node: NodeId::random(),
             links: Links::new(users),
             queue,
             owed,
+            // Each link is in it at most once. Links that the table has no room for may not fit in.
+            owed_room: AtomicUsize::new(2 * users),
             wake: WakeCell::new(),
             is_connected: AtomicBool::new(false),
+            is_stopped: AtomicBool::new(false),
             greets: AtomicBool::new(false),
             retells: AtomicBool::new(false),
             ticks: AtomicU64::new(0),
@@ -72,7 +78,7 @@ impl<E> Outbox<E> {
         (outbox, waitings)
     }
 
-    /// Queues an event, or drops and counts it. Waits for no room; takes the queue's short lock.
+    /// Queues an event, or drops and counts it. Waits for no room.
     pub(super) fn put(
         &self,
         link: &Arc<Link>,
@@ -81,7 +87,7 @@ impl<E> Outbox<E> {
         thread: Option<ThreadId>,
     ) -> Relayed {
         if !self.is_connected.load(Ordering::Acquire) {
-            let why = if self.queue.is_disconnected() {
+            let why = if self.is_stopped.load(Ordering::Acquire) {
                 Unrelayed::Stopped
             } else {
                 Unrelayed::Disconnected
@@ -113,9 +119,33 @@ impl<E> Outbox<E> {
             Unrelayed::Full => add(&self.counters.dropped_full, 1),
             _ => add(&self.counters.dropped_disconnected, 1),
         }
-        if link.owed.drop_one() && self.owed.try_send(Arc::clone(link)).is_err() {
-            add(&self.counters.untold, 1);
+        if link.owed.drop_one() {
+            self.ask(link);
         }
         Relayed::Dropped(why)
+    }
+
+    /// Asks the driver to collect the drops of a link.
+    fn ask(&self, link: &Arc<Link>) {
+        let mut room = self.owed_room.load(Ordering::Acquire);
+        while room > 0 {
+            let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);
+            match self.owed_room.compare_exchange(room, room - 1, ok, err) {
+                Ok(_) => {
+                    // It fails only if the driver has ended.
+                    let _ = self.owed.send(Arc::clone(link));
+                    return self.wake.wake();
+                }
+                Err(now) => room = now,
+            }
+        }
+        add(&self.counters.untold, 1);
+    }
+
+    /// Takes the next link that has asked.
+    pub(super) fn owing(&self, waitings: &Waitings<E>) -> Option<Arc<Link>> {
+        let link = waitings.owed.try_recv().ok()?;
+        self.owed_room.fetch_add(1, Ordering::AcqRel);
+        Some(link)
     }
 }

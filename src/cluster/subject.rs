@@ -1,9 +1,9 @@
 //! The subjects of a cluster, made from its name and from ids.
 
-use std::fmt::Write as _;
+use data_encoding::BASE64URL_NOPAD;
 
 use crate::cluster::error::ClusterError;
-use crate::id::UserId;
+use crate::id::{MAX_ID_BYTES, UserId};
 
 /// The longest name of a cluster, in bytes.
 ///
@@ -17,8 +17,8 @@ pub const MAX_NAME_BYTES: usize = 32;
 
 /// What all subjects of all clusters begin with.
 const ROOT: &str = "laneway";
-/// The alphabet of base64url: each character may stand in a subject of NATS.
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/// The bytes of the longest id in base64url. Each of its characters may stand in a subject of NATS.
+const BASE64_BYTES: usize = MAX_ID_BYTES.div_ceil(3) * 4;
 
 /// The subjects of one cluster.
 ///
@@ -60,7 +60,7 @@ impl Subjects {
     ///
     /// [`ClusterError::Name`] unless `name` has 1 to [`MAX_NAME_BYTES`] ASCII letters, digits, `-` and `_`.
     pub fn new(name: &str) -> Result<Self, ClusterError> {
-        let is_allowed = |byte: u8| ALPHABET.contains(&byte);
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.bytes().all(is_allowed) {
             return Err(ClusterError::Name);
         }
@@ -98,10 +98,7 @@ impl Subjects {
     pub fn user_of(&self, subject: &str) -> Option<UserId> {
         let id = subject.strip_prefix(&self.prefix)?.strip_prefix("u.")?;
         let bytes = decode(id)?;
-        let user = UserId::new(std::str::from_utf8(&bytes).ok()?).ok()?;
-        // The last character may have bits that are no part of a byte. Without this look, several subjects
-        // would stand for one user.
-        (self.user(&user) == subject).then_some(user)
+        UserId::new(std::str::from_utf8(&bytes).ok()?).ok()
     }
 
     /// Returns the subject on which the nodes of the cluster greet each other.
@@ -113,37 +110,25 @@ impl Subjects {
     /// ```
     #[must_use]
     pub fn control(&self) -> String {
-        let mut subject = self.prefix.clone();
-        let _ = subject.write_char('c');
-        subject
+        format!("{}c", self.prefix)
     }
 }
 
-/// Appends the base64url of `bytes`, without padding.
-fn encode(bytes: &[u8], into: &mut String) {
-    for group in bytes.chunks(3) {
-        let mut word = [0; 4];
-        word[1..=group.len()].copy_from_slice(group);
-        let word = u32::from_be_bytes(word);
-        for at in 0..=group.len() {
-            let six = (word >> (18 - 6 * at)) & 63;
-            into.push(char::from(ALPHABET[six as usize]));
-        }
-    }
+/// Appends the base64url of an id's bytes, without padding.
+fn encode(id: &[u8], into: &mut String) {
+    let mut text = [0; BASE64_BYTES];
+    let text = &mut text[..BASE64URL_NOPAD.encode_len(id.len())];
+    BASE64URL_NOPAD.encode_mut(id, text);
+    into.extend(text.iter().map(|byte| char::from(*byte)));
 }
 
-/// Returns the bytes of a base64url text, `None` for a character outside of the alphabet.
+/// Returns the bytes of a base64url text. `None` if it is none, or has bits that are no part of a byte: else several
+/// subjects would stand for one user.
 fn decode(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
-    for group in text.as_bytes().chunks(4) {
-        let mut word = 0;
-        for (at, character) in group.iter().enumerate() {
-            let six = ALPHABET.iter().position(|c| c == character)?;
-            word |= (six as u32) << (18 - 6 * at);
-        }
-        // A group of one character holds no whole byte.
-        let held = group.len().checked_sub(2)? + 1;
-        bytes.extend_from_slice(&word.to_be_bytes()[1..=held]);
-    }
+    let mut bytes = vec![0; BASE64URL_NOPAD.decode_len(text.len()).ok()?];
+    let held = BASE64URL_NOPAD
+        .decode_mut(text.as_bytes(), &mut bytes)
+        .ok()?;
+    bytes.truncate(held);
     Some(bytes)
 }
