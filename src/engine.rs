@@ -16,6 +16,8 @@ pub(crate) mod clock;
 mod clocks;
 mod core;
 mod deliver;
+mod drain;
+mod draining;
 #[cfg(all(test, laneway_loom))]
 mod models;
 mod notify;
@@ -28,5 +30,6 @@ mod user;
 
 pub(crate) use cache::Cache;
 pub(crate) use core::Core;
+pub(crate) use draining::Draining;
 pub(crate) use target::Target;
 pub(crate) use user::User;

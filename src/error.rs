@@ -193,6 +193,9 @@ pub enum ConnectError {
     LaneCapacity(usize),
     /// The hub was shut down.
     Closed,
+    /// The hub is [draining](crate::Hub::drain). [`Hub::reconnect_after`](crate::Hub::reconnect_after) returns
+    /// the delay after which the user is to come back.
+    Draining,
 }
 
 impl fmt::Display for ConnectError {
@@ -204,6 +207,7 @@ impl fmt::Display for ConnectError {
             Self::TooManyUsers { limit } => write!(f, "{limit} users are online already"),
             Self::LaneCapacity(n) => ConfigError::LaneCapacity(*n).fmt(f),
             Self::Closed => f.write_str("the hub was shut down"),
+            Self::Draining => f.write_str("the hub is draining"),
         }
     }
 }

@@ -112,6 +112,10 @@
 //! gone. After a shutdown, or when the last [`Hub`] is dropped, connections drain what was accepted before.
 //! Then they receive [`CloseReason::Shutdown`]. Scopes that are kept are refused with `Closed`.
 //!
+//! [`Hub::drain`] does the same in batches, and slowly: users are told first, with a delay of their own after
+//! which to come back. Until its deadline each connection receives what was accepted. What is unread then is
+//! counted.
+//!
 //! ## Payloads
 //!
 //! An event is moved out to its last reader, or dropped by it. An unread one is dropped by the last device
@@ -218,6 +222,8 @@
 //! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |
 //! | `UserScope::publish_when_free` | lock-free; the host's pause between two looks at a full lane |
 //! | `UserScope::connect`, `connect_with`, `disconnect`, `disconnect_all` | lock-free |
+//! | `Hub::drain`, `Drain::step` | lock-free; a step does one batch |
+//! | `Drain::progress`, `drained`, `Hub::is_draining`, `reconnect_after`, `Connection::reconnect_after` | wait-free |
 //! | `UserScope::resume`, `resume_with` | lock-free; at most `lane_capacity` steps more than a connect |
 //! | `Connection::recover` | lock-free; one step for each number that the lane holds |
 //! | `UserScope::connections`, `connection_count`, `is_online`, `overrun_count`, `dump`, `Hub::is_online`, `Hub::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
@@ -256,6 +262,7 @@ mod config;
 mod connection;
 mod delivery;
 mod docs;
+mod drain;
 mod engine;
 #[cfg_attr(
     any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
@@ -290,6 +297,7 @@ pub use config::{Activity, Builder, ConnectOptions, LimitPolicy};
 pub use connection::{Connection, Next};
 pub use delivery::{BatchDelivery, Delivery, SetDelivery};
 pub use docs::{architecture, guide};
+pub use drain::{Drain, DrainError, DrainPhase, DrainPlan, DrainProgress, Drained};
 pub use error::{
     BatchError, CloseReason, Closed, ConfigError, ConnectError, InvalidId, InvalidPosition,
     PublishError, RecvTimeoutError, ResumeError, TryRecvError,

@@ -42,6 +42,9 @@ impl<E: Send + Sync + 'static> Core<E> {
             if self.is_closed() {
                 return Err(ConnectError::Closed);
             }
+            if self.is_draining() {
+                return Err(ConnectError::Draining);
+            }
             let (user, is_new) = self.find_or_insert(id, capacity, thread.as_ref(), device)?;
             let lasting = user.lane.archive().is_some();
             if !lasting {
@@ -101,7 +104,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     }
 
     /// Lists a connection that has joined, and notifies the subscribers. Returns an error if the
-    /// hub was shut down meanwhile.
+    /// hub was shut down or began to drain meanwhile.
     fn list_and_notify(
         &self,
         user: &Arc<User<E>>,
@@ -145,15 +148,21 @@ impl<E: Send + Sync + 'static> Core<E> {
             }
             self.notify(user, change, connected);
         }
-        // Pairs with the fence in `shutdown`. This thread inserts and lists, and then loads the
-        // flag. A shutdown sets the flag and then walks the table. Without the fences each could
-        // miss the other's write, and the connection would outlive the shutdown.
+        // Pairs with the fences in `shutdown` and `begin_drain`. This thread inserts and lists, and
+        // then loads the flag. A shutdown sets the flag and then walks the table. Without the fences
+        // each could miss the other's write, and the connection would outlive the shutdown.
         fence(Ordering::SeqCst);
         if self.closed.load(Ordering::Relaxed) && !broken(Fault::ConnectWithoutLooking) {
             self.close(user, member, CloseReason::Shutdown);
             user.lane.leave(member, &mut Reader::new(member.cursor()));
             self.shut(user);
             return Err(ConnectError::Closed);
+        }
+        // The lane stays open: its other connections were listed before the drain, which tells them.
+        if self.is_draining() && !broken(Fault::ConnectIntoTheDrain) {
+            self.close(user, member, CloseReason::Drained);
+            user.lane.leave(member, &mut Reader::new(member.cursor()));
+            return Err(ConnectError::Draining);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use ahash::RandomState;
 use crossbeam_utils::CachePadded;
 
 use super::clocks::Clocks;
+use super::draining::Draining;
 use super::session::Session;
 use super::user::User;
 use crate::config::Builder;
@@ -18,6 +19,7 @@ use crate::stats::HubStats;
 use crate::sync::reentry::once_at_a_time;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, pin};
 use crate::table::Table;
+use crate::table::storage::OnceLink;
 
 /// The state that all handles of one hub share.
 pub(crate) struct Core<E: 'static> {
@@ -33,6 +35,8 @@ pub(crate) struct Core<E: 'static> {
     pub(super) sessions: CachePadded<AtomicU64>,
     pub(super) subscribers: Subscribers,
     pub(super) closed: AtomicBool,
+    /// The drain, once one has begun. From then on the hub admits no connection.
+    pub(super) drain: OnceLink<Draining<E>>,
     /// Handles that keep the engine open. The last one shuts it down.
     pub(super) handles: AtomicUsize,
     /// The parts that only a hub with retention uses.
@@ -102,6 +106,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             sessions: CachePadded::default(),
             subscribers: Subscribers::new(),
             closed: AtomicBool::new(false),
+            drain: OnceLink::empty(),
             handles: AtomicUsize::new(1),
             counters: CachePadded::default(),
             absence: Absence::new(&config, weigh),
@@ -196,6 +201,9 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.table
                 .for_each(|user| closed += usize::from(self.shut(user)));
         });
+        if let Some(run) = self.drain.get() {
+            run.forget_hooks();
+        }
         // After the walk: a hub without users has no thread that would count the last user out.
         self.end_if_over();
         closed

@@ -22,7 +22,8 @@ use std::fmt;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// All but `Shutdown` cut off what the connection has not read. After a shutdown it reads the rest first.
+/// All but `Shutdown` and `Drained` cut off what the connection has not read. After a shutdown it reads the rest
+/// first, and so it does in a drain until the deadline.
 ///
 /// # Status and close codes
 ///
@@ -39,6 +40,7 @@ use std::fmt;
 /// | `Overrun` | 4004 | comes back, and loads its state anew |
 /// | `Exhausted` | 1012, service restart | comes back |
 /// | `Shutdown` | 1001, going away | comes back later |
+/// | `Drained` | 1012, service restart | comes back after [its delay](crate::Connection::reconnect_after) |
 ///
 /// | error at connect | HTTP status | WebSocket close code |
 /// |---|---|---|
@@ -46,6 +48,7 @@ use std::fmt;
 /// | [`ConnectError::TooManyUsers`](crate::ConnectError::TooManyUsers) | 503 | 1013, try again later |
 /// | [`ConnectError::LaneCapacity`](crate::ConnectError::LaneCapacity) | 500: the host asked for it | 1011, internal error |
 /// | [`ConnectError::Closed`](crate::ConnectError::Closed) | 503 | 1001, going away |
+/// | [`ConnectError::Draining`](crate::ConnectError::Draining) | 503, with [`Retry-After`](crate::Hub::reconnect_after) | 1012, service restart |
 /// | [`ResumeError::Foreign`](crate::ResumeError::Foreign) | 403 | 1008, policy violation |
 /// | [`InvalidPosition`](crate::InvalidPosition) | 400 | 1008, policy violation |
 ///
@@ -78,6 +81,9 @@ pub enum CloseReason {
     /// The hub was shut down, or its last clone dropped. The connection receives everything accepted before
     /// first.
     Shutdown,
+    /// The hub was [drained](crate::Hub::drain). The connection receives everything accepted before first,
+    /// unless the deadline of the drain has passed.
+    Drained,
 }
 
 impl CloseReason {
@@ -90,6 +96,7 @@ impl CloseReason {
             Self::Overrun => 5,
             Self::Exhausted => 6,
             Self::Replaced => 7,
+            Self::Drained => 8,
             Self::Disconnected { code } => 1 << 16 | u64::from(code),
         }
     }
@@ -103,6 +110,7 @@ impl CloseReason {
             5 => Self::Overrun,
             6 => Self::Exhausted,
             7 => Self::Replaced,
+            8 => Self::Drained,
             code => Self::Disconnected { code: code as u16 },
         }
     }
@@ -117,6 +125,7 @@ impl fmt::Display for CloseReason {
             Self::Replaced => f.write_str("resumed by another connection"),
             Self::Idle => f.write_str("idle for too long"),
             Self::Shutdown => f.write_str("the hub was shut down"),
+            Self::Drained => f.write_str("the hub was drained"),
             Self::Overrun => f.write_str("too late for a critical event"),
             Self::Exhausted => f.write_str("the lane used up its numbers"),
         }
