@@ -148,7 +148,22 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// ```
     #[must_use]
     pub fn thread(&self) -> Option<&ThreadId> {
-        self.member().thread.as_deref()
+        self.member().thread()
+    }
+
+    /// Returns the host's note, from its [`ConnectOptions`](crate::ConnectOptions#structfield.note). Wait-free.
+    ///
+    /// ```
+    /// # use laneway::ConnectOptions;
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let phone = ann.connect_with(ConnectOptions::default().note("Pixel 9"))?;
+    /// assert_eq!(phone.note(), Some("Pixel 9"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        self.member().note()
     }
 
     /// Returns how many numbers this connection has not read. Wait-free.

@@ -191,6 +191,8 @@ pub enum ConnectError {
     },
     /// The lane capacity asked for is not a power of two from 2 to 65 536.
     LaneCapacity(usize),
+    /// The note has so many bytes, which is more than 1 024.
+    Note(usize),
     /// The hub was shut down.
     Closed,
     /// The hub is [draining](crate::Hub::drain). [`Hub::reconnect_after`](crate::Hub::reconnect_after) returns
@@ -206,6 +208,7 @@ impl fmt::Display for ConnectError {
             }
             Self::TooManyUsers { limit } => write!(f, "{limit} users are online already"),
             Self::LaneCapacity(n) => ConfigError::LaneCapacity(*n).fmt(f),
+            Self::Note(n) => write!(f, "the note has {n} bytes, and 1024 at most are allowed"),
             Self::Closed => f.write_str("the hub was shut down"),
             Self::Draining => f.write_str("the hub is draining"),
         }

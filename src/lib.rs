@@ -229,10 +229,14 @@
 //! | `UserScope::connections`, `connection_count`, `is_online`, `overrun_count`, `dump`, `Hub::is_online`, `Hub::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
 //! | `Connection::try_recv`, `poll_recv`, `visit`, `drain`, drop | lock-free; a gap or a drop takes one step for each unread number that the lane holds |
 //! | `Connection::recv`, `recv_timeout`, awaiting `next` | sleep when there is nothing to read |
-//! | `Connection::id`, `user`, `thread`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
+//! | `Connection::id`, `user`, `thread`, `note`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
 //! | `Hub::lifecycle`, `Lifecycle::lost` | lock-free |
 //! | connects, disconnects and sweeps that close, while there are subscribers | the short lock of each subscriber's channel |
 //! | `Lifecycle::try_next`, drop | the short lock of its own channel |
+//! | `Hub::presence`, `Presence::step`, `subscribe` | one owner; the short lock of its own channels |
+//! | `Presence::status`, `of`, `users`, `len`, `is_empty`, `devices` | lock-free, linear in what they walk |
+//! | `PresenceFeed::try_next`, `poll_next`, `next` | the short lock of its own channel |
+//! | `PresenceFeed::next_timeout` | the same, and sleeps when there is nothing to read |
 //! | `Lifecycle::next_timeout` | the same, and sleeps when there is nothing to read |
 //!
 //! Exceptions, which are the host's: the allocator, the payload's own `Clone` and `Drop`, and wakers. A reader
@@ -279,6 +283,7 @@ pub mod internals;
 mod lane;
 mod lifecycle;
 mod position;
+mod presence;
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 pub mod protocol;
 mod received;
@@ -306,6 +311,10 @@ pub use hub::Hub;
 pub use id::{ConnectionId, MAX_ID_BYTES, ThreadId, UserId};
 pub use lifecycle::{Change, Lifecycle, LifecycleError, NextNotice, NoNotice, Notice};
 pub use position::Position;
+pub use presence::{
+    NextUpdate, Presence, PresenceChange, PresenceError, PresenceFeed, PresenceSettings,
+    PresenceStep, PresenceUpdate, Status,
+};
 pub use received::{Delivered, Received, Visited};
 pub use retention::{Origin, Recovered, Resumed, Retention};
 pub use scope::UserScope;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::user::User;
-use crate::config::{ConnectOptions, LimitPolicy, is_lane_capacity};
+use crate::config::{ConnectOptions, LimitPolicy, MAX_NOTE_BYTES, is_lane_capacity};
 use crate::error::{CloseReason, ConnectError};
-use crate::id::{ConnectionId, ThreadId, UserId};
-use crate::lane::member::Member;
+use crate::id::{ConnectionId, UserId};
+use crate::lane::member::{About, Member};
 use crate::lane::{Departure, Ghost, JoinError, Reader, Seat};
 use crate::lifecycle::Change;
 use crate::sync::{Fault, Ordering, broken, fence, pin};
@@ -30,11 +30,17 @@ impl<E: Send + Sync + 'static> Core<E> {
         let ConnectOptions {
             thread,
             lane_capacity,
+            note,
         } = options;
         let capacity = lane_capacity.unwrap_or(self.config.lane_capacity);
         if !is_lane_capacity(capacity) {
             return Err(ConnectError::LaneCapacity(capacity));
         }
+        if let Some(note) = note.as_deref().filter(|note| note.len() > MAX_NOTE_BYTES) {
+            return Err(ConnectError::Note(note.len()));
+        }
+        // Made for each member that may be needed: in most cases there is nothing to say.
+        let about = || About::of(thread.clone(), note.clone());
         // One guard for all steps. The steps pin as well, which costs little inside another guard.
         let _guard = pin();
         loop {
@@ -45,7 +51,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             if self.is_draining() {
                 return Err(ConnectError::Draining);
             }
-            let (user, is_new) = self.find_or_insert(id, capacity, thread.as_ref(), device)?;
+            let (user, is_new) = self.find_or_insert(id, capacity, &about, device)?;
             let lasting = user.lane.archive().is_some();
             if !lasting {
                 // Before the connection can be listed and closed, the session needs its number.
@@ -71,7 +77,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                 Ok(cursor) => {
                     let seat = (!is_new).then(|| {
                         let number = device.unwrap_or_else(|| self.next_connection());
-                        Arc::new(Member::new(number, thread.clone(), cursor))
+                        Arc::new(Member::new(number, about(), cursor))
                     });
                     self.list_and_notify(&user, &seat, ghost.as_ref())?;
                     // Another call has resumed the device at the same time, and neither saw the
@@ -114,7 +120,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         let member = user.lane.member(seat);
         let connected = || Change::Connected {
             connection: member.id,
-            thread: member.thread.as_deref().cloned(),
+            thread: member.thread().cloned(),
         };
         let replaced = || Change::Disconnected {
             connection: member.id,
@@ -190,7 +196,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         &self,
         id: &UserId,
         capacity: usize,
-        thread: Option<&ThreadId>,
+        about: &impl Fn() -> Option<Box<About>>,
         device: Option<ConnectionId>,
     ) -> Result<EntryAndNew<E>, ConnectError> {
         let hash = self.hash(id);
@@ -205,7 +211,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             return Err(ConnectError::TooManyUsers { limit });
         }
         let number = device.unwrap_or_else(|| self.next_connection());
-        let newcomer = (number, thread.cloned());
+        let newcomer = (number, about());
         let user = self.make_entry(id, hash, capacity, Some(newcomer));
         match self.table.insert(&user, &guard) {
             Ok(()) => Ok((user, true)),

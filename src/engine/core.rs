@@ -15,7 +15,7 @@ use crate::lane::archive::Archive;
 use crate::lane::{Lane, Newcomer};
 use crate::lifecycle::Subscribers;
 use crate::position::Keys;
-use crate::stats::HubStats;
+use crate::stats::{ConnectionInfo, HubStats};
 use crate::sync::reentry::once_at_a_time;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, pin};
 use crate::table::Table;
@@ -220,9 +220,36 @@ impl<E: Send + Sync + 'static> Core<E> {
             .unwrap_or(false)
     }
 
+    /// Returns whether the user has a lane: a connection, or retention keeps it.
+    pub(crate) fn is_kept(&self, user: &UserId) -> bool {
+        self.with_user(user, |user| !user.lane.is_over())
+            .unwrap_or(false)
+    }
+
     /// Calls `f` with every entry of the table. No guard is held during a call.
     pub(crate) fn for_each(&self, f: impl FnMut(&Arc<User<E>>)) {
         self.table.for_each(f);
+    }
+
+    /// Returns the user's live connections.
+    pub(crate) fn connections(&self, user: &UserId) -> Vec<ConnectionInfo> {
+        let mut list = Vec::new();
+        self.with_user(user, |user| {
+            user.lane.for_each(|member| {
+                if member.is_open() {
+                    list.push(ConnectionInfo {
+                        id: member.id,
+                        thread: member.thread().cloned(),
+                        note: member.note().map(Into::into),
+                        unread: user.lane.unread(member),
+                        missed: member.missed(),
+                        connected_at: member.swept().first(),
+                        active_at: member.swept().active(),
+                    });
+                }
+            });
+        });
+        list
     }
 
     /// Counts one more handle that keeps the engine open.

@@ -163,10 +163,13 @@ impl<E: Send + Sync + 'static> Core<E> {
             }
             for user in batch.drain(..) {
                 let next = self.table.place_after(user.hash);
+                if broken(Fault::TellUnclaimed) {
+                    run.told_to.store(next, Ordering::Release);
+                    place = next;
+                }
                 // Two users may have one hash, and then the first claim was for both.
-                let is_claimed = next == place
-                    || broken(Fault::TellUnclaimed)
-                    || run.told_to.compare_exchange(place, next, ok, err).is_ok();
+                let is_claimed =
+                    next == place || run.told_to.compare_exchange(place, next, ok, err).is_ok();
                 if !is_claimed {
                     // Another thread is further.
                     break;

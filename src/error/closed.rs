@@ -47,6 +47,7 @@ use std::fmt;
 /// | [`ConnectError::TooManyConnections`](crate::ConnectError::TooManyConnections) | 429 | 1008, policy violation |
 /// | [`ConnectError::TooManyUsers`](crate::ConnectError::TooManyUsers) | 503 | 1013, try again later |
 /// | [`ConnectError::LaneCapacity`](crate::ConnectError::LaneCapacity) | 500: the host asked for it | 1011, internal error |
+/// | [`ConnectError::Note`](crate::ConnectError::Note) | 500: the host asked for it | 1011, internal error |
 /// | [`ConnectError::Closed`](crate::ConnectError::Closed) | 503 | 1001, going away |
 /// | [`ConnectError::Draining`](crate::ConnectError::Draining) | 503, with [`Retry-After`](crate::Hub::reconnect_after) | 1012, service restart |
 /// | [`ResumeError::Foreign`](crate::ResumeError::Foreign) | 403 | 1008, policy violation |

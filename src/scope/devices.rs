@@ -24,22 +24,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// Lock-free, linear in the connections.
     #[must_use]
     pub fn connections(&self) -> Vec<ConnectionInfo> {
-        let mut list = Vec::new();
-        self.core.with_user(&self.user, |user| {
-            user.lane.for_each(|member| {
-                if member.is_open() {
-                    list.push(ConnectionInfo {
-                        id: member.id,
-                        thread: member.thread.as_deref().cloned(),
-                        unread: user.lane.unread(member),
-                        missed: member.missed(),
-                        connected_at: member.swept().first(),
-                        active_at: member.swept().active(),
-                    });
-                }
-            });
-        });
-        list
+        self.core.connections(&self.user)
     }
 
     /// Returns how many live connections the user has: 0 if the user is offline. Lock-free.
@@ -166,7 +151,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         self.core.with_user(&self.user, |user| {
             user.lane.for_each(|member| {
                 let lost = member.is_open() && user.lane.is_overrun(member);
-                overrun += usize::from(lost && among(member.id, member.thread.as_deref()));
+                overrun += usize::from(lost && among(member.id, member.thread()));
             });
         });
         overrun

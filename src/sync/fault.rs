@@ -208,6 +208,8 @@ faults! {
     CutBeforeTheDeadline = "cut-before-the-deadline",
     /// A task that waits for the end of a drain looks at the phase by a load.
     LookAtThePhase = "look-at-the-phase",
+    /// A tracker takes a notice for what is true now.
+    TrustTheNotice = "trust-the-notice",
     /// Two calls that resume one device both keep a connection.
     TwoOfOne = "two-of-one",
     /// The last user who goes does not end the notices of a closed hub.
