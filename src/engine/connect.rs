@@ -36,20 +36,22 @@ impl<E: Send + Sync + 'static> Core<E> {
         if !is_lane_capacity(capacity) {
             return Err(ConnectError::LaneCapacity(capacity));
         }
-        if let Some(note) = note.as_deref().filter(|note| note.len() > MAX_NOTE_BYTES) {
-            return Err(ConnectError::Note(note.len()));
-        }
-        // Made for each member that may be needed: in most cases there is nothing to say.
-        let about = || About::of(thread.clone(), note.clone());
+        // Most connections have nothing to say, and pay for one comparison here.
+        let about = if thread.is_none() && note.is_none() {
+            None
+        } else {
+            let length = note.as_deref().map_or(0, str::len);
+            if length > MAX_NOTE_BYTES {
+                return Err(ConnectError::Note(length));
+            }
+            About::of(thread, note)
+        };
         // One guard for all steps. The steps pin as well, which costs little inside another guard.
         let _guard = pin();
         loop {
             // Only a first look, to spare the work. The look after the listing decides.
-            if self.is_closed() {
-                return Err(ConnectError::Closed);
-            }
-            if self.is_draining() {
-                return Err(ConnectError::Draining);
+            if self.refuses_connects.load(Ordering::Acquire) {
+                return Err(self.refusal_to_connect());
             }
             let (user, is_new) = self.find_or_insert(id, capacity, &about, device)?;
             let lasting = user.lane.archive().is_some();
@@ -77,7 +79,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                 Ok(cursor) => {
                     let seat = (!is_new).then(|| {
                         let number = device.unwrap_or_else(|| self.next_connection());
-                        Arc::new(Member::new(number, about(), cursor))
+                        Arc::new(Member::new(number, about.clone(), cursor))
                     });
                     self.list_and_notify(&user, &seat, ghost.as_ref())?;
                     // Another call has resumed the device at the same time, and neither saw the
@@ -158,19 +160,32 @@ impl<E: Send + Sync + 'static> Core<E> {
         // then loads the flag. A shutdown sets the flag and then walks the table. Without the fences
         // each could miss the other's write, and the connection would outlive the shutdown.
         fence(Ordering::SeqCst);
-        if self.closed.load(Ordering::Relaxed) && !broken(Fault::ConnectWithoutLooking) {
-            self.close(user, member, CloseReason::Shutdown);
-            user.lane.leave(member, &mut Reader::new(member.cursor()));
-            self.shut(user);
-            return Err(ConnectError::Closed);
-        }
-        // The lane stays open: its other connections were listed before the drain, which tells them.
-        if self.is_draining() && !broken(Fault::ConnectIntoTheDrain) {
-            self.close(user, member, CloseReason::Drained);
-            user.lane.leave(member, &mut Reader::new(member.cursor()));
-            return Err(ConnectError::Draining);
+        if self.refuses_connects.load(Ordering::Acquire) {
+            return self.refuse_listed(user, member);
         }
         Ok(())
+    }
+
+    /// Closes a connection that was listed while the hub was shut down or began to drain.
+    #[cold]
+    fn refuse_listed(&self, user: &Arc<User<E>>, member: &Member) -> Result<(), ConnectError> {
+        let refusal = self.refusal_to_connect();
+        let is_closed = refusal == ConnectError::Closed;
+        let (reason, fault) = if is_closed {
+            (CloseReason::Shutdown, Fault::ConnectWithoutLooking)
+        } else {
+            (CloseReason::Drained, Fault::ConnectIntoTheDrain)
+        };
+        if broken(fault) {
+            return Ok(());
+        }
+        self.close(user, member, reason);
+        user.lane.leave(member, &mut Reader::new(member.cursor()));
+        // In a drain the lane stays open: its other connections were listed before, and are told.
+        if is_closed {
+            self.shut(user);
+        }
+        Err(refusal)
     }
 
     /// Closes the connection that was listed first. Returns `false` if there is none.
@@ -196,7 +211,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         &self,
         id: &UserId,
         capacity: usize,
-        about: &impl Fn() -> Option<Box<About>>,
+        about: &Option<Box<About>>,
         device: Option<ConnectionId>,
     ) -> Result<EntryAndNew<E>, ConnectError> {
         let hash = self.hash(id);
@@ -211,7 +226,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             return Err(ConnectError::TooManyUsers { limit });
         }
         let number = device.unwrap_or_else(|| self.next_connection());
-        let newcomer = (number, about());
+        let newcomer = (number, about.clone());
         let user = self.make_entry(id, hash, capacity, Some(newcomer));
         match self.table.insert(&user, &guard) {
             Ok(()) => Ok((user, true)),

@@ -35,7 +35,10 @@ pub(crate) struct Core<E: 'static> {
     pub(super) sessions: CachePadded<AtomicU64>,
     pub(super) subscribers: Subscribers,
     pub(super) closed: AtomicBool,
-    /// The drain, once one has begun. From then on the hub admits no connection.
+    /// The hub admits no connection: it is closed, or a drain has begun. A connect loads this one word
+    /// instead of the two that say why.
+    pub(super) refuses_connects: AtomicBool,
+    /// The drain, once one has begun.
     pub(super) drain: OnceLink<Draining<E>>,
     /// Handles that keep the engine open. The last one shuts it down.
     pub(super) handles: AtomicUsize,
@@ -106,6 +109,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             sessions: CachePadded::default(),
             subscribers: Subscribers::new(),
             closed: AtomicBool::new(false),
+            refuses_connects: AtomicBool::new(false),
             drain: OnceLink::empty(),
             handles: AtomicUsize::new(1),
             counters: CachePadded::default(),
@@ -191,6 +195,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     /// Shuts the hub down. Returns how many lanes it has shut.
     pub(crate) fn shutdown(&self) -> usize {
         self.closed.store(true, Ordering::Release);
+        self.refuses_connects.store(true, Ordering::Release);
         // Pairs with the fences in `list_and_notify` and `find_or_keep`. A connect that does not
         // see the flag has inserted its entry before, and the walk below comes to it.
         fence(Ordering::SeqCst);

@@ -18,7 +18,7 @@ use super::target::Target;
 use super::user::User;
 use crate::drain::plan::{DrainPlan, Hooks};
 use crate::drain::progress::{DrainPhase, DrainProgress};
-use crate::error::CloseReason;
+use crate::error::{CloseReason, ConnectError};
 use crate::id::UserId;
 use crate::lane::Terms;
 use crate::sync::reentry::once_at_a_time;
@@ -51,6 +51,17 @@ impl<E: Send + Sync + 'static> Core<E> {
         self.draining().is_some()
     }
 
+    /// Returns the error for a connect, once the hub refuses connects. Acquire in the caller's load: the
+    /// word that says why was stored before.
+    #[cold]
+    pub(super) fn refusal_to_connect(&self) -> ConnectError {
+        if self.is_closed() {
+            ConnectError::Closed
+        } else {
+            ConnectError::Draining
+        }
+    }
+
     pub(crate) fn reconnect_after(&self, user: &UserId) -> Option<Duration> {
         let run = self.draining()?;
         Some(run.plan.delay(user, run.seed))
@@ -66,6 +77,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         {
             return false;
         }
+        self.refuses_connects.store(true, Ordering::Release);
         // Pairs with the fence in `list_and_notify`. A connect that does not see the drain has listed its
         // connection before, and the walks come to it.
         fence(Ordering::SeqCst);

@@ -32,6 +32,7 @@ pub(crate) struct Member {
 }
 
 /// What the host has said of a connection.
+#[derive(Clone)]
 pub(crate) struct About {
     thread: Option<ThreadId>,
     note: Option<Box<str>>,
