@@ -72,7 +72,7 @@ pub use wait::Next;
 ///
 /// Receiving takes `&mut self`, so no two threads can receive from one connection.
 pub struct Connection<E: Send + Sync + 'static> {
-    // Before the user, whose lane it may stand in.
+    // Declared before the user, and so dropped before: it may have pinned an arena of the user's lane.
     reader: Reader<E>,
     core: Arc<Core<E>>,
     user: Arc<User<E>>,
@@ -271,7 +271,8 @@ impl<E: Send + Sync + 'static> Connection<E> {
     ///
     /// # Panics
     ///
-    /// If the `Drop` of an unread event does that no other connection has to read.
+    /// If this call drops an unread event whose `Drop` panics. It drops those that no other connection has
+    /// to read.
     ///
     /// # Progress
     ///

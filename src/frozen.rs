@@ -106,7 +106,7 @@ impl World {
         self.ann.connect_with(options).expect("room")
     }
 
-    /// What all others do while the thread stands still.
+    /// The calls of all other threads while this thread stands still.
     fn go_on(&self, ends: Ends, tablet: &mut Connection<Event>, other: &mut Connection<Event>) {
         match ends {
             Ends::Nothing => self.go_on_with_ann(tablet, other),

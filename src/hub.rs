@@ -280,7 +280,7 @@ impl<E: Send + Sync + 'static> Hub<E> {
 
     /// Subscribes to notices of connects and disconnects, through a channel for `capacity` notices.
     ///
-    /// Who is online, for all clients:
+    /// A list of the users who are online, for all clients:
     ///
     /// ```
     /// use laneway::{Change, Hub, UserId};

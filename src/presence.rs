@@ -22,7 +22,7 @@ mod view;
 pub use feed::{NextUpdate, PresenceFeed};
 use feed::{Sending, channel};
 pub use settings::{PresenceError, PresenceSettings};
-pub use status::{PresenceChange, PresenceUpdate, Status};
+pub use status::{PresenceChange, PresenceStep, PresenceUpdate, Status};
 
 /// Of one tracker at a time.
 const MAX_SUBSCRIBERS: usize = 16;
@@ -87,28 +87,6 @@ struct Tracked {
     shown: Status,
     /// When the user was first seen without a connection, if there is none.
     left: Option<u64>,
-}
-
-/// What one step of a tracker has done, from [`Presence::step`].
-///
-/// ```
-/// # use std::time::Duration;
-/// # let hub: laneway::Hub<u8> = laneway::Hub::new();
-/// let mut presence = hub.presence(Default::default())?;
-/// assert_eq!(presence.step(Duration::ZERO).changes, 0);
-/// # Ok::<(), laneway::PresenceError>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PresenceStep {
-    /// Changes of users' statuses.
-    pub changes: u64,
-    /// Notices were lost or there was room again, so this step looked at all users of the hub.
-    pub has_looked_at_all: bool,
-    /// A user is left out and counts as offline: [`PresenceSettings::max_users`] are tracked.
-    pub is_full: bool,
-    /// The hub is shut down and no connection is left. No step changes anything any more.
-    pub is_over: bool,
 }
 
 impl<E: Send + Sync + 'static> Hub<E> {

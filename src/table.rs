@@ -34,7 +34,7 @@ pub(crate) trait Keyed {
     fn key(&self) -> &Self::Key;
 }
 
-/// What a link points to if not to an entry.
+/// The target of a link that points to no entry.
 pub(crate) enum Branch<V> {
     Node([Child<V>; WAYS]),
     /// Entries with one hash.

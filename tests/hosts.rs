@@ -372,14 +372,14 @@ fn an_ordinary_event_does_not_overwrite_a_critical_one_unread() {
     for n in 1..5 {
         assert_eq!(next(&mut quick), n);
     }
-    // Who has read it is a lap behind again, and only told so.
+    // A device that has read it and is a lap behind again gets a gap only.
     for n in 5..10 {
         ann.publish(n).unwrap();
         assert_eq!(next(&mut quick), n);
     }
     assert!(matches!(slow.try_recv(), Ok(Received::Gap { .. })));
     assert_eq!(hub.stats().overruns, 0);
-    // Who has not read it is closed by the sweep, even without a call of its own.
+    // The sweep closes a device that has not read it, even without a call of the device.
     drop(slow);
     let asleep = ann.connect().unwrap();
     ann.publish_critical(10).unwrap();
@@ -406,8 +406,8 @@ fn an_audience_is_counted_exactly_and_others_step_over() {
     assert_eq!(ann.to_thread(&thread).publish(1).unwrap().connections, 2);
     assert_eq!(ann.to_connection(c.id()).publish(2).unwrap().connections, 1);
     assert_eq!(ann.to_others(a.id()).publish(3).unwrap().connections, 2);
-    let everybody = ann.publish(4).unwrap();
-    assert_eq!((everybody.number, everybody.connections), (3, 3));
+    let to_all = ann.publish(4).unwrap();
+    assert_eq!((to_all.number, to_all.connections), (3, 3));
     let read = |device: &mut Connection<u32>| {
         let mut seen = Vec::new();
         while let Ok(Received::Event(d)) = device.try_recv() {
@@ -419,7 +419,7 @@ fn an_audience_is_counted_exactly_and_others_step_over() {
     assert_eq!(read(&mut b), [(0, 1), (2, 3), (3, 4)]);
     assert_eq!(read(&mut c), [(1, 2), (2, 3), (3, 4)]);
     assert_eq!(a.stats().stepped_over, 2);
-    // R013: a connection of somebody else's, or one that is gone, is nobody here.
+    // R013: a scope finds no connection of another user, and none that is gone.
     let bob = hub.scope(UserId::new("bob").unwrap());
     let other = bob.connect().unwrap();
     assert!(
@@ -453,7 +453,7 @@ fn a_set_of_users_gets_one_event_each() {
         assert!(devices.iter_mut().all(|device| next(device) == event));
         assert_eq!(next(&mut second), event);
     }
-    // Whoever has gone is refused, whoever is back is found, and nobody else notices.
+    // Users who have gone are refused, a user who is back is found, and all others are served as before.
     drop(devices.drain(40..60));
     let mut back = scopes[50].connect().unwrap();
     let some: Vec<_> = scopes[30..].iter().collect();
@@ -714,7 +714,7 @@ fn a_batch_of_reads_tells_the_end_only_when_it_has_read_nothing() {
 }
 
 /// 100 000 connects and disconnects against publishers that never rest, while a sweeper's clock
-/// jumps about. Nobody gets another's event, nobody idles out who reads, nothing is left behind.
+/// jumps about. No device gets another user's event, no device that reads idles out, nothing is left behind.
 #[test]
 fn connections_come_and_go_in_a_storm_of_publishes() {
     const CONNECTS: u64 = 100_000;
@@ -739,7 +739,7 @@ fn connections_come_and_go_in_a_storm_of_publishes() {
                 if n % 64 == 0 {
                     // Back and forth: what the clock goes ahead adds up, to less than the idle timeout.
                     let now = Duration::from_secs(1000 + n / 64 * 7 % 30);
-                    assert_eq!(hub.sweep(now), 0, "nobody is idle");
+                    assert_eq!(hub.sweep(now), 0, "no connection is idle");
                 }
             }
         });
@@ -754,7 +754,7 @@ fn connections_come_and_go_in_a_storm_of_publishes() {
             let mut last = None;
             for _ in 0..4 {
                 if let Ok(Received::Event(delivered)) = connection.try_recv() {
-                    assert_eq!(delivered.event.0, user, "an event of somebody else's");
+                    assert_eq!(delivered.event.0, user, "an event of another user");
                     assert!(last < Some(delivered.event.1), "events come in order");
                     last = Some(delivered.event.1);
                     received.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! What has to hold of the sources themselves: one way in, one hub, no address but a scope, and a
+//! Rules that the sources themselves keep: one way in, one hub, no address but a scope, and a
 //! test for each requirement. Each rule is tried on sources that break it.
 #![cfg(not(any(laneway_loom, laneway_shuttle)))]
 

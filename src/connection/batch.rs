@@ -97,7 +97,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     ///
     /// # Panics
     ///
-    /// As [`try_recv`](Self::try_recv). What was received before is in `into`. Progress is as there.
+    /// As [`try_recv`](Self::try_recv). The events received before are in `into`. Progress is as there.
     pub fn drain(&mut self, max: usize, into: &mut Vec<Received<E>>) -> Result<usize, Closed> {
         for count in 0..max {
             match self.try_recv() {

@@ -35,8 +35,8 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     ///
     /// # Panics
     ///
-    /// If the event's `Clone` does; the event counts as read then. Or if the `Drop` of an event does that
-    /// this connection is the last to skip.
+    /// If the event's `Clone` panics; the event counts as read then. Also if this call skips an event whose
+    /// `Drop` panics, and no other connection has to read that event.
     ///
     /// # Progress
     ///

@@ -51,8 +51,8 @@ impl<E: Send + Sync + 'static> Connection<E> {
         let member = user.lane.member(&self.seat);
         let replay = &mut self.rare.as_deref_mut()?.replayed;
         if !member.is_open() {
-            // Events that a closed connection has not received are cut off, and come after its position.
-            // Those owed to it are owed to the next connection.
+            // A closed connection receives nothing more. Its position stays before the first event that
+            // it has not received, so a later connection can resume there. Owed events stay owed.
             replay.cut_off = replay.next();
             replay.events = VecDeque::new();
             return None;
@@ -95,7 +95,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
 }
 
 impl<E: Clone + Send + Sync + 'static> Connection<E> {
-    /// Replays the events after the spot of a position, which is one of this device's.
+    /// Replays the events after `spot`, the content of a position of this device.
     pub(crate) fn replay_from(&mut self, spot: &Spot) -> Resumed {
         let user = std::sync::Arc::clone(&self.user);
         let lane = &user.lane;

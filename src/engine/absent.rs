@@ -119,6 +119,8 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Ends a lane without connections. Returns `false` if a connection is there.
     pub(super) fn expire(&self, user: &Arc<User<E>>) -> bool {
+        // Of several threads one ends the lane, and only that one comes past this line. So the
+        // user's figures are added once.
         let Some(accepted) = user.lane.expire() else {
             return false;
         };
@@ -173,6 +175,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         if let Some(user) = self.table.get(hash, id, &guard) {
             return Ok(user.arc());
         }
+        // Counted before the insert, so that the limit holds at every moment.
         if !self.count_absent() {
             self.absence.users.fetch_sub(1, Ordering::AcqRel);
             return Err(Refusal::Vacant);
@@ -207,6 +210,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         device: ConnectionId,
         attached: Attached,
     ) -> Position {
+        // A lane without an archive has no number. Its positions have 0 there, and reset.
         let lane = user.lane.archive().map_or(0, |a| a.incarnation);
         let spot = Spot {
             lane: lane & BITS_40,

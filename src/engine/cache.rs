@@ -6,9 +6,9 @@ use crate::table::storage::{LeafRef, OnceLink};
 
 /// The entry in which a scope found its user first.
 ///
-/// It is kept from the scope's second publish on: a scope for one event does not pay for it. While
-/// the user stays online, a publish by the scope needs neither the lookup nor the collector's
-/// guard. A lane that is over refuses, and then the scope asks the table.
+/// The scope keeps it from its second publish on, so a scope for one event does not pay for it.
+/// While the user stays online, a publish by the scope needs neither the lookup nor the collector's
+/// guard. If the user has gone, the lane of the kept entry refuses, and the scope asks the table.
 pub(crate) struct Cache<E: 'static> {
     entry: OnceLink<User<E>>,
     /// The scope has published once.
@@ -35,7 +35,8 @@ impl<E: 'static> Cache<E> {
         if self.entry.get().is_some() {
             return;
         }
-        // Relaxed: two first publishes at once only keep the entry one publish later or earlier.
+        // Relaxed: two threads that publish first at once may keep the entry one publish earlier or
+        // later. Either is right.
         if self.used.load(Ordering::Relaxed) {
             self.entry.set(entry.arc(), guard);
         } else {

@@ -129,6 +129,7 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Calls `f` with the user's entry, if there is one.
     pub(crate) fn with_user<R>(&self, user: &UserId, f: impl FnOnce(&User<E>) -> R) -> Option<R> {
+        // The guard keeps the entry alive during `f`, without a write to its count of owners.
         let guard = pin();
         self.table
             .get(self.hash(user), user, &guard)
@@ -168,6 +169,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     }
 
     pub(super) fn next_connection(&self) -> ConnectionId {
+        // Relaxed: no two ids are equal in any order of the additions, and an id publishes no memory.
         ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed))
     }
 
@@ -259,6 +261,7 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Counts one more handle that keeps the engine open.
     pub(crate) fn add_handle(&self) {
+        // Relaxed: the caller has a handle itself, so the count cannot fall to 0 meanwhile.
         self.handles.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -279,6 +282,7 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Counts a handle out. The last one shuts the engine down.
     pub(crate) fn release_handle(&self) {
+        // AcqRel: the thread that lets the last handle go sees all that was done by the others.
         if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.shutdown();
         }
@@ -287,6 +291,8 @@ impl<E: Send + Sync + 'static> Core<E> {
     /// Returns the figures for [`Hub::stats`](crate::Hub::stats).
     pub(crate) fn stats(&self) -> HubStats {
         let counters = &self.counters;
+        // Relaxed: each figure is right by itself. While calls are under way, the figures of one
+        // report may be of different moments.
         let mut stats = HubStats {
             accepted: counters.accepted_offline.load(Ordering::Relaxed),
             missed: counters.missed.load(Ordering::Relaxed),

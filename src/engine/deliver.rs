@@ -242,6 +242,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             found.lane.for_each(|member| {
                 self.close(&found, member, CloseReason::Exhausted);
             });
+            // A kept lane may have had no connection to close. Then its archive still keeps it open.
             self.expire(&found);
         }
     }

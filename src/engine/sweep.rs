@@ -16,6 +16,8 @@ impl<E: Send + Sync + 'static> Core<E> {
         let waits = self.clocks.sweep(&self.config, now);
         let mut closed = 0;
         self.table.for_each(|user| {
+            // Before the connections: a user whose last connection this sweep closes has the whole
+            // time of grace from the next sweep on.
             if let Some(grace) = waits.grace
                 && user.lane.sweep_archive(grace, waits.age)
             {

@@ -27,7 +27,7 @@ use std::fmt;
 ///
 /// # Status and close codes
 ///
-/// What a host may answer. Codes from 4000 on are the host's own, here as examples: a client that has to act
+/// The answers that a host may give. Codes from 4000 on are the host's own, here as examples: a client that has to act
 /// on a reason needs a code of its own for it.
 ///
 /// | reason | WebSocket close code | what the client does |

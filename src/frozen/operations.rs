@@ -1,4 +1,4 @@
-//! What a stopped thread does.
+//! The operations in which a thread is stopped.
 #![allow(clippy::unnecessary_wraps)] // All operations have one signature.
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(super) enum Ends {
     All,
 }
 
-/// What a stopped thread does, with a device of ann's.
+/// The operation in which a thread is stopped, with a device of ann's.
 pub(super) struct Operation {
     pub(super) name: &'static str,
     pub(super) capacity: usize,

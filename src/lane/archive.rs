@@ -24,7 +24,7 @@ const UNIT: u64 = 16;
 /// The most units that the 20 bits of a size hold.
 const MAX_UNITS: u64 = (1 << 20) - 1;
 
-/// What a lane notes about the events that it keeps.
+/// A lane's notes about the events that it keeps.
 pub(crate) struct Archive {
     /// The lane's number, which no other lane of the hub has.
     pub(crate) incarnation: u64,

@@ -88,7 +88,7 @@ impl<E: 'static> Lane<E> {
         }
     }
 
-    /// What a sweep does for a kept lane: it drops events older than `age`. Returns whether no
+    /// Does a sweep's work for a kept lane: drops events older than `age`. Returns whether no
     /// connection was there for `grace`.
     pub(crate) fn sweep_archive(&self, grace: Wait, age: Option<Wait>) -> bool {
         let Some(archive) = self.archive() else {

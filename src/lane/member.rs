@@ -26,7 +26,7 @@ pub(crate) struct Member {
     pub(crate) wake: WakeCell,
     /// Boxed: few connections have a thread or a note, and all would pay for its room.
     about: Option<Box<About>>,
-    /// What the last sweep saw, as [`Activity`] packs it.
+    /// The connection at the last sweep, as [`Activity`] packs it.
     activity: AtomicU64,
     swept: AtomicU64,
 }
@@ -57,8 +57,8 @@ impl Activity {
     const MAX_TIME: u64 = (1 << 42) - 1;
 }
 
-/// When sweeps saw a connection, by the host's time: `[first : 32 | active : 32]`, in whole seconds and one
-/// more. Both are 0 before the first sweep. A time beyond 136 years is cut.
+/// The times at which sweeps saw a connection: `[first : 32 | active : 32]`. Each is the host's time in
+/// whole seconds, plus one. So 0 means that no sweep has come yet. Times beyond 136 years are cut.
 #[derive(Clone, Copy)]
 pub(crate) struct SweptTimes(u64);
 

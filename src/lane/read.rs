@@ -134,12 +134,13 @@ impl<E: 'static> Lane<E> {
         slot.empty_into(word, |event| make(public, event))
     }
 
-    /// Notes that a slot was passed, and by whom. A reader that has passed the newest number is
-    /// caught up.
+    /// Notes whether the reader was the last to pass the slot. A reader that has passed the newest
+    /// number has caught up.
     #[inline]
     fn after_pass(&self, reader: &mut Reader<E>, seen: &Seen<E>, last: bool) {
-        // A reader without a pin has passed an event in the hot slot. During a burst later numbers
-        // lie in arenas then, so it has not caught up. Without a burst there is nothing to leave.
+        // A reader without a pin has passed an event in the hot slot. If the lane is in a burst,
+        // later numbers lie in arenas, so the reader has not caught up. If it is not, the reader has
+        // no arena to leave.
         if !reader.pin.is_none() {
             reader.passed_last = last;
             if seen.is_newest {

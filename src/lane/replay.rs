@@ -32,8 +32,9 @@ impl<E: 'static> Lane<E> {
             }),
             // The event is there, and too many replays read it at once.
             None if slot.load().is_event(number) => Kept::Gone,
-            // The floor is loaded after the word. The archive has not passed the number, so an
-            // event would still be there. Hence the number is none.
+            // The archive has not passed the number, so an event of it would still be in the slot.
+            // There is none, so the number is void. The floor is loaded after the word. With a floor
+            // from before, a release in between could have emptied the slot of an event.
             None if archive.floor() <= number => Kept::Void,
             None => Kept::Gone,
         }
@@ -111,8 +112,8 @@ impl<E: 'static> Lane<E> {
             let word = slot.load();
             if word.is_event(number) && word.is_unseen() && !archive.is_received(number) {
                 match self.visit(archive, number, &mut pin) {
-                    // The word that was loaded above may be out of date. Only after this thread has
-                    // added itself to the readers the event stays.
+                    // The word above is a first look only. The event cannot be dropped once `visit`
+                    // has added this thread to its readers.
                     Kept::Event(visit) if number >= oldest => {
                         each(self.public(number), visit.get().clone());
                     }

@@ -188,7 +188,7 @@ impl Tally {
     }
 }
 
-/// What happens to a reader that misses an event.
+/// The consequence for a reader that misses an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The reader gets a gap.
@@ -287,7 +287,7 @@ impl SlotWord {
     }
 }
 
-/// What an arena is used for.
+/// The use of an arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     /// It holds the numbers from its base on.
@@ -361,7 +361,7 @@ impl Mark {
     pub(crate) const fn closed(reason: u64) -> Self {
         Self(reason << Self::REASON_SHIFT)
     }
-    /// What a closer adds to the mark to set the end.
+    /// The number that a closer adds to the mark to set the end.
     pub(crate) const fn ends_at(number: u64) -> u64 {
         number << NUMBER_SHIFT
     }

@@ -38,7 +38,7 @@ pub struct Notice {
     pub session: u64,
     /// Its place among the changes of that session.
     pub number: u64,
-    /// What changed.
+    /// The change.
     pub change: Change,
 }
 

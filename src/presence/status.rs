@@ -101,3 +101,25 @@ pub enum PresenceUpdate {
     /// One change, after all those before it.
     Change(PresenceChange),
 }
+
+/// What one step of a tracker has done, from [`Presence::step`](crate::Presence::step).
+///
+/// ```
+/// # use std::time::Duration;
+/// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+/// let mut presence = hub.presence(Default::default())?;
+/// assert_eq!(presence.step(Duration::ZERO).changes, 0);
+/// # Ok::<(), laneway::PresenceError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PresenceStep {
+    /// Changes of users' statuses.
+    pub changes: u64,
+    /// Notices were lost or there was room again, so this step looked at all users of the hub.
+    pub has_looked_at_all: bool,
+    /// A user is left out and counts as offline: [`max_users`](crate::PresenceSettings::max_users) are tracked.
+    pub is_full: bool,
+    /// The hub is shut down and no connection is left. No step changes anything any more.
+    pub is_over: bool,
+}

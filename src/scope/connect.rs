@@ -90,9 +90,9 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// the later has the id. A position that [resets](Resumed::Reset) keeps the id as well, unless it is of
     /// another hub.
     ///
-    /// Two calls at one time for one device without a connection may count it twice for a moment. Then one
-    /// of the two may be refused at the limit, or close the oldest connection. A call of another
-    /// thread that names the device while it resumes may not find it.
+    /// Two threads may resume one device at the same time, while it has no live connection. For a moment the
+    /// device may then count as two connections, so one call may be refused at the limit, or close the oldest
+    /// connection. A call of another thread that names the device while it resumes may not find it.
     ///
     /// # Events for some devices
     ///

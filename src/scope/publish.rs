@@ -34,7 +34,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// # Panics
     ///
-    /// Only if the `Drop` of an older event does that this call drops; the new event is published then.
+    /// Only if this call drops an older event whose `Drop` panics. The new event is published then.
     ///
     /// # Bounds
     ///
@@ -225,8 +225,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// # Panics
     ///
-    /// If the event's `Clone` does, or the `Drop` of an event that a publish drops. The users that come after
-    /// receive nothing then.
+    /// If the event's `Clone` panics, or if a publish drops an older event whose `Drop` panics. The users
+    /// behind that one in the list receive nothing then.
     ///
     /// # Progress
     ///

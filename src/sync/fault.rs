@@ -185,7 +185,7 @@ faults! {
     ReleaseInTwoSteps = "release-in-two-steps",
     /// A release does not count itself as leaving.
     ReleaseUnannounced = "release-unannounced",
-    /// What is owed is consumed when it is fetched, not when it is received.
+    /// An owed event is consumed when it is fetched, not when it is received.
     OwedUntilFetched = "owed-until-fetched",
     /// Two connections may receive one event that is owed.
     ReceiveInTwoSteps = "receive-in-two-steps",

@@ -346,7 +346,7 @@ impl<V: Copy> Model<V> {
         }
         let for_all = to == To::Everybody;
         if !self.current.contains_key(&user) {
-            // Only what must not be missed waits for somebody who is not known.
+            // Only a critical event waits for a user who has no lane.
             if how != How::Critical || !for_all || !self.has_room_for_absent() {
                 return Err(Refused::NoConnections);
             }

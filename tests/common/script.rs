@@ -54,7 +54,7 @@ pub(crate) enum Call {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum For {
     Everybody,
-    /// Perhaps somebody else's connection.
+    /// Perhaps another user's connection.
     Connection(u8),
     Thread(u8),
     Others(u8),
@@ -535,7 +535,7 @@ fn end(reason: CloseReason) -> End {
         CloseReason::Idle => End::Idle,
         CloseReason::Overrun => End::Overrun,
         CloseReason::Shutdown => End::Shutdown,
-        other => panic!("nobody can still see {other:?}"),
+        other => panic!("no connection can still see {other:?}"),
     }
 }
 

@@ -162,7 +162,7 @@ impl Actor<'_> {
                         CloseReason::Disconnected { code } => End::Disconnected(code),
                         CloseReason::Overrun => End::Overrun,
                         CloseReason::Replaced => End::Replaced,
-                        other => panic!("nobody closes for {other:?}"),
+                        other => panic!("no call closes for {other:?}"),
                     }),
                     other => panic!("no such answer: {other:?}"),
                 })
@@ -258,7 +258,7 @@ pub(crate) fn history(kind: Kind, seed: u64) -> Vec<Record> {
         let join = |thread: thread::ScopedJoinHandle<'_, _>| thread.join().expect("no panic");
         threads.into_iter().map(join).collect()
     });
-    // What is still open stays so until the history is complete.
+    // Connections that are still open stay open until the history is complete.
     let (records, _open): (Vec<_>, Vec<_>) = outcomes.into_iter().unzip();
     let mut records = records.concat();
     records.sort_by_key(|record| record.began);

@@ -59,8 +59,8 @@ impl State {
     /// The models after a call that give the same answer.
     ///
     /// `try_publish` may refuse for the sake of other calls that are under way: of publishes whose
-    /// events no reader sees yet, and of connections that come or go, as long as nobody can tell
-    /// whether they have still to read what it would overwrite.
+    /// events no reader sees yet, and of connections that come or go, as long as it is
+    /// open whether they have still to read the event that it would overwrite.
     ///
     /// An event is in its place until the publisher that got the number a lap later overwrites it, and
     /// that call may still be under way when a receive looks, or not have been given that number at all.
@@ -290,7 +290,7 @@ impl Search<'_> {
         let (records, under_way) = (self.records, self.under_way);
         open.iter().any(|&i| {
             let (call, under_way) = (&records[i], &under_way[i]);
-            // What began after another had ended comes after it.
+            // A call that began after another had ended comes after it.
             call.began < first_end
                 && state
                     .after(call, under_way, done, given_up)

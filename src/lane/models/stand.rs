@@ -1,4 +1,4 @@
-//! What the models of the lane stand on: numbered events that are counted, a lane of two events with
+//! The common parts of the lane's models: numbered events that are counted, a lane of two events with
 //! arenas of two slots, and readers that write down what they get.
 
 use std::cell::Cell;

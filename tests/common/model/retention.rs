@@ -68,7 +68,7 @@ pub(super) struct Archive {
     floor: u64,
     /// Below it nothing is owed any more.
     owed_from: u64,
-    /// The clock of the first sweep that saw nobody connected.
+    /// The clock of the first sweep that saw no connection.
     pub(super) deserted_at: Option<u64>,
 }
 
@@ -132,7 +132,7 @@ impl<V: Copy> Model<V> {
         }
     }
 
-    /// Sees to what is kept for a user: what is too old, and a lane that nobody came back to.
+    /// Drops a user's events that are too old, and a lane to which no device came back in time.
     pub(super) fn tend(&mut self, user: u8) {
         let now_ms = self.clocks.grace;
         let (Some(keeping), Some(&at)) = (self.settings.retention, self.current.get(&user)) else {

@@ -30,7 +30,7 @@ outcomes! {
     overrun: "overrun",
     stepped_over: "stepped over",
     // From here on with retention only.
-    kept_for_nobody: "kept for nobody",
+    kept_for_nobody: "kept for an absent user",
     whole: "resumed whole",
     resumed_with_gap: "resumed with gap",
     reset: "reset",
