@@ -219,7 +219,9 @@ impl<E: Send + Sync + 'static> Presence<E> {
     fn look_at_all(&mut self) {
         self.is_full = false;
         let tracked: Vec<UserId> = self.users.keys().cloned().collect();
-        tracked.iter().for_each(|user| self.look_at(user));
+        for user in &tracked {
+            self.look_at(user);
+        }
         let core = Arc::clone(&self.core);
         core.for_each(|user| {
             if user.lane.live() > 0 {

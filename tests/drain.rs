@@ -190,7 +190,7 @@ fn r108_steps_go_by_the_hosts_clock_and_a_pause_cuts_nothing_off() {
     let device = ann.connect().unwrap();
     let drain = hub.drain(plan()).unwrap();
     let day = 86_400 * SECOND;
-    for now in [day, 0 * SECOND, day, 2 * day] {
+    for now in [day, Duration::ZERO, day, 2 * day] {
         let phase = drain.step(now).phase;
         assert!(
             phase < DrainPhase::Cutting,

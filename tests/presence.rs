@@ -197,7 +197,7 @@ fn r106_a_user_who_is_back_within_the_debounce_makes_no_edge() {
         let mut presence = hub.presence(settings().debounce(4 * SECOND)).unwrap();
         let mut view = View::new(&mut presence, 16);
         let mut device = Some(ann.connect().unwrap());
-        presence.step(0 * SECOND);
+        presence.step(Duration::ZERO);
         assert_eq!(view.read().len(), 1, "who comes counts at once");
         // For two seconds here, for three away.
         for second in 1..40 {

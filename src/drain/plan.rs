@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::id::UserId;
 
 /// Makes the event that tells a user of the drain.
-type Tell<E> = AssertUnwindSafe<Box<dyn Fn(&UserId, Duration) -> E + Send + Sync>>;
+pub(crate) type MakeEvent<E> = dyn Fn(&UserId, Duration) -> E + Send + Sync;
+type Tell<E> = AssertUnwindSafe<Box<MakeEvent<E>>>;
 type Hook = AssertUnwindSafe<Box<dyn Fn() + Send + Sync>>;
 
 /// How a hub is drained, for [`Hub::drain`](crate::Hub::drain).
@@ -46,7 +47,7 @@ pub(crate) struct Hooks<E> {
 
 impl<E> Hooks<E> {
     /// Returns the function that makes the events, if there is one.
-    pub(crate) fn tell(&self) -> Option<&(dyn Fn(&UserId, Duration) -> E + Send + Sync)> {
+    pub(crate) fn tell(&self) -> Option<&MakeEvent<E>> {
         self.tell.as_ref().map(|tell| &*tell.0)
     }
 
@@ -251,7 +252,7 @@ impl<E> DrainPlan<E> {
     }
 }
 
-/// A hash of 64 bits in which each bit depends on each byte: FNV-1a, then the last steps of SplitMix64. It
+/// A hash of 64 bits in which each bit depends on each byte: FNV-1a, then the last steps of `SplitMix64`. It
 /// does not depend on the machine.
 fn mix(text: &str, seed: u64) -> u64 {
     let mut hash = seed ^ 0xcbf2_9ce4_8422_2325;

@@ -53,7 +53,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             if self.refuses_connects.load(Ordering::Acquire) {
                 return Err(self.refusal_to_connect());
             }
-            let (user, is_new) = self.find_or_insert(id, capacity, &about, device)?;
+            let (user, is_new) = self.find_or_insert(id, capacity, about.as_deref(), device)?;
             let lasting = user.lane.archive().is_some();
             if !lasting {
                 // Before the connection can be listed and closed, the session needs its number.
@@ -211,7 +211,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         &self,
         id: &UserId,
         capacity: usize,
-        about: &Option<Box<About>>,
+        about: Option<&About>,
         device: Option<ConnectionId>,
     ) -> Result<EntryAndNew<E>, ConnectError> {
         let hash = self.hash(id);
@@ -226,7 +226,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             return Err(ConnectError::TooManyUsers { limit });
         }
         let number = device.unwrap_or_else(|| self.next_connection());
-        let newcomer = (number, about.clone());
+        let newcomer = (number, about.cloned().map(Box::new));
         let user = self.make_entry(id, hash, capacity, Some(newcomer));
         match self.table.insert(&user, &guard) {
             Ok(()) => Ok((user, true)),

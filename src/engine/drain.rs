@@ -16,7 +16,7 @@ use super::core::Core;
 use super::draining::Draining;
 use super::target::Target;
 use super::user::User;
-use crate::drain::plan::{DrainPlan, Hooks};
+use crate::drain::plan::{DrainPlan, Hooks, MakeEvent};
 use crate::drain::progress::{DrainPhase, DrainProgress};
 use crate::error::{CloseReason, ConnectError};
 use crate::id::UserId;
@@ -199,12 +199,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
     }
 
-    fn tell_user(
-        self: &Arc<Self>,
-        run: &Draining<E>,
-        tell: &(dyn Fn(&UserId, Duration) -> E + Send + Sync),
-        user: &UserId,
-    ) {
+    fn tell_user(self: &Arc<Self>, run: &Draining<E>, tell: &MakeEvent<E>, user: &UserId) {
         let event = tell(user, run.plan.delay(user, run.seed));
         let count = match self.deliver(user, None, Target::All, event, Terms::CRITICAL) {
             Ok(_) => &run.figures.told,
