@@ -295,6 +295,8 @@ mod stats;
 mod sync;
 mod table;
 mod turns;
+#[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
+mod unique;
 mod weak_hub;
 
 pub use addressed::Addressed;
