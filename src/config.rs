@@ -132,6 +132,9 @@ impl Retention {
     }
 }
 
+/// The length of the longest note on a connection, in bytes.
+pub(crate) const MAX_NOTE_BYTES: usize = 1_024;
+
 pub(crate) fn is_lane_capacity(events: usize) -> bool {
     (2..=65_536).contains(&events) && events.is_power_of_two()
 }
@@ -323,6 +326,10 @@ pub struct ConnectOptions {
     /// The capacity of the user's lane, if this connection brings the user online: a power of two from 2 to
     /// 65 536. `None` is the hub's setting. Connections that come later share the lane as it is.
     pub lane_capacity: Option<usize>,
+    /// A note of the host's on this device, of at most 1 024 bytes: its name, its address, a tag. It is in
+    /// [`ConnectionInfo`](crate::ConnectionInfo), and laneway reads no meaning out of it. A connection that
+    /// resumes has the note of its own options.
+    pub note: Option<Box<str>>,
 }
 
 impl ConnectOptions {
@@ -330,6 +337,12 @@ impl ConnectOptions {
     #[must_use]
     pub fn thread(mut self, thread: ThreadId) -> Self {
         self.thread = Some(thread);
+        self
+    }
+    /// With a [`note`](Self#structfield.note).
+    #[must_use]
+    pub fn note(mut self, note: impl Into<Box<str>>) -> Self {
+        self.note = Some(note.into());
         self
     }
     /// With another [`lane_capacity`](Self#structfield.lane_capacity).

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 use std::thread::ThreadId as OsThreadId;
+use std::time::Duration;
 
 use crate::engine::{Core, User};
 use crate::error::CloseReason;
@@ -149,7 +150,22 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// ```
     #[must_use]
     pub fn thread(&self) -> Option<&ThreadId> {
-        self.member().thread.as_deref()
+        self.member().thread()
+    }
+
+    /// Returns the host's note, from its [`ConnectOptions`](crate::ConnectOptions#structfield.note). Wait-free.
+    ///
+    /// ```
+    /// # use laneway::ConnectOptions;
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let phone = ann.connect_with(ConnectOptions::default().note("Pixel 9"))?;
+    /// assert_eq!(phone.note(), Some("Pixel 9"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        self.member().note()
     }
 
     /// Returns how many numbers this connection has not read. Wait-free.
@@ -201,6 +217,27 @@ impl<E: Send + Sync + 'static> Connection<E> {
             replayed: self.rare.as_ref().map_or(0, |rare| rare.replayed.received),
             ..self.user.lane.stats(self.member(), &self.reader)
         }
+    }
+
+    /// Returns the delay after which the user is to come back, or `None` if the hub is not draining.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use laneway::{DrainPlan, Hub, UserId};
+    ///
+    /// let hub: Hub<u8> = Hub::new();
+    /// let device = hub.scope(UserId::new("ann")?).connect()?;
+    /// assert_eq!(device.reconnect_after(), None);
+    /// let _drain = hub.drain(DrainPlan::within(Duration::from_secs(30)))?;
+    /// assert_eq!(device.reconnect_after(), hub.reconnect_after(device.user()));
+    /// # assert!(device.reconnect_after().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// All of the user's devices have one delay. Wait-free, linear in the length of the id.
+    #[must_use]
+    pub fn reconnect_after(&self) -> Option<Duration> {
+        self.core.reconnect_after(self.user())
     }
 
     /// Counts as [activity](crate::Builder::activity) at the next sweep: the host has heard of the peer.

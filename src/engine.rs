@@ -19,6 +19,8 @@ pub(crate) mod clock;
 mod clocks;
 mod core;
 mod deliver;
+mod drain;
+mod draining;
 mod gate;
 mod grant;
 #[cfg(all(test, laneway_loom))]
@@ -38,6 +40,7 @@ pub(crate) use ask::Asked;
 pub(crate) use asks::over;
 pub(crate) use cache::Cache;
 pub(crate) use core::Core;
+pub(crate) use draining::Draining;
 pub(crate) use grant::{Grant, Use};
 pub(crate) use pass::Pass;
 pub(crate) use target::Target;

@@ -237,12 +237,17 @@ pub enum ConnectError {
     },
     /// The lane capacity asked for is not a power of two from 2 to 65 536.
     LaneCapacity(usize),
+    /// The note has so many bytes, which is more than 1 024.
+    Note(usize),
     /// The hub was shut down.
     Closed,
     /// The host has [revoked](crate::Hub::revoke) the scope.
     Revoked,
     /// The scope was [attenuated](crate::UserScope::attenuate), and has this right no longer.
     NotAllowed(NotAllowed),
+    /// The hub is [draining](crate::Hub::drain). [`Hub::reconnect_after`](crate::Hub::reconnect_after) returns
+    /// the delay after which the user is to come back.
+    Draining,
 }
 
 impl fmt::Display for ConnectError {
@@ -253,9 +258,11 @@ impl fmt::Display for ConnectError {
             }
             Self::TooManyUsers { limit } => write!(f, "{limit} users are online already"),
             Self::LaneCapacity(n) => ConfigError::LaneCapacity(*n).fmt(f),
+            Self::Note(n) => write!(f, "the note has {n} bytes, and 1024 at most are allowed"),
             Self::Closed => f.write_str("the hub was shut down"),
             Self::Revoked => f.write_str("the scope was revoked"),
             Self::NotAllowed(missing) => missing.fmt(f),
+            Self::Draining => f.write_str("the hub is draining"),
         }
     }
 }

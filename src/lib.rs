@@ -112,6 +112,10 @@
 //! gone. After a shutdown, or when the last [`Hub`] is dropped, connections drain what was accepted before.
 //! Then they receive [`CloseReason::Shutdown`]. Scopes that are kept are refused with `Closed`.
 //!
+//! [`Hub::drain`] does the same in batches, and slowly: users are told first, with a delay of their own after
+//! which to come back. Until its deadline each connection receives what was accepted. What is unread then is
+//! counted.
+//!
 //! ## Payloads
 //!
 //! An event is moved out to its last reader, or dropped by it. An unread one is dropped by the last device
@@ -226,15 +230,21 @@
 //! | `UserScope::connect`, `connect_with`, `disconnect`, `disconnect_all` | lock-free |
 //! | `UserScope::ask`, `answer`, `Addressed::ask`, `Connection::answer`, `Ask::try_answer`, polling and dropping an `Ask` | lock-free, linear in the questions of the user |
 //! | `Ask::wait_timeout` | sleeps while there is no answer |
+//! | `Hub::drain`, `Drain::step` | lock-free; a step does one batch |
+//! | `Drain::progress`, `drained`, `Hub::is_draining`, `reconnect_after`, `Connection::reconnect_after` | wait-free |
 //! | `UserScope::resume`, `resume_with` | lock-free; at most `lane_capacity` steps more than a connect |
 //! | `Connection::recover` | lock-free; one step for each number that the lane holds |
 //! | `UserScope::connections`, `connection_count`, `is_online`, `overrun_count`, `dump`, `Hub::is_online`, `Hub::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
 //! | `Connection::try_recv`, `poll_recv`, `visit`, `drain`, drop | lock-free; a gap or a drop takes one step for each unread number that the lane holds |
 //! | `Connection::recv`, `recv_timeout`, awaiting `next` | sleep when there is nothing to read |
-//! | `Connection::id`, `user`, `thread`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
+//! | `Connection::id`, `user`, `thread`, `note`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
 //! | `Hub::lifecycle`, `Lifecycle::lost` | lock-free |
 //! | connects, disconnects and sweeps that close, while there are subscribers | the short lock of each subscriber's channel |
 //! | `Lifecycle::try_next`, drop | the short lock of its own channel |
+//! | `Hub::presence`, `Presence::step`, `subscribe` | one owner; the short lock of its own channels |
+//! | `Presence::status`, `of`, `users`, `len`, `is_empty`, `devices` | lock-free, linear in what they walk |
+//! | `PresenceFeed::try_next`, `poll_next`, `next` | the short lock of its own channel |
+//! | `PresenceFeed::next_timeout` | the same, and sleeps when there is nothing to read |
 //! | `Lifecycle::next_timeout` | the same, and sleeps when there is nothing to read |
 //! | `NodeScope::publish` and its other verbs, of the feature `cluster` | that of the scope's verb, and the short lock of the queue to the broker |
 //!
@@ -273,6 +283,7 @@ mod config;
 mod connection;
 mod delivery;
 mod docs;
+mod drain;
 mod engine;
 #[cfg_attr(
     any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
@@ -290,6 +301,7 @@ mod lane;
 mod lifecycle;
 mod limits;
 mod position;
+mod presence;
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 pub mod protocol;
 mod received;
@@ -315,6 +327,7 @@ pub use config::{Activity, Builder, ConnectOptions, LimitPolicy};
 pub use connection::{Connection, Next};
 pub use delivery::{BatchDelivery, Delivery, SetDelivery};
 pub use docs::{architecture, guide};
+pub use drain::{Drain, DrainError, DrainPhase, DrainPlan, DrainProgress, Drained};
 pub use error::{
     AnswerError, AskError, AttenuateError, BatchError, CloseReason, Closed, ConfigError,
     ConnectError, InvalidId, InvalidPosition, NoAnswer, NotAllowed, PublishError, RecvTimeoutError,
@@ -325,6 +338,10 @@ pub use id::{ConnectionId, MAX_ID_BYTES, ThreadId, UserId};
 pub use lifecycle::{Change, Lifecycle, LifecycleError, NextNotice, NoNotice, Notice};
 pub use limits::Limits;
 pub use position::Position;
+pub use presence::{
+    NextUpdate, Presence, PresenceChange, PresenceError, PresenceFeed, PresenceSettings,
+    PresenceStep, PresenceUpdate, Status,
+};
 pub use received::{Delivered, Received, Visited};
 pub use retention::{Origin, Recovered, Resumed, Retention};
 pub use revocation::{Generation, Revocation};

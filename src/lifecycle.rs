@@ -153,7 +153,7 @@ impl Lifecycle {
     /// ```
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.inbox.0.lost.load(Ordering::Relaxed)
+        self.inbox.0.lost.load(Ordering::Acquire)
     }
 }
 
@@ -196,7 +196,8 @@ impl Subscriber {
         loop {
             let room = self.0.room.load(Ordering::Acquire);
             if room == 0 {
-                self.0.lost.fetch_add(1, Ordering::Relaxed);
+                // Release: pairs with `lost`. A subscriber that sees the loss sees the change.
+                self.0.lost.fetch_add(1, Ordering::Release);
                 return;
             }
             let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);

@@ -71,6 +71,8 @@ pub struct ConnectionInfo {
     pub id: ConnectionId,
     /// The thread it is attached to.
     pub thread: Option<ThreadId>,
+    /// The host's note, from [`ConnectOptions::note`](crate::ConnectOptions#structfield.note).
+    pub note: Option<Box<str>>,
     /// How many numbers it has not read.
     pub unread: u64,
     /// How many numbers its gaps had in all.

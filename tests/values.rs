@@ -166,10 +166,12 @@ fn r094_options_of_a_connection_are_set_one_by_one() {
     let thread = ThreadId::new("Oslo").unwrap();
     let options = ConnectOptions::default()
         .thread(thread.clone())
-        .lane_capacity(4);
+        .lane_capacity(4)
+        .note("phone");
     let literal = ConnectOptions {
         thread: Some(thread),
         lane_capacity: Some(4),
+        note: Some("phone".into()),
     };
     assert_eq!(options, literal);
 }

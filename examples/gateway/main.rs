@@ -54,7 +54,7 @@ use laneway::protocol::{
     AgentRuns, Broadcaster, MemoryQuality, MessageLimits, MessageRouter, OpenRunLimits, Packet,
     Quality, RunRegistry,
 };
-use laneway::{Hub, Retention};
+use laneway::{DrainPhase, DrainPlan, Hub, Retention};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -119,13 +119,7 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let sweeper = tokio::spawn(sweep(Arc::clone(&gateway)));
     let stop = async {
         signal.await;
-        let (text, now) = (
-            "the server is shutting down: ask again",
-            gateway.clock.now(),
-        );
-        let _ = gateway.open.end_all("shutdown", text, true, now);
-        // Every connection drains what was accepted and then ends.
-        gateway.hub.shutdown();
+        drain(&gateway);
     };
     let app = app(Arc::clone(&gateway), origins);
     let closed = server::serve(listener, settings.connections, app, &gateway.ending, stop).await;
@@ -135,6 +129,28 @@ async fn serve(settings: Settings) -> Result<(), String> {
     }
     println!("stopped");
     Ok(())
+}
+
+/// The time between two batches of a drain.
+const BATCH: Duration = Duration::from_millis(20);
+
+/// Ends the open runs, and then closes all connections in batches. Each of them first receives what was
+/// accepted.
+fn drain(gateway: &Gateway) {
+    let (open, clock) = (gateway.open.clone(), gateway.clock);
+    let plan = DrainPlan::within(server::DRAIN).before_closing(move || {
+        let text = "the server is shutting down: ask again";
+        let _ = open.end_all("shutdown", text, true, clock.now());
+    });
+    // The only drain of this hub.
+    let Ok(drain) = gateway.hub.drain(plan) else {
+        return;
+    };
+    tokio::spawn(async move {
+        while drain.step(clock.now()).phase < DrainPhase::Drained {
+            tokio::time::sleep(BATCH).await;
+        }
+    });
 }
 
 /// Listens from this call on. The future it returns ends at SIGINT or SIGTERM.

@@ -144,8 +144,9 @@ impl<E: Send + Sync + 'static> Core<E> {
         terms: Terms,
     ) -> Result<Accepted, Refused<E>> {
         let is_kept = self.config.retention.is_some() && matches!(target, Target::All);
-        // An event for some connections is for those that are there. A user who is away has none.
-        if !is_kept {
+        // An event for some connections is for those that are there. A user who is away has none. While
+        // the hub drains, the user cannot come back for it.
+        if !is_kept || self.is_draining() {
             return Err(Refused::new(Refusal::Vacant, event, 0));
         }
         loop {

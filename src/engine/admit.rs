@@ -4,13 +4,20 @@
 use std::sync::Arc;
 
 use super::core::Core;
-use super::gate::is_closed;
+use super::gate::{is_closed, is_draining};
 use super::grant::Use;
 use super::pass::Pass;
 use crate::error::{CloseReason, ConnectError, NotAllowed};
 use crate::id::{ThreadId, UserId};
 use crate::revocation::{Generation, Remaining, Revocation};
 use crate::sync::{Fault, Ordering, broken, fence};
+
+/// Returns whether a scope is known to be good at this word, and the hub admits connections.
+#[inline]
+pub(super) fn is_good_to_connect(word: u64, pass: &Pass) -> bool {
+    // A publish during a drain may have noted the word with the bit.
+    pass.is_good_at(word) && !is_draining(word)
+}
 
 /// The reason why a scope may not do what it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +81,9 @@ impl<E: Send + Sync + 'static> Core<E> {
         self.look_at(user, pass, word, Use::Connect(thread))?;
         if is_closed(word) {
             return Err(ConnectError::Closed);
+        }
+        if is_draining(word) {
+            return Err(ConnectError::Draining);
         }
         Ok(())
     }

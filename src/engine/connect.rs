@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use super::admit::is_good_to_connect;
 use super::core::Core;
-use super::gate::is_closed;
+use super::gate::{is_closed, is_draining};
 use super::pass::Pass;
 use super::user::User;
-use crate::config::{ConnectOptions, LimitPolicy, is_lane_capacity};
+use crate::config::{ConnectOptions, LimitPolicy, MAX_NOTE_BYTES, is_lane_capacity};
 use crate::error::{CloseReason, ConnectError};
-use crate::id::{ConnectionId, ThreadId, UserId};
-use crate::lane::member::Member;
+use crate::id::{ConnectionId, UserId};
+use crate::lane::member::{About, Member};
 use crate::lane::{Departure, Ghost, JoinError, Reader, Seat};
 use crate::lifecycle::Change;
 use crate::sync::{Fault, Ordering, broken, fence, pin};
@@ -33,21 +34,33 @@ impl<E: Send + Sync + 'static> Core<E> {
         let ConnectOptions {
             thread,
             lane_capacity,
+            note,
         } = options;
         let capacity = lane_capacity.unwrap_or(self.config.lane_capacity);
         if !is_lane_capacity(capacity) {
             return Err(ConnectError::LaneCapacity(capacity));
         }
+        // Most connections have nothing to say, and pay for one comparison here.
+        let about = if thread.is_none() && note.is_none() {
+            None
+        } else {
+            let length = note.as_deref().map_or(0, str::len);
+            if length > MAX_NOTE_BYTES {
+                return Err(ConnectError::Note(length));
+            }
+            About::of(thread, note)
+        };
         // One guard for all steps. The steps pin as well, which costs little inside another guard.
         let _guard = pin();
         loop {
-            // The first look of two. A later look, after the listing, finds a shutdown or a revocation
-            // that comes in between.
+            // The first look of two. A later look, after the listing, finds a shutdown, a drain or a
+            // revocation that comes in between.
             let word = self.gate.word();
-            if !pass.is_good_at(word) {
-                self.admit_connect(id, pass, word, thread.as_ref())?;
+            if !is_good_to_connect(word, pass) {
+                let thread = about.as_deref().and_then(About::thread);
+                self.admit_connect(id, pass, word, thread)?;
             }
-            let (user, is_new) = self.find_or_insert(id, capacity, thread.as_ref(), device)?;
+            let (user, is_new) = self.find_or_insert(id, capacity, about.as_deref(), device)?;
             let lasting = user.lane.archive().is_some();
             if !lasting {
                 // Before the connection can be listed and closed, the session needs its number.
@@ -73,7 +86,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                 Ok(cursor) => {
                     let seat = (!is_new).then(|| {
                         let number = device.unwrap_or_else(|| self.next_connection());
-                        Arc::new(Member::new(number, thread.clone(), cursor))
+                        Arc::new(Member::new(number, about.clone(), cursor))
                     });
                     self.list_and_notify(&user, &seat, ghost.as_ref(), pass)?;
                     // Another call has resumed the device at the same time, and neither saw the
@@ -106,7 +119,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     }
 
     /// Lists a connection that has joined, and notifies the subscribers. Returns an error if the
-    /// hub was shut down or the scope revoked meanwhile.
+    /// hub was shut down or began to drain, or the scope was revoked meanwhile.
     fn list_and_notify(
         &self,
         user: &Arc<User<E>>,
@@ -117,7 +130,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         let member = user.lane.member(seat);
         let connected = || Change::Connected {
             connection: member.id,
-            thread: member.thread.as_deref().cloned(),
+            thread: member.thread().cloned(),
         };
         let replaced = || Change::Disconnected {
             connection: member.id,
@@ -151,19 +164,19 @@ impl<E: Send + Sync + 'static> Core<E> {
             }
             self.notify(user, change, connected);
         }
-        // Pairs with the fences in `shutdown` and `revoke`. This thread inserts and lists, and then
-        // looks at the gate. A shutdown or a revocation changes the gate and then walks the table or the
-        // list. Without the fences each could miss the other's write, and the connection would outlive
-        // it.
+        // Pairs with the fences in `shutdown`, `begin_drain` and `revoke`. This thread inserts and lists,
+        // and then looks at the gate. Each of those changes the gate and then walks the table or the list.
+        // Without the fences each could miss the other's write, and the connection would outlive it.
         fence(Ordering::SeqCst);
         let word = self.gate.word();
-        if pass.is_good_at(word) {
+        if is_good_to_connect(word, pass) {
             return Ok(());
         }
         self.end_if_late(user, member, pass, word)
     }
 
-    /// Ends a connection whose hub was shut down or whose scope was revoked while it connected.
+    /// Ends a connection whose hub was shut down or began to drain, or whose scope was revoked, while it
+    /// connected.
     #[cold]
     fn end_if_late(
         &self,
@@ -175,6 +188,8 @@ impl<E: Send + Sync + 'static> Core<E> {
         let is_shut = is_closed(word) && !broken(Fault::ConnectWithoutLooking);
         let (reason, error) = if is_shut {
             (CloseReason::Shutdown, ConnectError::Closed)
+        } else if is_draining(word) && !broken(Fault::ConnectIntoTheDrain) {
+            (CloseReason::Drained, ConnectError::Draining)
         } else if self.is_revoked(&user.id, pass) && !broken(Fault::ConnectAndTrust) {
             (CloseReason::Revoked, ConnectError::Revoked)
         } else {
@@ -182,6 +197,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         };
         self.close(user, member, reason);
         user.lane.leave(member, &mut Reader::new(member.cursor()));
+        // In a drain the lane stays open: its other connections were listed before, and are told.
         if is_shut {
             self.shut(user);
         }
@@ -211,7 +227,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         &self,
         id: &UserId,
         capacity: usize,
-        thread: Option<&ThreadId>,
+        about: Option<&About>,
         device: Option<ConnectionId>,
     ) -> Result<EntryAndNew<E>, ConnectError> {
         let hash = self.hash(id);
@@ -226,7 +242,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             return Err(ConnectError::TooManyUsers { limit });
         }
         let number = device.unwrap_or_else(|| self.next_connection());
-        let newcomer = (number, thread.cloned());
+        let newcomer = (number, about.cloned().map(Box::new));
         let user = self.make_entry(id, hash, capacity, Some(newcomer));
         match self.table.insert(&user, &guard) {
             Ok(()) => Ok((user, true)),

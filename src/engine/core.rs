@@ -7,6 +7,7 @@ use crossbeam_utils::CachePadded;
 
 use super::asks::Asks;
 use super::clocks::Clocks;
+use super::draining::Draining;
 use super::gate::Gate;
 use super::revoked::Revoked;
 use super::session::Session;
@@ -17,10 +18,11 @@ use crate::lane::archive::Archive;
 use crate::lane::{Lane, Newcomer};
 use crate::lifecycle::Subscribers;
 use crate::position::Keys;
-use crate::stats::HubStats;
+use crate::stats::{ConnectionInfo, HubStats};
 use crate::sync::reentry::once_at_a_time;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering, fence, pin};
 use crate::table::Table;
+use crate::table::storage::OnceLink;
 
 /// The state that all handles of one hub share.
 pub(crate) struct Core<E: 'static> {
@@ -38,6 +40,8 @@ pub(crate) struct Core<E: 'static> {
     pub(super) gate: Gate,
     pub(super) revoked: Revoked,
     pub(super) asks: Asks<E>,
+    /// The drain, once one has begun.
+    pub(super) drain: OnceLink<Draining<E>>,
     /// Handles that keep the engine open. The last one shuts it down.
     pub(super) handles: AtomicUsize,
     /// The parts that only a hub with retention uses.
@@ -114,6 +118,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             gate: Gate::new(),
             revoked: Revoked::new(),
             asks: Asks::new(),
+            drain: OnceLink::empty(),
             handles: AtomicUsize::new(1),
             counters: CachePadded::default(),
             absence: Absence::new(&config, weigh),
@@ -211,6 +216,9 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.table
                 .for_each(|user| closed += usize::from(self.shut(user)));
         });
+        if let Some(run) = self.drain.get() {
+            run.forget_hooks();
+        }
         // After the walk: a hub without users has no thread that would count the last user out.
         self.end_if_over();
         closed
@@ -227,9 +235,36 @@ impl<E: Send + Sync + 'static> Core<E> {
             .unwrap_or(false)
     }
 
+    /// Returns whether the user has a lane: a connection, or retention keeps it.
+    pub(crate) fn is_kept(&self, user: &UserId) -> bool {
+        self.with_user(user, |user| !user.lane.is_over())
+            .unwrap_or(false)
+    }
+
     /// Calls `f` with every entry of the table. No guard is held during a call.
     pub(crate) fn for_each(&self, f: impl FnMut(&Arc<User<E>>)) {
         self.table.for_each(f);
+    }
+
+    /// Returns the user's live connections.
+    pub(crate) fn connections(&self, user: &UserId) -> Vec<ConnectionInfo> {
+        let mut list = Vec::new();
+        self.with_user(user, |user| {
+            user.lane.for_each(|member| {
+                if member.is_open() {
+                    list.push(ConnectionInfo {
+                        id: member.id,
+                        thread: member.thread().cloned(),
+                        note: member.note().map(Into::into),
+                        unread: user.lane.unread(member),
+                        missed: member.missed(),
+                        connected_at: member.swept().first(),
+                        active_at: member.swept().active(),
+                    });
+                }
+            });
+        });
+        list
     }
 
     /// Counts one more handle that keeps the engine open.

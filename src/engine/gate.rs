@@ -2,7 +2,8 @@
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// `[revision : 63 | closed : 1]`. A shutdown sets the bit, and each revocation raises the revision.
+/// `[revision : 62 | draining : 1 | closed : 1]`. A drain and a shutdown set their bits, and each revocation
+/// raises the revision.
 ///
 /// A scope remembers the word at which it was last found good. While the two are equal, neither a
 /// shutdown nor a revocation has come since, and a publish needs no other look.
@@ -12,7 +13,8 @@ pub(super) struct Gate(AtomicU64);
 pub(super) const NEVER: u64 = u64::MAX;
 
 const CLOSED: u64 = 1;
-const ONE_REVISION: u64 = 2;
+const DRAINING: u64 = 2;
+const ONE_REVISION: u64 = 4;
 
 impl Gate {
     pub(super) fn new() -> Self {
@@ -35,6 +37,11 @@ impl Gate {
         self.0.fetch_or(CLOSED, Ordering::AcqRel);
     }
 
+    /// Sets the bit that only connects look at, for good.
+    pub(super) fn drain(&self) {
+        self.0.fetch_or(DRAINING, Ordering::AcqRel);
+    }
+
     /// Raises the revision, so that each scope has to be looked at anew.
     pub(super) fn raise(&self) {
         self.0.fetch_add(ONE_REVISION, Ordering::AcqRel);
@@ -44,6 +51,11 @@ impl Gate {
 /// Returns whether the hub was shut down when the gate had this word.
 pub(super) fn is_closed(word: u64) -> bool {
     word & CLOSED != 0
+}
+
+/// Returns whether a drain had begun when the gate had this word.
+pub(super) fn is_draining(word: u64) -> bool {
+    word & DRAINING != 0
 }
 
 /// Returns the word as a scope may remember it: one that is not equal to that of a closed gate.

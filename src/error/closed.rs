@@ -22,7 +22,8 @@ use std::fmt;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// All but `Shutdown` cut off what the connection has not read. After a shutdown it reads the rest first.
+/// All but `Shutdown` and `Drained` cut off what the connection has not read. After a shutdown it reads the rest
+/// first, and so it does in a drain until the deadline.
 ///
 /// # Status and close codes
 ///
@@ -40,15 +41,18 @@ use std::fmt;
 /// | `Exhausted` | 1012, service restart | comes back |
 /// | `Revoked` | 4006 | logs in again |
 /// | `Shutdown` | 1001, going away | comes back later |
+/// | `Drained` | 1012, service restart | comes back after [its delay](crate::Connection::reconnect_after) |
 ///
 /// | error at connect | HTTP status | WebSocket close code |
 /// |---|---|---|
 /// | [`ConnectError::TooManyConnections`](crate::ConnectError::TooManyConnections) | 429 | 1008, policy violation |
 /// | [`ConnectError::TooManyUsers`](crate::ConnectError::TooManyUsers) | 503 | 1013, try again later |
 /// | [`ConnectError::LaneCapacity`](crate::ConnectError::LaneCapacity) | 500: the host asked for it | 1011, internal error |
+/// | [`ConnectError::Note`](crate::ConnectError::Note) | 500: the host asked for it | 1011, internal error |
 /// | [`ConnectError::Closed`](crate::ConnectError::Closed) | 503 | 1001, going away |
 /// | [`ConnectError::Revoked`](crate::ConnectError::Revoked) | 401 | 1008, policy violation |
 /// | [`ConnectError::NotAllowed`](crate::ConnectError::NotAllowed) | 403 | 1008, policy violation |
+/// | [`ConnectError::Draining`](crate::ConnectError::Draining) | 503, with [`Retry-After`](crate::Hub::reconnect_after) | 1012, service restart |
 /// | [`ResumeError::Foreign`](crate::ResumeError::Foreign) | 403 | 1008, policy violation |
 /// | [`InvalidPosition`](crate::InvalidPosition) | 400 | 1008, policy violation |
 ///
@@ -83,6 +87,9 @@ pub enum CloseReason {
     /// The hub was shut down, or its last clone dropped. The connection receives everything accepted before
     /// first.
     Shutdown,
+    /// The hub was [drained](crate::Hub::drain). The connection receives everything accepted before first,
+    /// unless the deadline of the drain has passed.
+    Drained,
 }
 
 impl CloseReason {
@@ -96,6 +103,7 @@ impl CloseReason {
             Self::Exhausted => 6,
             Self::Replaced => 7,
             Self::Revoked => 9,
+            Self::Drained => 8,
             Self::Disconnected { code } => 1 << 16 | u64::from(code),
         }
     }
@@ -110,6 +118,7 @@ impl CloseReason {
             6 => Self::Exhausted,
             7 => Self::Replaced,
             9 => Self::Revoked,
+            8 => Self::Drained,
             code => Self::Disconnected { code: code as u16 },
         }
     }
@@ -125,6 +134,7 @@ impl fmt::Display for CloseReason {
             Self::Idle => f.write_str("idle for too long"),
             Self::Revoked => f.write_str("revoked by the host"),
             Self::Shutdown => f.write_str("the hub was shut down"),
+            Self::Drained => f.write_str("the hub was drained"),
             Self::Overrun => f.write_str("too late for a critical event"),
             Self::Exhausted => f.write_str("the lane used up its numbers"),
         }

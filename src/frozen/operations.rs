@@ -1,11 +1,13 @@
 //! The operations in which a thread is stopped.
 #![allow(clippy::unnecessary_wraps)] // All operations have one signature.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::{BLOCKS, CAPACITY, Event, World, drain};
-use crate::{Connection, Limits, Revocation};
+use crate::{Connection, DrainPhase, DrainPlan, Limits, Revocation};
 
 /// Whose connections an operation may close beside its own device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +139,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     small("ask, answer and take the answer", 0, true, ask_and_answer),
     small("ask and give up", 0, true, ask_and_give_up),
     ending("shutdown", 2, Ends::All, shutdown),
+    ending("drain", 2, Ends::All, drain_hub),
 ];
 
 type Device = Connection<Event>;
@@ -376,5 +379,18 @@ fn revoke(world: &World, device: Device) -> Option<Device> {
 
 fn shutdown(world: &World, device: Device) -> Option<Device> {
     world.hub.shutdown();
+    Some(device)
+}
+
+/// From the first user told to the last connection cut off.
+fn drain_hub(world: &World, device: Device) -> Option<Device> {
+    let (alive, offered) = (Arc::clone(&world.alive), Arc::clone(&world.offered));
+    let plan = DrainPlan::within(Duration::from_secs(8))
+        .tell(move |_, _| Event::new(&alive, offered.fetch_add(1, Ordering::SeqCst)));
+    let drain = world.hub.drain(plan).expect("the first");
+    for second in 0..12 {
+        drain.step(Duration::from_secs(second));
+    }
+    assert_eq!(drain.progress().phase, DrainPhase::Drained);
     Some(device)
 }

@@ -94,7 +94,7 @@ impl<E> Lane<E> {
         if archive.is_some() {
             state += State::ONE_LIVE + State::ARCHIVED;
         }
-        let (id, thread) = first.unwrap_or((ConnectionId(0), None));
+        let (id, about) = first.unwrap_or((ConnectionId(0), None));
         Self {
             archive: archive.map(Box::new),
             others: Link::empty(),
@@ -107,7 +107,7 @@ impl<E> Lane<E> {
             // `FREE(number - 1)`: the first publisher finds the number before its own read.
             hot: Slot::new(number - 1),
             state: AtomicU64::new(state),
-            first: Member::unlisted(id, thread, number),
+            first: Member::unlisted(id, about, number),
         }
     }
 
@@ -284,7 +284,7 @@ impl<E> Lane<E> {
                     m.id,
                     self.public(m.cursor()),
                     m.missed(),
-                    m.thread,
+                    m.thread(),
                     m.closed(),
                 );
             }

@@ -24,11 +24,29 @@ pub(crate) struct Member {
     /// Numbers that the owner has missed. Only the owner writes it.
     missed: AtomicU64,
     pub(crate) wake: WakeCell,
-    /// Boxed: few connections have a thread, and all would pay for its room.
-    pub(crate) thread: Option<Box<ThreadId>>,
+    /// Boxed: few connections have a thread or a note, and all would pay for its room.
+    about: Option<Box<About>>,
     /// The connection at the last sweep, as [`Activity`] packs it.
     activity: AtomicU64,
     swept: AtomicU64,
+}
+
+/// What the host has said of a connection.
+#[derive(Clone)]
+pub(crate) struct About {
+    thread: Option<ThreadId>,
+    note: Option<Box<str>>,
+}
+
+impl About {
+    /// Returns `None` if there is nothing to say.
+    pub(crate) fn of(thread: Option<ThreadId>, note: Option<Box<str>>) -> Option<Box<Self>> {
+        (thread.is_some() || note.is_some()).then(|| Box::new(Self { thread, note }))
+    }
+
+    pub(crate) fn thread(&self) -> Option<&ThreadId> {
+        self.thread.as_ref()
+    }
 }
 
 /// `[time : 42 | touched : 1 | cursor : 21]`: what the last sweep saw of a connection. The time is
@@ -79,10 +97,10 @@ impl SweptTimes {
 
 impl Member {
     /// Creates the member of a connection that has joined at `cursor`.
-    pub(crate) fn new(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
+    pub(crate) fn new(id: ConnectionId, about: Option<Box<About>>, cursor: u64) -> Self {
         Self {
             id,
-            thread: thread.map(Box::new),
+            about,
             mark: AtomicU64::new(Mark::OPEN.0),
             wake: WakeCell::new(),
             cursor: AtomicU64::new(cursor),
@@ -93,7 +111,7 @@ impl Member {
     }
 
     /// As `new`, for a lane's first member. Other threads skip it until `list` was called.
-    pub(crate) fn unlisted(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
+    pub(crate) fn unlisted(id: ConnectionId, about: Option<Box<About>>, cursor: u64) -> Self {
         // The lane comes into the table before its first connection has told of its session. A
         // thread that found the member listed could close it first, and the session's notices would
         // come in the wrong order.
@@ -104,7 +122,7 @@ impl Member {
         };
         Self {
             mark: AtomicU64::new(mark.0),
-            ..Self::new(id, thread, cursor)
+            ..Self::new(id, about, cursor)
         }
     }
 
@@ -125,6 +143,16 @@ impl Member {
     #[inline]
     pub(crate) fn advance(&self, to: u64) {
         self.cursor.store(to, Ordering::Release);
+    }
+
+    /// The thread that the connection is attached to.
+    pub(crate) fn thread(&self) -> Option<&ThreadId> {
+        self.about.as_deref()?.thread.as_ref()
+    }
+
+    /// The host's note.
+    pub(crate) fn note(&self) -> Option<&str> {
+        self.about.as_deref()?.note.as_deref()
     }
 
     pub(crate) fn missed(&self) -> u64 {
@@ -284,7 +312,7 @@ pub(super) type Members = SmallVec<[Arc<Member>; 2]>;
 pub(crate) type Seat = Option<Arc<Member>>;
 
 /// The connection that a lane is made for.
-pub(crate) type Newcomer = (ConnectionId, Option<ThreadId>);
+pub(crate) type Newcomer = (ConnectionId, Option<Box<About>>);
 
 /// A connection whose device has resumed, so another connection joins in its place. It stays listed
 /// until that one is.

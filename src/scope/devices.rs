@@ -38,22 +38,10 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// Lock-free, linear in the connections.
     #[must_use]
     pub fn connections(&self) -> Vec<ConnectionInfo> {
-        let mut list = Vec::new();
-        self.with_user(|user| {
-            user.lane.for_each(|member| {
-                if member.is_open() {
-                    list.push(ConnectionInfo {
-                        id: member.id,
-                        thread: member.thread.as_deref().cloned(),
-                        unread: user.lane.unread(member),
-                        missed: member.missed(),
-                        connected_at: member.swept().first(),
-                        active_at: member.swept().active(),
-                    });
-                }
-            });
-        });
-        list
+        match self.admit(Use::Look) {
+            Ok(()) => self.core.connections(&self.user),
+            Err(_) => Vec::new(),
+        }
     }
 
     /// Returns how many live connections the user has: 0 if the user is offline. Lock-free.
@@ -178,7 +166,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         self.with_user(|user| {
             user.lane.for_each(|member| {
                 let lost = member.is_open() && user.lane.is_overrun(member);
-                overrun += usize::from(lost && among(member.id, member.thread.as_deref()));
+                overrun += usize::from(lost && among(member.id, member.thread()));
             });
         });
         overrun

@@ -222,6 +222,16 @@ faults! {
     BornListed = "born-listed",
     /// A connection that comes into a hub that shuts down is not ended.
     ConnectWithoutLooking = "connect-without-looking",
+    /// A connection that comes into a hub that begins to drain stays.
+    ConnectIntoTheDrain = "connect-into-the-drain",
+    /// A step of a drain tells a user whom another step may tell.
+    TellUnclaimed = "tell-unclaimed",
+    /// A drain cuts connections off before its deadline.
+    CutBeforeTheDeadline = "cut-before-the-deadline",
+    /// A task that waits for the end of a drain looks at the phase by a load.
+    LookAtThePhase = "look-at-the-phase",
+    /// A tracker takes a notice for what is true now.
+    TrustTheNotice = "trust-the-notice",
     /// Two calls that resume one device both keep a connection.
     TwoOfOne = "two-of-one",
     /// The last user who goes does not end the notices of a closed hub.

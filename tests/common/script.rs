@@ -275,6 +275,7 @@ impl Run {
         let options = ConnectOptions {
             thread: thread.map(thread_id),
             lane_capacity: capacity.map(|c| c as usize),
+            note: None,
         };
         match self.scopes[user as usize].connect_with(options) {
             Ok(connection) => {

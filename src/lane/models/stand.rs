@@ -10,7 +10,7 @@ use super::super::archive::Archive;
 use super::super::audience::Audience;
 use super::super::claim::{Claim, Offer};
 use super::super::core::Lane;
-use super::super::member::Member;
+use super::super::member::{About, Member};
 use super::super::member::{Ghost, Seat};
 use super::super::outcome::{Accepted, Refusal, Step as LaneStep, Terms};
 use super::super::read::{Entered, Seen};
@@ -152,7 +152,7 @@ impl L {
             (None, self.load().seq())
         } else {
             let cursor = self.lane.join(255).ok()?;
-            let member = Member::new(ConnectionId(id), thread, cursor);
+            let member = Member::new(ConnectionId(id), About::of(thread, None), cursor);
             (Some(Arc::new(member)), cursor)
         };
         Some(self.listed(seat, cursor, None))
