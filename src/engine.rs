@@ -19,6 +19,7 @@ mod deliver;
 #[cfg(all(test, laneway_loom))]
 mod models;
 mod notify;
+mod rooms;
 mod session;
 mod sweep;
 mod target;

@@ -214,7 +214,11 @@
 //! | method | guarantee |
 //! |---|---|
 //! | `Hub::scope`, `to_user`, `user_count`, `is_shut_down` | wait-free |
-//! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_to_set`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
+//! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
+//! | `RoomSender::publish`, `publish_critical`, `members`, `Announcer::publish`, `publish_critical` | lock-free, linear in the members or users; the same a member as a publish |
+//! | `UserScope::join`, `leave`, `rooms`, `Hub::forget` | lock-free, linear in the user's rooms; a join in a room that had more members looks at one bit for each |
+//! | `Hub::room`, `rooms`, `announcer` | wait-free |
+//! | `RoomSender::member_count` | lock-free, linear in the rooms of the call |
 //! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |
 //! | `UserScope::publish_when_free` | lock-free; the host's pause between two looks at a full lane |
 //! | `UserScope::connect`, `connect_with`, `disconnect`, `disconnect_all` | lock-free |
@@ -276,6 +280,7 @@ mod position;
 pub mod protocol;
 mod received;
 mod retention;
+mod room;
 mod scope;
 #[cfg(all(test, laneway_shuttle))]
 mod shuffled;
@@ -288,18 +293,19 @@ mod weak_hub;
 pub use addressed::Addressed;
 pub use config::{Activity, Builder, ConnectOptions, LimitPolicy};
 pub use connection::{Connection, Next};
-pub use delivery::{BatchDelivery, Delivery, SetDelivery};
+pub use delivery::{BatchDelivery, Delivery, RoomDelivery};
 pub use docs::{architecture, guide};
 pub use error::{
     BatchError, CloseReason, Closed, ConfigError, ConnectError, InvalidId, InvalidPosition,
     PublishError, RecvTimeoutError, ResumeError, TryRecvError,
 };
 pub use hub::Hub;
-pub use id::{ConnectionId, MAX_ID_BYTES, ThreadId, UserId};
+pub use id::{ConnectionId, MAX_ID_BYTES, RoomId, ThreadId, UserId};
 pub use lifecycle::{Change, Lifecycle, LifecycleError, NextNotice, NoNotice, Notice};
 pub use position::Position;
 pub use received::{Delivered, Received, Visited};
 pub use retention::{Origin, Recovered, Resumed, Retention};
+pub use room::{Announcer, JoinRoomError, Joined, Memberships, RoomSender};
 pub use scope::UserScope;
 pub use stats::{ConnectionInfo, ConnectionStats, HubStats, Imbalance, conserved};
 pub use weak_hub::WeakHub;

@@ -209,7 +209,7 @@ fn r094_public_types_have_the_common_traits() {
     are!(Debug Clone Copy Eq Hash: Position, Origin, CloseReason, LimitPolicy, Activity);
     are!(Debug Clone Eq: Builder, ConnectOptions, Retention, Notice, Change, ConnectionInfo);
     are!(Debug Clone Default: Builder, ConnectOptions, Retention, HubStats, ConnectionStats);
-    are!(Debug Clone Copy Eq: HubStats, ConnectionStats, Delivery, BatchDelivery, SetDelivery);
+    are!(Debug Clone Copy Eq: HubStats, ConnectionStats, Delivery, BatchDelivery, RoomDelivery);
     are!(Debug Clone Copy Eq: Visited, Resumed, Recovered, Closed, NoNotice, LifecycleError);
     are!(Debug Clone Eq: Received<u8>, Delivered<u8>, Imbalance);
     are!(Error Clone Eq: Closed, TryRecvError, RecvTimeoutError, ConnectError, ResumeError);

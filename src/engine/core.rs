@@ -6,6 +6,7 @@ use ahash::RandomState;
 use crossbeam_utils::CachePadded;
 
 use super::clocks::Clocks;
+use super::rooms::directory::Directory;
 use super::session::Session;
 use super::user::User;
 use crate::config::Builder;
@@ -18,6 +19,7 @@ use crate::stats::HubStats;
 use crate::sync::reentry::once_at_a_time;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, pin};
 use crate::table::Table;
+use crate::table::storage::OnceLink;
 
 /// The state that all handles of one hub share.
 pub(crate) struct Core<E: 'static> {
@@ -38,6 +40,8 @@ pub(crate) struct Core<E: 'static> {
     /// The parts that only a hub with retention uses.
     pub(super) absence: Absence<E>,
     pub(super) clocks: Clocks,
+    /// Empty until the first user joins a room.
+    pub(super) rooms: OnceLink<Directory<E>>,
     pub(crate) counters: CachePadded<Counters>,
 }
 
@@ -106,6 +110,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             counters: CachePadded::default(),
             absence: Absence::new(&config, weigh),
             clocks: Clocks::new(&config),
+            rooms: OnceLink::empty(),
             config,
         }
     }
@@ -170,8 +175,11 @@ impl<E: Send + Sync + 'static> Core<E> {
         // `remove` compares by identity. Of two threads that remove one entry one finds it, and a
         // newer entry of the user stays.
         let removed = user.lane.is_over() && self.table.remove(user, &pin());
-        if removed && user.lane.archive().is_none() {
-            self.count_out();
+        if removed {
+            if user.lane.archive().is_none() {
+                self.count_out();
+            }
+            self.end_memberships(user);
         }
     }
 
@@ -198,6 +206,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.table
                 .for_each(|user| closed += usize::from(self.shut(user)));
         });
+        self.end_all_memberships();
         // After the walk: a hub without users has no thread that would count the last user out.
         self.end_if_over();
         closed
