@@ -5,6 +5,8 @@
 //! joins of one user, and between a join and a leave.
 
 pub(crate) mod directory;
+#[cfg(all(test, laneway_loom))]
+mod models;
 mod occupant;
 mod places;
 mod publish;
