@@ -138,8 +138,8 @@ impl<E: Send + Sync + 'static> RoomSender<E> {
     ///
     /// # Panics
     ///
-    /// If the event's `Clone` panics, or if a publish drops an older event whose `Drop` panics. The members behind
-    /// receive nothing then.
+    /// If the event's `Clone` panics, or if a publish drops an older event whose `Drop` panics. The members
+    /// that come after receive nothing then.
     ///
     /// # Bounds
     ///

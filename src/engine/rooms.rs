@@ -221,7 +221,9 @@ impl<E: Send + Sync + 'static> Core<E> {
     /// Gives a place back. The last member who goes takes the room out of the directory.
     fn vacate(&self, directory: &Directory<E>, membership: &Membership<E>, guard: &Guard) {
         let Membership { room, at } = membership;
-        room.vacate(*at, guard);
+        if !broken(Fault::LeaveThePlace) {
+            room.vacate(*at, guard);
+        }
         if room.exit() {
             directory.rooms.remove(room, guard);
         }

@@ -60,8 +60,8 @@ impl<E: Send + Sync + 'static> Announcer<E> {
     ///
     /// # Panics
     ///
-    /// If the event's `Clone` does, or the `Drop` of an event that a publish drops. The users that come after
-    /// receive nothing then.
+    /// If the event's `Clone` panics, or if a publish drops an older event whose `Drop` panics. The users
+    /// that come after receive nothing then.
     ///
     /// # Progress
     ///

@@ -207,9 +207,7 @@ impl<O> Places<O> {
     /// it is the only one that does.
     pub(super) fn vacate(&self, at: usize, guard: &Guard) {
         let (segment, index) = self.segment_of(at);
-        if !broken(Fault::LeaveThePlace) {
-            segment.places[index].occupant.replace(Owned::Empty, guard);
-        }
+        segment.places[index].occupant.replace(Owned::Empty, guard);
         // Release: pairs with the exchange in `mark`.
         segment.marks[index / WORD].fetch_sub(1 << (index % WORD), Ordering::AcqRel);
         // Low places are taken first, so the members of a room that shrinks end up in few words.
