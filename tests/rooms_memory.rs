@@ -29,6 +29,13 @@ fn id(user: usize) -> UserId {
     UserId::new(format!("user-{user:07}")).unwrap()
 }
 
+/// Frees what lies retired in the collector.
+fn collect() {
+    for _ in 0..4096 {
+        crossbeam_epoch::pin().flush();
+    }
+}
+
 fn bytes(of: usize, f: impl FnOnce()) -> f64 {
     measure(f).bytes_current as f64 / of as f64
 }
@@ -42,16 +49,15 @@ fn measured(case: &Case) -> [f64; 3] {
     let builder = Hub::builder().memberships(kept).shards(4096);
     let hub: Hub<u64> = builder.build().unwrap();
     let scopes: Vec<UserScope<u64>> = (0..case.users).map(|user| hub.scope(id(user))).collect();
+    // What an earlier case has left.
+    collect();
     let laneway = bytes(all, || {
         for (user, scope) in scopes.iter().enumerate() {
             for n in 0..case.rooms_per_user {
                 scope.join(&case.room(user, n)).unwrap();
             }
         }
-        // What lies retired in the collector is no part of it.
-        for _ in 0..512 {
-            crossbeam_epoch::pin().flush();
-        }
+        collect();
     });
     let mut rooms: HashMap<RoomId, HashSet<UserId>> = HashMap::new();
     let one_way = bytes(all, || {
