@@ -172,7 +172,7 @@ impl Commuter {
     fn new(hub: &Hub<Event>, user: u64) -> Self {
         let scope = scope(hub, user);
         let device = scope.connect().unwrap();
-        let other = (user % 2 == 0).then(|| scope.connect().unwrap());
+        let other = user.is_multiple_of(2).then(|| scope.connect().unwrap());
         join_all(&scope, user);
         Self {
             user,
@@ -186,24 +186,21 @@ impl Commuter {
     }
 
     fn part_or_resume(&mut self) {
-        match self.device.take() {
-            Some(mut device) => {
-                let (events, missed) = read(&mut device);
-                self.events.extend(events);
-                self.missed += missed;
-                self.position = Some(device.position());
-            }
-            None => {
-                let position = self.position.take().unwrap();
-                let (device, resumed) = self.scope.resume(&position).unwrap();
-                match resumed {
-                    Resumed::Complete { .. } => {}
-                    Resumed::Gap { missed, .. } => self.missed += missed,
-                    other => panic!("the lane is kept: {other:?}"),
-                }
-                self.device = Some(device);
-            }
+        if let Some(mut device) = self.device.take() {
+            let (events, missed) = read(&mut device);
+            self.events.extend(events);
+            self.missed += missed;
+            self.position = Some(device.position());
+            return;
         }
+        let position = self.position.take().unwrap();
+        let (device, resumed) = self.scope.resume(&position).unwrap();
+        match resumed {
+            Resumed::Complete { .. } => {}
+            Resumed::Gap { missed, .. } => self.missed += missed,
+            other => panic!("the lane is kept: {other:?}"),
+        }
+        self.device = Some(device);
     }
 }
 
@@ -290,101 +287,135 @@ fn check(user: u64, events: &[Event], missed: u64, all: &[Event]) {
     );
 }
 
-fn storm(keeps: bool) {
-    let publishes = std::env::var("LANEWAY_STORM");
-    let publishes = publishes.map_or(4_000, |n| n.parse().expect("a number"));
-    let hub: Hub<Event> = Hub::builder()
-        .shards(4096)
-        .lane_capacity(CAPACITY)
-        .retention(keeps.then(|| Retention::events(CAPACITY)))
-        .build()
-        .unwrap();
-    let mut steady: Vec<_> = (0..STEADY)
-        .map(|user| {
+/// All users of a storm.
+struct World {
+    hub: Hub<Event>,
+    steady: Vec<[Connection<Event>; 2]>,
+    commuters: Vec<Commuter>,
+    restless: Vec<Restless>,
+    progress: Progress,
+    gone: Gone,
+}
+
+impl World {
+    fn new(keeps: bool) -> Self {
+        let hub: Hub<Event> = Hub::builder()
+            .shards(4096)
+            .lane_capacity(CAPACITY)
+            .retention(keeps.then(|| Retention::events(CAPACITY)))
+            .build()
+            .unwrap();
+        let steady = |user| {
             let scope = scope(&hub, user);
             let devices = [scope.connect().unwrap(), scope.connect().unwrap()];
             join_all(&scope, user);
             devices
+        };
+        Self {
+            steady: (0..STEADY).map(steady).collect(),
+            commuters: (STEADY..COMMUTERS)
+                .map(|u| Commuter::new(&hub, u))
+                .collect(),
+            restless: (COMMUTERS..USERS).map(|u| Restless::new(&hub, u)).collect(),
+            progress: Progress::default(),
+            gone: Gone::default(),
+            hub,
+        }
+    }
+
+    /// Publishes on threads while users come and go. Returns the rooms of each publisher's publishes.
+    fn run(&mut self, events: u64, keeps: bool) -> Vec<Vec<[u64; 2]>> {
+        thread::scope(|s| {
+            let (hub, progress) = (&self.hub, &self.progress);
+            let threads: Vec<_> = (0..PUBLISHERS)
+                .map(|p| s.spawn(move || publish(hub, p, events, progress)))
+                .collect();
+            let mut random = Random(0xD1B5_4A32_D192_ED03);
+            while threads.iter().any(|thread| !thread.is_finished()) {
+                for _ in 0..8 {
+                    let one = random.below(self.restless.len() as u64) as usize;
+                    self.restless[one].act(&mut random, progress, keeps, &mut self.gone);
+                }
+                if keeps {
+                    let one = random.below(self.commuters.len() as u64) as usize;
+                    self.commuters[one].part_or_resume();
+                }
+            }
+            threads.into_iter().map(|t| t.join().unwrap()).collect()
         })
-        .collect();
-    let mut commuters: Vec<_> = (STEADY..COMMUTERS)
-        .map(|u| Commuter::new(&hub, u))
-        .collect();
-    let mut restless: Vec<_> = (COMMUTERS..USERS).map(|u| Restless::new(&hub, u)).collect();
-    let (progress, mut gone) = (Progress::default(), Gone::default());
-    let logs: Vec<_> = thread::scope(|s| {
-        let (hub, progress) = (&hub, &progress);
-        let publishers: Vec<_> = (0..PUBLISHERS)
-            .map(|p| s.spawn(move || publish(hub, p, publishes, progress)))
-            .collect();
-        let mut random = Random(0xD1B5_4A32_D192_ED03);
-        while publishers.iter().any(|p| !p.is_finished()) {
-            for _ in 0..8 {
-                let one = random.below(restless.len() as u64) as usize;
-                restless[one].act(&mut random, progress, keeps, &mut gone);
-            }
-            if keeps {
-                let one = random.below(commuters.len() as u64) as usize;
-                commuters[one].part_or_resume();
+    }
+
+    /// Users who were members all the time have no hole. Returns how many events they missed, and were told.
+    fn check_members(&mut self, logs: &[Vec<[u64; 2]>]) -> u64 {
+        let mut by_room: BTreeMap<u64, Vec<Event>> = BTreeMap::new();
+        for (p, log) in logs.iter().enumerate() {
+            for (n, rooms) in (0..).zip(log) {
+                for room in rooms {
+                    by_room.entry(*room).or_default().push((p, n));
+                }
             }
         }
-        publishers.into_iter().map(|p| p.join().unwrap()).collect()
-    });
-    let mut by_room: BTreeMap<u64, Vec<Event>> = BTreeMap::new();
-    for (p, log) in logs.iter().enumerate() {
-        for (n, rooms) in (0..).zip(log) {
-            rooms
-                .iter()
-                .for_each(|room| by_room.entry(*room).or_default().push((p, n)));
+        let mut gaps = 0;
+        for (user, devices) in (0..).zip(&mut self.steady) {
+            let all = expected(&by_room, rooms_of(user));
+            for device in devices {
+                let (events, missed) = read(device);
+                check(user, &events, missed, &all);
+                gaps += missed;
+            }
         }
-    }
-    let mut gaps = 0;
-    for (user, devices) in (0..).zip(&mut steady) {
-        let all = expected(&by_room, rooms_of(user));
-        for device in devices {
-            let (events, missed) = read(device);
-            check(user, &events, missed, &all);
-            gaps += missed;
+        for commuter in &mut self.commuters {
+            if commuter.device.is_none() {
+                commuter.part_or_resume();
+            }
+            let (events, missed) = read(commuter.device.as_mut().unwrap());
+            commuter.events.extend(events);
+            let all = expected(&by_room, rooms_of(commuter.user));
+            let missed = commuter.missed + missed;
+            check(commuter.user, &commuter.events, missed, &all);
         }
+        gaps
     }
-    for commuter in &mut commuters {
-        if commuter.device.is_none() {
-            commuter.part_or_resume();
+
+    /// All that the other users received came while they were members.
+    fn check_restless(&mut self, logs: &[Vec<[u64; 2]>]) {
+        for one in &mut self.restless {
+            for device in std::mem::take(&mut one.devices) {
+                self.gone.drain(one.user, device);
+            }
         }
-        let (events, missed) = read(commuter.device.as_mut().unwrap());
-        commuter.events.extend(events);
-        let all = expected(&by_room, rooms_of(commuter.user));
-        check(
-            commuter.user,
-            &commuter.events,
-            commuter.missed + missed,
-            &all,
-        );
-    }
-    for one in &mut restless {
-        for device in std::mem::take(&mut one.devices) {
-            gone.drain(one.user, device);
+        let by_user: BTreeMap<_, _> = self.restless.iter().map(|r| (r.user, &r.stays)).collect();
+        for (user, (p, n)) in &self.gone.events {
+            let rooms = logs[*p][*n as usize];
+            let is_within = |stay: &Stay| {
+                rooms.contains(&stay.room) && stay.from[*p] <= *n && *n < stay.until[*p]
+            };
+            let is_member = by_user[user].iter().any(is_within);
+            assert!(is_member, "user {user} was no member");
         }
+        assert!(self.gone.events.len() > 100);
+        assert!(self.restless.iter().any(|one| one.stays.len() > 1));
     }
-    let stays: BTreeMap<_, _> = restless.iter().map(|one| (one.user, &one.stays)).collect();
-    for (user, (p, n)) in &gone.events {
-        let rooms = logs[*p][*n as usize];
-        let is_within =
-            |stay: &Stay| rooms.contains(&stay.room) && stay.from[*p] <= *n && *n < stay.until[*p];
-        assert!(
-            stays[user].iter().any(is_within),
-            "user {user} was no member"
-        );
-    }
-    println!(
-        "{} events, {gaps} missed and told, {} read by restless users",
-        progress.offered.load(Ordering::SeqCst),
-        gone.events.len()
-    );
-    assert!(gone.events.len() > 100 && restless.iter().any(|one| one.stays.len() > 1));
+}
+
+fn storm(keeps: bool) {
+    let events = std::env::var("LANEWAY_STORM").map_or(4_000, |n| n.parse().expect("a number"));
+    let mut world = World::new(keeps);
+    let logs = world.run(events, keeps);
+    let gaps = world.check_members(&logs);
+    world.check_restless(&logs);
+    let offered = world.progress.offered.load(Ordering::SeqCst);
+    let restless = world.gone.events.len();
+    println!("{offered} events, {gaps} missed and told, {restless} read by restless users");
+    let World {
+        hub,
+        steady,
+        commuters,
+        restless,
+        ..
+    } = world;
     drop((steady, commuters, restless));
-    let stats = hub.stats();
-    conserved(progress.offered.load(Ordering::SeqCst), &stats, []).unwrap();
+    conserved(offered, &hub.stats(), []).unwrap();
     if !keeps {
         let rooms = (0..ROOMS).map(room);
         assert_eq!(

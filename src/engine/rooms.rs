@@ -38,12 +38,14 @@ impl<E: Send + Sync + 'static> Core<E> {
             }
             let entry = self.entry_to_join(user, &guard)?;
             let directory = self.directory(&guard);
-            let Some(occupant) = self.find_or_add_occupant(directory, user, &entry, &guard)? else {
+            let Some(occupant) =
+                self.find_or_add_occupant(directory, user, entry.as_ref(), &guard)?
+            else {
                 continue;
             };
             match self.join_as(directory, &occupant, room, &guard) {
                 Ok(joined) => {
-                    if self.may_stay(directory, &occupant, &entry, &guard) {
+                    if self.may_stay(directory, &occupant, entry.as_ref(), &guard) {
                         return Ok(joined);
                     }
                 }
@@ -97,14 +99,13 @@ impl<E: Send + Sync + 'static> Core<E> {
         &self,
         directory: &Directory<E>,
         user: &UserId,
-        entry: &Option<Arc<User<E>>>,
+        entry: Option<&Arc<User<E>>>,
         guard: &Guard,
     ) -> Result<Option<Arc<Occupant<E>>>, JoinRoomError> {
         let hash = self.hash(user);
         if let Some(found) = directory.occupants.get(hash, user, guard) {
             let found = found.arc();
-            let is_this = |entry: &Arc<_>| found.is_of(entry, guard);
-            if entry.as_ref().is_none_or(is_this) {
+            if entry.is_none_or(|entry| found.is_of(entry, guard)) {
                 return Ok(Some(found));
             }
             // Of another session of the user. If that one is over, its memberships are as well, and the
@@ -121,7 +122,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             directory.kept.fetch_sub(1, Ordering::AcqRel);
             return Err(JoinRoomError::TooManyUsers { limit });
         }
-        let new = Arc::new(Occupant::new(user.clone(), hash, entry.clone()));
+        let new = Arc::new(Occupant::new(user.clone(), hash, entry.cloned()));
         if directory.occupants.insert(&new, guard).is_err() {
             // Another join of the user has inserted an occupant first.
             self.count_kept_out(directory);
@@ -144,8 +145,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             if let Some(listed) = occupant.find(id).map_err(|_| None)? {
                 // The call that has listed the room may not have filled the place. This call completes
                 // it. Otherwise it would return before publishes reach the user.
-                let is_in =
-                    broken(Fault::TrustTheFirstJoin) || self.settle(occupant, &listed, guard);
+                let is_in = broken(Fault::TrustTheFirstJoin) || listed.settle(occupant, guard);
                 if is_in {
                     return Ok(Joined::Before);
                 }
@@ -162,11 +162,11 @@ impl<E: Send + Sync + 'static> Core<E> {
             match occupant.add(&new, limit) {
                 Ok(()) => {
                     // If a leave comes between the two steps, the user has joined and left.
-                    self.settle(occupant, &new, guard);
+                    new.settle(occupant, guard);
                     return Ok(Joined::Now);
                 }
                 Err(why) => {
-                    self.vacate(directory, &new, guard);
+                    directory.vacate(&new, guard);
                     match why {
                         NotAdded::Over => return Err(None),
                         NotAdded::IsThere => {}
@@ -177,18 +177,6 @@ impl<E: Send + Sync + 'static> Core<E> {
                 }
             }
         }
-    }
-
-    /// Fills the place of a membership that is listed. Returns `false` if it is not listed any more.
-    fn settle(
-        &self,
-        occupant: &Arc<Occupant<E>>,
-        membership: &Membership<E>,
-        guard: &Guard,
-    ) -> bool {
-        let Membership { room, at } = membership;
-        let is_listed = || occupant.has_place(room, *at);
-        room.fill(*at, occupant, is_listed, guard)
     }
 
     /// Returns the room, with one more member counted. Makes it if there is none.
@@ -218,24 +206,13 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
     }
 
-    /// Gives a place back. The last member who goes takes the room out of the directory.
-    fn vacate(&self, directory: &Directory<E>, membership: &Membership<E>, guard: &Guard) {
-        let Membership { room, at } = membership;
-        if !broken(Fault::LeaveThePlace) {
-            room.vacate(*at, guard);
-        }
-        if room.exit() {
-            directory.rooms.remove(room, guard);
-        }
-    }
-
     /// Looks whether the session or the hub has ended while the user joined. In that case ends the
     /// memberships and returns `false`.
     fn may_stay(
         &self,
         directory: &Directory<E>,
         occupant: &Arc<Occupant<E>>,
-        entry: &Option<Arc<User<E>>>,
+        entry: Option<&Arc<User<E>>>,
         guard: &Guard,
     ) -> bool {
         // Pairs with the fences in `end_memberships` and `shutdown`. This thread lists the room and then
@@ -243,7 +220,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         // at the lists. Without the fences each could miss the other's write, and a user who is offline
         // would stay a member.
         fence(Ordering::SeqCst);
-        let is_left = entry.as_ref().is_some_and(|entry| entry.lane.is_over());
+        let is_left = entry.is_some_and(|entry| entry.lane.is_over());
         let is_over = is_left || self.closed.load(Ordering::Relaxed);
         if is_over && !broken(Fault::JoinWithoutLooking) {
             self.end_occupant(directory, occupant, guard);
@@ -261,7 +238,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         occupant.begin_leaving();
         let removed = occupant.remove(room);
         if let Some((membership, is_over)) = &removed {
-            self.vacate(directory, membership, &guard);
+            directory.vacate(membership, &guard);
             if *is_over {
                 self.remove_occupant(directory, &occupant, &guard);
             }
@@ -338,7 +315,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         occupant.begin_leaving();
         let ended = occupant.end();
         for membership in &ended {
-            self.vacate(directory, membership, guard);
+            directory.vacate(membership, guard);
         }
         occupant.end_leaving();
         self.remove_occupant(directory, occupant, guard);

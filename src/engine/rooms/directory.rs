@@ -1,8 +1,8 @@
 //! All rooms of a hub, and all users who are in one.
 
-use super::occupant::Occupant;
+use super::occupant::{Membership, Occupant};
 use super::room::Room;
-use crate::sync::AtomicUsize;
+use crate::sync::{AtomicUsize, Fault, Guard, broken};
 use crate::table::Table;
 
 /// The most roots of the table of rooms. Publishers look a room up once for all its members.
@@ -23,6 +23,20 @@ impl<E: 'static> Directory<E> {
             rooms: Table::new(shards.min(ROOM_ROOTS)),
             occupants: Table::new(shards),
             kept: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl<E: Send + Sync + 'static> Directory<E> {
+    /// Gives a place back that is off its occupant's list. The last member who goes takes the room out of
+    /// the directory.
+    pub(super) fn vacate(&self, membership: &Membership<E>, guard: &Guard) {
+        let Membership { room, at } = membership;
+        if !broken(Fault::LeaveThePlace) {
+            room.vacate(*at, guard);
+        }
+        if room.exit() {
+            self.rooms.remove(room, guard);
         }
     }
 }

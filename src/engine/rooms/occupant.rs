@@ -70,6 +70,14 @@ impl<E: 'static> Membership<E> {
     }
 }
 
+impl<E: Send + Sync + 'static> Membership<E> {
+    /// Fills the place if the occupant's list has it. Returns whether it has.
+    pub(super) fn settle(&self, occupant: &Arc<Occupant<E>>, guard: &Guard) -> bool {
+        let is_listed = || occupant.has_place(&self.room, self.at);
+        self.room.fill(self.at, occupant, is_listed, guard)
+    }
+}
+
 impl<E: 'static> Keyed for Occupant<E> {
     type Key = UserId;
     fn hash(&self) -> u64 {

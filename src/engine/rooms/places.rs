@@ -32,7 +32,7 @@ struct Segment<O> {
 /// The places of one room.
 pub(super) struct Places<O> {
     first: Segment<O>,
-    /// A join begins to look for a free place here. A hint only: every place is looked at in the end.
+    /// A join begins to look for a free place here. A hint only: a join looks at every place in the end.
     hint: AtomicUsize,
     /// Joins so far.
     joins: AtomicU64,

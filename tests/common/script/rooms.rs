@@ -50,7 +50,7 @@ impl Run {
     /// To one room, or to it and its neighbour.
     pub(super) fn publish_to_rooms(&mut self, first: u8, both: bool, critical: bool) {
         let rooms = [first, (first + 1) % ROOMS];
-        let rooms = &rooms[..1 + usize::from(both)];
+        let rooms = &rooms[..=usize::from(both)];
         let members = rooms.iter().flat_map(|room| self.model.members(*room));
         let members: Vec<_> = members.collect();
         let event = self.event_for(&members);
