@@ -52,8 +52,9 @@ pub use limits::{Joined, Memberships};
 ///
 /// # Bounds
 ///
-/// An empty room takes no memory. A room has at most twice as many places as it had members at a time since
-/// it was last empty, 16 bytes each. [`Builder`](crate::Builder::max_rooms_per_user) bounds the rooms of a user,
+/// An empty room takes no memory. A room has about twice as many places as it had members at a time since it
+/// was last empty, and never more than twice [`max_members_per_room`](crate::Builder::max_members_per_room). A
+/// place is 16 bytes. [`Builder`](crate::Builder::max_rooms_per_user) bounds the rooms of a user,
 /// the members of a room, and the users whose memberships are kept.
 pub struct RoomSender<E: Send + Sync + 'static> {
     core: Arc<Core<E>>,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::sync::{AtomicU64, AtomicUsize, Fault, Guard, Ordering, broken, pin};
-use crate::table::storage::{LeafRef, Link, OnceLink, Owned, View};
+use crate::table::storage::{Link, OnceLink, Owned, View};
 
 /// The places that a room begins with. Each further segment has as many as there are already.
 const FIRST: usize = if cfg!(laneway_loom) { 1 } else { 4 };
@@ -46,7 +46,7 @@ impl<O> Place<O> {
         until: u64,
         guard: &'g Guard,
         stays: impl Fn(&O) -> bool,
-    ) -> Option<LeafRef<'g, O>> {
+    ) -> Option<&'g O> {
         let View::Leaf(occupant) = self.occupant.load(guard) else {
             return None;
         };
@@ -61,7 +61,7 @@ impl<O> Place<O> {
         };
         // The occupant before the number. In the other order the number could be an earlier user's.
         let is_known = self.since.load(Ordering::Acquire) <= until || broken(Fault::VisitNewcomers);
-        (is_known && std::ptr::eq(again.get(), occupant.get())).then_some(occupant)
+        (is_known && std::ptr::eq(again.get(), occupant.get())).then(|| occupant.get())
     }
 }
 
@@ -224,7 +224,7 @@ impl<O> Places<O> {
     pub(super) fn for_each(
         &self,
         stays: impl Fn(&O, usize) -> bool,
-        mut f: impl FnMut(LeafRef<'_, O>, &Guard),
+        mut f: impl FnMut(&O, &Guard),
     ) {
         // Acquire: a join that is counted here has seen its user's leave before it. So the walk does not
         // find the user in the earlier place as well.
@@ -236,15 +236,22 @@ impl<O> Places<O> {
                     continue;
                 }
                 let guard = pin();
+                // First all occupants, and then the calls. An append ends with a locked instruction, and no
+                // load behind it begins before that. So a miss on each occupant would be waited for.
+                let mut occupants: [Option<&O>; WORD] = [None; WORD];
+                let mut len = 0;
                 while marks != 0 {
                     let index = word * WORD + marks.trailing_zeros() as usize;
                     marks &= marks - 1;
                     let place = &segment.places[index];
-                    if let Some(occupant) = place
-                        .occupant_until(until, &guard, |occupant| stays(occupant, base + index))
-                    {
-                        f(occupant, &guard);
+                    let stays = |occupant: &O| stays(occupant, base + index);
+                    if let Some(occupant) = place.occupant_until(until, &guard, stays) {
+                        occupants[len] = Some(occupant);
+                        len += 1;
                     }
+                }
+                for occupant in occupants[..len].iter().flatten() {
+                    f(occupant, &guard);
                 }
             }
         }

@@ -12,7 +12,7 @@ use crate::engine::target::Target;
 use crate::id::{RoomId, UserId};
 use crate::lane::{Accepted, Refusal, Refused, Terms};
 use crate::sync::{Fault, Guard, broken, pin};
-use crate::table::storage::{LeafRef, View};
+use crate::table::storage::View;
 
 impl<E: Clone + Send + Sync + 'static> Core<E> {
     /// Delivers clones of an event to the members of the rooms, to each user once.
@@ -60,12 +60,12 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
     fn deliver_to_member(
         self: &Arc<Self>,
         delivery: &mut RoomDelivery,
-        occupant: LeafRef<'_, Occupant<E>>,
+        occupant: &Occupant<E>,
         event: &E,
         terms: Terms,
         guard: &Guard,
     ) -> bool {
-        let entry = occupant.get().entry(guard);
+        let entry = occupant.entry(guard);
         let refused = match entry {
             View::Leaf(user) => {
                 let done = self.append_plain(&user, event.clone(), terms, |done| {
@@ -82,7 +82,7 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
             }
             _ => Refused::new(Refusal::Vacant, event.clone(), 0),
         };
-        self.deliver_to_member_after_refusal(delivery, &occupant, entry, refused, terms, guard)
+        self.deliver_to_member_after_refusal(delivery, occupant, entry, refused, terms, guard)
     }
 
     /// Handles an event that the entry of a member has refused: looks for another entry of a member whose
@@ -145,7 +145,7 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
 
 impl<E: Send + Sync + 'static> Core<E> {
     /// Calls `f` with each member of the room.
-    fn with_members(&self, room: &RoomId, f: impl FnMut(LeafRef<'_, Occupant<E>>, &Guard)) {
+    fn with_members(&self, room: &RoomId, f: impl FnMut(&Occupant<E>, &Guard)) {
         let Some(directory) = self.rooms.get() else {
             return;
         };

@@ -6,7 +6,6 @@ use super::places::Places;
 use crate::id::RoomId;
 use crate::sync::{AtomicUsize, Fault, Guard, Ordering, broken};
 use crate::table::Keyed;
-use crate::table::storage::LeafRef;
 
 /// The count of a room that its last member has left. It stays: the next member makes another room.
 const OVER: usize = usize::MAX;
@@ -112,11 +111,7 @@ impl<O> Room<O> {
     }
 
     /// Calls `f` with each member. `stays` returns whether the member's list has the place.
-    pub(super) fn for_each(
-        &self,
-        stays: impl Fn(&O, usize) -> bool,
-        f: impl FnMut(LeafRef<'_, O>, &Guard),
-    ) {
+    pub(super) fn for_each(&self, stays: impl Fn(&O, usize) -> bool, f: impl FnMut(&O, &Guard)) {
         self.places.for_each(stays, f);
     }
 }
