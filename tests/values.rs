@@ -215,7 +215,9 @@ fn r094_public_types_have_the_common_traits() {
     are!(Error Clone Eq: Closed, TryRecvError, RecvTimeoutError, ConnectError, ResumeError);
     are!(Error Clone Eq: InvalidId, InvalidPosition, ConfigError, NoNotice, LifecycleError);
     are!(Error Clone Eq: PublishError<u8>, BatchError<u8>);
-    are!(Debug Clone: Hub<u8>, UserScope<u8>, Addressed<'_, u8>);
+    are!(Debug Clone: Hub<u8>, UserScope<u8>, Addressed<'_, u8>, RoomSender<u8>, Announcer<u8>);
+    are!(Debug Clone Copy Eq Hash: Joined, Memberships);
+    are!(Error Clone Copy Eq: JoinRoomError);
     are!(Debug: Connection<u8>, Lifecycle);
     are!(Send Sync: Hub<u8>, UserScope<u8>, Connection<u8>, Lifecycle, PublishError<u8>);
 }
