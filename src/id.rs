@@ -7,6 +7,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::error::InvalidId;
+#[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
+use crate::unique::Unique;
 
 /// The length of the longest id, in bytes.
 ///
@@ -273,7 +275,7 @@ id! {
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 impl RequestId {
     pub(crate) fn generate() -> Self {
-        Self::new(uuid::Uuid::new_v4().to_string()).expect("a uuid is an id")
+        Self::new(Unique::new().to_string()).expect("letters, digits, '-' and '_' are an id")
     }
 }
 

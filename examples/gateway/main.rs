@@ -5,7 +5,7 @@
 //!     [--beat 15000] [--session 43200000] [--sessions 10000] [--connections 4096]
 //! ```
 //!
-//! Times are in milliseconds; `Settings` says what each is. Log in with any name, in as many tabs as you
+//! Times are in milliseconds; `--help` says what each is. Log in with any name, in as many tabs as you
 //! like; each tab has a session of its own, so one browser can hold several users.
 //!
 //! # Ends and limits
@@ -49,6 +49,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Html;
 use axum::routing::{get, post};
+use clap::Parser;
 use laneway::protocol::{
     AgentRuns, Broadcaster, MemoryQuality, MessageLimits, MessageRouter, OpenRunLimits, Packet,
     Quality, RunRegistry,
@@ -60,7 +61,7 @@ use tokio::sync::watch;
 use agent::Chat;
 use guard::Origins;
 use sessions::Sessions;
-use settings::{Settings, USAGE};
+use settings::Settings;
 
 /// What every request handler shares.
 struct Gateway {
@@ -94,14 +95,7 @@ impl Clock {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let settings = match Settings::parse(std::env::args().skip(1)) {
-        Ok(settings) => settings,
-        Err(wrong) => {
-            eprintln!("gateway: {wrong}\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match serve(settings).await {
+    match serve(Settings::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(wrong) => {
             eprintln!("gateway: {wrong}");

@@ -221,7 +221,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         // would stay a member.
         fence(Ordering::SeqCst);
         let is_left = entry.is_some_and(|entry| entry.lane.is_over());
-        let is_over = is_left || self.closed.load(Ordering::Relaxed);
+        let is_over = is_left || self.is_closed();
         if is_over && !broken(Fault::JoinWithoutLooking) {
             self.end_occupant(directory, occupant, guard);
             return false;

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::error::NotAllowed;
+
 /// The reason why a user has not become a member of a room, from
 /// [`UserScope::join`](crate::UserScope::join). Nothing has changed then.
 ///
@@ -38,6 +40,11 @@ pub enum JoinRoomError {
         /// The limit.
         limit: usize,
     },
+    /// The host has [revoked](crate::Hub::revoke) the scope.
+    Revoked,
+    /// The scope is a [weaker one](crate::UserScope::attenuate) that may not connect a device without a
+    /// thread.
+    NotAllowed(NotAllowed),
     /// The hub was shut down.
     Closed,
 }
@@ -49,6 +56,8 @@ impl fmt::Display for JoinRoomError {
             Self::TooManyRooms { limit } => write!(f, "the user is in {limit} rooms already"),
             Self::RoomFull { limit } => write!(f, "the room has {limit} members already"),
             Self::TooManyUsers { limit } => write!(f, "{limit} users are in rooms already"),
+            Self::Revoked => f.write_str("the scope was revoked"),
+            Self::NotAllowed(missing) => missing.fmt(f),
             Self::Closed => f.write_str("the hub was shut down"),
         }
     }

@@ -1,6 +1,7 @@
 //! The verbs by which a user joins and leaves rooms.
 
 use super::UserScope;
+use crate::engine::Use;
 use crate::id::RoomId;
 use crate::room::error::JoinRoomError;
 use crate::room::limits::Joined;
@@ -28,8 +29,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// # Errors
     ///
-    /// [`JoinRoomError`] names the limit that is reached, or says that the user is offline or that the hub was
-    /// shut down. The user is in the same rooms as before.
+    /// [`JoinRoomError`] names the limit that is reached, or says that the user is offline, that the scope was
+    /// revoked or has no right to connect, or that the hub was shut down. The user is in the same rooms as before.
     ///
     /// # Progress
     ///
@@ -37,6 +38,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// each place. The first join of a hub allocates a table as large as the [user
     /// table](crate::Builder::shards).
     pub fn join(&self, room: &RoomId) -> Result<Joined, JoinRoomError> {
+        self.admit(Use::Connect(None))?;
         self.core.join(&self.user, room)
     }
 
@@ -56,13 +58,14 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// ```
     ///
     /// No publish to the room that begins after this call reaches the user. One that runs meanwhile may. What
-    /// was published before stays in the user's lane.
+    /// was published before stays in the user's lane. A scope that was revoked, or that has no right to connect,
+    /// ends no membership.
     ///
     /// # Progress
     ///
     /// Lock-free. Copies the list of the user's rooms.
     pub fn leave(&self, room: &RoomId) -> bool {
-        self.core.leave(&self.user, room)
+        self.admit(Use::Connect(None)).is_ok() && self.core.leave(&self.user, room)
     }
 
     /// Returns the rooms that the user is in, in no order. Lock-free.
@@ -81,6 +84,9 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// ```
     #[must_use]
     pub fn rooms(&self) -> Vec<RoomId> {
-        self.core.rooms_of(&self.user)
+        match self.admit(Use::Look) {
+            Ok(()) => self.core.rooms_of(&self.user),
+            Err(_) => Vec::new(),
+        }
     }
 }

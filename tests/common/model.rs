@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 mod critical;
 mod figures;
+mod gate;
 pub(crate) mod receive;
 mod retention;
 pub(crate) mod rooms;
@@ -23,6 +24,7 @@ pub(crate) enum End {
     Replaced,
     Idle,
     Overrun,
+    Revoked,
     Shutdown,
 }
 

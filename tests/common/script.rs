@@ -14,6 +14,7 @@ use super::model::rooms::{MOST, MOST_KEPT};
 use super::model::{End, Got, How, Keeping, Model, NoConnect, Origin, Refused, Settings, To};
 
 mod compare;
+mod gate;
 mod retention;
 mod rooms;
 mod seen;
@@ -57,6 +58,8 @@ pub(crate) enum Call {
     /// To a room, or to two; critical or not.
     PublishToRooms(u8, bool, bool),
     Announce(bool),
+    /// The host revokes a user's scopes, and makes another one.
+    Revoke(u8, u8),
     Shutdown,
 }
 
@@ -131,6 +134,8 @@ const SLOW: usize = 8;
 struct Run {
     hub: Hub<Tainted>,
     scopes: Vec<UserScope<Tainted>>,
+    /// Those that the host has taken back.
+    revoked: Vec<UserScope<Tainted>>,
     model: Model<Value>,
     keeps: Option<Keeping>,
     handles: Vec<Handle>,
@@ -178,6 +183,7 @@ pub(crate) fn run(settings: Settings, calls: &[Call]) -> Seen {
     let scope = |u| hub.scope(UserId::new(format!("user {u}")).expect("valid"));
     let mut run = Run {
         scopes: (0..USERS).map(scope).collect(),
+        revoked: Vec::new(),
         lifecycle: Arc::new(hub.lifecycle(100_000).expect("room")),
         slow: hub.lifecycle(SLOW).expect("room"),
         offered: 0,
@@ -287,6 +293,7 @@ impl Run {
                 self.publish_to_rooms(room % rooms::ROOMS, both, critical);
             }
             Call::Announce(critical) => self.announce(critical),
+            Call::Revoke(user, spared) => self.revoke(user % USERS, spared),
             Call::Shutdown => assert_eq!(self.hub.shutdown(), self.model.shutdown()),
         }
     }
@@ -562,6 +569,7 @@ fn end(reason: CloseReason) -> End {
         CloseReason::Replaced => End::Replaced,
         CloseReason::Idle => End::Idle,
         CloseReason::Overrun => End::Overrun,
+        CloseReason::Revoked => End::Revoked,
         CloseReason::Shutdown => End::Shutdown,
         other => panic!("no connection can still see {other:?}"),
     }
