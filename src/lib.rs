@@ -120,8 +120,8 @@
 //! # What it does not do
 //!
 //! It stores nothing beyond the lanes and nothing on disk: the events that retention keeps are lost with the
-//! process. It knows no network and starts no thread. It reads no clock but in [`Connection::recv_timeout`],
-//! [`Lifecycle::next_timeout`] and [`UserScope::publish_timeout`].
+//! process. It starts no thread, and knows no network but for the feature `nats`. It reads no clock but in
+//! [`Connection::recv_timeout`], [`Lifecycle::next_timeout`] and [`UserScope::publish_timeout`].
 //!
 //! It does not authenticate. Code that holds the [`Hub`] can make any user's scope, so a host keeps the hub
 //! in the authenticator and passes scopes on:
@@ -240,6 +240,7 @@
 //! | connects, disconnects and sweeps that close, while there are subscribers | the short lock of each subscriber's channel |
 //! | `Lifecycle::try_next`, drop | the short lock of its own channel |
 //! | `Lifecycle::next_timeout` | the same, and sleeps when there is nothing to read |
+//! | `NodeScope::publish` and its other verbs, of the feature `cluster` | that of the scope's verb, and the short lock of the queue to the broker |
 //!
 //! Exceptions, which are the host's: the allocator, the payload's own `Clone` and `Drop`, and wakers. A reader
 //! spins a bounded time before it gives up a number whose publisher does not come. No thread waits for another
@@ -248,6 +249,8 @@
 //! # Features
 //!
 //! * `protocol`, on by default: the module `protocol`, messages of a chat server over the engine.
+//! * `cluster`: the module `cluster`, several hubs as one over a broker of the host's. No dependency.
+//! * `nats`: that broker is NATS, on tokio.
 //! * `stream`: connections and lifecycle notices are `Stream`s of futures-core.
 //! * `serde`: serde reads and writes ids, positions, and what is received, told and counted.
 //!
@@ -260,6 +263,11 @@
 
 mod addressed;
 mod ask;
+#[cfg(all(feature = "cluster", not(any(laneway_loom, laneway_shuttle))))]
+pub mod cluster;
+#[cfg(all(test, laneway_loom))]
+#[path = "cluster/owed.rs"]
+mod cluster_owed;
 // The protocol layer uses parts that the engine does not.
 #[cfg_attr(
     any(not(feature = "protocol"), laneway_loom, laneway_shuttle),

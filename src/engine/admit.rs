@@ -48,6 +48,14 @@ impl<E: Send + Sync + 'static> Core<E> {
         Pass::new(word, self.revoked.generation())
     }
 
+    /// Makes the pass of a scope that no revocation concerns: the node's own, for what comes from other nodes.
+    /// Those have looked at their scopes.
+    #[cfg(feature = "cluster")]
+    #[cfg_attr(any(laneway_loom, laneway_shuttle), allow(dead_code))]
+    pub(crate) fn make_pass_of_node(&self) -> Pass {
+        Pass::new(self.gate.word(), u64::MAX)
+    }
+
     /// Looks whether a scope of this user may be used so. One load and one compare, unless a scope of
     /// any user was revoked since the last look.
     #[inline]

@@ -50,7 +50,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             None if is_plain && cache.is_none_or(|cache| cache.pass.is_good_at(word)) => {
                 self.deliver_by_id(user, cache, event, terms)
             }
-            // One arm for all others. With two, the compiler copies the event on the first one's way.
+            // An event that is not plain, or a scope that has to be looked at.
             known => self.deliver_slowly(user, known, cache, target, event, terms),
         }
     }

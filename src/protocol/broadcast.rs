@@ -1,5 +1,7 @@
 //! The result of one broadcast, and the sums of many.
 
+#[cfg(feature = "cluster")]
+use crate::cluster::relayed::Relayed;
 use crate::error::NotAllowed;
 use crate::protocol::message::contamination::Contaminated;
 use crate::protocol::message::kind::MessageKind;
@@ -105,6 +107,13 @@ pub struct Broadcast {
     pub refused: Option<BroadcastError>,
     /// The host's time at which the message was sent.
     pub at: Duration,
+    /// What became of the message on its way to other nodes. `None` if the broadcaster is of no
+    /// [node](crate::cluster), or the message was refused.
+    ///
+    /// A user without a connection here may have one elsewhere: the message is not
+    /// [successful](Self::is_successful) then, and still queued.
+    #[cfg(feature = "cluster")]
+    pub relayed: Option<Relayed>,
 }
 
 impl Broadcast {
@@ -119,6 +128,8 @@ impl Broadcast {
             errors: Vec::new(),
             refused: None,
             at,
+            #[cfg(feature = "cluster")]
+            relayed: None,
         }
     }
 

@@ -7,10 +7,11 @@ use crate::protocol::message::envelope::Message;
 use crate::protocol::message::isolation::Isolation;
 use crate::protocol::packet::{Audience, Packet};
 use crate::protocol::placeholder::is_unauthenticated;
+#[cfg(feature = "cluster")]
+use crate::protocol::relay_hook::{RelayHook, Relaying};
 use crate::scope::UserScope;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The error for a flag name that [`Broadcaster::set_flag`] does not know.
@@ -66,6 +67,14 @@ pub struct Broadcaster {
     failed: AtomicU64,
     connections: AtomicU64,
     deliveries: AtomicU64,
+    #[cfg(feature = "cluster")]
+    relay: RelayHook,
+}
+
+/// Returns whether a packet goes to other nodes although this hub refused it.
+#[cfg(feature = "cluster")]
+fn goes_on(refused: Option<&BroadcastError>) -> bool {
+    matches!(refused, None | Some(BroadcastError::NoConnections))
 }
 
 impl Broadcaster {
@@ -83,6 +92,13 @@ impl Broadcaster {
             isolation,
             ..Self::default()
         }
+    }
+
+    /// Sends packets to other nodes from now on.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn with_relay(mut self, relaying: Relaying) -> Self {
+        self.relay = RelayHook(Some(relaying));
+        self
     }
 
     /// Sends a message to all connections of the user.
@@ -272,11 +288,18 @@ impl Broadcaster {
         let (message, rewritten) = isolated.map_err(BroadcastError::Contaminated)?;
         let fields = rewritten.iter().map(ToString::to_string);
         broadcast.errors.extend(fields);
-        // A copy of its length: to shrink the text in its place costs the allocator more.
-        let json = message.to_json().as_str().into();
-        let packet = Packet(Arc::new((message.kind.clone(), json)));
-        Self::deliver(scope, audience, packet.clone(), critical, broadcast)?;
-        Ok(packet)
+        let packet = Packet::written(&message);
+        let done = Self::deliver(scope, audience, packet.clone(), critical, broadcast);
+        #[cfg(feature = "cluster")]
+        if let Some(relay) = self
+            .relay
+            .0
+            .as_ref()
+            .filter(|_| goes_on(done.as_ref().err()))
+        {
+            broadcast.relayed = Some(relay(scope.user(), audience, &packet, critical));
+        }
+        done.map(|()| packet)
     }
 
     /// Publishes a packet whose body was checked already.

@@ -251,4 +251,7 @@ faults! {
     SubscribeWithoutLooking = "subscribe-without-looking",
     /// A session takes its number after it is listed.
     NumberAfterListing = "number-after-listing",
+    // ---- cluster ----
+    /// A driver counts the drops before it takes the mark by which publishers ask it.
+    CollectThenUnmark = "collect-then-unmark",
 }
