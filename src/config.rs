@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::error::ConfigError;
 use crate::id::ThreadId;
 use crate::retention::Retention;
+use crate::room::limits::RoomLimits;
 
 /// The rule for a user who opens one connection too many, for [`Builder::limit_policy`].
 ///
@@ -92,6 +93,7 @@ pub struct Builder {
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) activity: Activity,
     pub(crate) retention: Option<Retention>,
+    pub(crate) rooms: RoomLimits,
 }
 
 impl Default for Builder {
@@ -105,6 +107,7 @@ impl Default for Builder {
             idle_timeout: None,
             activity: Activity::ReadOrTouch,
             retention: None,
+            rooms: RoomLimits::default(),
         }
     }
 }
@@ -303,7 +306,7 @@ impl Builder {
         if let Some(retention) = &self.retention {
             retention.validate(self.max_connections_per_user)?;
         }
-        Ok(())
+        self.rooms.check()
     }
 }
 

@@ -28,6 +28,7 @@ mod models;
 mod notify;
 mod pass;
 mod revoked;
+mod rooms;
 mod session;
 mod sweep;
 mod target;

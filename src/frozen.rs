@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use crate::sync::Stop;
 use crate::{
-    ConnectOptions, Connection, Hub, LimitPolicy, PublishError, Received, Retention, ThreadId,
-    TryRecvError, UserId, UserScope, conserved,
+    ConnectOptions, Connection, Hub, LimitPolicy, PublishError, Received, Retention, RoomId,
+    ThreadId, TryRecvError, UserId, UserScope, conserved,
 };
 
 mod bursts;
 mod operations;
+mod rooms;
 use operations::{Ends, OPERATIONS, Operation};
 
 const CAPACITY: usize = 4;
@@ -53,6 +54,8 @@ struct World {
     /// Of a user without a connection.
     cem: UserScope<Event>,
     thread: ThreadId,
+    /// In which ann is at times.
+    room: RoomId,
     capacity: usize,
     offered: Arc<AtomicU64>,
 }
@@ -81,6 +84,7 @@ impl World {
             bob: scope("bob"),
             cem: scope("cem"),
             thread: ThreadId::new("thread").expect("valid"),
+            room: RoomId::new("room").expect("valid"),
             hub,
             capacity,
             offered: Arc::default(),
@@ -135,6 +139,7 @@ impl World {
         assert!(ann.disconnect(cut.id(), 1));
         self.publish(ann);
         assert!(drain(tablet) > 0, "events go on arriving");
+        self.go_on_in_rooms(tablet);
         self.hub.sweep(Duration::ZERO);
     }
 

@@ -243,9 +243,22 @@ id! {
     /// A user: the address of all events, and the name of a lane.
     "laneway::UserId", UserId
 }
+impl RoomId {
+    /// Returns the id's hash in one hub.
+    pub(crate) fn hash_with(&self, hasher: &impl BuildHasher) -> u64 {
+        let mut state = hasher.build_hasher();
+        self.0.hash_words(&mut state);
+        state.finish()
+    }
+}
+
 id! {
     /// A conversation that a connection may be attached to.
     "laneway::ThreadId", ThreadId
+}
+id! {
+    /// A room: users whom the host reaches by one publish.
+    "laneway::RoomId", RoomId
 }
 
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]

@@ -224,7 +224,11 @@
 //! |---|---|
 //! | `Hub::scope`, `to_user`, `user_count`, `is_shut_down`, `next_generation`, `revoked_users`, `UserScope::made_at`, `is_revoked`, `attenuate`, `events_left` | wait-free |
 //! | `Hub::revoke` | lock-free, linear in the user's connections; once in 8 192 revoked users linear in the revocations |
-//! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_to_set`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
+//! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
+//! | `RoomSender::publish`, `publish_critical`, `members`, `Announcer::publish`, `publish_critical` | lock-free, linear in the members or users; the same a member as a publish |
+//! | `UserScope::join`, `leave`, `rooms`, `Hub::forget` | lock-free, linear in the user's rooms; a join in a room that had more members looks at one bit for each |
+//! | `Hub::room`, `rooms`, `announcer` | wait-free |
+//! | `RoomSender::member_count` | lock-free, linear in the rooms of the call |
 //! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |
 //! | `UserScope::publish_when_free` | lock-free; the host's pause between two looks at a full lane |
 //! | `UserScope::connect`, `connect_with`, `disconnect`, `disconnect_all` | lock-free |
@@ -307,6 +311,7 @@ pub mod protocol;
 mod received;
 mod retention;
 mod revocation;
+mod room;
 mod scope;
 #[cfg(all(test, laneway_shuttle))]
 mod shuffled;
@@ -325,7 +330,7 @@ pub use ask::answer::Answer;
 pub use ask::id::AskId;
 pub use config::{Activity, Builder, ConnectOptions, LimitPolicy};
 pub use connection::{Connection, Next};
-pub use delivery::{BatchDelivery, Delivery, SetDelivery};
+pub use delivery::{BatchDelivery, Delivery, RoomDelivery};
 pub use docs::{architecture, guide};
 pub use drain::{Drain, DrainError, DrainPhase, DrainPlan, DrainProgress, Drained};
 pub use error::{
@@ -334,7 +339,7 @@ pub use error::{
     ResumeError, TryRecvError,
 };
 pub use hub::Hub;
-pub use id::{ConnectionId, MAX_ID_BYTES, ThreadId, UserId};
+pub use id::{ConnectionId, MAX_ID_BYTES, RoomId, ThreadId, UserId};
 pub use lifecycle::{Change, Lifecycle, LifecycleError, NextNotice, NoNotice, Notice};
 pub use limits::Limits;
 pub use position::Position;
@@ -345,6 +350,7 @@ pub use presence::{
 pub use received::{Delivered, Received, Visited};
 pub use retention::{Origin, Recovered, Resumed, Retention};
 pub use revocation::{Generation, Revocation};
+pub use room::{Announcer, JoinRoomError, Joined, Memberships, RoomSender};
 pub use scope::UserScope;
 pub use stats::{ConnectionInfo, ConnectionStats, HubStats, Imbalance, conserved};
 pub use weak_hub::WeakHub;

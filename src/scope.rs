@@ -19,6 +19,8 @@ mod when_free;
 
 mod devices;
 
+mod rooms;
+
 mod attenuate;
 
 mod ask;
@@ -54,8 +56,8 @@ mod pauses;
 /// | [`publish_timeout`](Self::publish_timeout) | makes the thread sleep and look again, and then return `Full` | a bulk transfer on a thread of its own |
 ///
 /// [`to_connection`](Self::to_connection), [`to_thread`](Self::to_thread) and [`to_others`](Self::to_others)
-/// have the first three verbs for some of the devices. [`publish_batch`](Self::publish_batch) and
-/// [`publish_to_set`](Self::publish_to_set) are loops of `publish`.
+/// have the first three verbs for some of the devices. [`publish_batch`](Self::publish_batch) is a loop of
+/// `publish`. A host reaches many users at once by a [`RoomSender`](crate::RoomSender).
 ///
 /// From its second publish on, a scope needs no lookup of its user. So a host keeps a scope for as long as
 /// it publishes to the user. A clone is cheap, and looks the user up anew.

@@ -441,35 +441,6 @@ fn an_audience_is_counted_exactly_and_others_step_over() {
 }
 
 #[test]
-fn a_set_of_users_gets_one_event_each() {
-    let hubs: [Hub<u32>; 2] = [Hub::new(), Hub::new()];
-    let id = |n: usize| UserId::new(format!("user-{n}")).unwrap();
-    let scopes: Vec<_> = (0..100).map(|n| hubs[n % 2].scope(id(n))).collect();
-    let mut devices: Vec<_> = scopes.iter().map(|s| s.connect().unwrap()).collect();
-    let mut second = scopes[7].connect().unwrap();
-    for event in 0..4 {
-        let done = UserScope::publish_to_set(&scopes, &event);
-        assert_eq!((done.users, done.connections, done.refused), (100, 101, 0));
-        assert!(devices.iter_mut().all(|device| next(device) == event));
-        assert_eq!(next(&mut second), event);
-    }
-    // Users who have gone are refused, a user who is back is found, and all others are served as before.
-    drop(devices.drain(40..60));
-    let mut back = scopes[50].connect().unwrap();
-    let some: Vec<_> = scopes[30..].iter().collect();
-    let done = UserScope::publish_to_set(&some, &9);
-    assert_eq!((done.users, done.connections, done.refused), (51, 51, 19));
-    assert_eq!(next(&mut back), 9);
-    for (n, device) in devices.iter_mut().enumerate() {
-        assert_eq!(device.try_recv().is_ok(), n >= 30);
-        assert!(device.try_recv().is_err());
-    }
-    assert_eq!(UserScope::publish_to_set(&scopes[..0], &1).users, 0);
-    let refused = hubs.map(|hub| hub.stats().refused_no_connections);
-    assert_eq!(refused.iter().sum::<u64>(), 19);
-}
-
-#[test]
 fn figures_that_do_not_add_up_are_told() {
     let (hub, ann) = small();
     let mut device = ann.connect().unwrap();

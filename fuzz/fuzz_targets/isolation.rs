@@ -30,7 +30,9 @@ impl<'a> Arbitrary<'a> for Script {
             max_users,
             idle_timeout_ms: (bits & 1 != 0).then_some(100),
             retention: (bits & 2 != 0).then(|| keeping(bits >> 2)),
+            keeps_members: bits & 10 == 8,
         };
+        let has_rooms = bits & 6 == 4;
         let mut calls = Vec::new();
         while !u.is_empty() && calls.len() < 200 {
             let who = u.arbitrary()?;
@@ -42,6 +44,16 @@ impl<'a> Arbitrary<'a> for Script {
                     3..=5 => Call::Resume(who, u.arbitrary()?),
                     6 => Call::ResumeAs(who, u.arbitrary()?),
                     _ => Call::Recover(who),
+                });
+                continue;
+            }
+            if has_rooms && call >= 4 * 41 {
+                calls.push(match call % 8 {
+                    0..=2 => Call::Join(who, u.arbitrary()?),
+                    3 => Call::Leave(who, u.arbitrary()?),
+                    4 if call < 200 => Call::ForgetUser(who),
+                    4 => Call::Announce(call < 230),
+                    _ => Call::PublishToRooms(who, u.arbitrary()?, u.arbitrary()?),
                 });
                 continue;
             }

@@ -10,6 +10,7 @@ use super::pass::Pass;
 use crate::error::{CloseReason, ConnectError, NotAllowed};
 use crate::id::{ThreadId, UserId};
 use crate::revocation::{Generation, Remaining, Revocation};
+use crate::room::error::JoinRoomError;
 use crate::sync::{Fault, Ordering, broken, fence};
 
 /// Returns whether a scope is known to be good at this word, and the hub admits connections.
@@ -27,6 +28,15 @@ pub(crate) enum Denied {
 }
 
 impl From<Denied> for ConnectError {
+    fn from(why: Denied) -> Self {
+        match why {
+            Denied::Revoked => Self::Revoked,
+            Denied::NotAllowed(missing) => Self::NotAllowed(missing),
+        }
+    }
+}
+
+impl From<Denied> for JoinRoomError {
     fn from(why: Denied) -> Self {
         match why {
             Denied::Revoked => Self::Revoked,

@@ -10,6 +10,7 @@ use super::clocks::Clocks;
 use super::draining::Draining;
 use super::gate::Gate;
 use super::revoked::Revoked;
+use super::rooms::directory::Directory;
 use super::session::Session;
 use super::user::User;
 use crate::config::Builder;
@@ -47,6 +48,8 @@ pub(crate) struct Core<E: 'static> {
     /// The parts that only a hub with retention uses.
     pub(super) absence: Absence<E>,
     pub(super) clocks: Clocks,
+    /// Empty until the first user joins a room.
+    pub(super) rooms: OnceLink<Directory<E>>,
     /// The host's time at the last sweep, in microseconds.
     pub(super) told: AtomicU64,
     pub(crate) counters: CachePadded<Counters>,
@@ -123,6 +126,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             counters: CachePadded::default(),
             absence: Absence::new(&config, weigh),
             clocks: Clocks::new(&config),
+            rooms: OnceLink::empty(),
             told: AtomicU64::new(0),
             config,
         }
@@ -188,8 +192,11 @@ impl<E: Send + Sync + 'static> Core<E> {
         // `remove` compares by identity. Of two threads that remove one entry one finds it, and a
         // newer entry of the user stays.
         let removed = user.lane.is_over() && self.table.remove(user, &pin());
-        if removed && user.lane.archive().is_none() {
-            self.count_out();
+        if removed {
+            if user.lane.archive().is_none() {
+                self.count_out();
+            }
+            self.end_memberships(user);
         }
     }
 
@@ -219,6 +226,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         if let Some(run) = self.drain.get() {
             run.forget_hooks();
         }
+        self.end_all_memberships();
         // After the walk: a hub without users has no thread that would count the last user out.
         self.end_if_over();
         closed

@@ -263,6 +263,20 @@ impl<E: Send + Sync + 'static> Core<E> {
             })
     }
 
+    /// Appends a plain event to the lane of this entry, whether the table has another one for the user or not.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // As above.
+    pub(super) fn append_plain<R>(
+        self: &Arc<Self>,
+        user: &User<E>,
+        event: E,
+        terms: Terms,
+        done: impl FnOnce(Result<Accepted, Refused<E>>) -> R,
+    ) -> R {
+        let bytes = self.absence.weigh.map(|weigh| weigh(&event));
+        self.append_to(user, None, bytes, event, terms, done)
+    }
+
     /// Corrects the figures after a refusal, and ends a lane that has no more numbers.
     #[cold]
     fn refused(&self, user: &User<E>, refused: Refused<E>) -> Refused<E> {
@@ -316,7 +330,7 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Counts an event that goes back to the host, and returns the error for it.
     #[inline]
-    fn refuse(&self, target: Target<'_>, refused: Refused<E>) -> PublishError<E> {
+    pub(super) fn refuse(&self, target: Target<'_>, refused: Refused<E>) -> PublishError<E> {
         let counters = &self.counters;
         match refused.why {
             Refusal::Full => {

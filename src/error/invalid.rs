@@ -100,6 +100,12 @@ pub enum ConfigError {
     RetainedAge,
     /// `max_connections_per_user` is more than 126, and there is retention.
     ConnectionsWithRetention(usize),
+    /// `max_rooms_per_user` is not from 1 to 65 536.
+    MaxRoomsPerUser(usize),
+    /// `max_members_per_room` is not from 1 to 2³⁰.
+    MaxMembersPerRoom(usize),
+    /// `Memberships::Kept::max_users` is 0.
+    KeptMembers,
 }
 
 impl fmt::Display for ConfigError {
@@ -131,6 +137,18 @@ impl fmt::Display for ConfigError {
                 f,
                 "max_connections_per_user must be from 1 to 126 with retention, not {n}"
             ),
+            Self::MaxRoomsPerUser(n) => {
+                write!(f, "max_rooms_per_user must be from 1 to 65536, not {n}")
+            }
+            Self::MaxMembersPerRoom(n) => {
+                write!(
+                    f,
+                    "max_members_per_room must be from 1 to 1073741824, not {n}"
+                )
+            }
+            Self::KeptMembers => {
+                f.write_str("the users whose memberships are kept must be at least 1")
+            }
         }
     }
 }

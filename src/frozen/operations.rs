@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use super::{BLOCKS, CAPACITY, Event, World, drain};
+use super::{BLOCKS, CAPACITY, Event, World, drain, rooms};
 use crate::{Connection, DrainPhase, DrainPlan, Limits, Revocation};
 
 /// Whose connections an operation may close beside its own device.
@@ -133,6 +133,23 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Ends::Nothing,
         sweep_absent,
     ),
+    // Rooms.
+    small("join a room", 0, true, rooms::join),
+    small(
+        "leave a room, and join it again",
+        0,
+        true,
+        rooms::leave_and_join,
+    ),
+    small("publish to a room", 1, true, rooms::publish_to_room),
+    small(
+        "publish_critical to two rooms",
+        1,
+        true,
+        rooms::publish_to_two,
+    ),
+    small("forget the rooms of a user", 0, true, rooms::forget),
+    small("members of a room", 0, true, rooms::members),
     ending("disconnect_all", 2, Ends::Ann, disconnect_all),
     ending("revoke", 2, Ends::Ann, revoke),
     small("publish by a weaker scope", 0, true, publish_weaker),

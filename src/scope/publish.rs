@@ -1,12 +1,11 @@
 //! The verbs that publish to one user.
 
-use std::borrow::Borrow;
 use std::time::{Duration, Instant};
 
 use super::UserScope;
 use super::pauses::Pauses;
 use crate::addressed::Addressed;
-use crate::delivery::{BatchDelivery, Delivery, SetDelivery};
+use crate::delivery::{BatchDelivery, Delivery};
 use crate::engine::Target;
 use crate::error::{BatchError, PublishError};
 use crate::id::{ConnectionId, ThreadId};
@@ -208,44 +207,6 @@ impl<E: Send + Sync + 'static> UserScope<E> {
             Ok(()) => Ok(delivery),
             Err(error) => Err(BatchError { delivery, error }),
         }
-    }
-
-    /// [Publishes](Self::publish) a clone of `event` to each of several users.
-    ///
-    /// ```
-    /// # use laneway::{Hub, UserId, UserScope};
-    /// # let hub: Hub<u8> = Hub::new();
-    /// # let scope = |name| hub.scope(UserId::new(name).unwrap());
-    /// let team = [scope("ann"), scope("bob")];
-    /// let _devices = team.each_ref().map(|user| user.connect().unwrap());
-    /// assert_eq!(UserScope::publish_to_set(&team, &7).users, 2);
-    /// ```
-    ///
-    /// This is a loop: one user's lane has no effect on another's. The users may be of several hubs.
-    ///
-    /// # Panics
-    ///
-    /// If the event's `Clone` panics, or if a publish drops an older event whose `Drop` panics. The users
-    /// behind that one in the list receive nothing then.
-    ///
-    /// # Progress
-    ///
-    /// Lock-free, linear in the users.
-    pub fn publish_to_set<S: Borrow<Self>>(scopes: &[S], event: &E) -> SetDelivery
-    where
-        E: Clone,
-    {
-        let mut done = SetDelivery::default();
-        for scope in scopes {
-            match scope.borrow().publish(event.clone()) {
-                Ok(delivery) => {
-                    done.users += 1;
-                    done.connections += delivery.connections;
-                }
-                Err(_) => done.refused += 1,
-            }
-        }
-        done
     }
 
     /// Addresses one connection of this user. The others step over the event.

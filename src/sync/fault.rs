@@ -195,6 +195,25 @@ faults! {
     ReplayWithHoles = "replay-with-holes",
     /// A reader takes an event that is for other connections.
     ReadWhatIsForOthers = "read-what-is-for-others",
+    // ---- rooms ----
+    /// A join fills its place although the user has left meanwhile.
+    FillWithoutLooking = "fill-without-looking",
+    /// A leave takes the room off the user's list and leaves the user in the place.
+    LeaveThePlace = "leave-the-place",
+    /// A publish reaches a user in a place that is not listed any more.
+    TrustThePlace = "trust-the-place",
+    /// A publish also visits users who came to their places after it began.
+    VisitNewcomers = "visit-newcomers",
+    /// A user enters a room that its last member has left.
+    EnterWhatIsOver = "enter-what-is-over",
+    /// A second join of one user returns before the first has filled the place.
+    TrustTheFirstJoin = "trust-the-first-join",
+    /// A join does not look whether the user has gone offline meanwhile.
+    JoinWithoutLooking = "join-without-looking",
+    /// The end of a session ends the memberships of the user's next one.
+    EndTheNewer = "end-the-newer",
+    /// A publish to several rooms asks the memberships whether a user was reached.
+    OnceByMembership = "once-by-membership",
     // ---- the gate ----
     /// A scope notes the gate's word before it has looked at the revocations.
     NoteBeforeLooking = "note-before-looking",

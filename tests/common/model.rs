@@ -10,6 +10,7 @@ mod figures;
 mod gate;
 pub(crate) mod receive;
 mod retention;
+pub(crate) mod rooms;
 mod time;
 use retention::{Archive, Span};
 pub(crate) use retention::{Figures, Floor, Keeping, NoResume, Position, Resumed};
@@ -97,6 +98,8 @@ pub(crate) struct Settings {
     pub(crate) max_users: usize,
     pub(crate) idle_timeout_ms: Option<u64>,
     pub(crate) retention: Option<Keeping>,
+    /// Memberships of rooms outlive their users' lanes.
+    pub(crate) keeps_members: bool,
 }
 
 /// An event from before a connection's time.
@@ -190,6 +193,7 @@ pub(crate) struct Model<V> {
     next: u64,
     shut: bool,
     clocks: Clocks,
+    rooms: rooms::Rooms,
     pub(crate) accepted: u64,
     /// Publishes that overwrote what a live connection had not read.
     pub(crate) overwrote: usize,
@@ -213,6 +217,7 @@ impl<V: Copy> Model<V> {
             next: 0,
             shut: false,
             clocks: Clocks::default(),
+            rooms: rooms::Rooms::default(),
             accepted: 0,
             overwrote: 0,
             told: Vec::new(),

@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use laneway::{
     CloseReason, ConnectError, ConnectOptions, Connection, ConnectionId, Delivery, Hub, Lifecycle,
-    LimitPolicy, NoNotice, PublishError, Received, ThreadId, TryRecvError, UserId, UserScope,
+    LimitPolicy, Memberships, NoNotice, PublishError, Received, ThreadId, TryRecvError, UserId,
+    UserScope,
 };
 
+use super::model::rooms::{MOST, MOST_KEPT};
 use super::model::{End, Got, How, Keeping, Model, NoConnect, Origin, Refused, Settings, To};
 
 mod compare;
 mod gate;
 mod retention;
+mod rooms;
 mod seen;
 use retention::Remembered;
 pub(crate) use seen::Seen;
@@ -48,6 +51,13 @@ pub(crate) enum Call {
     /// A user names a position, perhaps not one of theirs.
     ResumeAs(u8, u8),
     Recover(u8),
+    Join(u8, u8),
+    Leave(u8, u8),
+    /// All memberships of a user end.
+    ForgetUser(u8),
+    /// To a room, or to two; critical or not.
+    PublishToRooms(u8, bool, bool),
+    Announce(bool),
     /// The host revokes a user's scopes, and makes another one.
     Revoke(u8, u8),
     Shutdown,
@@ -150,6 +160,13 @@ pub(crate) fn run(settings: Settings, calls: &[Call]) -> Seen {
     } else {
         LimitPolicy::Refuse
     };
+    let memberships = if settings.keeps_members {
+        Memberships::Kept {
+            max_users: MOST_KEPT,
+        }
+    } else {
+        Memberships::Online
+    };
     let hub = Hub::builder()
         .shards(4)
         .lane_capacity(settings.capacity as usize)
@@ -158,6 +175,9 @@ pub(crate) fn run(settings: Settings, calls: &[Call]) -> Seen {
         .max_users(settings.max_users)
         .idle_timeout(settings.idle_timeout_ms.map(Duration::from_millis))
         .retention(settings.retention.map(retention::of))
+        .max_rooms_per_user(MOST)
+        .max_members_per_room(MOST)
+        .memberships(memberships)
         .build_weighing(Tainted::weight)
         .expect("valid settings");
     let scope = |u| hub.scope(UserId::new(format!("user {u}")).expect("valid"));
@@ -182,6 +202,7 @@ pub(crate) fn run(settings: Settings, calls: &[Call]) -> Seen {
     for call in calls {
         run.call(call);
         run.compare();
+        run.compare_rooms();
     }
     run.finish()
 }
@@ -265,6 +286,13 @@ impl Run {
                     self.recover(at);
                 }
             }
+            Call::Join(user, room) => self.join(user % USERS, room % rooms::ROOMS),
+            Call::Leave(user, room) => self.leave(user % USERS, room % rooms::ROOMS),
+            Call::ForgetUser(user) => self.forget(user % USERS),
+            Call::PublishToRooms(room, both, critical) => {
+                self.publish_to_rooms(room % rooms::ROOMS, both, critical);
+            }
+            Call::Announce(critical) => self.announce(critical),
             Call::Revoke(user, spared) => self.revoke(user % USERS, spared),
             Call::Shutdown => assert_eq!(self.hub.shutdown(), self.model.shutdown()),
         }
@@ -415,7 +443,7 @@ impl Run {
         let Handle { id, user, .. } = self.handles[at];
         match got {
             Got::Event { value, origin, .. } => {
-                assert_eq!(value.0, user, "a foreign event");
+                assert!(rooms::is_for(value.0, user), "a foreign event");
                 self.seen.replayed += usize::from(origin == Origin::Replayed);
             }
             Got::Gap(_) => self.seen.gap += 1,

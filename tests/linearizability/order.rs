@@ -35,6 +35,7 @@ impl State {
             max_users: usize::MAX,
             idle_timeout_ms: None,
             retention: (kind != Kind::Plain).then_some(keeping),
+            keeps_members: false,
         };
         let mut model = Model::new(settings);
         let mut gone = |name| {

@@ -45,11 +45,16 @@ outcomes! {
     crowded_out: "crowded out",
     too_heavy: "too heavy",
     too_old: "too old",
+    // From here on with rooms only.
+    roomed: "reached by a room",
+    refused_join: "refused join",
 }
 
 impl Seen {
     /// The outcomes that need no retention come first.
     pub(crate) const WITHOUT_RETENTION: usize = 9;
+    /// Those that need no rooms come first.
+    pub(crate) const WITHOUT_ROOMS: usize = Self::NAMES.len() - 2;
 
     pub(crate) fn add(&mut self, figures: &Figures) {
         self.foreign = figures.foreign as usize;
