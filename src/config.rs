@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use crate::error::ConfigError;
 use crate::id::ThreadId;
+use crate::observe::Sample;
 use crate::retention::Retention;
 use crate::room::limits::RoomLimits;
+
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+mod sample;
 
 /// The rule for a user who opens one connection too many, for [`Builder::limit_policy`].
 ///
@@ -94,6 +98,7 @@ pub struct Builder {
     pub(crate) activity: Activity,
     pub(crate) retention: Option<Retention>,
     pub(crate) rooms: RoomLimits,
+    pub(crate) sample: Sample,
 }
 
 impl Default for Builder {
@@ -108,6 +113,7 @@ impl Default for Builder {
             activity: Activity::ReadOrTouch,
             retention: None,
             rooms: RoomLimits::default(),
+            sample: Sample::default(),
         }
     }
 }

@@ -15,6 +15,9 @@ use crate::stats::HubStats;
 
 mod revoke;
 
+#[cfg(feature = "metrics")]
+mod metrics;
+
 /// The routing engine: makes a [`UserScope`] for each user. All clones are the same hub.
 ///
 /// ```

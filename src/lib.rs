@@ -261,6 +261,8 @@
 //! * `protocol`, on by default: the module `protocol`, messages of a chat server over the engine.
 //! * `cluster`: the module `cluster`, several hubs as one over a broker of the host's. No dependency.
 //! * `nats`: that broker is NATS, on tokio.
+//! * `tracing`: events of connections, gaps, refusals and the hub. [`observability`] has their fields.
+//! * `metrics`: counters, gauges and histograms. [`observability`] has their names.
 //! * `stream`: connections and lifecycle notices are `Stream`s of futures-core.
 //! * `serde`: serde reads and writes ids, positions, and what is received, told and counted.
 //!
@@ -304,6 +306,7 @@ pub mod internals;
 mod lane;
 mod lifecycle;
 mod limits;
+mod observe;
 mod position;
 mod presence;
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
@@ -331,7 +334,7 @@ pub use ask::id::AskId;
 pub use config::{Activity, Builder, ConnectOptions, LimitPolicy};
 pub use connection::{Connection, Next};
 pub use delivery::{BatchDelivery, Delivery, RoomDelivery};
-pub use docs::{architecture, guide};
+pub use docs::{architecture, guide, observability};
 pub use drain::{Drain, DrainError, DrainPhase, DrainPlan, DrainProgress, Drained};
 pub use error::{
     AnswerError, AskError, AttenuateError, BatchError, CloseReason, Closed, ConfigError,

@@ -18,6 +18,7 @@ use crate::id::{ConnectionId, UserId};
 use crate::lane::archive::Archive;
 use crate::lane::{Lane, Newcomer};
 use crate::lifecycle::Subscribers;
+use crate::observe;
 use crate::position::Keys;
 use crate::stats::{ConnectionInfo, HubStats};
 use crate::sync::reentry::once_at_a_time;
@@ -212,7 +213,7 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Shuts the hub down. Returns how many lanes it has shut.
     pub(crate) fn shutdown(&self) -> usize {
-        self.gate.close();
+        let is_first = self.gate.close();
         // Pairs with the fences in `list_and_notify` and `find_or_keep`. A connect that does not
         // see the flag has inserted its entry before, and the walk below comes to it.
         fence(Ordering::SeqCst);
@@ -227,6 +228,9 @@ impl<E: Send + Sync + 'static> Core<E> {
             run.forget_hooks();
         }
         self.end_all_memberships();
+        if is_first {
+            observe::shut_down(closed);
+        }
         // After the walk: a hub without users has no thread that would count the last user out.
         self.end_if_over();
         closed

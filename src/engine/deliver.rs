@@ -14,6 +14,7 @@ use crate::error::{CloseReason, PublishError};
 use crate::id::UserId;
 use crate::lane::audience::Audience;
 use crate::lane::{Accepted, Refusal, Refused, Terms};
+use crate::observe;
 use crate::sync::{Guard, Ordering, pin};
 use crate::table::storage::LeafRef;
 
@@ -97,7 +98,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         if let Some(pass) = pass
             && let Err(why) = self.admit(user, pass, Use::Publish(target))
         {
-            return Err(self.deny(why, event));
+            return Err(observe::publish_refused(user, self.deny(why, event)));
         }
         let Some(grant) = pass.and_then(Pass::grant) else {
             return self.deliver_by_rule(user, None, cache, target, event, terms);
@@ -105,7 +106,8 @@ impl<E: Send + Sync + 'static> Core<E> {
         // The unit is taken before the event is accepted. In the other order two publishers could both
         // be accepted with the last one.
         if let Err(missing) = grant.take() {
-            return Err(self.deny(Denied::NotAllowed(missing), event));
+            let why = self.deny(Denied::NotAllowed(missing), event);
+            return Err(observe::publish_refused(user, why));
         }
         let done = self.deliver_by_rule(user, None, None, target, event, terms);
         if done.is_err() {
@@ -162,11 +164,11 @@ impl<E: Send + Sync + 'static> Core<E> {
             if terms.critical {
                 return match self.append_absent(user, target, refused.event, terms) {
                     Ok(accepted) => Ok(accepted.into()),
-                    Err(again) => Err(self.refuse(target, again)),
+                    Err(again) => Err(observe::publish_refused(user, self.refuse(target, again))),
                 };
             }
         }
-        Err(self.refuse(target, refused))
+        Err(observe::publish_refused(user, self.refuse(target, refused)))
     }
 
     /// Returns the entry that the table has for the user. Puts it into the scope's cache.
@@ -254,8 +256,11 @@ impl<E: Send + Sync + 'static> Core<E> {
                     if let Some(bytes) = bytes {
                         user.lane.weigh(accepted.number, bytes);
                     }
+                    let connections = matching.unwrap_or(accepted.connections);
+                    let sample = self.config.sample;
+                    observe::published(sample, &user.id, user.hash, accepted.number, connections);
                     done(Ok(Accepted {
-                        connections: matching.unwrap_or(accepted.connections),
+                        connections,
                         ..accepted
                     }))
                 }
