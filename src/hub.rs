@@ -338,6 +338,9 @@ impl<E: Send + Sync + 'static> Hub<E> {
     /// assert_eq!((hub.stats().connections, hub.stats().accepted), (1, 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// The walk takes about a microsecond a user where the users are not in the caches. A host with a million
+    /// of them asks for [`user_count`](Self::user_count) where that is enough.
     #[must_use]
     pub fn stats(&self) -> HubStats {
         self.core.stats()

@@ -237,7 +237,8 @@
 //! | `Ask::wait_timeout` | sleeps while there is no answer |
 //! | `Hub::drain`, `Drain::step` | lock-free; a step does one batch |
 //! | `Drain::progress`, `drained`, `Hub::is_draining`, `reconnect_after`, `Connection::reconnect_after` | wait-free |
-//! | `Hub::record_metrics`, of the feature `metrics` | that of `Hub::stats`, and the host's recorder |
+//! | `Hub::record_metrics`, of the feature `metrics` | wait-free but for the host's recorder |
+//! | `Hub::record_accepted`, of the feature `metrics` | that of `Hub::stats`, and the host's recorder |
 //! | `UserScope::resume`, `resume_with` | lock-free; at most `lane_capacity` steps more than a connect |
 //! | `Connection::recover` | lock-free; one step for each number that the lane holds |
 //! | `UserScope::connections`, `connection_count`, `is_online`, `overrun_count`, `dump`, `Hub::is_online`, `Hub::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |

@@ -46,6 +46,7 @@ pub(crate) async fn serve(port: u16, gateway: Arc<Gateway>) -> Result<(), String
 
 async fn page(State((gateway, handle)): State<(Arc<Gateway>, PrometheusHandle)>) -> String {
     gateway.hub.record_metrics();
+    gateway.hub.record_accepted();
     handle.render()
 }
 

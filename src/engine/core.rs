@@ -308,12 +308,17 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
     }
 
-    /// Returns the figures for [`Hub::stats`](crate::Hub::stats).
-    pub(crate) fn stats(&self) -> HubStats {
+    /// Returns the figures that counters of the hub hold, without a walk: neither the connections nor what
+    /// open lanes have accepted. Wait-free.
+    pub(crate) fn counted(&self) -> HubStats {
         let counters = &self.counters;
+        // Signed: a thread that rejoins may subtract before the thread that has left adds.
+        let absent = self.absence.users.load(Ordering::Relaxed).cast_signed();
         // Relaxed: each figure is right by itself. While calls are under way, the figures of one
         // report may be of different moments.
-        let mut stats = HubStats {
+        HubStats {
+            users: self.user_count(),
+            absent_users: absent.max(0).unsigned_abs(),
             accepted: counters.accepted_offline.load(Ordering::Relaxed),
             missed: counters.missed.load(Ordering::Relaxed),
             overruns: counters.overruns.load(Ordering::Relaxed),
@@ -327,6 +332,15 @@ impl<E: Send + Sync + 'static> Core<E> {
             stale_positions: counters.stale_positions.load(Ordering::Relaxed),
             foreign_answers: counters.foreign_answers.load(Ordering::Relaxed),
             ..HubStats::default()
+        }
+    }
+
+    /// Returns the figures for [`Hub::stats`](crate::Hub::stats).
+    pub(crate) fn stats(&self) -> HubStats {
+        let mut stats = HubStats {
+            users: 0,
+            absent_users: 0,
+            ..self.counted()
         };
         self.table.for_each(|user| {
             // An entry whose last connection is just leaving is still in the table, with no live

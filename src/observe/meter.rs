@@ -31,6 +31,7 @@ const MISSED: &str = "laneway_missed_events_total";
 
 pub(super) fn connected(_: &UserId, _: ConnectionId) {
     counter!(CONNECTS).increment(1);
+    gauge!(CONNECTIONS).increment(1.0);
 }
 
 pub(super) fn connect_refused(_: &UserId, why: &ConnectError) {
@@ -48,6 +49,7 @@ pub(super) fn resume_refused(_: &UserId, why: &ResumeError) {
 #[allow(clippy::cast_precision_loss)] // Beyond 2^53 unread events.
 pub(super) fn closed(_: &UserId, _: ConnectionId, reason: CloseReason, unread: impl Fn() -> u64) {
     counter!(CLOSES, "reason" => words::of_close(reason)).increment(1);
+    gauge!(CONNECTIONS).decrement(1.0);
     histogram!(UNREAD).record(unread() as f64);
 }
 
@@ -65,15 +67,13 @@ pub(super) fn contaminated(_: usize, _: Option<&'static str>) {
     counter!(CONTAMINATIONS).increment(1);
 }
 
-/// Records the figures that the hub has anyway, for [`Hub::record_metrics`](crate::Hub::record_metrics).
+/// Records the figures that the hub counts anyway, for [`Hub::record_metrics`](crate::Hub::record_metrics).
 #[allow(clippy::cast_precision_loss)] // Beyond 2^53 users.
 pub(crate) fn record(stats: &HubStats) {
     super::caught(|| {
         describe();
         gauge!(USERS).set(stats.users as f64);
-        gauge!(CONNECTIONS).set(stats.connections as f64);
         gauge!(ABSENT).set(stats.absent_users as f64);
-        counter!(ACCEPTED).absolute(stats.accepted);
         counter!(MISSED).absolute(stats.missed);
         for (reason, count) in [
             ("no_connections", stats.refused_no_connections),
@@ -85,6 +85,11 @@ pub(crate) fn record(stats: &HubStats) {
             counter!(REFUSED, "reason" => reason).absolute(count);
         }
     });
+}
+
+/// Records what lanes have accepted, for [`Hub::record_accepted`](crate::Hub::record_accepted).
+pub(crate) fn record_accepted(accepted: u64) {
+    super::caught(|| counter!(ACCEPTED).absolute(accepted));
 }
 
 fn describe() {
