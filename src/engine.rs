@@ -21,6 +21,7 @@ mod core;
 mod deliver;
 mod gate;
 mod grant;
+mod laggards;
 #[cfg(all(test, laneway_loom))]
 mod models;
 mod notify;
@@ -31,6 +32,7 @@ mod sweep;
 mod target;
 #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
 mod tests;
+mod time;
 mod user;
 
 pub(crate) use admit::Denied;
@@ -40,5 +42,6 @@ pub(crate) use cache::Cache;
 pub(crate) use core::Core;
 pub(crate) use grant::{Grant, Use};
 pub(crate) use pass::Pass;
-pub(crate) use target::Target;
+pub(crate) use target::{Aim, Effect, Target};
+pub(crate) use time::nanos;
 pub(crate) use user::User;

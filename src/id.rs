@@ -247,6 +247,20 @@ id! {
     /// A conversation that a connection may be attached to.
     "laneway::ThreadId", ThreadId
 }
+id! {
+    /// A state of which only the newest event counts, for
+    /// [`publish_latest`](crate::UserScope::publish_latest): a device's cursor, the progress of one job.
+    "laneway::ConflationKey", ConflationKey
+}
+
+impl ConflationKey {
+    /// Returns the key's hash in one hub.
+    pub(crate) fn hash_with(&self, hasher: &impl BuildHasher) -> u64 {
+        let mut state = hasher.build_hasher();
+        self.0.hash_words(&mut state);
+        state.finish()
+    }
+}
 
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 id! {

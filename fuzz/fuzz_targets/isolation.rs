@@ -30,6 +30,7 @@ impl<'a> Arbitrary<'a> for Script {
             max_users,
             idle_timeout_ms: (bits & 1 != 0).then_some(100),
             retention: (bits & 2 != 0).then(|| keeping(bits >> 2)),
+            conflation: (bits & 6 == 4).then(|| 1 + usize::from(bits >> 3 & 7)),
         };
         let mut calls = Vec::new();
         while !u.is_empty() && calls.len() < 200 {
@@ -42,6 +43,15 @@ impl<'a> Arbitrary<'a> for Script {
                     3..=5 => Call::Resume(who, u.arbitrary()?),
                     6 => Call::ResumeAs(who, u.arbitrary()?),
                     _ => Call::Recover(who),
+                });
+                continue;
+            }
+            if settings.conflation.is_some() && call >= 4 * 41 {
+                calls.push(match call % 8 {
+                    0..=3 => Call::Latest(who, u.int_in_range(0..=11)?),
+                    4 => Call::Barrier(who),
+                    5 | 6 => Call::Until(who, how(u)?, to(u)?, u.int_in_range(-2..=40)?),
+                    _ => Call::Merged(who, u.int_in_range(0..=8)?),
                 });
                 continue;
             }

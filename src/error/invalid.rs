@@ -100,6 +100,10 @@ pub enum ConfigError {
     RetainedAge,
     /// `max_connections_per_user` is more than 126, and there is retention.
     ConnectionsWithRetention(usize),
+    /// `conflation` is not from 1 to 4096 keys.
+    ConflationKeys(usize),
+    /// `unread_watermark` is 0.
+    UnreadWatermark,
 }
 
 impl fmt::Display for ConfigError {
@@ -131,6 +135,10 @@ impl fmt::Display for ConfigError {
                 f,
                 "max_connections_per_user must be from 1 to 126 with retention, not {n}"
             ),
+            Self::ConflationKeys(n) => {
+                write!(f, "the keys of conflation must be from 1 to 4096, not {n}")
+            }
+            Self::UnreadWatermark => f.write_str("unread_watermark must be at least 1"),
         }
     }
 }

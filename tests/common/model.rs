@@ -10,9 +10,11 @@ mod figures;
 mod gate;
 pub(crate) mod receive;
 mod retention;
+pub(crate) mod rules;
 mod time;
 use retention::{Archive, Span};
 pub(crate) use retention::{Figures, Floor, Keeping, NoResume, Position, Resumed};
+use rules::{Asks, Keys};
 use time::Clocks;
 
 /// Why a connection ended.
@@ -97,6 +99,8 @@ pub(crate) struct Settings {
     pub(crate) max_users: usize,
     pub(crate) idle_timeout_ms: Option<u64>,
     pub(crate) retention: Option<Keeping>,
+    /// So many keys of a user are remembered, at most eight.
+    pub(crate) conflation: Option<usize>,
 }
 
 /// An event from before a connection's time.
@@ -122,6 +126,8 @@ struct Connection<V> {
     delivered: u64,
     stepped_over: u64,
     missed: u64,
+    superseded: u64,
+    expired: u64,
     /// Events from before its time that it has not received.
     waiting: BTreeMap<u64, Waiting<V>>,
     replayed: u64,
@@ -146,6 +152,7 @@ struct Lane<V> {
     lost: Option<u64>,
     /// If it keeps what was read.
     archive: Option<Archive>,
+    keys: Keys,
 }
 
 #[derive(Clone, Debug)]
@@ -161,6 +168,9 @@ struct Item<V> {
     received: bool,
     /// The model's time at which it was accepted.
     at_ms: u64,
+    deadline_ms: Option<u64>,
+    /// The events of its key.
+    list: Option<usize>,
 }
 
 impl<V> Lane<V> {
@@ -190,6 +200,11 @@ pub(crate) struct Model<V> {
     next: u64,
     shut: bool,
     clocks: Clocks,
+    /// The newest time that was told.
+    now_ms: u64,
+    /// Superseded events that a receive finds all the same: the publisher that supersedes them has the
+    /// number and has not come to say so.
+    pub(crate) there: Vec<u64>,
     pub(crate) accepted: u64,
     /// Publishes that overwrote what a live connection had not read.
     pub(crate) overwrote: usize,
@@ -213,6 +228,8 @@ impl<V: Copy> Model<V> {
             next: 0,
             shut: false,
             clocks: Clocks::default(),
+            now_ms: 0,
+            there: Vec::new(),
             accepted: 0,
             overwrote: 0,
             told: Vec::new(),
@@ -240,6 +257,7 @@ impl<V: Copy> Model<V> {
             most_here: 0,
             lost: None,
             archive: keeping.map(|_| Archive::default()),
+            keys: Keys::default(),
         });
     }
 
@@ -321,6 +339,8 @@ impl<V: Copy> Model<V> {
             delivered: 0,
             stepped_over: 0,
             missed: 0,
+            superseded: 0,
+            expired: 0,
             waiting: BTreeMap::new(),
             replayed: 0,
             attached: Vec::new(),
@@ -336,12 +356,13 @@ impl<V: Copy> Model<V> {
         Ok(id)
     }
 
-    pub(crate) fn publish(
+    pub(crate) fn publish_asking(
         &mut self,
         user: u8,
         value: V,
         how: How,
         to: To,
+        asks: Asks,
     ) -> Result<(u64, usize), Refused> {
         if self.shut {
             return Err(Refused::Closed);
@@ -386,7 +407,10 @@ impl<V: Copy> Model<V> {
             to,
             received: false,
             at_ms: self.clocks.age,
+            deadline_ms: None,
+            list: None,
         });
+        self.apply(user, number, asks);
         self.weigh(user);
         Ok((number, reached))
     }
@@ -403,6 +427,8 @@ impl<V: Copy> Model<V> {
             to: To::Everybody,
             received: false,
             at_ms: self.clocks.age,
+            deadline_ms: None,
+            list: None,
         });
     }
 
@@ -475,6 +501,7 @@ impl<V: Copy> Model<V> {
 
     /// Comes to the users one after the other.
     pub(crate) fn sweep(&mut self, now_ms: u64, order: &[u8]) -> usize {
+        self.now_ms = self.now_ms.max(now_ms);
         self.clocks.sweep(&self.settings, now_ms);
         order.iter().map(|&user| self.sweep_one(user)).sum()
     }
