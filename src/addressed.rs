@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::ask::Ask;
+use crate::ask::id::AskId;
 use crate::delivery::Delivery;
 use crate::engine::{Cache, Core, Target};
-use crate::error::PublishError;
+use crate::error::{AskError, PublishError};
 use crate::id::UserId;
 use crate::lane::Terms;
 
@@ -132,6 +135,35 @@ impl<'a, E: Send + Sync + 'static> Addressed<'a, E> {
     /// As the method of the scope, also in bounds and progress.
     pub fn publish_critical(&self, event: E) -> Result<Delivery, PublishError<E>> {
         self.deliver(event, Terms::CRITICAL)
+    }
+
+    /// Asks these connections, as [`UserScope::ask`](crate::UserScope::ask) does. Only they may answer, and a scope.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// use laneway::AnswerError;
+    ///
+    /// let (phone, laptop) = (ann.connect()?, ann.connect()?);
+    /// let ask = ann.to_connection(phone.id()).ask(Duration::from_secs(30), |_| 7)?;
+    /// assert_eq!(laptop.answer(ask.id(), 8), Err(AnswerError::NotAsked(8)));
+    /// assert!(phone.answer(ask.id(), 8).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As the method of the scope, also in panics, bounds and progress.
+    pub fn ask(
+        &self,
+        deadline: Duration,
+        question: impl FnOnce(AskId) -> E,
+    ) -> Result<Ask<E>, AskError<E>> {
+        let asked = self
+            .core
+            .ask(self.user, self.cache, self.target, deadline, question)?;
+        Ok(Ask::new(asked))
     }
 
     #[inline]

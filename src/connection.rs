@@ -24,6 +24,8 @@ mod batch;
 
 mod resume;
 
+mod answer;
+
 mod replayed;
 
 use replayed::Replayed;

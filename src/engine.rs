@@ -5,6 +5,9 @@
 //! Neither knows the other.
 
 mod absent;
+mod admit;
+mod ask;
+mod asks;
 mod cache;
 mod connect;
 // The protocol layer uses the rest.
@@ -16,9 +19,13 @@ pub(crate) mod clock;
 mod clocks;
 mod core;
 mod deliver;
+mod gate;
+mod grant;
 #[cfg(all(test, laneway_loom))]
 mod models;
 mod notify;
+mod pass;
+mod revoked;
 mod session;
 mod sweep;
 mod target;
@@ -26,7 +33,12 @@ mod target;
 mod tests;
 mod user;
 
+pub(crate) use admit::Denied;
+pub(crate) use ask::Asked;
+pub(crate) use asks::over;
 pub(crate) use cache::Cache;
 pub(crate) use core::Core;
+pub(crate) use grant::{Grant, Use};
+pub(crate) use pass::Pass;
 pub(crate) use target::Target;
 pub(crate) use user::User;

@@ -13,6 +13,8 @@ use crate::lifecycle::{Lifecycle, LifecycleError};
 use crate::scope::UserScope;
 use crate::stats::HubStats;
 
+mod revoke;
+
 /// The routing engine: makes a [`UserScope`] for each user. All clones are the same hub.
 ///
 /// ```
@@ -78,10 +80,12 @@ impl<E: Send + Sync + 'static> Hub<E> {
     /// # Ok::<(), laneway::InvalidId>(())
     /// ```
     ///
-    /// The hub does not have to know the user. Wait-free; allocates nothing for ids up to 24 bytes.
+    /// The hub does not have to know the user. [`revoke`](Self::revoke) takes scopes back. Wait-free; allocates
+    /// nothing for ids up to 24 bytes.
     #[must_use]
     pub fn scope(&self, user: UserId) -> UserScope<E> {
-        UserScope::new(Arc::clone(&self.core), user)
+        let pass = self.core.make_pass();
+        UserScope::new(Arc::clone(&self.core), user, pass)
     }
 
     /// Addresses one user for a publisher that keeps no scope: borrowed, and for publishing only.
@@ -258,6 +262,8 @@ impl<E: Send + Sync + 'static> Hub<E> {
     /// | closes connections that were idle for longer than `idle_timeout` | the hub has one |
     /// | closes connections that have lost a critical event and have not noticed | always |
     /// | drops events that are too old, and ends lanes whose users were away for longer than the grace | the hub has [`Retention`](crate::Retention) |
+    /// | ends [questions](crate::UserScope::ask) whose deadline has come, or for which no device is left | some wait |
+    /// | tells [weaker scopes](crate::Limits::until) the time | always |
     /// | frees the memory of a burst, at the second call that finds it read and no newer one | the hub has no retention |
     ///
     /// # Time
@@ -273,7 +279,7 @@ impl<E: Send + Sync + 'static> Hub<E> {
     ///
     /// # Progress
     ///
-    /// Lock-free, linear in the users and their connections.
+    /// Lock-free, linear in the users, their connections and the questions that wait.
     pub fn sweep(&self, now: Duration) -> usize {
         self.core.sweep(now)
     }

@@ -165,6 +165,11 @@
 //! * A [`Position`] of another user is refused, and the error does not name that user. A client that alters
 //!   its own position receives at most its own user's events. The contents are masked: a client cannot read
 //!   the hub's counters from it. A [`ConnectionId`] is such a counter.
+//! * A scope that was [revoked](Hub::revoke) does nothing from then on, for ever, and neither do its clones.
+//!   When the hub's memory of revocations is full, it refuses old scopes of all users, and no revoked one is
+//!   good again.
+//! * An answer comes from a connection or a scope of the user who was asked. The id of a question belongs to its
+//!   user: a connection of another user is refused, as with a made-up id, and that is counted.
 //! * An error shown to one user never names another. [`Hub::dump`] and the lifecycle notices name
 //!   all of them and are for the host.
 //!
@@ -213,11 +218,14 @@
 //!
 //! | method | guarantee |
 //! |---|---|
-//! | `Hub::scope`, `to_user`, `user_count`, `is_shut_down` | wait-free |
+//! | `Hub::scope`, `to_user`, `user_count`, `is_shut_down`, `next_generation`, `revoked_users`, `UserScope::made_at`, `is_revoked`, `attenuate`, `events_left` | wait-free |
+//! | `Hub::revoke` | lock-free, linear in the user's connections; once in 8 192 revoked users linear in the revocations |
 //! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_to_set`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
 //! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |
 //! | `UserScope::publish_when_free` | lock-free; the host's pause between two looks at a full lane |
 //! | `UserScope::connect`, `connect_with`, `disconnect`, `disconnect_all` | lock-free |
+//! | `UserScope::ask`, `answer`, `Addressed::ask`, `Connection::answer`, `Ask::try_answer`, polling and dropping an `Ask` | lock-free, linear in the questions of the user |
+//! | `Ask::wait_timeout` | sleeps while there is no answer |
 //! | `UserScope::resume`, `resume_with` | lock-free; at most `lane_capacity` steps more than a connect |
 //! | `Connection::recover` | lock-free; one step for each number that the lane holds |
 //! | `UserScope::connections`, `connection_count`, `is_online`, `overrun_count`, `dump`, `Hub::is_online`, `Hub::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
@@ -250,6 +258,7 @@
 //! code stands in four files. `tests/README.md` says what each technique covers, and what it leaves out.
 
 mod addressed;
+mod ask;
 #[cfg(all(feature = "cluster", not(any(laneway_loom, laneway_shuttle))))]
 pub mod cluster;
 #[cfg(all(test, laneway_loom))]
@@ -279,11 +288,13 @@ mod id;
 pub mod internals;
 mod lane;
 mod lifecycle;
+mod limits;
 mod position;
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 pub mod protocol;
 mod received;
 mod retention;
+mod revocation;
 mod scope;
 #[cfg(all(test, laneway_shuttle))]
 mod shuffled;
@@ -293,23 +304,30 @@ mod table;
 mod turns;
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 mod unique;
+mod unpark;
 mod weak_hub;
 
 pub use addressed::Addressed;
+pub use ask::Ask;
+pub use ask::answer::Answer;
+pub use ask::id::AskId;
 pub use config::{Activity, Builder, ConnectOptions, LimitPolicy};
 pub use connection::{Connection, Next};
 pub use delivery::{BatchDelivery, Delivery, SetDelivery};
 pub use docs::{architecture, guide};
 pub use error::{
-    BatchError, CloseReason, Closed, ConfigError, ConnectError, InvalidId, InvalidPosition,
-    PublishError, RecvTimeoutError, ResumeError, TryRecvError,
+    AnswerError, AskError, AttenuateError, BatchError, CloseReason, Closed, ConfigError,
+    ConnectError, InvalidId, InvalidPosition, NoAnswer, NotAllowed, PublishError, RecvTimeoutError,
+    ResumeError, TryRecvError,
 };
 pub use hub::Hub;
 pub use id::{ConnectionId, MAX_ID_BYTES, ThreadId, UserId};
 pub use lifecycle::{Change, Lifecycle, LifecycleError, NextNotice, NoNotice, Notice};
+pub use limits::Limits;
 pub use position::Position;
 pub use received::{Delivered, Received, Visited};
 pub use retention::{Origin, Recovered, Resumed, Retention};
+pub use revocation::{Generation, Revocation};
 pub use scope::UserScope;
 pub use stats::{ConnectionInfo, ConnectionStats, HubStats, Imbalance, conserved};
 pub use weak_hub::WeakHub;

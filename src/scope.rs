@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::delivery::Delivery;
-use crate::engine::{Cache, Core, Target};
+use crate::engine::{Cache, Core, Denied, Pass, Target, Use};
 use crate::error::PublishError;
 use crate::id::UserId;
 use crate::lane::Terms;
+use crate::revocation::Generation;
 
 // In the order of the documentation, which lists methods by the order of these lines.
 mod connect;
@@ -17,6 +18,10 @@ mod publish;
 mod when_free;
 
 mod devices;
+
+mod attenuate;
+
+mod ask;
 
 mod pauses;
 
@@ -54,6 +59,9 @@ mod pauses;
 ///
 /// From its second publish on, a scope needs no lookup of its user. So a host keeps a scope for as long as
 /// it publishes to the user. A clone is cheap, and looks the user up anew.
+///
+/// The host can take a scope back: [`Hub::revoke`](crate::Hub::revoke). Code that needs a part of it gets a
+/// [weaker one](Self::attenuate).
 pub struct UserScope<E: Send + Sync + 'static> {
     core: Arc<Core<E>>,
     user: UserId,
@@ -61,11 +69,11 @@ pub struct UserScope<E: Send + Sync + 'static> {
 }
 
 impl<E: Send + Sync + 'static> UserScope<E> {
-    pub(crate) fn new(core: Arc<Core<E>>, user: UserId) -> Self {
+    pub(crate) fn new(core: Arc<Core<E>>, user: UserId, pass: Pass) -> Self {
         Self {
             core,
             user,
-            cache: Cache::new(),
+            cache: Cache::new(pass),
         }
     }
 
@@ -82,6 +90,41 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         &self.user
     }
 
+    /// Returns the generation in which the hub made this scope, or the scope that it is a clone of. Wait-free.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let user = laneway::UserId::new("ann")?;
+    /// let ann = hub.scope(user);
+    /// assert_eq!(ann.made_at(), ann.clone().made_at());
+    /// # Ok::<(), laneway::InvalidId>(())
+    /// ```
+    #[must_use]
+    pub fn made_at(&self) -> Generation {
+        Generation(self.cache.pass.made_at())
+    }
+
+    /// Returns whether the host has [revoked](crate::Hub::revoke) this scope. Wait-free.
+    ///
+    /// ```
+    /// # use laneway::{Hub, Revocation, UserId};
+    /// # let hub: Hub<u8> = Hub::new();
+    /// let ann = hub.scope(UserId::new("ann")?);
+    /// hub.revoke(ann.user(), Revocation::all());
+    /// assert!(ann.is_revoked());
+    /// # Ok::<(), laneway::InvalidId>(())
+    /// ```
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        self.core.is_revoked(&self.user, &self.cache.pass)
+    }
+
+    /// Takes the look at the gate with which each use of the scope begins.
+    #[inline]
+    fn admit(&self, for_what: Use<'_>) -> Result<(), Denied> {
+        self.core.admit(&self.user, &self.cache.pass, for_what)
+    }
+
     #[inline]
     fn deliver(
         &self,
@@ -96,7 +139,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
 
 impl<E: Send + Sync + 'static> Clone for UserScope<E> {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.core), self.user.clone())
+        let pass = self.cache.pass.clone();
+        Self::new(Arc::clone(&self.core), self.user.clone(), pass)
     }
 }
 

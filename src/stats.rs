@@ -37,6 +37,10 @@ pub struct HubStats {
     pub refused_full: u64,
     /// Events refused as [`PublishError::Closed`](crate::PublishError::Closed).
     pub refused_closed: u64,
+    /// Events refused as [`PublishError::Revoked`](crate::PublishError::Revoked).
+    pub refused_revoked: u64,
+    /// Events refused as [`PublishError::NotAllowed`](crate::PublishError::NotAllowed).
+    pub refused_not_allowed: u64,
     /// Disconnects that named no live connection of that user.
     pub unknown_connections: u64,
     /// How many users without connections keep their lane.
@@ -45,6 +49,8 @@ pub struct HubStats {
     pub foreign_positions: u64,
     /// Positions that reset, because their hub or their lane is gone.
     pub stale_positions: u64,
+    /// Answers refused as [`AnswerError::Unknown`](crate::AnswerError::Unknown).
+    pub foreign_answers: u64,
 }
 
 /// One live connection, from [`UserScope::connections`](crate::UserScope::connections).
@@ -128,7 +134,7 @@ pub struct ConnectionStats {
 pub enum Imbalance {
     /// `numbers = delivered + stepped_over + missed + unread` is wrong for this connection.
     Connection(ConnectionStats),
-    /// `offered = accepted + no connections + full + closed` is wrong for the hub.
+    /// `offered = accepted + no connections + full + closed + revoked + not allowed` is wrong for the hub.
     Hub {
         /// How many events the host offered.
         offered: u64,
@@ -167,7 +173,7 @@ impl Error for Imbalance {}
 /// | of | law |
 /// |---|---|
 /// | each connection | `numbers = delivered + stepped_over + missed + unread` |
-/// | the hub | `offered = accepted + no connections + full + closed` |
+/// | the hub | `offered = accepted + no connections + full + closed + revoked + not allowed` |
 ///
 /// `offered` is the number of events that the host handed to any publish. The laws hold while no call is
 /// under way. A replayed or recovered event was accepted once, and changes neither law. An event that a
@@ -176,6 +182,7 @@ impl Error for Imbalance {}
 /// # Errors
 ///
 /// [`Imbalance`] names the first law that is broken.
+#[allow(clippy::result_large_err)] // The error has all figures. It is for a host's tests.
 pub fn conserved(
     offered: u64,
     hub: &HubStats,
@@ -191,6 +198,8 @@ pub fn conserved(
         stats.refused_no_connections,
         stats.refused_full,
         stats.refused_closed,
+        stats.refused_revoked,
+        stats.refused_not_allowed,
     ];
     let accepted_too = refused.into_iter().chain([stats.accepted]);
     if !is_sum(offered, accepted_too) {

@@ -95,6 +95,7 @@ fn call() -> impl Strategy<Value = Call> {
         1 => user.prop_map(Call::DisconnectAll),
         2 => at.prop_map(Call::Touch),
         3 => (-50..300_i16).prop_map(Call::Sweep),
+        1 => (user, at).prop_map(|(user, at)| Call::Revoke(user, at)),
         1 => Just(Call::Shutdown),
     ]
 }

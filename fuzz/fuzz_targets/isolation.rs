@@ -58,7 +58,8 @@ impl<'a> Arbitrary<'a> for Script {
                 33..=35 => Call::Disconnect(who, u.arbitrary()?),
                 36 => Call::DisconnectAll(who),
                 37 => Call::Touch(who),
-                38 | 39 => Call::Sweep(u.int_in_range(-50..=300)?),
+                38 => Call::Sweep(u.int_in_range(-50..=300)?),
+                39 => Call::Revoke(who, u.arbitrary()?),
                 _ => Call::Shutdown,
             });
         }

@@ -134,8 +134,9 @@ impl<E: Send + Sync + 'static, S: Send + 'static> Inbound<E, S> {
         if self.core.is_online(user) {
             if let Entry::Vacant(entry) = self.listened.entry(subject) {
                 let subscription = relay.subscribe(entry.key());
+                let pass = self.core.make_pass_of_node();
                 entry.insert(Listened {
-                    scope: UserScope::new(Arc::clone(&self.core), user.clone()),
+                    scope: UserScope::new(Arc::clone(&self.core), user.clone(), pass),
                     heard: Heard::default(),
                     _subscription: subscription,
                 });

@@ -184,7 +184,7 @@ impl<E: Send + Sync + 'static> Node<E> {
     #[must_use]
     pub fn scope(&self, user: UserId) -> NodeScope<E> {
         let link = self.outbox.links.of(&user);
-        let local = UserScope::new(Arc::clone(&self.core), user);
+        let local = UserScope::new(Arc::clone(&self.core), user, self.core.make_pass());
         NodeScope::new(local, link, Arc::clone(&self.outbox))
     }
 

@@ -189,7 +189,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         // flag. A shutdown sets the flag and then walks the table. Without the fences each could
         // miss the other's write, and a lane would outlive the shutdown.
         fence(Ordering::SeqCst);
-        if self.closed.load(Ordering::Relaxed) {
+        if self.is_closed() {
             self.shut(&user);
             return Err(Refusal::Closed);
         }

@@ -1,32 +1,36 @@
-//! A scope's memory of its user's entry.
+//! A scope's memory: its user's entry, and its pass.
 
+use super::pass::Pass;
 use super::user::User;
 use crate::sync::{AtomicBool, Guard, Ordering};
 use crate::table::storage::{LeafRef, OnceLink};
 
-/// The entry in which a scope found its user first.
+/// The entry in which a scope found its user first, and the scope's pass.
 ///
-/// The scope keeps it from its second publish on, so a scope for one event does not pay for it.
+/// The scope keeps the entry from its second publish on, so a scope for one event does not pay for it.
 /// While the user stays online, a publish by the scope needs neither the lookup nor the collector's
 /// guard. If the user has gone, the lane of the kept entry refuses, and the scope asks the table.
 pub(crate) struct Cache<E: 'static> {
     entry: OnceLink<User<E>>,
     /// The scope has published once.
     used: AtomicBool,
+    pub(crate) pass: Pass,
 }
 
 impl<E: 'static> Cache<E> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(pass: Pass) -> Self {
         Self {
             entry: OnceLink::empty(),
             used: AtomicBool::new(false),
+            pass,
         }
     }
 
-    /// Returns the entry, whose lane may be over.
+    /// Returns the entry, whose lane may be over, if the scope is known to be good at this word of
+    /// the gate.
     #[inline]
-    pub(crate) fn get(&self) -> Option<&User<E>> {
-        self.entry.get()
+    pub(super) fn get(&self, word: u64) -> Option<&User<E>> {
+        self.entry.get().filter(|_| self.pass.is_good_at(word))
     }
 
     /// Notes the entry that a publish of the scope has found.

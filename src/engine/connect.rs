@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::core::Core;
+use super::gate::is_closed;
+use super::pass::Pass;
 use super::user::User;
 use crate::config::{ConnectOptions, LimitPolicy, is_lane_capacity};
 use crate::error::{CloseReason, ConnectError};
@@ -25,6 +27,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         id: &UserId,
         options: ConnectOptions,
         device: Option<ConnectionId>,
+        pass: &Pass,
     ) -> Result<(Arc<User<E>>, Seat), ConnectError> {
         let limit = self.config.max_connections_per_user;
         let ConnectOptions {
@@ -38,9 +41,11 @@ impl<E: Send + Sync + 'static> Core<E> {
         // One guard for all steps. The steps pin as well, which costs little inside another guard.
         let _guard = pin();
         loop {
-            // Only a first look, to spare the work. The look after the listing decides.
-            if self.is_closed() {
-                return Err(ConnectError::Closed);
+            // The first look of two. A later look, after the listing, finds a shutdown or a revocation
+            // that comes in between.
+            let word = self.gate.word();
+            if !pass.is_good_at(word) {
+                self.admit_connect(id, pass, word, thread.as_ref())?;
             }
             let (user, is_new) = self.find_or_insert(id, capacity, thread.as_ref(), device)?;
             let lasting = user.lane.archive().is_some();
@@ -70,7 +75,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                         let number = device.unwrap_or_else(|| self.next_connection());
                         Arc::new(Member::new(number, thread.clone(), cursor))
                     });
-                    self.list_and_notify(&user, &seat, ghost.as_ref())?;
+                    self.list_and_notify(&user, &seat, ghost.as_ref(), pass)?;
                     // Another call has resumed the device at the same time, and neither saw the
                     // other in the list. Both look again after the listing. The later one leaves
                     // and takes over from the earlier. Without this look the device would keep two
@@ -101,12 +106,13 @@ impl<E: Send + Sync + 'static> Core<E> {
     }
 
     /// Lists a connection that has joined, and notifies the subscribers. Returns an error if the
-    /// hub was shut down meanwhile.
+    /// hub was shut down or the scope revoked meanwhile.
     fn list_and_notify(
         &self,
         user: &Arc<User<E>>,
         seat: &Seat,
         ghost: Option<&Ghost>,
+        pass: &Pass,
     ) -> Result<(), ConnectError> {
         let member = user.lane.member(seat);
         let connected = || Change::Connected {
@@ -145,17 +151,41 @@ impl<E: Send + Sync + 'static> Core<E> {
             }
             self.notify(user, change, connected);
         }
-        // Pairs with the fence in `shutdown`. This thread inserts and lists, and then loads the
-        // flag. A shutdown sets the flag and then walks the table. Without the fences each could
-        // miss the other's write, and the connection would outlive the shutdown.
+        // Pairs with the fences in `shutdown` and `revoke`. This thread inserts and lists, and then
+        // looks at the gate. A shutdown or a revocation changes the gate and then walks the table or the
+        // list. Without the fences each could miss the other's write, and the connection would outlive
+        // it.
         fence(Ordering::SeqCst);
-        if self.closed.load(Ordering::Relaxed) && !broken(Fault::ConnectWithoutLooking) {
-            self.close(user, member, CloseReason::Shutdown);
-            user.lane.leave(member, &mut Reader::new(member.cursor()));
-            self.shut(user);
-            return Err(ConnectError::Closed);
+        let word = self.gate.word();
+        if pass.is_good_at(word) {
+            return Ok(());
         }
-        Ok(())
+        self.end_if_late(user, member, pass, word)
+    }
+
+    /// Ends a connection whose hub was shut down or whose scope was revoked while it connected.
+    #[cold]
+    fn end_if_late(
+        &self,
+        user: &Arc<User<E>>,
+        member: &Member,
+        pass: &Pass,
+        word: u64,
+    ) -> Result<(), ConnectError> {
+        let is_shut = is_closed(word) && !broken(Fault::ConnectWithoutLooking);
+        let (reason, error) = if is_shut {
+            (CloseReason::Shutdown, ConnectError::Closed)
+        } else if self.is_revoked(&user.id, pass) && !broken(Fault::ConnectAndTrust) {
+            (CloseReason::Revoked, ConnectError::Revoked)
+        } else {
+            return Ok(());
+        };
+        self.close(user, member, reason);
+        user.lane.leave(member, &mut Reader::new(member.cursor()));
+        if is_shut {
+            self.shut(user);
+        }
+        Err(error)
     }
 
     /// Closes the connection that was listed first. Returns `false` if there is none.
@@ -226,6 +256,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         if departure == Departure::Before {
             return false;
         }
+        self.end_questions(&user.id);
         if reason == CloseReason::Overrun {
             self.counters.overruns.fetch_add(1, Ordering::Relaxed);
         }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use ahash::RandomState;
 use crossbeam_utils::CachePadded;
 
+use super::asks::Asks;
 use super::clocks::Clocks;
+use super::gate::Gate;
+use super::revoked::Revoked;
 use super::session::Session;
 use super::user::User;
 use crate::config::Builder;
@@ -16,7 +19,7 @@ use crate::lifecycle::Subscribers;
 use crate::position::Keys;
 use crate::stats::HubStats;
 use crate::sync::reentry::once_at_a_time;
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, pin};
+use crate::sync::{AtomicU64, AtomicUsize, Ordering, fence, pin};
 use crate::table::Table;
 
 /// The state that all handles of one hub share.
@@ -32,12 +35,16 @@ pub(crate) struct Core<E: 'static> {
     /// The number of sessions so far, from which each session takes its number.
     pub(super) sessions: CachePadded<AtomicU64>,
     pub(super) subscribers: Subscribers,
-    pub(super) closed: AtomicBool,
+    pub(super) gate: Gate,
+    pub(super) revoked: Revoked,
+    pub(super) asks: Asks<E>,
     /// Handles that keep the engine open. The last one shuts it down.
     pub(super) handles: AtomicUsize,
     /// The parts that only a hub with retention uses.
     pub(super) absence: Absence<E>,
     pub(super) clocks: Clocks,
+    /// The host's time at the last sweep, in microseconds.
+    pub(super) told: AtomicU64,
     pub(crate) counters: CachePadded<Counters>,
 }
 
@@ -86,9 +93,12 @@ pub(crate) struct Counters {
     pub(super) no_connections: AtomicU64,
     pub(super) full: AtomicU64,
     pub(super) closed: AtomicU64,
+    pub(super) revoked: AtomicU64,
+    pub(super) not_allowed: AtomicU64,
     pub(crate) unknown_connections: AtomicU64,
     pub(crate) foreign_positions: AtomicU64,
     pub(crate) stale_positions: AtomicU64,
+    pub(super) foreign_answers: AtomicU64,
 }
 
 impl<E: Send + Sync + 'static> Core<E> {
@@ -101,17 +111,20 @@ impl<E: Send + Sync + 'static> Core<E> {
             next_connection: CachePadded::new(AtomicU64::new(1)),
             sessions: CachePadded::default(),
             subscribers: Subscribers::new(),
-            closed: AtomicBool::new(false),
+            gate: Gate::new(),
+            revoked: Revoked::new(),
+            asks: Asks::new(),
             handles: AtomicUsize::new(1),
             counters: CachePadded::default(),
             absence: Absence::new(&config, weigh),
             clocks: Clocks::new(&config),
+            told: AtomicU64::new(0),
             config,
         }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.gate.is_closed()
     }
 
     pub(super) fn hash(&self, user: &UserId) -> u64 {
@@ -187,7 +200,7 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Shuts the hub down. Returns how many lanes it has shut.
     pub(crate) fn shutdown(&self) -> usize {
-        self.closed.store(true, Ordering::Release);
+        self.gate.close();
         // Pairs with the fences in `list_and_notify` and `find_or_keep`. A connect that does not
         // see the flag has inserted its entry before, and the walk below comes to it.
         fence(Ordering::SeqCst);
@@ -260,9 +273,12 @@ impl<E: Send + Sync + 'static> Core<E> {
             refused_no_connections: counters.no_connections.load(Ordering::Relaxed),
             refused_full: counters.full.load(Ordering::Relaxed),
             refused_closed: counters.closed.load(Ordering::Relaxed),
+            refused_revoked: counters.revoked.load(Ordering::Relaxed),
+            refused_not_allowed: counters.not_allowed.load(Ordering::Relaxed),
             unknown_connections: counters.unknown_connections.load(Ordering::Relaxed),
             foreign_positions: counters.foreign_positions.load(Ordering::Relaxed),
             stale_positions: counters.stale_positions.load(Ordering::Relaxed),
+            foreign_answers: counters.foreign_answers.load(Ordering::Relaxed),
             ..HubStats::default()
         };
         self.table.for_each(|user| {

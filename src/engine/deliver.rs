@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use super::admit::Denied;
 use super::cache::Cache;
 use super::core::Core;
+use super::grant::Use;
+use super::pass::Pass;
 use super::target::Target;
 use super::user::User;
 use crate::delivery::Delivery;
@@ -31,8 +34,10 @@ impl<E: Send + Sync + 'static> Core<E> {
         // A plain event has no audience and no weight. It stays where the caller has it until it is
         // in its slot.
         let is_plain = matches!(target, Target::All) && self.absence.weigh.is_none();
-        // A closed hub refuses at once, also for a scope that knows its user's lane.
-        match cache.and_then(Cache::get).filter(|_| !self.is_closed()) {
+        // One look at the gate. A closed hub, and one that has revoked the scope, refuse at once,
+        // also a scope that knows its user's lane.
+        let word = self.gate.word();
+        match cache.and_then(|cache| cache.get(word)) {
             // All publishes of a scope but its first two.
             Some(entry) if is_plain => {
                 self.append_to(entry, None, None, event, terms, move |done| match done {
@@ -42,8 +47,11 @@ impl<E: Send + Sync + 'static> Core<E> {
                     }
                 })
             }
-            None if is_plain => self.deliver_by_id(user, cache, event, terms),
-            known => self.deliver_by_rule(user, known, cache, target, event, terms),
+            None if is_plain && cache.is_none_or(|cache| cache.pass.is_good_at(word)) => {
+                self.deliver_by_id(user, cache, event, terms)
+            }
+            // One arm for all others. With two, the compiler copies the event on the first one's way.
+            known => self.deliver_slowly(user, known, cache, target, event, terms),
         }
     }
 
@@ -68,6 +76,42 @@ impl<E: Send + Sync + 'static> Core<E> {
             }),
             Err(why) => otherwise(Refused::new(why, event, 0)),
         }
+    }
+
+    /// Delivers an event that is not plain, or for a scope that has to be looked at.
+    #[cold]
+    #[inline(never)]
+    fn deliver_slowly(
+        self: &Arc<Self>,
+        user: &UserId,
+        known: Option<&User<E>>,
+        cache: Option<&Cache<E>>,
+        target: Target<'_>,
+        event: E,
+        terms: Terms,
+    ) -> Result<Delivery, PublishError<E>> {
+        if known.is_some() {
+            return self.deliver_by_rule(user, known, cache, target, event, terms);
+        }
+        let pass = cache.map(|cache| &cache.pass);
+        if let Some(pass) = pass
+            && let Err(why) = self.admit(user, pass, Use::Publish(target))
+        {
+            return Err(self.deny(why, event));
+        }
+        let Some(grant) = pass.and_then(Pass::grant) else {
+            return self.deliver_by_rule(user, None, cache, target, event, terms);
+        };
+        // The unit is taken before the event is accepted. In the other order two publishers could both
+        // be accepted with the last one.
+        if let Err(missing) = grant.take() {
+            return Err(self.deny(Denied::NotAllowed(missing), event));
+        }
+        let done = self.deliver_by_rule(user, None, None, target, event, terms);
+        if done.is_err() {
+            grant.give_back();
+        }
+        done
     }
 
     /// Delivers an event that has an audience or a weight.
@@ -291,6 +335,21 @@ impl<E: Send + Sync + 'static> Core<E> {
             Refusal::Vacant | Refusal::Exhausted | Refusal::Closed => {
                 counters.closed.fetch_add(1, Ordering::Relaxed);
                 PublishError::Closed(refused.event)
+            }
+        }
+    }
+
+    /// Counts an event that the gate hands back, and returns the error for it.
+    #[cold]
+    fn deny(&self, why: Denied, event: E) -> PublishError<E> {
+        match why {
+            Denied::NotAllowed(missing) => {
+                self.counters.not_allowed.fetch_add(1, Ordering::Relaxed);
+                PublishError::NotAllowed(event, missing)
+            }
+            Denied::Revoked => {
+                self.counters.revoked.fetch_add(1, Ordering::Relaxed);
+                PublishError::Revoked(event)
             }
         }
     }

@@ -38,6 +38,7 @@ use std::fmt;
 /// | `Idle` | 4003 | comes back, if it is there at all |
 /// | `Overrun` | 4004 | comes back, and loads its state anew |
 /// | `Exhausted` | 1012, service restart | comes back |
+/// | `Revoked` | 4006 | logs in again |
 /// | `Shutdown` | 1001, going away | comes back later |
 ///
 /// | error at connect | HTTP status | WebSocket close code |
@@ -46,6 +47,8 @@ use std::fmt;
 /// | [`ConnectError::TooManyUsers`](crate::ConnectError::TooManyUsers) | 503 | 1013, try again later |
 /// | [`ConnectError::LaneCapacity`](crate::ConnectError::LaneCapacity) | 500: the host asked for it | 1011, internal error |
 /// | [`ConnectError::Closed`](crate::ConnectError::Closed) | 503 | 1001, going away |
+/// | [`ConnectError::Revoked`](crate::ConnectError::Revoked) | 401 | 1008, policy violation |
+/// | [`ConnectError::NotAllowed`](crate::ConnectError::NotAllowed) | 403 | 1008, policy violation |
 /// | [`ResumeError::Foreign`](crate::ResumeError::Foreign) | 403 | 1008, policy violation |
 /// | [`InvalidPosition`](crate::InvalidPosition) | 400 | 1008, policy violation |
 ///
@@ -75,6 +78,8 @@ pub enum CloseReason {
     Overrun,
     /// Its lane used up its [2⁴⁴ numbers](crate#limits). A new connection has a new lane.
     Exhausted,
+    /// The host has [revoked](crate::Hub::revoke) scopes of the user, and the connections with them.
+    Revoked,
     /// The hub was shut down, or its last clone dropped. The connection receives everything accepted before
     /// first.
     Shutdown,
@@ -90,6 +95,7 @@ impl CloseReason {
             Self::Overrun => 5,
             Self::Exhausted => 6,
             Self::Replaced => 7,
+            Self::Revoked => 9,
             Self::Disconnected { code } => 1 << 16 | u64::from(code),
         }
     }
@@ -103,6 +109,7 @@ impl CloseReason {
             5 => Self::Overrun,
             6 => Self::Exhausted,
             7 => Self::Replaced,
+            9 => Self::Revoked,
             code => Self::Disconnected { code: code as u16 },
         }
     }
@@ -116,6 +123,7 @@ impl fmt::Display for CloseReason {
             Self::Evicted => f.write_str("evicted for a newer connection"),
             Self::Replaced => f.write_str("resumed by another connection"),
             Self::Idle => f.write_str("idle for too long"),
+            Self::Revoked => f.write_str("revoked by the host"),
             Self::Shutdown => f.write_str("the hub was shut down"),
             Self::Overrun => f.write_str("too late for a critical event"),
             Self::Exhausted => f.write_str("the lane used up its numbers"),

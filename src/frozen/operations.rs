@@ -5,7 +5,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::{BLOCKS, CAPACITY, Event, World, drain};
-use crate::Connection;
+use crate::{Connection, Limits, Revocation};
 
 /// Whose connections an operation may close beside its own device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +132,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
         sweep_absent,
     ),
     ending("disconnect_all", 2, Ends::Ann, disconnect_all),
+    ending("revoke", 2, Ends::Ann, revoke),
+    small("publish by a weaker scope", 0, true, publish_weaker),
+    small("ask, answer and take the answer", 0, true, ask_and_answer),
+    small("ask and give up", 0, true, ask_and_give_up),
     ending("shutdown", 2, Ends::All, shutdown),
 ];
 
@@ -329,6 +333,44 @@ fn sweep_absent(world: &World, device: Device) -> Option<Device> {
 
 fn disconnect_all(world: &World, device: Device) -> Option<Device> {
     world.ann.disconnect_all(7);
+    Some(device)
+}
+
+/// One event of two is accepted, one goes back and costs nothing.
+fn publish_weaker(world: &World, device: Device) -> Option<Device> {
+    let limits = Limits::new().publish_only().events(1);
+    let weaker = world.ann.attenuate(limits).expect("not too deep");
+    let _ = weaker.publish(world.event());
+    let _ = weaker.publish(world.event());
+    Some(device)
+}
+
+fn ask_and_answer(world: &World, device: Device) -> Option<Device> {
+    let until = Duration::from_secs(60);
+    if let Ok(mut ask) = world.ann.ask(until, |_| world.event()) {
+        let _ = device.answer(ask.id(), Event::new(&world.alive, 0));
+        let _ = device.answer(ask.id(), Event::new(&world.alive, 1));
+        let _ = ask.wait_timeout(Duration::ZERO);
+    }
+    Some(device)
+}
+
+fn ask_and_give_up(world: &World, device: Device) -> Option<Device> {
+    let addressed = world.ann.to_connection(device.id());
+    if let Ok(ask) = addressed.ask(Duration::ZERO, |_| world.event()) {
+        world.hub.sweep(Duration::from_secs(1));
+        let _ = device.answer(ask.id(), Event::new(&world.alive, 0));
+    }
+    Some(device)
+}
+
+fn revoke(world: &World, device: Device) -> Option<Device> {
+    let old = world.hub.scope(world.ann.user().clone());
+    let mark = world.hub.next_generation();
+    let fresh = world.hub.scope(old.user().clone());
+    world.hub.revoke(old.user(), Revocation::before(mark));
+    assert!(old.publish(world.event()).is_err_and(|e| e.is_revoked()));
+    let _ = fresh.publish(world.event());
     Some(device)
 }
 

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "cluster")]
 use crate::cluster::relayed::Relayed;
+use crate::error::NotAllowed;
 use crate::protocol::message::contamination::Contaminated;
 use crate::protocol::message::kind::MessageKind;
 use std::fmt;
@@ -25,6 +26,10 @@ pub enum BroadcastError {
     NoConnections,
     /// The host has shut the hub down.
     Closed,
+    /// The host has [revoked](crate::Hub::revoke) the scope.
+    Revoked,
+    /// The scope was [attenuated](crate::UserScope::attenuate), and has this right no longer.
+    NotAllowed(NotAllowed),
     /// The lane had no room, because too many publishers used it at the same moment.
     Full,
     /// The body names another receiver, and the [policy](crate::protocol::Contamination) is to reject.
@@ -44,6 +49,8 @@ impl fmt::Display for BroadcastError {
         match self {
             Self::NoConnections => f.write_str("no connection of the audience is open"),
             Self::Closed => f.write_str("the hub was shut down"),
+            Self::Revoked => f.write_str("the scope was revoked"),
+            Self::NotAllowed(missing) => missing.fmt(f),
             Self::Full => f.write_str("there was no room for the message"),
             Self::Contaminated(fields) => fields.fmt(f),
             Self::Unauthenticated => f.write_str("the user is not authenticated yet"),

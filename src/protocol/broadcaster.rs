@@ -324,6 +324,8 @@ impl Broadcaster {
         let delivery = done.map_err(|error| match error {
             PublishError::NoConnections(_) => BroadcastError::NoConnections,
             PublishError::Closed(_) => BroadcastError::Closed,
+            PublishError::Revoked(_) => BroadcastError::Revoked,
+            PublishError::NotAllowed(_, missing) => BroadcastError::NotAllowed(missing),
             PublishError::Full(_) => BroadcastError::Full,
         })?;
         broadcast.number = Some(delivery.number);

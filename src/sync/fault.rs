@@ -195,6 +195,28 @@ faults! {
     ReplayWithHoles = "replay-with-holes",
     /// A reader takes an event that is for other connections.
     ReadWhatIsForOthers = "read-what-is-for-others",
+    // ---- the gate ----
+    /// A scope notes the gate's word before it has looked at the revocations.
+    NoteBeforeLooking = "note-before-looking",
+    /// The gate is raised before the revocation is in the table.
+    RaiseBeforeListing = "raise-before-listing",
+    /// An entry that makes room goes before the floor has risen.
+    RemoveBeforeTheFloor = "remove-before-the-floor",
+    /// A connect does not look again whether its scope was revoked.
+    ConnectAndTrust = "connect-and-trust",
+    /// A publisher of a limited scope takes its unit by a load and a subtraction.
+    TakeInTwoSteps = "take-in-two-steps",
+    /// A publish that is refused keeps its unit.
+    KeepTheUnit = "keep-the-unit",
+    // ---- questions ----
+    /// Who answers first is decided by a load and a store.
+    DecideInTwoSteps = "decide-in-two-steps",
+    /// A question comes into an entry that leaves the table.
+    AskInAGoneEntry = "ask-in-a-gone-entry",
+    /// An asker does not look again before it sleeps.
+    AskWithoutLooking = "ask-without-looking",
+    /// A close ends no question.
+    CloseWithoutTelling = "close-without-telling",
     // ---- users ----
     /// A new user's first session counts as announced.
     BornListed = "born-listed",

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 mod critical;
 mod figures;
+mod gate;
 pub(crate) mod receive;
 mod retention;
 mod time;
@@ -22,6 +23,7 @@ pub(crate) enum End {
     Replaced,
     Idle,
     Overrun,
+    Revoked,
     Shutdown,
 }
 

@@ -12,6 +12,7 @@ use laneway::{
 use super::model::{End, Got, How, Keeping, Model, NoConnect, Origin, Refused, Settings, To};
 
 mod compare;
+mod gate;
 mod retention;
 mod seen;
 use retention::Remembered;
@@ -47,6 +48,8 @@ pub(crate) enum Call {
     /// A user names a position, perhaps not one of theirs.
     ResumeAs(u8, u8),
     Recover(u8),
+    /// The host revokes a user's scopes, and makes another one.
+    Revoke(u8, u8),
     Shutdown,
 }
 
@@ -121,6 +124,8 @@ const SLOW: usize = 8;
 struct Run {
     hub: Hub<Tainted>,
     scopes: Vec<UserScope<Tainted>>,
+    /// Those that the host has taken back.
+    revoked: Vec<UserScope<Tainted>>,
     model: Model<Value>,
     keeps: Option<Keeping>,
     handles: Vec<Handle>,
@@ -158,6 +163,7 @@ pub(crate) fn run(settings: Settings, calls: &[Call]) -> Seen {
     let scope = |u| hub.scope(UserId::new(format!("user {u}")).expect("valid"));
     let mut run = Run {
         scopes: (0..USERS).map(scope).collect(),
+        revoked: Vec::new(),
         lifecycle: Arc::new(hub.lifecycle(100_000).expect("room")),
         slow: hub.lifecycle(SLOW).expect("room"),
         offered: 0,
@@ -259,6 +265,7 @@ impl Run {
                     self.recover(at);
                 }
             }
+            Call::Revoke(user, spared) => self.revoke(user % USERS, spared),
             Call::Shutdown => assert_eq!(self.hub.shutdown(), self.model.shutdown()),
         }
     }
@@ -534,6 +541,7 @@ fn end(reason: CloseReason) -> End {
         CloseReason::Replaced => End::Replaced,
         CloseReason::Idle => End::Idle,
         CloseReason::Overrun => End::Overrun,
+        CloseReason::Revoked => End::Revoked,
         CloseReason::Shutdown => End::Shutdown,
         other => panic!("no connection can still see {other:?}"),
     }

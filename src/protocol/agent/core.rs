@@ -272,7 +272,10 @@ impl Core {
             _ => broadcaster.broadcast_critical(scope, &event, now),
         };
         match told.refused {
-            None | Some(BroadcastError::NoConnections | BroadcastError::Closed) => Ok(told),
+            None
+            | Some(
+                BroadcastError::NoConnections | BroadcastError::Closed | BroadcastError::Revoked,
+            ) => Ok(told),
             Some(_) => Err(RunError::Refused(Box::new(told))),
         }
     }

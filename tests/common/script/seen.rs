@@ -29,6 +29,7 @@ outcomes! {
     idle: "swept",
     overrun: "overrun",
     stepped_over: "stepped over",
+    revoked: "revoked",
     // From here on with retention only.
     kept_for_nobody: "kept for an absent user",
     whole: "resumed whole",
@@ -48,7 +49,7 @@ outcomes! {
 
 impl Seen {
     /// The outcomes that need no retention come first.
-    pub(crate) const WITHOUT_RETENTION: usize = 8;
+    pub(crate) const WITHOUT_RETENTION: usize = 9;
 
     pub(crate) fn add(&mut self, figures: &Figures) {
         self.foreign = figures.foreign as usize;
