@@ -171,15 +171,19 @@ impl<E: Send + Sync + 'static> Core<E> {
         first: Option<Newcomer>,
     ) -> Arc<User<E>> {
         let mut capacity = capacity;
-        let mut beside = Beside {
-            archive: None,
-            conflation: self.config.conflation.map(Conflation::new),
-        };
-        if let Some(retention) = &self.config.retention {
-            // A kept lane has room for the events that the retention asks for.
-            capacity = capacity.max(retention.events.next_power_of_two());
-            let incarnation = self.absence.lanes.fetch_add(1, Ordering::Relaxed);
-            beside.archive = Some(Archive::new(incarnation, capacity, retention.bytes));
+        let mut beside = None;
+        if self.config.retention.is_some() || self.config.conflation.is_some() {
+            let conflation = self.config.conflation.map(Conflation::new);
+            let archive = self.config.retention.as_ref().map(|retention| {
+                // A kept lane has room for the events that the retention asks for.
+                capacity = capacity.max(retention.events.next_power_of_two());
+                let incarnation = self.absence.lanes.fetch_add(1, Ordering::Relaxed);
+                Archive::new(incarnation, capacity, retention.bytes)
+            });
+            beside = Some(Box::new(Beside {
+                archive,
+                conflation,
+            }));
         }
         let user = User {
             id: id.clone(),

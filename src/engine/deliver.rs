@@ -95,6 +95,8 @@ impl<E: Send + Sync + 'static> Core<E> {
                 Ok(accepted) => Ok(accepted.into()),
                 Err(refused) => otherwise(refused),
             }),
+            // No lane would take the event: it goes straight back, copied once.
+            Err(why) if !terms.critical => Err(self.refuse(&Aim::ALL, Refused::new(why, event, 0))),
             Err(why) => otherwise(Refused::new(why, event, 0)),
         }
     }
