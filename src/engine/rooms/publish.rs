@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::occupant::Occupant;
 use crate::delivery::RoomDelivery;
 use crate::engine::core::Core;
-use crate::engine::target::Target;
+use crate::engine::target::Aim;
 use crate::id::{RoomId, UserId};
 use crate::lane::{Accepted, Refusal, Refused, Terms};
 use crate::observe;
@@ -103,13 +103,13 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
         // A membership that ends with the lane is none of the user's next lane.
         if !is_kept || refused.why != Refusal::Vacant {
             delivery.refused += 1;
-            let why = self.refuse(Target::All, refused);
+            let why = self.refuse(&Aim::ALL, refused);
             drop(observe::publish_refused(&occupant.id, why));
             return is_kept;
         }
         let found = self.table.get(self.hash(&occupant.id), &occupant.id, guard);
         occupant.note(entry, found.map(|found| found.arc()), guard);
-        match self.deliver(&occupant.id, None, Target::All, refused.event, terms) {
+        match self.deliver(&occupant.id, None, refused.event, terms) {
             Ok(accepted) => {
                 delivery.users += 1;
                 delivery.connections += accepted.connections;
@@ -137,7 +137,7 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
                 }
                 Err(refused) => {
                     delivery.refused += 1;
-                    let why = self.refuse(Target::All, refused);
+                    let why = self.refuse(&Aim::ALL, refused);
                     drop(observe::publish_refused(&user.id, why));
                 }
             }
