@@ -104,7 +104,11 @@ pub(crate) fn published(sample: Sample, user: &UserId, hash: u64, number: u64, c
     #[cfg(any(feature = "tracing", feature = "metrics"))]
     // By number and user instead of a count that all publishers would write. The hash spreads users who
     // have few events.
-    if sample.one_in != 0 && hash.wrapping_add(number) % u64::from(sample.one_in) == 0 {
+    if sample.one_in != 0
+        && hash
+            .wrapping_add(number)
+            .is_multiple_of(sample.one_in.into())
+    {
         published_sampled(user, number, connections);
     }
     #[cfg(not(any(feature = "tracing", feature = "metrics")))]

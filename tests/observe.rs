@@ -2,6 +2,7 @@
 //! its reason, and no user where a user must not be.
 #![cfg(not(any(laneway_loom, laneway_shuttle)))]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // A subscriber's list is behind a lock.
+#![allow(clippy::float_cmp, clippy::cast_sign_loss)] // Metrics are counts in an `f64`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -72,8 +73,7 @@ impl<S: Subscriber> Layer<S> for Ear {
 fn hear(work: impl FnOnce()) -> Vec<Heard> {
     let ear = Ear::default();
     tracing::subscriber::with_default(registry().with(ear.clone()), work);
-    let heard = ear.0.lock().unwrap().clone();
-    heard
+    ear.0.lock().unwrap().clone()
 }
 
 /// Message and value of this field of each event that has it.
@@ -471,14 +471,16 @@ fn r122_one_publish_in_n_is_reported_and_none_by_default() {
             let mut devices = [ann.connect().unwrap(), ann.connect().unwrap()];
             for event in 0..1_000 {
                 ann.publish(event).unwrap();
-                devices.iter_mut().for_each(|d| drop(d.try_recv()));
+                for device in &mut devices {
+                    let _ = device.try_recv();
+                }
             }
             let alone = ann.to_connection(devices[0].id());
             for event in 0..1_000 {
                 alone.publish(event).unwrap();
-                devices
-                    .iter_mut()
-                    .for_each(|d| while d.try_recv().is_ok() {});
+                for device in &mut devices {
+                    while device.try_recv().is_ok() {}
+                }
             }
         }
     };

@@ -4,7 +4,8 @@
 //! chose, so the number of series is fixed.
 
 use metrics::{
-    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+    Key, Label, Level, Metadata, Unit, counter, describe_counter, describe_gauge,
+    describe_histogram, gauge, histogram, with_recorder,
 };
 
 use super::words;
@@ -29,9 +30,23 @@ const ACCEPTED: &str = "laneway_publishes_accepted_total";
 const REFUSED: &str = "laneway_publishes_refused_total";
 const MISSED: &str = "laneway_missed_events_total";
 
+static METADATA: Metadata<'static> = Metadata::new("laneway", Level::INFO, Some("laneway"));
+
+// Keys of what each connect and each close records. The macros would make a new key at each call, and
+// allocate its label.
+static CONNECTS_KEY: Key = Key::from_static_name(CONNECTS);
+static CONNECTIONS_KEY: Key = Key::from_static_name(CONNECTIONS);
+static UNREAD_KEY: Key = Key::from_static_name(UNREAD);
+static DROPPED_LABEL: [Label; 1] = [Label::from_static_parts("reason", "dropped")];
+static DROPPED_KEY: Key = Key::from_static_parts(CLOSES, &DROPPED_LABEL);
+
 pub(super) fn connected(_: &UserId, _: ConnectionId) {
-    counter!(CONNECTS).increment(1);
-    gauge!(CONNECTIONS).increment(1.0);
+    with_recorder(|recorder| {
+        let connects = recorder.register_counter(&CONNECTS_KEY, &METADATA);
+        connects.increment(1);
+        let connections = recorder.register_gauge(&CONNECTIONS_KEY, &METADATA);
+        connections.increment(1.0);
+    });
 }
 
 pub(super) fn connect_refused(_: &UserId, why: &ConnectError) {
@@ -48,9 +63,19 @@ pub(super) fn resume_refused(_: &UserId, why: &ResumeError) {
 
 #[allow(clippy::cast_precision_loss)] // Beyond 2^53 unread events.
 pub(super) fn closed(_: &UserId, _: ConnectionId, reason: CloseReason, unread: impl Fn() -> u64) {
-    counter!(CLOSES, "reason" => words::of_close(reason)).increment(1);
-    gauge!(CONNECTIONS).decrement(1.0);
-    histogram!(UNREAD).record(unread() as f64);
+    with_recorder(|recorder| {
+        // Most closes are by the owner. The other reasons are rare.
+        let closes = if reason == CloseReason::Dropped {
+            recorder.register_counter(&DROPPED_KEY, &METADATA)
+        } else {
+            counter!(CLOSES, "reason" => words::of_close(reason))
+        };
+        closes.increment(1);
+        let connections = recorder.register_gauge(&CONNECTIONS_KEY, &METADATA);
+        connections.decrement(1.0);
+        let at_close = recorder.register_histogram(&UNREAD_KEY, &METADATA);
+        at_close.record(unread() as f64);
+    });
 }
 
 #[allow(clippy::cast_precision_loss)] // Beyond 2^53 missed events.
