@@ -114,6 +114,31 @@ fn a_payload_whose_drop_panics_hurts_who_drops_it_and_nobody_else() {
     next(&mut quick);
 }
 
+/// Its drop panics with its number, once that is asked for.
+struct Numbered(u32, Arc<AtomicBool>);
+
+impl Drop for Numbered {
+    fn drop(&mut self) {
+        assert!(!self.1.load(Ordering::SeqCst), "the drop of {}", self.0);
+    }
+}
+
+#[test]
+fn of_several_drops_that_panic_in_one_call_the_first_is_told() {
+    let hub = Hub::builder().lane_capacity(4).build().unwrap();
+    let ann = hub.scope(UserId::new("ann").unwrap());
+    let device = ann.connect().unwrap();
+    let panics = Arc::new(AtomicBool::new(false));
+    let publish = |n| drop(ann.publish(Numbered(n, Arc::clone(&panics))));
+    (0..9).for_each(publish);
+    // The first event stays; this publish evicts the four after it.
+    panics.store(true, Ordering::SeqCst);
+    let told = catch_unwind(AssertUnwindSafe(|| publish(9))).unwrap_err();
+    panics.store(false, Ordering::SeqCst);
+    assert_eq!(told.downcast_ref::<String>().unwrap(), "the drop of 1");
+    assert_eq!(device.stats().unread, 10);
+}
+
 #[test]
 fn a_payload_whose_clone_panics_counts_as_read() {
     let (hub, ann) = small();

@@ -36,7 +36,7 @@ impl<E> Discard<E> {
         // The caller is between two changes of the lane's words. A panic that passed through here
         // would leave an arena taken, or a connection counted as leaving, for ever.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| shed(event))) {
-            self.panic = Some(panic);
+            self.panic.get_or_insert(panic);
         }
     }
 }
