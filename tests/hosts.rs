@@ -140,6 +140,35 @@ fn of_several_drops_that_panic_in_one_call_the_first_is_told() {
 }
 
 #[test]
+fn devices_that_stand_in_forty_blocks_are_told_exactly_what_they_miss() {
+    const DEVICES: usize = 40;
+    let (_hub, ann) = small();
+    let mut devices: Vec<_> = (0..DEVICES).map(|_| ann.connect().unwrap()).collect();
+    let event = Arc::new(0);
+    // Numbers that a device has got, or has been told that it missed.
+    let numbers = |device: &mut Connection<Arc<i32>>| match device.try_recv() {
+        Ok(Received::Event(_)) => 1,
+        Ok(Received::Gap { missed, .. }) => missed,
+        _ => 0,
+    };
+    let mut seen = [0; DEVICES];
+    for n in 0..4 * DEVICES {
+        ann.publish(Arc::clone(&event)).unwrap();
+        // A gap and an event. The device has more to read, and so stays in that event's block.
+        if n % 4 == 2 {
+            seen[n / 4] = numbers(&mut devices[n / 4]) + numbers(&mut devices[n / 4]);
+        }
+    }
+    for (device, seen) in devices.iter_mut().zip(seen) {
+        let rest = std::iter::repeat_with(|| numbers(device));
+        let rest: u64 = rest.take_while(|numbers| *numbers > 0).sum();
+        assert_eq!(seen + rest, 4 * DEVICES as u64);
+    }
+    drop(devices);
+    assert_eq!(Arc::strong_count(&event), 1, "nothing leaks");
+}
+
+#[test]
 fn a_payload_whose_clone_panics_counts_as_read() {
     let (hub, ann) = small();
     let (mut phone, mut laptop) = (ann.connect().unwrap(), ann.connect().unwrap());
