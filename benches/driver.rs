@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
@@ -97,8 +97,8 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// Where the raw data of the last run is.
-pub(crate) fn raw_data() -> PathBuf {
+/// The raw data of the last run without `--report`.
+pub(crate) fn scratch() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/laneway-bench.tsv")
 }
 
@@ -130,7 +130,8 @@ fn circumstances(command: &str) -> String {
     )
 }
 
-pub(crate) fn run(plan: &Plan, command: &str) {
+/// Runs the plan, and writes the raw data to the file `to`: a line a figure, with its value in each round.
+pub(crate) fn run(plan: &Plan, command: &str, to: &Path) {
     let start = Instant::now();
     let mut raw = circumstances(command);
     for workload in &plan.workloads {
@@ -154,7 +155,7 @@ pub(crate) fn run(plan: &Plan, command: &str) {
         start.elapsed().as_secs_f64() / 60.0
     )
     .expect("a string");
-    std::fs::write(raw_data(), raw).expect("the target directory can be written");
+    std::fs::write(to, raw).expect("the file of the raw data can be written");
 }
 
 /// A peer's rounds.
@@ -174,19 +175,29 @@ fn compare(plan: &Plan, workload: &str, payload: &str, raw: &mut String) {
         print!("  {peer:<22}");
         for (at, (name, _)) in rounds[0].iter().enumerate() {
             let mut values: Vec<_> = rounds.iter().map(|round| round[at].1).collect();
-            for (round, value) in values.iter().enumerate() {
-                writeln!(
-                    raw,
-                    "{workload}\t{payload}\t{peer}\t{name}\t{round}\t{value}"
-                )
-                .expect("a string");
+            write!(raw, "{workload}\t{payload}\t{peer}\t{name}").expect("a string");
+            for value in &values {
+                write!(raw, "\t{}", short(*value)).expect("a string");
             }
+            raw.push('\n');
             let value = median(&mut values);
             if at > 2 || (at > 0 && value > 0.0) {
                 print!("  {value:.2} {name}");
             }
         }
         println!();
+    }
+}
+
+/// Five digits of a value: a record of all rounds stays small enough to be kept in the repository.
+fn short(value: f64) -> String {
+    let magnitude = value.abs().max(1e-9).log10().floor() as i32;
+    let decimals = usize::try_from(4 - magnitude).unwrap_or(0);
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! cargo bench -p laneway-bench --bench suite -- [--quick] [--rounds N] [--workload NAME]…
-//!     [--peer NAME]… [--payload V|H]… [--report]
+//!     [--peer NAME]… [--payload V|H]… [--report] [--to DIRECTORY]
 //! ```
 //!
-//! A name may be a part of one. `--report` writes `RESULTS.md` and the charts afterwards; with
-//! `--rounds 0` it does so from the last run's data.
+//! A name may be a part of one. `--report` keeps the run's raw data as `record/suite.tsv`, and writes
+//! `RESULTS.md` and the charts from it. With `--rounds 0` it writes them from the record that is there.
+//! All of that lies in `benches`, or in another `DIRECTORY`. Without `--report` the raw data goes to
+//! `target/laneway-bench.tsv`.
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // Measuring takes a clock.
 
@@ -18,6 +20,7 @@ mod report;
 mod workloads;
 
 use std::io::BufRead;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -45,6 +48,7 @@ fn main() {
         args.join(" ")
     );
     let (mut rounds, mut quick, mut report) = (None, false, false);
+    let mut to = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let (mut workloads, mut peers, mut payloads) = (vec![], vec![], vec![]);
     let mut args = args.into_iter();
     while let Some(name) = args.next() {
@@ -56,6 +60,7 @@ fn main() {
             "--workload" => workloads.push(value()),
             "--peer" => peers.push(value()),
             "--payload" => payloads.push(value()),
+            "--to" => to = value().into(),
             _ => panic!("no such option: {name}"),
         }
     }
@@ -66,11 +71,16 @@ fn main() {
         peers: driver::select(&peers::NAMES, &peers),
         payloads: driver::select(&["V", "H"], &payloads),
     };
+    let raw = if report {
+        report::record(&to)
+    } else {
+        driver::scratch()
+    };
     if plan.rounds > 0 {
-        driver::run(&plan, &command);
+        driver::run(&plan, &command, &raw);
     }
     if report {
-        report::write();
+        report::write(&to);
     }
 }
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use laneway::{ConnectOptions, Connection, Hub, ThreadId, UserId, UserScope};
+use laneway::{ConnectOptions, Connection, Hub, RoomId, ThreadId, UserId, UserScope};
 
 /// 64 bytes.
 type Event = [u64; 8];
@@ -132,7 +132,7 @@ fn bursts(c: &mut Criterion) {
 
 fn many_users(c: &mut Criterion) {
     const USERS: usize = 100_000;
-    let (_hub, scopes, mut tabs) = online(USERS);
+    let (hub, scopes, mut tabs) = online(USERS);
     let mut state = 0x9E37_79B9_7F4A_7C15;
     c.bench_function("publish, receive, one of 100 000 users", |b| {
         b.iter(|| {
@@ -142,10 +142,15 @@ fn many_users(c: &mut Criterion) {
     });
     let mut group = c.benchmark_group("to 1 000 users");
     group.throughput(Throughput::Elements(1_000));
-    group.bench_function("publish_to_set", |b| {
+    let room = RoomId::new("room").expect("valid");
+    for scope in &scopes[..1_000] {
+        scope.join(&room).expect("room");
+    }
+    let room = hub.room(room);
+    group.bench_function("publish to a room", |b| {
         b.iter_batched(
             || tabs[..1_000].iter_mut().for_each(drain),
-            |()| UserScope::publish_to_set(&scopes[..1_000], &EVENT),
+            |()| room.publish(&EVENT),
             BatchSize::PerIteration,
         );
     });

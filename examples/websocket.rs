@@ -6,20 +6,25 @@
 //! ```
 //!
 //! A text that a device sends reaches all devices of its user, as `{"text":"hello"}`. Each device gets `{"online":[…]}`
-//! first, then `{"user":"bob","online":true}` as users come and go. Ctrl-c closes each socket with 1001.
+//! first, then `{"user":"bob","online":true}` as users come and go. Ctrl-c drains the hub: each device gets
+//! `{"back_in_ms":1234}`, another number for each user, and is closed with 1012.
 use std::{sync::Arc, time::Duration};
 
 use axum::extract::State;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code::AWAY};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code::RESTART};
 use axum::http::{HeaderMap, StatusCode, header::COOKIE};
 use axum::response::{Response, Result};
-use laneway::{Change, Connection, Hub, Lifecycle, Received, UserId, UserScope};
+use laneway::{
+    Change, Connection, DrainPhase, DrainPlan, Hub, Lifecycle, Received, UserId, UserScope,
+};
 use serde_json::json;
 use tokio::{sync::Semaphore, time};
 
 const SOCKETS: u32 = 10_000;
 /// A device that takes nothing for so long is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Of the drain, and then of the close frames.
+const DEADLINE: Duration = Duration::from_secs(3);
 type Shared = (Hub<Message>, Arc<Semaphore>);
 
 /// The user's scope. A host asks its own store of sessions; here the token of NAME is NAME-secret.
@@ -61,7 +66,7 @@ async fn serve(mut socket: WebSocket, scope: UserScope<Message>, mut device: Con
                 Ok(_) => continue,
                 Err(closed) => {
                     is_open = false;
-                    Message::Close(Some(CloseFrame { code: AWAY, reason: closed.to_string().into() }))
+                    Message::Close(Some(CloseFrame { code: RESTART, reason: closed.to_string().into() }))
                 }
             },
             message = socket.recv() => match message {
@@ -77,6 +82,7 @@ async fn serve(mut socket: WebSocket, scope: UserScope<Message>, mut device: Con
         };
         is_open &= time::timeout(PATIENCE, socket.send(message)).await.is_ok();
     }
+    drop(device); // A drain waits for connections, not for sockets.
     // A device answers a close frame when it has read it. The socket goes after that.
     while let Ok(Some(Ok(_))) = time::timeout(PATIENCE, socket.recv()).await {}
 }
@@ -111,9 +117,15 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     tokio::spawn(axum::serve(listener, app).into_future());
     // Polled in this order: the process handles ctrl-c before it tells its address.
     tokio::join!(tokio::signal::ctrl_c(), async { println!("{told}") }).0?;
-    hub.shutdown(); // Each device is told so, after the events that were accepted before.
+    // Each device is told when to come back, and is closed after the events that were accepted before.
+    let back_in = |delay: Duration| json!({ "back_in_ms": delay.as_millis() as u64 }).to_string();
+    let plan = DrainPlan::within(DEADLINE).tell(move |_, delay| Message::text(back_in(delay)));
+    let (drain, start) = (hub.drain(plan)?, time::Instant::now());
+    while drain.step(start.elapsed()).phase < DrainPhase::Drained {
+        time::sleep(DEADLINE / 100).await; // between two batches
+    }
     let all = places.acquire_many(SOCKETS);
-    let drained = time::timeout(Duration::from_secs(3), all).await.is_ok();
+    let drained = time::timeout(DEADLINE, all).await.is_ok();
     println!("{}", if drained { "stopped" } else { "stopped late" });
     Ok(())
 }

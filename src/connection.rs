@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 use std::thread::ThreadId as OsThreadId;
+use std::time::Duration;
 
 use crate::engine::{Core, User};
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId, UserId};
 use crate::lane::member::Member;
+use crate::lane::rule::Verdict;
 use crate::lane::{Reader, Seat};
 use crate::stats::ConnectionStats;
 
@@ -22,7 +24,11 @@ mod stream;
 
 mod batch;
 
+mod merge;
+
 mod resume;
+
+mod answer;
 
 mod replayed;
 
@@ -65,13 +71,14 @@ pub use wait::Next;
 /// | in an async task, under any runtime | [`next`](Self::next), [`poll_recv`](Self::poll_recv) |
 /// | on a thread that sleeps | [`recv`](Self::recv), [`recv_timeout`](Self::recv_timeout) |
 /// | what is there, without waiting | [`try_recv`](Self::try_recv), [`drain`](Self::drain), [`visit`](Self::visit) |
+/// | pieces of a stream as one event | [`try_recv_merged`](Self::try_recv_merged), [`recv_merged`](Self::recv_merged), [`next_merged`](Self::next_merged) |
 ///
 /// With [`Retention`](crate::Retention) the host sends [`position`](Self::position) to the client at connect,
 /// before the first event, and again with each event.
 ///
 /// Receiving takes `&mut self`, so no two threads can receive from one connection.
 pub struct Connection<E: Send + Sync + 'static> {
-    // Before the user, whose lane it may stand in.
+    // Declared before the user, and so dropped before: it may have pinned an arena of the user's lane.
     reader: Reader<E>,
     core: Arc<Core<E>>,
     user: Arc<User<E>>,
@@ -81,9 +88,35 @@ pub struct Connection<E: Send + Sync + 'static> {
 
 /// The part that few connections have.
 struct Rare<E> {
+    /// Events that it stepped over because of their rules.
+    superseded: u64,
+    expired: u64,
     replayed: Replayed<E>,
     /// The waker of the thread that slept in `recv` last.
     blocking: Option<(OsThreadId, Waker)>,
+}
+
+impl<E> Default for Rare<E> {
+    fn default() -> Self {
+        Self {
+            superseded: 0,
+            expired: 0,
+            replayed: Replayed::default(),
+            blocking: None,
+        }
+    }
+}
+
+impl<E> Rare<E> {
+    /// Counts an event that its rule has kept from the connection. Those for other connections are
+    /// counted by the lane alone.
+    fn count(rare: &mut Option<Box<Self>>, verdict: Verdict) {
+        match verdict {
+            Verdict::Superseded => rare.get_or_insert_default().superseded += 1,
+            Verdict::Expired => rare.get_or_insert_default().expired += 1,
+            Verdict::Deliver | Verdict::ForOthers => {}
+        }
+    }
 }
 
 /// A registration in the lane is to be taken back.
@@ -147,7 +180,22 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// ```
     #[must_use]
     pub fn thread(&self) -> Option<&ThreadId> {
-        self.member().thread.as_deref()
+        self.member().thread()
+    }
+
+    /// Returns the host's note, from its [`ConnectOptions`](crate::ConnectOptions#structfield.note). Wait-free.
+    ///
+    /// ```
+    /// # use laneway::ConnectOptions;
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let phone = ann.connect_with(ConnectOptions::default().note("Pixel 9"))?;
+    /// assert_eq!(phone.note(), Some("Pixel 9"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        self.member().note()
     }
 
     /// Returns how many numbers this connection has not read. Wait-free.
@@ -195,10 +243,39 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// ```
     #[must_use]
     pub fn stats(&self) -> ConnectionStats {
+        let stats = self.user.lane.stats(self.member(), &self.reader);
+        let Some(rare) = self.rare.as_deref() else {
+            return stats;
+        };
         ConnectionStats {
-            replayed: self.rare.as_ref().map_or(0, |rare| rare.replayed.received),
-            ..self.user.lane.stats(self.member(), &self.reader)
+            // The lane counts all numbers that were passed without an event.
+            stepped_over: stats.stepped_over - rare.superseded - rare.expired,
+            superseded: rare.superseded,
+            expired: rare.expired,
+            replayed: rare.replayed.received,
+            ..stats
         }
+    }
+
+    /// Returns the delay after which the user is to come back, or `None` if the hub is not draining.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use laneway::{DrainPlan, Hub, UserId};
+    ///
+    /// let hub: Hub<u8> = Hub::new();
+    /// let device = hub.scope(UserId::new("ann")?).connect()?;
+    /// assert_eq!(device.reconnect_after(), None);
+    /// let _drain = hub.drain(DrainPlan::within(Duration::from_secs(30)))?;
+    /// assert_eq!(device.reconnect_after(), hub.reconnect_after(device.user()));
+    /// # assert!(device.reconnect_after().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// All of the user's devices have one delay. Wait-free, linear in the length of the id.
+    #[must_use]
+    pub fn reconnect_after(&self) -> Option<Duration> {
+        self.core.reconnect_after(self.user())
     }
 
     /// Counts as [activity](crate::Builder::activity) at the next sweep: the host has heard of the peer.
@@ -234,7 +311,8 @@ impl<E: Send + Sync + 'static> Connection<E> {
     ///
     /// # Panics
     ///
-    /// If the `Drop` of an unread event does that no other connection has to read.
+    /// If this call drops an unread event whose `Drop` panics. It drops those that no other connection has
+    /// to read.
     ///
     /// # Progress
     ///
@@ -242,12 +320,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
     pub fn disconnect(self) {}
 
     fn rare(&mut self) -> &mut Rare<E> {
-        self.rare.get_or_insert_with(|| {
-            Box::new(Rare {
-                replayed: Replayed::default(),
-                blocking: None,
-            })
-        })
+        self.rare.get_or_insert_default()
     }
 }
 

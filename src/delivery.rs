@@ -52,21 +52,25 @@ pub struct BatchDelivery {
     pub last: Option<Delivery>,
 }
 
-/// The result of [`UserScope::publish_to_set`](crate::UserScope::publish_to_set).
+/// The result of a publish to rooms or to all users: [`RoomSender::publish`](crate::RoomSender::publish),
+/// [`Announcer::publish`](crate::Announcer::publish).
 ///
 /// ```
-/// # use laneway::{Hub, UserId, UserScope};
+/// # use laneway::{Hub, RoomId, UserId};
 /// # let hub: Hub<u8> = Hub::new();
-/// let team = [hub.scope(UserId::new("ann")?), hub.scope(UserId::new("bob")?)];
-/// let _device = team[0].connect()?; // bob is offline
-/// let done = UserScope::publish_to_set(&team, &7);
-/// assert_eq!((done.users, done.connections, done.refused), (1, 1, 1));
+/// # let (ann, bob) = (hub.scope(UserId::new("ann")?), hub.scope(UserId::new("bob")?));
+/// let oslo = RoomId::new("Oslo")?;
+/// let _devices = (ann.connect()?, ann.connect()?, bob.connect()?);
+/// ann.join(&oslo)?;
+/// bob.join(&oslo)?;
+/// let done = hub.room(oslo).publish(&7);
+/// assert_eq!((done.users, done.connections, done.refused), (2, 3, 0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
-pub struct SetDelivery {
+pub struct RoomDelivery {
     /// How many users' lanes accepted the event.
     pub users: usize,
     /// How many connections of theirs were live then.

@@ -17,7 +17,7 @@ pub mod architecture {
         #![doc = include_str!("docs/table.md")]
     }
 
-    /// What was tried and dropped, with figures.
+    /// Attempts that were dropped, with figures.
     pub mod decisions {
         #![doc = include_str!("docs/decisions.md")]
     }

@@ -5,6 +5,9 @@
 //! Neither knows the other.
 
 mod absent;
+mod admit;
+mod ask;
+mod asks;
 mod cache;
 mod connect;
 // The protocol layer uses the rest.
@@ -16,17 +19,33 @@ pub(crate) mod clock;
 mod clocks;
 mod core;
 mod deliver;
+mod drain;
+mod draining;
+mod gate;
+mod grant;
+mod laggards;
 #[cfg(all(test, laneway_loom))]
 mod models;
 mod notify;
+mod pass;
+mod revoked;
+mod rooms;
 mod session;
 mod sweep;
 mod target;
 #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
 mod tests;
+mod time;
 mod user;
 
+pub(crate) use admit::Denied;
+pub(crate) use ask::Asked;
+pub(crate) use asks::over;
 pub(crate) use cache::Cache;
 pub(crate) use core::Core;
-pub(crate) use target::Target;
+pub(crate) use draining::Draining;
+pub(crate) use grant::{Grant, Use};
+pub(crate) use pass::Pass;
+pub(crate) use target::{Aim, Effect, Target};
+pub(crate) use time::nanos;
 pub(crate) use user::User;

@@ -6,11 +6,15 @@ use std::fmt;
 
 use crate::delivery::BatchDelivery;
 
+mod ask;
 mod closed;
 mod invalid;
+mod not_allowed;
 
+pub use ask::{AnswerError, AskError, NoAnswer};
 pub use closed::{CloseReason, Closed, RecvTimeoutError, TryRecvError};
 pub use invalid::{ConfigError, InvalidId, InvalidPosition};
+pub use not_allowed::{AttenuateError, NotAllowed};
 
 /// The reason why an event was not accepted, with the event. No connection has observed anything of it.
 ///
@@ -39,6 +43,10 @@ pub enum PublishError<E> {
     Full(E),
     /// The hub was shut down.
     Closed(E),
+    /// The host has [revoked](crate::Hub::revoke) the scope.
+    Revoked(E),
+    /// The scope was [attenuated](crate::UserScope::attenuate), and has this right no longer.
+    NotAllowed(E, NotAllowed),
 }
 
 impl<E> PublishError<E> {
@@ -53,7 +61,11 @@ impl<E> PublishError<E> {
     /// ```
     pub fn into_inner(self) -> E {
         match self {
-            Self::NoConnections(event) | Self::Full(event) | Self::Closed(event) => event,
+            Self::NoConnections(event)
+            | Self::Full(event)
+            | Self::Closed(event)
+            | Self::Revoked(event)
+            | Self::NotAllowed(event, _) => event,
         }
     }
     /// Returns the event, which stays in the error.
@@ -67,7 +79,11 @@ impl<E> PublishError<E> {
     /// ```
     pub fn event(&self) -> &E {
         match self {
-            Self::NoConnections(event) | Self::Full(event) | Self::Closed(event) => event,
+            Self::NoConnections(event)
+            | Self::Full(event)
+            | Self::Closed(event)
+            | Self::Revoked(event)
+            | Self::NotAllowed(event, _) => event,
         }
     }
     /// Returns whether the event's audience has no live connection.
@@ -106,6 +122,32 @@ impl<E> PublishError<E> {
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed(_))
     }
+    /// Returns whether the host has revoked the scope.
+    ///
+    /// ```
+    /// # use laneway::{Hub, Revocation, UserId};
+    /// # let hub: Hub<u8> = Hub::new();
+    /// # let ann = hub.scope(UserId::new("ann")?);
+    /// hub.revoke(ann.user(), Revocation::all());
+    /// assert!(ann.publish(7).unwrap_err().is_revoked());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_revoked(&self) -> bool {
+        matches!(self, Self::Revoked(_))
+    }
+    /// Returns whether the scope lacks a right.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// use laneway::Limits;
+    /// let display = ann.attenuate(Limits::new().receive_only())?;
+    /// assert!(display.publish(7).unwrap_err().is_not_allowed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_not_allowed(&self) -> bool {
+        matches!(self, Self::NotAllowed(..))
+    }
 }
 
 impl<E> fmt::Debug for PublishError<E> {
@@ -114,6 +156,8 @@ impl<E> fmt::Debug for PublishError<E> {
             Self::NoConnections(_) => "NoConnections(..)",
             Self::Full(_) => "Full(..)",
             Self::Closed(_) => "Closed(..)",
+            Self::Revoked(_) => "Revoked(..)",
+            Self::NotAllowed(_, missing) => return write!(f, "NotAllowed(.., {missing:?})"),
         })
     }
 }
@@ -124,6 +168,8 @@ impl<E> fmt::Display for PublishError<E> {
             Self::NoConnections(_) => "the user has no live connection",
             Self::Full(_) => "the lane is full",
             Self::Closed(_) => "the hub was shut down",
+            Self::Revoked(_) => "the scope was revoked",
+            Self::NotAllowed(_, missing) => return missing.fmt(f),
         })
     }
 }
@@ -191,8 +237,17 @@ pub enum ConnectError {
     },
     /// The lane capacity asked for is not a power of two from 2 to 65 536.
     LaneCapacity(usize),
+    /// The note has so many bytes, which is more than 1 024.
+    Note(usize),
     /// The hub was shut down.
     Closed,
+    /// The host has [revoked](crate::Hub::revoke) the scope.
+    Revoked,
+    /// The scope was [attenuated](crate::UserScope::attenuate), and has this right no longer.
+    NotAllowed(NotAllowed),
+    /// The hub is [draining](crate::Hub::drain). [`Hub::reconnect_after`](crate::Hub::reconnect_after) returns
+    /// the delay after which the user is to come back.
+    Draining,
 }
 
 impl fmt::Display for ConnectError {
@@ -203,7 +258,11 @@ impl fmt::Display for ConnectError {
             }
             Self::TooManyUsers { limit } => write!(f, "{limit} users are online already"),
             Self::LaneCapacity(n) => ConfigError::LaneCapacity(*n).fmt(f),
+            Self::Note(n) => write!(f, "the note has {n} bytes, and 1024 at most are allowed"),
             Self::Closed => f.write_str("the hub was shut down"),
+            Self::Revoked => f.write_str("the scope was revoked"),
+            Self::NotAllowed(missing) => missing.fmt(f),
+            Self::Draining => f.write_str("the hub is draining"),
         }
     }
 }

@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use crate::sync::Stop;
 use crate::{
-    ConnectOptions, Connection, Hub, LimitPolicy, PublishError, Received, Retention, ThreadId,
-    TryRecvError, UserId, UserScope, conserved,
+    ConnectOptions, Connection, Hub, LimitPolicy, Merge, PublishError, Received, Retention, RoomId,
+    ThreadId, TryRecvError, UserId, UserScope, conserved,
 };
 
 mod bursts;
 mod operations;
+mod rooms;
 use operations::{Ends, OPERATIONS, Operation};
 
 const CAPACITY: usize = 4;
@@ -38,6 +39,16 @@ impl Clone for Event {
         Self::new(&self.0, self.1)
     }
 }
+/// Any two are of one stream.
+impl Merge for Event {
+    fn can_merge(&self, _: &Self) -> bool {
+        true
+    }
+    fn merge(&mut self, _: Self) {}
+    fn size(&self) -> usize {
+        1
+    }
+}
 impl Drop for Event {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
@@ -53,6 +64,8 @@ struct World {
     /// Of a user without a connection.
     cem: UserScope<Event>,
     thread: ThreadId,
+    /// In which ann is at times.
+    room: RoomId,
     capacity: usize,
     offered: Arc<AtomicU64>,
 }
@@ -72,6 +85,7 @@ impl World {
             .limit_policy(LimitPolicy::EvictOldest)
             .shards(1)
             .retention(keeps.then_some(retention))
+            .conflation(Some(1))
             .build()
             .expect("valid");
         let scope = |name| hub.scope(UserId::new(name).expect("valid"));
@@ -81,6 +95,7 @@ impl World {
             bob: scope("bob"),
             cem: scope("cem"),
             thread: ThreadId::new("thread").expect("valid"),
+            room: RoomId::new("room").expect("valid"),
             hub,
             capacity,
             offered: Arc::default(),
@@ -106,7 +121,7 @@ impl World {
         self.ann.connect_with(options).expect("room")
     }
 
-    /// What all others do while the thread stands still.
+    /// The calls of all other threads while this thread stands still.
     fn go_on(&self, ends: Ends, tablet: &mut Connection<Event>, other: &mut Connection<Event>) {
         match ends {
             Ends::Nothing => self.go_on_with_ann(tablet, other),
@@ -135,6 +150,7 @@ impl World {
         assert!(ann.disconnect(cut.id(), 1));
         self.publish(ann);
         assert!(drain(tablet) > 0, "events go on arriving");
+        self.go_on_in_rooms(tablet);
         self.hub.sweep(Duration::ZERO);
     }
 

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::error::InvalidId;
+#[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
+use crate::unique::Unique;
 
 /// The length of the longest id, in bytes.
 ///
@@ -227,15 +229,21 @@ macro_rules! id {
     };
 }
 
-impl UserId {
-    /// Returns the id's hash in one hub.
-    #[inline]
-    pub(crate) fn hash_with(&self, hasher: &impl BuildHasher) -> u64 {
-        let mut state = hasher.build_hasher();
-        self.0.hash_words(&mut state);
-        state.finish()
-    }
+macro_rules! hashed_in_tables {
+    ($($name:ident),*) => {
+        $(impl $name {
+            /// Returns the hash in one hub.
+            #[inline]
+            pub(crate) fn hash_with(&self, hasher: &impl BuildHasher) -> u64 {
+                let mut state = hasher.build_hasher();
+                self.0.hash_words(&mut state);
+                state.finish()
+            }
+        })*
+    };
 }
+
+hashed_in_tables!(UserId, RoomId, ConflationKey);
 
 id! {
     /// A user: the address of all events, and the name of a lane.
@@ -244,6 +252,15 @@ id! {
 id! {
     /// A conversation that a connection may be attached to.
     "laneway::ThreadId", ThreadId
+}
+id! {
+    /// A room: users whom the host reaches by one publish.
+    "laneway::RoomId", RoomId
+}
+id! {
+    /// A state of which only the newest event counts, for
+    /// [`publish_latest`](crate::UserScope::publish_latest): a device's cursor, the progress of one job.
+    "laneway::ConflationKey", ConflationKey
 }
 
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
@@ -260,7 +277,7 @@ id! {
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 impl RequestId {
     pub(crate) fn generate() -> Self {
-        Self::new(uuid::Uuid::new_v4().to_string()).expect("a uuid is an id")
+        Self::new(Unique::new().to_string()).expect("letters, digits, '-' and '_' are an id")
     }
 }
 

@@ -41,7 +41,8 @@
 //!   with growing numbers.
 //! * **No silent loss.** An event is delivered once to each connection live when it was accepted, or the
 //!   loss is reported: to the publisher as an error that hands the event back, to the reader as
-//!   [`Received::Gap`] with an exact count.
+//!   [`Received::Gap`] with an exact count. An event that its publisher gave a [deadline](Addressed::until)
+//!   or a [key](UserScope::publish_latest) may be stepped over instead, and is counted.
 //! * **Bounded.** A lane holds `lane_capacity` events, and [a few more](#limits) while devices stand still
 //!   in it. A slow device delays neither a publisher nor another device.
 //! * **Lock-free.** A thread that is stopped anywhere inside laneway stops no other thread. The
@@ -94,6 +95,14 @@
 //! each connection that has not read it has *overrun*. It is closed at its next call, or by the next sweep,
 //! with [`CloseReason::Overrun`]. Its owner knows that it has to start over.
 //!
+//! ## Rules
+//!
+//! A device decides when it comes to an event. It steps over one whose [deadline](Addressed::until) the host has told,
+//! and over one that a later event of its [key](UserScope::publish_latest) has superseded.
+//! [`ConnectionStats`] counts both. A device that keeps up steps over nothing. No event supersedes one on the other
+//! side of a [barrier](UserScope::publish_barrier). An expired critical event closes no device that comes to it,
+//! but the lane may need its room before: then it closes a device as any critical event does.
+//!
 //! ## Retention
 //!
 //! Off by default. With [`Builder::retention`] a lane keeps what its connections have read. It outlives the
@@ -112,6 +121,10 @@
 //! gone. After a shutdown, or when the last [`Hub`] is dropped, connections drain what was accepted before.
 //! Then they receive [`CloseReason::Shutdown`]. Scopes that are kept are refused with `Closed`.
 //!
+//! [`Hub::drain`] does the same in batches, and slowly: users are told first, with a delay of their own after
+//! which to come back. Until its deadline each connection receives what was accepted. What is unread then is
+//! counted.
+//!
 //! ## Payloads
 //!
 //! An event is moved out to its last reader, or dropped by it. An unread one is dropped by the last device
@@ -120,8 +133,8 @@
 //! # What it does not do
 //!
 //! It stores nothing beyond the lanes and nothing on disk: the events that retention keeps are lost with the
-//! process. It knows no network and starts no thread. It reads no clock but in [`Connection::recv_timeout`],
-//! [`Lifecycle::next_timeout`] and [`UserScope::publish_timeout`].
+//! process. It starts no thread, and knows no network but for the feature `nats`. It reads no clock but in
+//! [`Connection::recv_timeout`], [`Lifecycle::next_timeout`] and [`UserScope::publish_timeout`].
 //!
 //! It does not authenticate. Code that holds the [`Hub`] can make any user's scope, so a host keeps the hub
 //! in the authenticator and passes scopes on:
@@ -165,6 +178,11 @@
 //! * A [`Position`] of another user is refused, and the error does not name that user. A client that alters
 //!   its own position receives at most its own user's events. The contents are masked: a client cannot read
 //!   the hub's counters from it. A [`ConnectionId`] is such a counter.
+//! * A scope that was [revoked](Hub::revoke) does nothing from then on, for ever, and neither do its clones.
+//!   When the hub's memory of revocations is full, it refuses old scopes of all users, and no revoked one is
+//!   good again.
+//! * An answer comes from a connection or a scope of the user who was asked. The id of a question belongs to its
+//!   user: a connection of another user is refused, as with a made-up id, and that is counted.
 //! * An error shown to one user never names another. [`Hub::dump`] and the lifecycle notices name
 //!   all of them and are for the host.
 //!
@@ -213,21 +231,35 @@
 //!
 //! | method | guarantee |
 //! |---|---|
-//! | `Hub::scope`, `to_user`, `user_count`, `is_shut_down` | wait-free |
-//! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_to_set`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
+//! | `Hub::scope`, `to_user`, `user_count`, `is_shut_down`, `tick`, `next_generation`, `revoked_users`, `UserScope::made_at`, `is_revoked`, `attenuate`, `events_left` | wait-free |
+//! | `Hub::revoke` | lock-free, linear in the user's connections; once in 8 192 revoked users linear in the revocations |
+//! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_latest`, `publish_barrier`, `until`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
+//! | `RoomSender::publish`, `publish_critical`, `members`, `Announcer::publish`, `publish_critical` | lock-free, linear in the members or users; the same a member as a publish |
+//! | `UserScope::join`, `leave`, `rooms`, `Hub::forget` | lock-free, linear in the user's rooms; a join in a room that had more members looks at one bit for each |
+//! | `Hub::room`, `rooms`, `announcer` | wait-free |
+//! | `RoomSender::member_count` | lock-free, linear in the rooms of the call |
 //! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |
 //! | `UserScope::publish_when_free` | lock-free; the host's pause between two looks at a full lane |
 //! | `UserScope::connect`, `connect_with`, `disconnect`, `disconnect_all` | lock-free |
+//! | `UserScope::ask`, `answer`, `Addressed::ask`, `Connection::answer`, `Ask::try_answer`, polling and dropping an `Ask` | lock-free, linear in the questions of the user |
+//! | `Ask::wait_timeout` | sleeps while there is no answer |
+//! | `Hub::drain`, `Drain::step` | lock-free; a step does one batch |
+//! | `Drain::progress`, `drained`, `Hub::is_draining`, `reconnect_after`, `Connection::reconnect_after` | wait-free |
 //! | `UserScope::resume`, `resume_with` | lock-free; at most `lane_capacity` steps more than a connect |
 //! | `Connection::recover` | lock-free; one step for each number that the lane holds |
-//! | `UserScope::connections`, `connection_count`, `is_online`, `overrun_count`, `dump`, `Hub::is_online`, `Hub::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
-//! | `Connection::try_recv`, `poll_recv`, `visit`, `drain`, drop | lock-free; a gap or a drop takes one step for each unread number that the lane holds |
-//! | `Connection::recv`, `recv_timeout`, awaiting `next` | sleep when there is nothing to read |
-//! | `Connection::id`, `user`, `thread`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
+//! | `UserScope::connections`, `connection_count`, `is_online`, `overrun_count`, `dump`, `Hub::is_online`, `Hub::stats`, `laggards`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
+//! | `Connection::try_recv`, `try_recv_merged`, `poll_recv`, `poll_recv_merged`, `visit`, `drain`, drop | lock-free; a gap or a drop takes one step for each unread number that the lane holds |
+//! | `Connection::recv`, `recv_merged`, `recv_timeout`, awaiting `next` and `next_merged` | sleep when there is nothing to read |
+//! | `Connection::id`, `user`, `thread`, `note`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
 //! | `Hub::lifecycle`, `Lifecycle::lost` | lock-free |
 //! | connects, disconnects and sweeps that close, while there are subscribers | the short lock of each subscriber's channel |
 //! | `Lifecycle::try_next`, drop | the short lock of its own channel |
+//! | `Hub::presence`, `Presence::step`, `subscribe` | one owner; the short lock of its own channels |
+//! | `Presence::status`, `of`, `users`, `len`, `is_empty`, `devices` | lock-free, linear in what they walk |
+//! | `PresenceFeed::try_next`, `poll_next`, `next` | the short lock of its own channel |
+//! | `PresenceFeed::next_timeout` | the same, and sleeps when there is nothing to read |
 //! | `Lifecycle::next_timeout` | the same, and sleeps when there is nothing to read |
+//! | `NodeScope::publish` and its other verbs, of the feature `cluster` | that of the scope's verb, and the short lock of the queue to the broker |
 //!
 //! Exceptions, which are the host's: the allocator, the payload's own `Clone` and `Drop`, and wakers. A reader
 //! spins a bounded time before it gives up a number whose publisher does not come. No thread waits for another
@@ -236,6 +268,8 @@
 //! # Features
 //!
 //! * `protocol`, on by default: the module `protocol`, messages of a chat server over the engine.
+//! * `cluster`: the module `cluster`, several hubs as one over a broker of the host's. No dependency.
+//! * `nats`: that broker is NATS, on tokio.
 //! * `stream`: connections and lifecycle notices are `Stream`s of futures-core.
 //! * `serde`: serde reads and writes ids, positions, and what is received, told and counted.
 //!
@@ -247,6 +281,12 @@
 //! code stands in four files. `tests/README.md` says what each technique covers, and what it leaves out.
 
 mod addressed;
+mod ask;
+#[cfg(all(feature = "cluster", not(any(laneway_loom, laneway_shuttle))))]
+pub mod cluster;
+#[cfg(all(test, laneway_loom))]
+#[path = "cluster/owed.rs"]
+mod cluster_owed;
 // The protocol layer uses parts that the engine does not.
 #[cfg_attr(
     any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
@@ -256,6 +296,7 @@ mod config;
 mod connection;
 mod delivery;
 mod docs;
+mod drain;
 mod engine;
 #[cfg_attr(
     any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
@@ -269,13 +310,19 @@ mod id;
 #[cfg(any(laneway_loom, fuzzing))]
 #[doc(hidden)]
 pub mod internals;
+mod laggard;
 mod lane;
 mod lifecycle;
+mod limits;
+mod merge;
 mod position;
+mod presence;
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 pub mod protocol;
 mod received;
 mod retention;
+mod revocation;
+mod room;
 mod scope;
 #[cfg(all(test, laneway_shuttle))]
 mod shuffled;
@@ -283,23 +330,40 @@ mod stats;
 mod sync;
 mod table;
 mod turns;
+#[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
+mod unique;
+mod unpark;
 mod weak_hub;
 
 pub use addressed::Addressed;
+pub use ask::Ask;
+pub use ask::answer::Answer;
+pub use ask::id::AskId;
 pub use config::{Activity, Builder, ConnectOptions, LimitPolicy};
 pub use connection::{Connection, Next};
-pub use delivery::{BatchDelivery, Delivery, SetDelivery};
+pub use delivery::{BatchDelivery, Delivery, RoomDelivery};
 pub use docs::{architecture, guide};
+pub use drain::{Drain, DrainError, DrainPhase, DrainPlan, DrainProgress, Drained};
 pub use error::{
-    BatchError, CloseReason, Closed, ConfigError, ConnectError, InvalidId, InvalidPosition,
-    PublishError, RecvTimeoutError, ResumeError, TryRecvError,
+    AnswerError, AskError, AttenuateError, BatchError, CloseReason, Closed, ConfigError,
+    ConnectError, InvalidId, InvalidPosition, NoAnswer, NotAllowed, PublishError, RecvTimeoutError,
+    ResumeError, TryRecvError,
 };
 pub use hub::Hub;
-pub use id::{ConnectionId, MAX_ID_BYTES, ThreadId, UserId};
+pub use id::{ConflationKey, ConnectionId, MAX_ID_BYTES, RoomId, ThreadId, UserId};
+pub use laggard::{Lag, Laggard};
 pub use lifecycle::{Change, Lifecycle, LifecycleError, NextNotice, NoNotice, Notice};
+pub use limits::Limits;
+pub use merge::{Merge, Merged};
 pub use position::Position;
+pub use presence::{
+    NextUpdate, Presence, PresenceChange, PresenceError, PresenceFeed, PresenceSettings,
+    PresenceStep, PresenceUpdate, Status,
+};
 pub use received::{Delivered, Received, Visited};
 pub use retention::{Origin, Recovered, Resumed, Retention};
+pub use revocation::{Generation, Revocation};
+pub use room::{Announcer, JoinRoomError, Joined, Memberships, RoomSender};
 pub use scope::UserScope;
 pub use stats::{ConnectionInfo, ConnectionStats, HubStats, Imbalance, conserved};
 pub use weak_hub::WeakHub;

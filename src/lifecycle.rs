@@ -4,10 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flume::{Receiver, Sender};
-
 use crate::lane::wake::WakeCell;
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, pin};
+use crate::sync::channel::{Receiver, Sender, unbounded};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, pin};
 use crate::table::storage::{Link, Owned, View};
 
 #[cfg(feature = "stream")]
@@ -51,7 +50,8 @@ pub use notice::{Change, LifecycleError, NoNotice, Notice};
 ///
 /// # Progress
 ///
-/// Each receiving call takes the short lock of this channel, as the thread that sends a notice does.
+/// A thread that receives from a channel and one that sends to it may wait for each other, for a few steps.
+/// The documentation calls this the short lock of the channel.
 pub struct Lifecycle {
     told: Receiver<Told>,
     inbox: Subscriber,
@@ -153,15 +153,14 @@ impl Lifecycle {
     /// ```
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.inbox.0.lost.load(Ordering::Relaxed)
+        self.inbox.0.lost.load(Ordering::Acquire)
     }
 }
 
 impl Drop for Lifecycle {
     fn drop(&mut self) {
-        // The hub keeps its end of the channel until the next change. Without this, unread notices would
-        // stay in memory until then.
-        self.told.drain().for_each(drop);
+        // The next change takes this subscriber off the list.
+        self.inbox.0.gone.store(true, Ordering::Release);
         self.inbox.0.wake.clear();
     }
 }
@@ -185,6 +184,8 @@ struct Inbox {
     room: AtomicUsize,
     lost: AtomicU64,
     over: AtomicBool,
+    /// The receiving end was dropped.
+    gone: AtomicBool,
     /// Of the task that waits.
     wake: WakeCell,
 }
@@ -195,14 +196,15 @@ impl Subscriber {
         loop {
             let room = self.0.room.load(Ordering::Acquire);
             if room == 0 {
-                self.0.lost.fetch_add(1, Ordering::Relaxed);
+                // Release: pairs with `lost`. A subscriber that sees the loss sees the change.
+                self.0.lost.fetch_add(1, Ordering::Release);
                 return;
             }
             let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);
             let taken = self.0.room.compare_exchange(room, room - 1, ok, err);
             if taken.is_ok() {
                 self.put(Told::Notice(notice));
-                self.0.wake.wake();
+                self.wake();
                 return;
             }
         }
@@ -217,12 +219,19 @@ impl Subscriber {
     fn end(&self) {
         if !self.0.over.swap(true, Ordering::AcqRel) {
             self.put(Told::Over);
-            self.0.wake.wake();
+            self.wake();
         }
     }
 
+    /// Wakes the task that waits, after a message was put in.
+    fn wake(&self) {
+        // Pairs with the fence in `poll_next`.
+        fence(Ordering::SeqCst);
+        self.0.wake.wake();
+    }
+
     fn is_there(&self) -> bool {
-        !self.0.notices.is_disconnected()
+        !self.0.gone.load(Ordering::Acquire)
     }
 }
 
@@ -253,12 +262,13 @@ impl Subscribers {
             return Err(LifecycleError::Capacity(capacity));
         }
         // `room` bounds the channel. A bounded channel could have no place left for the end.
-        let (notices, told) = flume::unbounded();
+        let (notices, told) = unbounded();
         let inbox = Subscriber(Arc::new(Inbox {
             notices,
             room: AtomicUsize::new(capacity),
             lost: AtomicU64::new(0),
             over: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
             wake: WakeCell::new(),
         }));
         self.relist(Some(&inbox))?;

@@ -4,6 +4,8 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
 
+use data_encoding::BASE64URL_NOPAD;
+
 use crate::error::{InvalidPosition, ResumeError};
 use crate::id::{ConnectionId, ThreadId, UserId};
 
@@ -119,8 +121,8 @@ const WORDS: usize = 4;
 const BYTES: usize = 8 * (2 + WORDS);
 /// Of the earlier form, before positions were masked.
 const OLD_BYTES: usize = 39;
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+/// The length of so many bytes as text. They are a multiple of 3.
 const fn characters(bytes: usize) -> usize {
     bytes / 3 * 4
 }
@@ -300,19 +302,7 @@ fn wrong_length(length: usize, old: usize) -> InvalidPosition {
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0; characters(BYTES)];
-        let bytes = self.to_bytes();
-        for (four, three) in text
-            .as_chunks_mut::<4>()
-            .0
-            .iter_mut()
-            .zip(bytes.as_chunks::<3>().0)
-        {
-            let bits = three.iter().fold(0, |n, &byte| n << 8 | usize::from(byte));
-            for (i, character) in four.iter_mut().enumerate() {
-                *character = ALPHABET[bits >> (18 - 6 * i) & 63];
-            }
-        }
-        f.pad(std::str::from_utf8(&text).expect("the alphabet is ASCII"))
+        f.pad(BASE64URL_NOPAD.encode_mut_str(&self.to_bytes(), &mut text))
     }
 }
 
@@ -324,15 +314,8 @@ impl FromStr for Position {
             return Err(wrong_length(text.len(), characters(OLD_BYTES)));
         }
         let mut bytes = [0; BYTES];
-        let fours = text.as_bytes().as_chunks::<4>().0;
-        for (three, four) in bytes.as_chunks_mut::<3>().0.iter_mut().zip(fours) {
-            let mut bits = 0_u32;
-            for character in four {
-                let digit = ALPHABET.iter().position(|c| c == character);
-                bits = (bits << 6) + digit.ok_or(InvalidPosition::Character)? as u32;
-            }
-            three.copy_from_slice(&bits.to_be_bytes()[1..]);
-        }
+        let decoded = BASE64URL_NOPAD.decode_mut(text.as_bytes(), &mut bytes);
+        decoded.map_err(|_| InvalidPosition::Character)?;
         Self::from_bytes(&bytes)
     }
 }

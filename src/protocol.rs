@@ -109,6 +109,8 @@ mod per_user;
 mod placeholder;
 mod quality;
 mod quota;
+#[cfg(feature = "cluster")]
+mod relay_hook;
 
 pub use crate::id::{RequestId, RunId};
 pub use agent::cleaning::{MAX_CLEANED_BYTES, clean};

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::delivery::Delivery;
-use crate::engine::{Cache, Core, Target};
+use crate::engine::{Cache, Core, Denied, Pass, Use};
 use crate::error::PublishError;
 use crate::id::UserId;
 use crate::lane::Terms;
+use crate::revocation::Generation;
 
 // In the order of the documentation, which lists methods by the order of these lines.
 mod connect;
@@ -18,7 +19,15 @@ mod when_free;
 
 mod devices;
 
+mod rooms;
+
+mod attenuate;
+
+mod ask;
+
 mod pauses;
+
+mod ruled;
 
 /// The only value that publishes to a user and connects that user's devices.
 ///
@@ -48,12 +57,18 @@ mod pauses;
 /// | [`try_publish`](Self::try_publish) | makes the call return [`Full`](PublishError::Full) with the event | a source that can hold events back |
 /// | [`publish_timeout`](Self::publish_timeout) | makes the thread sleep and look again, and then return `Full` | a bulk transfer on a thread of its own |
 ///
+/// [`publish_latest`](Self::publish_latest) is `publish` for a state of which only the newest event counts, and
+/// [`until`](Self::until) gives a deadline to any of the first three verbs.
+///
 /// [`to_connection`](Self::to_connection), [`to_thread`](Self::to_thread) and [`to_others`](Self::to_others)
-/// have the first three verbs for some of the devices. [`publish_batch`](Self::publish_batch) and
-/// [`publish_to_set`](Self::publish_to_set) are loops of `publish`.
+/// have the first three verbs for some of the devices. [`publish_batch`](Self::publish_batch) is a loop of
+/// `publish`. A host reaches many users at once by a [`RoomSender`](crate::RoomSender).
 ///
 /// From its second publish on, a scope needs no lookup of its user. So a host keeps a scope for as long as
 /// it publishes to the user. A clone is cheap, and looks the user up anew.
+///
+/// The host can take a scope back: [`Hub::revoke`](crate::Hub::revoke). Code that needs a part of it gets a
+/// [weaker one](Self::attenuate).
 pub struct UserScope<E: Send + Sync + 'static> {
     core: Arc<Core<E>>,
     user: UserId,
@@ -61,11 +76,11 @@ pub struct UserScope<E: Send + Sync + 'static> {
 }
 
 impl<E: Send + Sync + 'static> UserScope<E> {
-    pub(crate) fn new(core: Arc<Core<E>>, user: UserId) -> Self {
+    pub(crate) fn new(core: Arc<Core<E>>, user: UserId, pass: Pass) -> Self {
         Self {
             core,
             user,
-            cache: Cache::new(),
+            cache: Cache::new(pass),
         }
     }
 
@@ -82,21 +97,52 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         &self.user
     }
 
+    /// Returns the generation in which the hub made this scope, or the scope that it is a clone of. Wait-free.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let user = laneway::UserId::new("ann")?;
+    /// let ann = hub.scope(user);
+    /// assert_eq!(ann.made_at(), ann.clone().made_at());
+    /// # Ok::<(), laneway::InvalidId>(())
+    /// ```
+    #[must_use]
+    pub fn made_at(&self) -> Generation {
+        Generation(self.cache.pass.made_at())
+    }
+
+    /// Returns whether the host has [revoked](crate::Hub::revoke) this scope. Wait-free.
+    ///
+    /// ```
+    /// # use laneway::{Hub, Revocation, UserId};
+    /// # let hub: Hub<u8> = Hub::new();
+    /// let ann = hub.scope(UserId::new("ann")?);
+    /// hub.revoke(ann.user(), Revocation::all());
+    /// assert!(ann.is_revoked());
+    /// # Ok::<(), laneway::InvalidId>(())
+    /// ```
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        self.core.is_revoked(&self.user, &self.cache.pass)
+    }
+
+    /// Takes the look at the gate with which each use of the scope begins.
     #[inline]
-    fn deliver(
-        &self,
-        target: Target<'_>,
-        event: E,
-        terms: Terms,
-    ) -> Result<Delivery, PublishError<E>> {
+    fn admit(&self, for_what: Use<'_>) -> Result<(), Denied> {
+        self.core.admit(&self.user, &self.cache.pass, for_what)
+    }
+
+    #[inline]
+    fn deliver(&self, event: E, terms: Terms) -> Result<Delivery, PublishError<E>> {
         self.core
-            .deliver(&self.user, Some(&self.cache), target, event, terms)
+            .deliver(&self.user, Some(&self.cache), event, terms)
     }
 }
 
 impl<E: Send + Sync + 'static> Clone for UserScope<E> {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.core), self.user.clone())
+        let pass = self.cache.pass.clone();
+        Self::new(Arc::clone(&self.core), self.user.clone(), pass)
     }
 }
 

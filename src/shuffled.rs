@@ -139,7 +139,7 @@ fn schedule() {
     let offered = (PUBLISHERS * CALLS) as u64;
     conserved(offered, &hub.stats(), stats).expect("nothing vanishes");
     drop(devices);
-    assert_eq!(hub.user_count(), 0, "nobody is left behind");
+    assert_eq!(hub.user_count(), 0, "no user is left behind");
 }
 
 fn schedules() -> usize {

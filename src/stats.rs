@@ -37,6 +37,10 @@ pub struct HubStats {
     pub refused_full: u64,
     /// Events refused as [`PublishError::Closed`](crate::PublishError::Closed).
     pub refused_closed: u64,
+    /// Events refused as [`PublishError::Revoked`](crate::PublishError::Revoked).
+    pub refused_revoked: u64,
+    /// Events refused as [`PublishError::NotAllowed`](crate::PublishError::NotAllowed).
+    pub refused_not_allowed: u64,
     /// Disconnects that named no live connection of that user.
     pub unknown_connections: u64,
     /// How many users without connections keep their lane.
@@ -45,6 +49,8 @@ pub struct HubStats {
     pub foreign_positions: u64,
     /// Positions that reset, because their hub or their lane is gone.
     pub stale_positions: u64,
+    /// Answers refused as [`AnswerError::Unknown`](crate::AnswerError::Unknown).
+    pub foreign_answers: u64,
 }
 
 /// One live connection, from [`UserScope::connections`](crate::UserScope::connections).
@@ -65,6 +71,8 @@ pub struct ConnectionInfo {
     pub id: ConnectionId,
     /// The thread it is attached to.
     pub thread: Option<ThreadId>,
+    /// The host's note, from [`ConnectOptions::note`](crate::ConnectOptions#structfield.note).
+    pub note: Option<Box<str>>,
     /// How many numbers it has not read.
     pub unread: u64,
     /// How many numbers its gaps had in all.
@@ -96,12 +104,18 @@ pub struct ConnectionStats {
     pub numbers: u64,
     /// Events it received.
     pub delivered: u64,
-    /// Numbers it passed that were for other connections, or were no event. A number is no event if its
+    /// Numbers it passed that were for other connections, or were no event. Events that were superseded or
+    /// expired are not among them. A number is no event if its
     /// publisher was stopped for too long and went on under another number.
     pub stepped_over: u64,
     /// Numbers in its gaps. Those for other connections count too. In room that a publish has taken,
     /// numbers that are no event count as missed, except those behind the last event.
     pub missed: u64,
+    /// Events it passed because a later event of their key was accepted: see
+    /// [`publish_latest`](crate::UserScope::publish_latest).
+    pub superseded: u64,
+    /// Events it passed because their deadline had come: see [`until`](crate::Addressed::until).
+    pub expired: u64,
     /// Numbers it has not read.
     pub unread: u64,
     /// Events it received from before it was live, replayed or recovered. They are not among its `numbers`,
@@ -126,9 +140,9 @@ pub struct ConnectionStats {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Imbalance {
-    /// `numbers = delivered + stepped_over + missed + unread` is wrong for this connection.
+    /// `numbers = delivered + stepped_over + missed + superseded + expired + unread` is wrong for this connection.
     Connection(ConnectionStats),
-    /// `offered = accepted + no connections + full + closed` is wrong for the hub.
+    /// `offered = accepted + no connections + full + closed + revoked + not allowed` is wrong for the hub.
     Hub {
         /// How many events the host offered.
         offered: u64,
@@ -166,23 +180,32 @@ impl Error for Imbalance {}
 ///
 /// | of | law |
 /// |---|---|
-/// | each connection | `numbers = delivered + stepped_over + missed + unread` |
-/// | the hub | `offered = accepted + no connections + full + closed` |
+/// | each connection | `numbers = delivered + stepped_over + missed + superseded + expired + unread` |
+/// | the hub | `offered = accepted + no connections + full + closed + revoked + not allowed` |
 ///
 /// `offered` is the number of events that the host handed to any publish. The laws hold while no call is
 /// under way. A replayed or recovered event was accepted once, and changes neither law. An event that a
-/// lane accepts while the user has no connection counts as accepted.
+/// lane accepts while the user has no connection counts as accepted. Each number of a
+/// [merged](crate::Connection::try_recv_merged) delivery counts as delivered.
 ///
 /// # Errors
 ///
 /// [`Imbalance`] names the first law that is broken.
+#[allow(clippy::result_large_err)] // The error has all figures. It is for a host's tests.
 pub fn conserved(
     offered: u64,
     hub: &HubStats,
     connections: impl IntoIterator<Item = ConnectionStats>,
 ) -> Result<(), Imbalance> {
     for c in connections {
-        if !is_sum(c.numbers, [c.delivered, c.stepped_over, c.missed, c.unread]) {
+        let passed = [
+            c.delivered,
+            c.stepped_over,
+            c.missed,
+            c.superseded,
+            c.expired,
+        ];
+        if !is_sum(c.numbers, passed.into_iter().chain([c.unread])) {
             return Err(Imbalance::Connection(c));
         }
     }
@@ -191,6 +214,8 @@ pub fn conserved(
         stats.refused_no_connections,
         stats.refused_full,
         stats.refused_closed,
+        stats.refused_revoked,
+        stats.refused_not_allowed,
     ];
     let accepted_too = refused.into_iter().chain([stats.accepted]);
     if !is_sum(offered, accepted_too) {

@@ -11,6 +11,7 @@
 //!   live that was live when it was deferred. The thread that runs it has synchronized with those
 //!   guards.
 
+pub(crate) mod channel;
 #[cfg(any(all(laneway_loom, not(crossbeam_loom)), laneway_shuttle))]
 mod collector;
 mod fault;

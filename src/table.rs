@@ -12,11 +12,13 @@
 )]
 pub(crate) mod copy_on_write;
 pub(crate) mod storage;
+mod walk;
 
 use std::sync::Arc;
 
 use crate::sync::{Fault, Guard, broken, pin};
 use storage::{LeafRef, Link, Owned, View};
+pub(crate) use walk::END;
 
 /// The bits of a hash that choose a child.
 const BITS: u32 = 4;
@@ -32,7 +34,7 @@ pub(crate) trait Keyed {
     fn key(&self) -> &Self::Key;
 }
 
-/// What a link points to if not to an entry.
+/// The target of a link that points to no entry.
 pub(crate) enum Branch<V> {
     Node([Child<V>; WAYS]),
     /// Entries with one hash.

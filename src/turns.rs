@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::mem::replace;
 use std::task::{Context, Poll};
 
-/// What a task can take in turn, or look for in vain, before it gives way.
+/// Results that a task can take, or look for in vain, before it gives way.
 const TURNS: u8 = 64;
 
 /// Counts one more turn. Returns `false` if the task is to give way.

@@ -129,7 +129,7 @@ fn r050_a_run_is_of_one_user_whatever_the_scope_it_is_given() {
     for (scope, of) in [(bob.clone(), "ann"), (host.scope(), "bob")] {
         let error = run(scope, of).unwrap_err();
         assert_eq!(error, RunError::ForeignScope);
-        // r012: it names nobody.
+        // r012: the error names no user.
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains("ann") && !shown.contains("bob"), "{shown}");
     }
@@ -272,7 +272,7 @@ fn r051_a_run_that_completes_while_a_tool_is_open_is_handed_back() {
         .unwrap();
     let _ = run.complete("success", "done", TOOK, at(5)).unwrap();
     assert_eq!(host.types(), ["tool_completed", "agent_completed"]);
-    // A failure waits for nobody.
+    // A run may fail while a tool is open.
     let mut run = host.start();
     let _ = run.tool_executing("search", json!(1), at(6)).unwrap();
     let _ = run.fail("broken", "it broke", true, at(7)).unwrap();
@@ -308,12 +308,12 @@ fn r051_a_run_that_is_dropped_tells_its_user_that_it_was_abandoned() {
     drop(run);
     abandoned(&mut host, 4, 80);
 
-    // What handed it back is dropped.
+    // The error that hands the run back is dropped.
     let run = host.start();
     drop(run.complete("", "done", TOOK, at(90)).unwrap_err());
     abandoned(&mut host, 2, 90);
 
-    // So is whoever had it, in a panic.
+    // The thread that owns the run panics.
     let run = host.start();
     let panicked = std::thread::spawn(move || {
         let _run = run;
@@ -576,7 +576,7 @@ fn r053_a_run_goes_on_if_nobody_is_connected() {
         assert_eq!((told.number, told.connections), (None, 0));
         run = next;
     }
-    // Who comes sees by the numbers that there was something before.
+    // A device that comes later sees by the numbers that it missed events.
     let mut phone = scope.connect().unwrap();
     let (run, told) = say(run.unwrap(), 2);
     assert!(told.is_successful());

@@ -125,7 +125,7 @@ fn r091_a_wait_that_its_host_ends_hands_the_event_back() {
     };
     assert!(Arc::ptr_eq(&back, &event));
     assert_eq!(looks, 10);
-    // What is no lack of room ends the wait at once.
+    // A refusal for another reason than room ends the wait at once.
     hub.shutdown();
     let refused = block_on(ann.publish_when_free(event, no_pause)).unwrap_err();
     assert!(refused.is_closed());

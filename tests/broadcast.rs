@@ -75,14 +75,17 @@ fn r002_the_result_says_what_was_done_and_never_more() {
     let hub: Engine = Hub::builder().lane_capacity(2).build().unwrap();
     let ann = scope(&hub, "ann");
     let broadcaster = Broadcaster::default();
-    let nobody = broadcaster.broadcast(&ann, &chat("x"), NOW);
-    assert!(!nobody.is_successful());
-    assert_eq!(nobody.kind, MessageKind::Chat);
-    assert_eq!((nobody.connections, nobody.cut_off, nobody.at), (0, 0, NOW));
-    assert_eq!(nobody.success_rate().to_bits(), 0.0_f64.to_bits());
-    assert_eq!(nobody.refused, Some(BroadcastError::NoConnections));
-    assert_eq!(nobody.errors.len(), 1);
-    assert_eq!(nobody.number, None);
+    let unheard = broadcaster.broadcast(&ann, &chat("x"), NOW);
+    assert!(!unheard.is_successful());
+    assert_eq!(unheard.kind, MessageKind::Chat);
+    assert_eq!(
+        (unheard.connections, unheard.cut_off, unheard.at),
+        (0, 0, NOW)
+    );
+    assert_eq!(unheard.success_rate().to_bits(), 0.0_f64.to_bits());
+    assert_eq!(unheard.refused, Some(BroadcastError::NoConnections));
+    assert_eq!(unheard.errors.len(), 1);
+    assert_eq!(unheard.number, None);
 
     let mut fast = ann.connect().unwrap();
     let slow = ann.connect().unwrap();
@@ -109,7 +112,7 @@ fn r002_the_result_says_what_was_done_and_never_more() {
     assert_eq!((half.connections, half.cut_off), (2, 1));
     assert_eq!((half.deliveries(), half.is_successful()), (1, true));
     assert_eq!(half.success_rate().to_bits(), 50.0_f64.to_bits());
-    // Who is cut off counts for those whom the message is for, and for nobody else.
+    // A device that is cut off counts only for the messages that are for it.
     let one = send(Audience::Connection(fast_id), false);
     assert_eq!((one.connections, one.cut_off), (1, 0));
     let others = send(Audience::Others(slow_id), false);

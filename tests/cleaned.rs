@@ -258,7 +258,7 @@ fn r076_values_of_any_depth_are_cleaned_and_dropped() {
         let begun = AgentRun::start(Arc::default(), ann, context, "planner", NOW);
         let mut run = begun.unwrap().0;
         let value = || deep(DEEP, json!(1));
-        // What is refused is dropped as well.
+        // A value that is refused is dropped as well.
         run.tool_executing("", value(), NOW).unwrap_err();
         let _ = run.tool_executing("search", value(), NOW).unwrap();
         run.tool_executing("search", value(), NOW).unwrap_err();

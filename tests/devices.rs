@@ -205,7 +205,11 @@ fn r070_a_device_takes_its_own_place_at_the_limit() {
         assert_eq!(ann.connection_count(), 3);
         assert_eq!(ann.publish(2).unwrap().connections, 3);
         for device in [&mut oldest, &mut newest, &mut device] {
-            assert_eq!(all(device), [1, 2], "nothing is lost, and no one is closed");
+            assert_eq!(
+                all(device),
+                [1, 2],
+                "nothing is lost, and no device is closed"
+            );
         }
         drop(ghost);
         assert_eq!((hub.user_count(), ann.connection_count()), (1, 3));
@@ -255,7 +259,7 @@ fn r070_of_two_that_resume_one_position_the_later_has_the_id() {
     assert_eq!(first.id(), second.id());
     assert_eq!(all(&mut second), [1]);
     assert_eq!(ann.connection_count(), 1);
-    // What the earlier one has not read comes after its position still.
+    // The event that the earlier one has not read still comes after its position.
     let mut third = resume(&ann, &first.position());
     assert_eq!(all(&mut third), [1]);
 }

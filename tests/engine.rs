@@ -361,7 +361,7 @@ fn a_burst_wakes_a_task_once() {
         assert_eq!(all(&mut device).0.len(), 3);
     }
     ann.publish(0).unwrap();
-    assert_eq!(calls.0.load(Ordering::Relaxed), 3, "nobody waits");
+    assert_eq!(calls.0.load(Ordering::Relaxed), 3, "no connection waits");
 }
 
 #[test]

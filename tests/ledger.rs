@@ -346,7 +346,7 @@ fn r055_of_many_confirmations_at_once_one_counts() {
     let stats = all.stats();
     assert_eq!(stats.confirmed, counted as u64);
     assert_eq!(stats.timed_out, timed_out as u64);
-    // Of an event that the sweep has removed by then, nobody is the owner.
+    // An event that the sweep has removed by then has no owner, so it counts as unknown.
     assert_eq!(
         stats.foreign + stats.unknown + stats.repeated + stats.too_late,
         (6 * EVENTS - counted) as u64
@@ -820,7 +820,7 @@ fn r057_missing_events_are_reported() {
     assert_eq!(without(7..8), no_completed);
     let late = [event("agent_started", "r", 3), event("agent_error", "r", 4)];
     assert_eq!(faults(&late), [(n(3), missing(1, 2))]);
-    // What is not critical is not kept while nobody is connected, so it may lack there; not later.
+    // An event that is not critical is not kept while no device is connected. So it may lack there, and not later.
     let mut kept: Vec<_> = [0, 3, 4, 6, 8].map(|at| all[at].clone()).into();
     kept[1]["recovered"] = json!(true);
     assert_eq!(faults(&kept[..3]), [(n(4), Fault::NoEnd)]);
@@ -949,7 +949,7 @@ fn r057_malformed_events_are_reported_field_by_field() {
     ] {
         assert_eq!(faults(&[bad]), malformed("type"));
     }
-    // What comes in as an alias has no business among what goes out.
+    // An alias is accepted in what comes in, and is a fault in what goes out.
     assert_eq!(
         faults(&[json!({"type": "agent_failed"})]),
         malformed("type")

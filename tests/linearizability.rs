@@ -20,6 +20,7 @@ use order::has_an_order;
 /// One after the other, half of them without retention.
 fn kind(seed: u64) -> Kind {
     match seed / 2 % 4 {
+        3 => Kind::Ruled,
         0 => Kind::Recovering,
         1 => Kind::Sweeping,
         _ => Kind::Plain,
@@ -170,7 +171,7 @@ fn a_history_with_a_hole_in_a_replay_is_found() {
         let found = !has_an_order(Kind::Recovering, &bad);
         assert!(found, "{answer:?} at {at} goes unnoticed");
     }
-    // What a publish takes the place of meanwhile is missed, or not.
+    // A publish takes an event's place meanwhile: the device misses that event, or reads it before.
     for resumed in [gap(1, 1), whole(0, 2)] {
         let history = [
             good[0],

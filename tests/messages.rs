@@ -60,7 +60,7 @@ impl Host {
             .route_json(&self.ann, from, json.as_bytes(), NOW)
     }
 
-    /// What came to ann's phone; nothing has come to anybody else.
+    /// The answers on ann's phone. No other device has received any.
     fn replies(&mut self) -> Vec<Value> {
         assert!(read(&mut self.tab).is_empty(), "her other device");
         assert!(read(&mut self.his).is_empty(), "another user");
@@ -650,7 +650,7 @@ fn r033_a_handler_that_panics_when_it_is_dropped_hurts_nobody() {
     assert!(host.router.remove("bad"));
     let (outcome, _) = host.reply(r#"{"type":"ping"}"#);
     assert_eq!(outcome, Outcome::Handled(None));
-    // The collector drops it in whoever's call it comes to; none of them may notice.
+    // The collector drops it inside the call of any thread. No call may notice.
     for _ in 0..10_000 {
         assert!(!host.router.remove("bad"));
     }

@@ -199,7 +199,7 @@ fn r078_a_worker_that_panics_loses_no_later_message() {
     assert_eq!(ann.connection_count(), 0);
 }
 
-/// A host whose handler counts, answers twice and sends the second answer to nobody else.
+/// A host whose handler counts, answers twice and sends the second answer to the sender only.
 struct Host {
     engine: Hub<Packet>,
     router: MessageRouter,

@@ -50,7 +50,7 @@ fn worker() {
                 }
             }
         }
-        // The other thread turns until this is told, so nobody sleeps before.
+        // The other thread spins until this is printed, so no thread sleeps before.
         eprintln!("traced part ends");
         meet(&end, 2);
     });

@@ -226,7 +226,7 @@ fn r010_a_body_may_be_refused_instead() {
     let refused = isolation.check(&body, &user("ann")).unwrap_err();
     assert_eq!(refused.fields.len(), 2);
     assert_eq!(isolation.contaminations_prevented(), 1);
-    // r012: what is shown names nobody.
+    // r012: the text names no user.
     let shown = refused.to_string();
     assert!(shown.contains("userId") && shown.contains("recipient_id"));
     assert!(!shown.contains("bob") && !shown.contains("eve"));
@@ -451,7 +451,7 @@ fn foreign(value: &Value, receiver: &str) -> usize {
     count
 }
 
-/// The same with everything at routing fields blanked: what has to stay.
+/// The same with all routing fields blanked: the part that has to stay.
 fn rest(value: &Value) -> Value {
     match value {
         Value::Array(list) => list.iter().map(rest).collect(),

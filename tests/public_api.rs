@@ -98,6 +98,7 @@ impl List {
         };
         let mut names = of("lib.rs");
         names.extend(of("protocol.rs"));
+        names.extend(of("cluster.rs"));
         let lines = BTreeSet::new();
         let mut list = Self { names, lines };
         for file in &files {

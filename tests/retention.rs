@@ -154,7 +154,7 @@ fn a_position_in_the_middle_of_a_replay_goes_on_there() {
     assert!(matches!(phone.try_recv(), Ok(Received::Event(d)) if d.event == 0));
     let position = phone.position();
     drop(phone);
-    // What was addressed to the device before and after it resumed is part of it.
+    // The replay has the events that were addressed to the device, before and after it resumed.
     let (mut phone, resumed) = ann.resume(&position).unwrap();
     assert!(is_complete(resumed, (1, 4)));
     ann.to_connection(phone.id()).publish(4).unwrap();
@@ -356,7 +356,7 @@ fn r014_critical_events_for_nobody_wait_for_who_asks() {
     ann.publish(2).unwrap();
     ann.publish_critical(3).unwrap();
     assert_eq!(hub.user_count(), 0);
-    // Who does not ask gets nothing old, and takes nothing away.
+    // A device that does not ask gets no old event, and takes none from another.
     let mut tab = ann.connect().unwrap();
     let mut phone = ann.connect().unwrap();
     let done = phone.recover();
@@ -367,7 +367,7 @@ fn r014_critical_events_for_nobody_wait_for_who_asks() {
     assert_eq!(all(&mut phone), (expected, 0));
     assert_eq!(tab.recover().events, 0, "each once");
     assert_eq!(all(&mut tab), (live(&[4]), 0));
-    // What somebody was there for is not recovered.
+    // An event that came while a device was connected is not recovered.
     drop((phone, tab));
     ann.publish_critical(5).unwrap();
     let mut phone = ann.connect().unwrap();
@@ -683,7 +683,7 @@ fn limits_count_who_is_there() {
         ConnectError::TooManyConnections { limit }
     );
     drop(phone);
-    // Ann's lane takes nobody's place.
+    // Ann's kept lane takes the place of no user who is online.
     let other = bob.connect().unwrap();
     assert_eq!(
         ann.connect().unwrap_err(),

@@ -8,7 +8,7 @@ use laneway::protocol::{
 };
 use laneway::{
     BatchDelivery, ConnectionId, ConnectionInfo, ConnectionStats, Delivered, Delivery, Hub,
-    HubStats, Imbalance, Notice, Position, Received, Recovered, Resumed, Retention, SetDelivery,
+    HubStats, Imbalance, Notice, Position, Received, Recovered, Resumed, Retention, RoomDelivery,
     ThreadId, UserId, UserScope, Visited,
 };
 use serde::Serialize;
@@ -104,7 +104,7 @@ fn r094_what_is_received_and_told_is_written_and_read() {
     };
     assert_eq!(both_ways::<Delivered<String>>(&delivered), event);
     both_ways::<BatchDelivery>(&ann.publish_batch(["a".to_owned()]).unwrap());
-    both_ways::<SetDelivery>(&UserScope::publish_to_set(&[&ann], &"b".to_owned()));
+    both_ways::<RoomDelivery>(&hub.announcer().publish(&"b".to_owned()));
     both_ways::<Recovered>(&phone.recover());
     both_ways::<Visited>(&phone.visit(9, |_, _| ()).unwrap());
     let position = phone.position();

@@ -1,5 +1,5 @@
 //! Threads that publish, lap, overrun, connect, leave and die, with the laws checked again and
-//! again while everybody holds still. Runs for a second in `cargo test`, and for ten minutes by
+//! again while all threads hold still. Runs for a second in `cargo test`, and for ten minutes by
 //!
 //! ```text
 //! cargo test --release --test stress -- --ignored --nocapture
@@ -190,7 +190,7 @@ fn publisher(
                 add(&tally.offered, 2);
                 let batch = [0; 3].map(|_| event(None, false));
                 if let Err(e) = scope.publish_batch(batch) {
-                    // What the batch did not come to was not offered.
+                    // The events behind the refused one were not offered.
                     let unoffered = 2 - e.delivery.events as u64;
                     tally.offered.fetch_sub(unoffered, Ordering::Relaxed);
                 }
@@ -245,7 +245,7 @@ fn mixed_load(duration: Duration) {
         .collect();
     let tally = Tally::default();
     let stop = AtomicBool::new(false);
-    // Everybody meets before and after each check.
+    // All threads meet before and after each check.
     let still = Barrier::new(READERS + PUBLISHERS + 1);
     let (told, figures) = std::sync::mpsc::channel::<Vec<ConnectionStats>>();
     thread::scope(|s| {

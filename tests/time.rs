@@ -200,7 +200,7 @@ fn r073_what_counts_as_activity_is_a_setting() {
         });
         assert_eq!(ended, closes, "{activity:?}, {reads}, {touches}");
     }
-    // What reads and finds nothing shows nothing.
+    // A device that reads and finds nothing shows no activity.
     let (hub, ann) = ann(builder());
     let mut device = ann.connect().unwrap();
     assert_eq!(closed(&hub, || read(&mut device)), 1);

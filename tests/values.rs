@@ -166,10 +166,12 @@ fn r094_options_of_a_connection_are_set_one_by_one() {
     let thread = ThreadId::new("Oslo").unwrap();
     let options = ConnectOptions::default()
         .thread(thread.clone())
-        .lane_capacity(4);
+        .lane_capacity(4)
+        .note("phone");
     let literal = ConnectOptions {
         thread: Some(thread),
         lane_capacity: Some(4),
+        note: Some("phone".into()),
     };
     assert_eq!(options, literal);
 }
@@ -209,13 +211,15 @@ fn r094_public_types_have_the_common_traits() {
     are!(Debug Clone Copy Eq Hash: Position, Origin, CloseReason, LimitPolicy, Activity);
     are!(Debug Clone Eq: Builder, ConnectOptions, Retention, Notice, Change, ConnectionInfo);
     are!(Debug Clone Default: Builder, ConnectOptions, Retention, HubStats, ConnectionStats);
-    are!(Debug Clone Copy Eq: HubStats, ConnectionStats, Delivery, BatchDelivery, SetDelivery);
+    are!(Debug Clone Copy Eq: HubStats, ConnectionStats, Delivery, BatchDelivery, RoomDelivery);
     are!(Debug Clone Copy Eq: Visited, Resumed, Recovered, Closed, NoNotice, LifecycleError);
     are!(Debug Clone Eq: Received<u8>, Delivered<u8>, Imbalance);
     are!(Error Clone Eq: Closed, TryRecvError, RecvTimeoutError, ConnectError, ResumeError);
     are!(Error Clone Eq: InvalidId, InvalidPosition, ConfigError, NoNotice, LifecycleError);
     are!(Error Clone Eq: PublishError<u8>, BatchError<u8>);
-    are!(Debug Clone: Hub<u8>, UserScope<u8>, Addressed<'_, u8>);
+    are!(Debug Clone: Hub<u8>, UserScope<u8>, Addressed<'_, u8>, RoomSender<u8>, Announcer<u8>);
+    are!(Debug Clone Copy Eq Hash: Joined, Memberships);
+    are!(Error Clone Copy Eq: JoinRoomError);
     are!(Debug: Connection<u8>, Lifecycle);
     are!(Send Sync: Hub<u8>, UserScope<u8>, Connection<u8>, Lifecycle, PublishError<u8>);
 }

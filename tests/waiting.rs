@@ -161,7 +161,7 @@ fn r081_a_poll_gives_way_after_64_results_and_loses_nothing() {
     for _ in 0..3 {
         assert_eq!(in_a_row(&mut device, &mut publish), TURNS);
     }
-    // What it gave way before is still there; calls that do not wait have no such bound.
+    // The event before which it gave way is still there. Calls that do not wait have no such bound.
     for _ in 0..3 {
         assert!(matches!(device.try_recv(), Ok(Received::Event(_))));
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use laneway::{Connection, Hub, Received, UserId, UserScope};
+use laneway::{Connection, Hub, Received, RoomId, UserId, UserScope};
 
 use super::Rival;
 
@@ -23,6 +23,11 @@ fn hub<E: Send + Sync + 'static>(capacity: usize) -> Hub<E> {
 
 fn id(name: &str) -> UserId {
     UserId::new(name).expect("valid")
+}
+
+/// The one room of a benchmark.
+fn room() -> RoomId {
+    RoomId::new("room").expect("valid")
 }
 
 fn receive<E: Clone + Send + Sync + 'static>(tab: &mut Connection<E>) -> Option<E> {
@@ -70,6 +75,14 @@ impl<E: Clone + Send + Sync + 'static> Rival<E> for ById<E> {
     fn wait(&self, tab: &mut Connection<E>) -> Option<E> {
         wait(tab)
     }
+    fn make_room(&self, users: &[UserId]) {
+        for user in users {
+            self.0.scope(user.clone()).join(&room()).expect("room");
+        }
+    }
+    fn publish_to_room(&self, _: &[UserId], event: &E) {
+        self.0.room(room()).publish(event);
+    }
     fn sweep(&self, now: Duration) {
         self.0.sweep(now);
     }
@@ -103,8 +116,13 @@ impl<E: Clone + Send + Sync + 'static> Rival<E> for ByScope<E> {
     fn wait(&self, tab: &mut Connection<E>) -> Option<E> {
         wait(tab)
     }
-    fn publish_to_set(&self, users: &[UserScope<E>], event: &E) {
-        UserScope::publish_to_set(users, event);
+    fn make_room(&self, users: &[UserScope<E>]) {
+        for user in users {
+            user.join(&room()).expect("room");
+        }
+    }
+    fn publish_to_room(&self, _: &[UserScope<E>], event: &E) {
+        self.0.room(room()).publish(event);
     }
     fn sweep(&self, now: Duration) {
         self.0.sweep(now);

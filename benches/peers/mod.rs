@@ -59,8 +59,10 @@ pub(crate) trait Rival<E>: Send + Sync + 'static {
     /// room with the queue, flume never shrinks its own, tokio's `mpsc` frees blocks by itself.
     /// (`DashMap::shrink_to_fit` shrinks the table of users, who are all still there.)
     fn sweep(&self, _now: Duration) {}
-    /// To every device of several users.
-    fn publish_to_set(&self, users: &[Self::User], event: &E)
+    /// Puts several users into one room, if the peer has rooms.
+    fn make_room(&self, _users: &[Self::User]) {}
+    /// To every device of the users in the room.
+    fn publish_to_room(&self, users: &[Self::User], event: &E)
     where
         E: Clone,
     {

@@ -1,8 +1,9 @@
 //! The raw data of a run: medians by workload, payload, peer and figure.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use crate::driver::{median, raw_data};
+use crate::driver::median;
 use crate::peers::{LOCKLESS, NAMES as PEERS};
 use crate::workloads::NAMES as WORKLOADS;
 
@@ -21,15 +22,14 @@ pub(super) struct Data {
 }
 
 impl Data {
-    pub(super) fn read() -> Self {
-        let text = std::fs::read_to_string(raw_data()).expect("there was a run before");
+    pub(super) fn read(record: &Path) -> Self {
+        let text = std::fs::read_to_string(record).expect("there is a record");
         let mut data = Self {
             circumstances: Vec::new(),
             medians: BTreeMap::new(),
             misrouted: 0.0,
             lost: 0.0,
         };
-        let mut values: Vec<(Key, Vec<f64>)> = Vec::new();
         for line in text.lines() {
             let fields: Vec<_> = line.split('\t').collect();
             if let [name, value] = fields.as_slice() {
@@ -37,38 +37,31 @@ impl Data {
                 data.circumstances.push((name, (*value).to_owned()));
                 continue;
             }
-            let [workload, payload, peer, figure, _, value] = fields.as_slice() else {
+            let [workload, payload, peer, figure, rounds @ ..] = fields.as_slice() else {
                 panic!("not a line of a run: {line}");
             };
+            let rounds = rounds.iter().map(|value| value.parse().expect("a number"));
+            let mut rounds: Vec<f64> = rounds.collect();
             let at = |names: &[&str], name| names.iter().position(|n| n == name).expect("known");
-            let value: f64 = value.parse().expect("a number");
-            let key = Key {
-                workload: at(&WORKLOADS, workload),
-                payload: (*payload).to_owned(),
-                peer: at(&PEERS, peer),
-                figure: (*figure).to_owned(),
-            };
             match *figure {
-                "misrouted" => data.misrouted += value,
-                // What a peer loses in silence is its own affair; it shows in the raw data.
-                "lost" if OURS.contains(peer) => data.lost += value,
+                "misrouted" => data.misrouted += rounds.iter().sum::<f64>(),
+                // Events that a peer loses in silence count against the peer only. The raw data has them.
+                "lost" if OURS.contains(peer) => data.lost += rounds.iter().sum::<f64>(),
                 "lost" | "disturbed" => {}
-                _ => match values.last_mut() {
-                    Some((last, all)) if *last == key => all.push(value),
-                    _ => values.push((key, vec![value])),
-                },
+                _ => {
+                    // The worst time of a round tells of the machine as much as of the hub: that of the
+                    // best round.
+                    let of = if figure.ends_with("max ns") {
+                        rounds.iter().copied().fold(f64::INFINITY, f64::min)
+                    } else {
+                        median(&mut rounds)
+                    };
+                    let cell = (at(&WORKLOADS, workload), (*payload).to_owned());
+                    let peers = data.medians.entry(cell).or_default();
+                    let figures = peers.entry(at(&PEERS, peer)).or_default();
+                    figures.push(((*figure).to_owned(), of));
+                }
             }
-        }
-        for (key, mut all) in values {
-            let cell = data.medians.entry((key.workload, key.payload)).or_default();
-            let figures = cell.entry(key.peer).or_default();
-            // The worst time of a round tells of the machine as much as of the hub: that of the best round.
-            let of = if key.figure.ends_with("max ns") {
-                all.iter().copied().fold(f64::INFINITY, f64::min)
-            } else {
-                median(&mut all)
-            };
-            figures.push((key.figure, of));
         }
         data
     }
@@ -174,14 +167,6 @@ impl Rivals {
             Self::Lockless => LOCKLESS.contains(&peer),
         }
     }
-}
-
-#[derive(PartialEq)]
-struct Key {
-    workload: usize,
-    payload: String,
-    peer: usize,
-    figure: String,
 }
 
 pub(super) fn is_rate(figure: &str) -> bool {

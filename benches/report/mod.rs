@@ -1,4 +1,4 @@
-//! The raw data of a run as tables and charts: `RESULTS.md` and `charts/`.
+//! The raw data of a run, `record/suite.tsv`, as tables and charts: `RESULTS.md` and `charts/`.
 
 mod charts;
 mod data;
@@ -7,7 +7,7 @@ mod questions;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::peers::NAMES as PEERS;
 use crate::workloads::WORKLOADS;
@@ -31,14 +31,25 @@ better when higher, all others when lower.
 
 ";
 
-/// Writes `RESULTS.md` and the charts.
-pub(crate) fn write() {
-    let data = Data::read();
+/// The charts that the project's README shows. They are copied to where the package has them: a package
+/// has nothing of `benches`, which is a package of its own.
+const IN_README: [&str; 2] = ["route.svg", "growth.svg"];
+
+/// Returns the path of the record in a directory of results, and makes the directories.
+pub(crate) fn record(to: &Path) -> PathBuf {
+    for part in ["record", "charts"] {
+        std::fs::create_dir_all(to.join(part)).expect("can be made");
+    }
+    to.join("record/suite.tsv")
+}
+
+/// Writes `RESULTS.md` and the charts, from the record in the same directory.
+pub(crate) fn write(to: &Path) {
+    let data = Data::read(&record(to));
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let charts = here.join("charts");
-    std::fs::create_dir_all(&charts).expect("can be made");
+    let charts = to.join("charts");
     let mut out = String::from(
-        "# laneway beside its peers\n\nWritten by `cargo bench -p laneway-bench --bench suite -- --report`, from one run. Ratios count, times are one machine's.\n\n",
+        "# laneway beside its peers\n\nWritten by `cargo bench -p laneway-bench --bench suite -- --report`, from one run. Ratios count, times are one machine's. `record/suite.tsv` has the value of each round.\n\n",
     );
     questions::answer(&data, &mut out);
     out.push_str(WORDS);
@@ -64,7 +75,13 @@ pub(crate) fn write() {
         table(&data, name, payload, peers, &mut out);
     }
     out.push_str(&std::fs::read_to_string(here.join("NOTES.md")).unwrap_or_default());
-    std::fs::write(here.join("RESULTS.md"), out).expect("can be written");
+    std::fs::write(to.join("RESULTS.md"), out).expect("can be written");
+    if to == here {
+        for file in IN_README {
+            let packaged = here.join("../src/docs/charts").join(file);
+            std::fs::copy(charts.join(file), packaged).expect("can be copied");
+        }
+    }
 }
 
 fn table(

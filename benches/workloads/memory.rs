@@ -62,7 +62,7 @@ impl Memory {
         }
     }
 
-    /// What has come since `then`, for each of `users`.
+    /// The bytes allocated since `then`, for each of `users`.
     fn since(self, then: Self, users: usize) -> Self {
         Self {
             in_use: (self.in_use - then.in_use) / users as f64,
@@ -129,7 +129,7 @@ pub(crate) fn burst<H: Rival<E>, E: Event>() -> Round {
         sweep_twice(3);
         let emptied = Memory::now();
         let settled = after.since(nothing, USERS);
-        // What a tenth of the users add is theirs alone, on top of what each user has.
+        // A tenth of the users add memory of their own, on top of each user's.
         let moments = [
             before.since(nothing, USERS),
             settled.and(full.since(after, AT_ONCE)),

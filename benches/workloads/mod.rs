@@ -181,11 +181,11 @@ pub(crate) const WORKLOADS: [(&str, &str); 23] = [
     ),
     (
         "W9 1k",
-        "One event to each of 1 000 users, as a set where a peer has that, and in a loop of publishes.",
+        "One event to each of 1 000 users, as a room where a peer has that, and in a loop of publishes.",
     ),
     (
         "W9 100k",
-        "One event to each of 100 000 users, as a set where a peer has that, and in a loop of publishes.",
+        "One event to each of 100 000 users, as a room where a peer has that, and in a loop of publishes.",
     ),
     (
         "W10",

@@ -112,6 +112,7 @@ pub(super) fn set<H: Rival<E>, E: Event>(users: usize) -> Round {
         .iter()
         .map(|&at| by_order[at].take().expect("once"))
         .collect();
+    hub.make_room(&set);
     Box::new(move || {
         let mut sample = Sample::default();
         let (mut spent, mut looped) = (0, 0);
@@ -125,7 +126,7 @@ pub(super) fn set<H: Rival<E>, E: Event>(users: usize) -> Round {
         for _ in 0..turns {
             let event = E::make(&source, 1);
             let start = Instant::now();
-            hub.publish_to_set(&set, &event);
+            hub.publish_to_room(&set, &event);
             spent += ns(start);
             for tab in &mut tabs {
                 sample.lost += usize::from(hub.receive(tab).is_none());

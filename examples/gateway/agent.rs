@@ -52,7 +52,7 @@ impl laneway::protocol::Handler for Chat {
         let context = UserContext::builder(sender.user().clone(), thread.clone(), run.clone())
             .build()
             .map_err(|e| refused("CONTEXT", e))?;
-        // What the user wrote comes before what the agent says; so a run that cannot begin is told last.
+        // The user's text comes before the agent's. So the refusal of a run that cannot begin is told last.
         let mut said = Message::new(MessageKind::UserMessage)
             .with("run_id", run.as_str())
             .with("thread_id", thread.as_str())

@@ -72,7 +72,7 @@ impl From<CloseReason> for Close {
     fn from(reason: CloseReason) -> Self {
         let code = match reason {
             CloseReason::Disconnected { code } => code,
-            CloseReason::Shutdown => 1001,
+            CloseReason::Shutdown | CloseReason::Drained => 1001,
             // A whole lane behind, with a critical event among the events that are gone.
             CloseReason::Overrun => 4004,
             CloseReason::Replaced => 4005,
@@ -87,7 +87,7 @@ impl From<ResumeError> for Close {
         let code = match error {
             ResumeError::Foreign => 4403,
             ResumeError::Connect(ConnectError::TooManyConnections { .. }) => 4429,
-            ResumeError::Connect(ConnectError::Closed) => 1001,
+            ResumeError::Connect(ConnectError::Closed | ConnectError::Draining) => 1001,
             _ => 1013,
         };
         Self::new(code, error)

@@ -5,7 +5,7 @@
 //!     [--beat 15000] [--session 43200000] [--sessions 10000] [--connections 4096]
 //! ```
 //!
-//! Times are in milliseconds; `Settings` says what each is. Log in with any name, in as many tabs as you
+//! Times are in milliseconds; `--help` says what each is. Log in with any name, in as many tabs as you
 //! like; each tab has a session of its own, so one browser can hold several users.
 //!
 //! # Ends and limits
@@ -49,18 +49,19 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Html;
 use axum::routing::{get, post};
+use clap::Parser;
 use laneway::protocol::{
     AgentRuns, Broadcaster, MemoryQuality, MessageLimits, MessageRouter, OpenRunLimits, Packet,
     Quality, RunRegistry,
 };
-use laneway::{Hub, Retention};
+use laneway::{DrainPhase, DrainPlan, Hub, Retention};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use agent::Chat;
 use guard::Origins;
 use sessions::Sessions;
-use settings::{Settings, USAGE};
+use settings::Settings;
 
 /// What every request handler shares.
 struct Gateway {
@@ -94,14 +95,7 @@ impl Clock {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let settings = match Settings::parse(std::env::args().skip(1)) {
-        Ok(settings) => settings,
-        Err(wrong) => {
-            eprintln!("gateway: {wrong}\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match serve(settings).await {
+    match serve(Settings::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(wrong) => {
             eprintln!("gateway: {wrong}");
@@ -125,13 +119,7 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let sweeper = tokio::spawn(sweep(Arc::clone(&gateway)));
     let stop = async {
         signal.await;
-        let (text, now) = (
-            "the server is shutting down: ask again",
-            gateway.clock.now(),
-        );
-        let _ = gateway.open.end_all("shutdown", text, true, now);
-        // Every connection drains what was accepted and then ends.
-        gateway.hub.shutdown();
+        drain(&gateway);
     };
     let app = app(Arc::clone(&gateway), origins);
     let closed = server::serve(listener, settings.connections, app, &gateway.ending, stop).await;
@@ -141,6 +129,28 @@ async fn serve(settings: Settings) -> Result<(), String> {
     }
     println!("stopped");
     Ok(())
+}
+
+/// The time between two batches of a drain.
+const BATCH: Duration = Duration::from_millis(20);
+
+/// Ends the open runs, and then closes all connections in batches. Each of them first receives what was
+/// accepted.
+fn drain(gateway: &Gateway) {
+    let (open, clock) = (gateway.open.clone(), gateway.clock);
+    let plan = DrainPlan::within(server::DRAIN).before_closing(move || {
+        let text = "the server is shutting down: ask again";
+        let _ = open.end_all("shutdown", text, true, clock.now());
+    });
+    // The only drain of this hub.
+    let Ok(drain) = gateway.hub.drain(plan) else {
+        return;
+    };
+    tokio::spawn(async move {
+        while drain.step(clock.now()).phase < DrainPhase::Drained {
+            tokio::time::sleep(BATCH).await;
+        }
+    });
 }
 
 /// Listens from this call on. The future it returns ends at SIGINT or SIGTERM.

@@ -7,7 +7,7 @@ const $ = id => document.getElementById(id), runs = new Map();
 const FIRST = 500, LONGEST = 30000, PATIENCE = 10000, BOXES = 500;
 let socket = null, greeted = false, position = null, delay = FIRST, patience = PATIENCE, silence, retry, draft = null;
 
-// What survives a reload, in storage that no other tab sees: `name` and `token` as the server gave them, `beginning`
+// The state that survives a reload, in storage that no other tab sees: `name` and `token` as the server gave them, `beginning`
 // where this tab's conversation begins, `said` the message that the server has not echoed yet.
 let me = JSON.parse(sessionStorage.getItem('laneway') ?? '{}');
 const remember = change => { me = { ...me, ...change }; sessionStorage.setItem('laneway', JSON.stringify(me)) };
@@ -51,7 +51,7 @@ const show = {
   quality_alert: ({ payload: q }) => add('notice', `${q.severity}: ${q.message}`),
 };
 
-// What was typed stays in its field, and is sent again after a reconnect, until the server echoes it. Its id makes it
+// A typed message stays in its field, and is sent again after a reconnect, until the server echoes it. Its id makes it
 // one message however often it is sent. An error ends the wait and not the message: it may be another request's.
 function say(text) {
   const id = Array.from(crypto.getRandomValues(new Uint32Array(4)), n => n.toString(16)).join('-');

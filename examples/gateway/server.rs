@@ -19,8 +19,8 @@ pub(crate) const REQUEST: Duration = Duration::from_secs(5);
 /// Bytes of a request that are held at a time; a longer head is answered with 431.
 const HEAD_BYTES: usize = 16 * 1024;
 const HEADERS: usize = 64;
-/// What has been accepted before a shutdown is delivered within this time, or not at all.
-const DRAIN: Duration = Duration::from_secs(2);
+/// Events accepted before a shutdown are delivered within this time, or not at all.
+pub(crate) const DRAIN: Duration = Duration::from_secs(2);
 /// All connections have closed so long after a shutdown, or the gateway leaves them.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 const FULL: &[u8] =

@@ -1,73 +1,42 @@
-//! What the command line sets.
+//! The settings, from the command line. `--help` prints them.
 
+use std::num::{NonZeroU32, ParseIntError};
 use std::time::Duration;
 
-pub(crate) const USAGE: &str = "usage: gateway [--port NUMBER] [--origin URL]... [--pace MILLISECONDS] \
-[--beat MILLISECONDS] [--session MILLISECONDS] [--sessions NUMBER] [--connections NUMBER]";
+use clap::Parser;
 
-/// Each has a default, so that the program runs without arguments.
+/// A chat server with a simulated agent. Times are in milliseconds.
+#[derive(Parser)]
+#[command(name = "gateway")]
 pub(crate) struct Settings {
-    /// Where the gateway listens on 127.0.0.1. With 0 the system chooses.
+    /// The port on 127.0.0.1. With 0 the system chooses one.
+    #[arg(long, value_name = "NUMBER", default_value_t = 8080)]
     pub(crate) port: u16,
-    /// Pages that may log in and open sockets, beside the gateway's own: `https://chat.example`.
+    /// A page that may log in and open sockets, beside the gateway's own: `https://chat.example`.
+    #[arg(long = "origin", value_name = "URL")]
     pub(crate) origins: Vec<String>,
     /// The time between two steps of an agent.
+    #[arg(long, value_name = "MS", default_value = "60", value_parser = time, allow_negative_numbers = true)]
     pub(crate) pace: Duration,
     /// The time between two heartbeats of a socket, which is closed after three without an answer.
+    #[arg(long, value_name = "MS", default_value = "15000", value_parser = positive)]
     pub(crate) beat: Duration,
-    /// How long a session lasts from its log-in on.
+    /// The life of a session from its log-in on.
+    #[arg(long, value_name = "MS", default_value = "43200000", value_parser = positive)]
     pub(crate) session: Duration,
     /// Sessions at a time.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10_000)]
     pub(crate) sessions: usize,
     /// TCP connections at a time: sockets, requests, and those whose peer has still to close.
+    #[arg(long, value_name = "NUMBER", default_value_t = 4096)]
     pub(crate) connections: u16,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            port: 8080,
-            origins: Vec::new(),
-            pace: Duration::from_millis(60),
-            beat: Duration::from_secs(15),
-            session: Duration::from_secs(12 * 60 * 60),
-            sessions: 10_000,
-            connections: 4096,
-        }
-    }
+fn time(text: &str) -> Result<Duration, ParseIntError> {
+    text.parse().map(Duration::from_millis)
 }
 
-impl Settings {
-    /// Reads the arguments behind the program's name.
-    pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut settings = Self::default();
-        while let Some(name) = arguments.next() {
-            let value = arguments
-                .next()
-                .ok_or_else(|| format!("{name}: no value"))?;
-            match name.as_str() {
-                "--port" => settings.port = number(&name, &value)?,
-                "--origin" => settings.origins.push(value),
-                "--pace" => settings.pace = Duration::from_millis(number(&name, &value)?),
-                "--beat" => settings.beat = positive(&name, &value)?,
-                "--session" => settings.session = positive(&name, &value)?,
-                "--sessions" => settings.sessions = number(&name, &value)?,
-                "--connections" => settings.connections = number(&name, &value)?,
-                _ => return Err(format!("{name}: no such option")),
-            }
-        }
-        Ok(settings)
-    }
-}
-
-fn number<N: std::str::FromStr<Err = std::num::ParseIntError>>(
-    name: &str,
-    value: &str,
-) -> Result<N, String> {
-    value.parse().map_err(|e| format!("{name} {value}: {e}"))
-}
-
-fn positive(name: &str, value: &str) -> Result<Duration, String> {
-    let milliseconds = number::<std::num::NonZeroU32>(name, value)?;
+fn positive(text: &str) -> Result<Duration, ParseIntError> {
+    let milliseconds: NonZeroU32 = text.parse()?;
     Ok(Duration::from_millis(milliseconds.get().into()))
 }

@@ -20,6 +20,8 @@ fuzz_target!(|input: &[u8]| {
         max_users: 1,
         idle_timeout_ms: None,
         retention: None,
+        keeps_members: false,
+            conflation: None,
     };
     let call = |byte: &u8| {
         let at = byte >> 4;

@@ -64,7 +64,7 @@ fn deliver(message: &Message, receiver: &UserId) {
     assert!(his.try_recv().is_err());
 }
 
-/// What the scan finds is what a parser finds: whether it is JSON, its fields, its texts, its payload.
+/// The scan finds the same as a parser: whether the input is JSON, its fields, its texts, its payload.
 fn agrees(input: &[u8]) -> Option<Message> {
     let parsed = serde_json::from_slice::<Value>(input);
     let message = match Message::parse(input) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Connection, ENDED};
+use super::{Connection, ENDED, Rare};
 use crate::engine::{Core, User};
 use crate::error::{CloseReason, Closed, TryRecvError};
 use crate::lane::member::Member;
@@ -35,8 +35,8 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     ///
     /// # Panics
     ///
-    /// If the event's `Clone` does; the event counts as read then. Or if the `Drop` of an event does that
-    /// this connection is the last to skip.
+    /// If the event's `Clone` panics; the event counts as read then. Also if this call skips an event whose
+    /// `Drop` panics, and no other connection has to read that event.
     ///
     /// # Progress
     ///
@@ -76,7 +76,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     fn try_recv_slowly(&mut self) -> Result<Received<E>, TryRecvError> {
         let (user, reader) = (&self.user, &mut self.reader);
         let member = user.lane.member(&self.seat);
-        match Self::search(&self.core, user, member, reader) {
+        match Self::search(&self.core, user, member, reader, &mut self.rare) {
             Ok(seen) => Ok(user.lane.take(member, reader, seen, received)),
             Err(Step::Gap(missed)) => Ok(Received::Gap { missed }),
             Err(Step::Closed(reason)) => Err(TryRecvError::Closed(Closed { reason })),
@@ -93,8 +93,10 @@ impl<E: Send + Sync + 'static> Connection<E> {
         user: &Arc<User<E>>,
         member: &Member,
         reader: &mut Reader<E>,
+        rare: &mut Option<Box<Rare<E>>>,
     ) -> Result<Seen<E>, Step> {
-        let found = user.lane.search(member, reader);
+        let tell = |verdict| Rare::count(rare, verdict);
+        let found = user.lane.search(member, reader, || core.time.now(), tell);
         found.map_err(|step| Self::tidy(core, user, member, step))
     }
 
@@ -118,6 +120,10 @@ impl<E: Send + Sync + 'static> Connection<E> {
             Step::Closed(CloseReason::Overrun) => {
                 core.close(user, member, CloseReason::Overrun);
                 Step::Closed(member.close_reason())
+            }
+            // The lane does not know whether the hub was drained or shut down at once.
+            Step::Closed(CloseReason::Shutdown) if core.is_draining() => {
+                Step::Closed(CloseReason::Drained)
             }
             Step::Gap(missed) => {
                 core.counters.missed.fetch_add(missed, Ordering::Relaxed);

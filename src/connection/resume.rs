@@ -51,8 +51,8 @@ impl<E: Send + Sync + 'static> Connection<E> {
         let member = user.lane.member(&self.seat);
         let replay = &mut self.rare.as_deref_mut()?.replayed;
         if !member.is_open() {
-            // Events that a closed connection has not received are cut off, and come after its position.
-            // Those owed to it are owed to the next connection.
+            // A closed connection receives nothing more. Its position stays before the first event that
+            // it has not received, so a later connection can resume there. Owed events stay owed.
             replay.cut_off = replay.next();
             replay.events = VecDeque::new();
             return None;
@@ -95,7 +95,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
 }
 
 impl<E: Clone + Send + Sync + 'static> Connection<E> {
-    /// Replays the events after the spot of a position, which is one of this device's.
+    /// Replays the events after `spot`, the content of a position of this device.
     pub(crate) fn replay_from(&mut self, spot: &Spot) -> Resumed {
         let user = std::sync::Arc::clone(&self.user);
         let lane = &user.lane;
@@ -114,15 +114,21 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
             }
         };
         let mut events = VecDeque::new();
-        let oldest = lane.replay(from, to, gets, |step| match step {
-            Replay::Event(number, event) => events.push_back(Waiting {
-                number,
-                event,
-                replayed: true,
-                owed: false,
-            }),
-            Replay::StartOver => events.clear(),
-        });
+        let oldest = lane.replay(
+            from,
+            to,
+            || self.core.time.now(),
+            gets,
+            |step| match step {
+                Replay::Event(number, event) => events.push_back(Waiting {
+                    number,
+                    event,
+                    replayed: true,
+                    owed: false,
+                }),
+                Replay::StartOver => events.clear(),
+            },
+        );
         if !events.is_empty() || !spot.attached.is(self.core.digest(self.thread())) {
             let replayed = self.replayed();
             replayed.events = events;
@@ -184,11 +190,14 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     /// Lock-free; takes one step for each number that the lane holds.
     pub fn recover(&mut self) -> Recovered {
         let user = std::sync::Arc::clone(&self.user);
+        let core = std::sync::Arc::clone(&self.core);
         let to = self.reader.joined_at;
         let mut found = Vec::new();
-        let complete = user
-            .lane
-            .recover(to, |number, event| found.push((number, event)));
+        let complete = user.lane.recover(
+            to,
+            || core.time.now(),
+            |number, event| found.push((number, event)),
+        );
         let mut events = 0;
         if !self.member().is_open() {
             // It receives nothing any more.

@@ -2,24 +2,15 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Connection, PARKED};
 use crate::error::{Closed, RecvTimeoutError, TryRecvError};
 use crate::received::Received;
 use crate::turns::{give_way, take_turn};
-
-/// Wakes a thread that sleeps in `recv`.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
+use crate::unpark::unparks;
 
 impl<E: Clone + Send + Sync + 'static> Connection<E> {
     /// Puts the thread to sleep until there is an event or a gap, and returns it.
@@ -114,7 +105,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
         {
             return waker.clone();
         }
-        let waker = Waker::from(Arc::new(Unpark(thread)));
+        let waker = unparks(thread);
         *blocking = Some((id, waker.clone()));
         waker
     }

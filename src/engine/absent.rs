@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::session::Turn;
-use super::target::Target;
+use super::target::{Aim, Target};
 use super::user::User;
 use crate::error::{CloseReason, ConnectError, ResumeError};
 use crate::id::{ConnectionId, ThreadId, UserId};
@@ -119,6 +119,8 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Ends a lane without connections. Returns `false` if a connection is there.
     pub(super) fn expire(&self, user: &Arc<User<E>>) -> bool {
+        // Of several threads one ends the lane, and only that one comes past this line. So the
+        // user's figures are added once.
         let Some(accepted) = user.lane.expire() else {
             return false;
         };
@@ -137,13 +139,14 @@ impl<E: Send + Sync + 'static> Core<E> {
     pub(super) fn append_absent(
         self: &Arc<Self>,
         id: &UserId,
-        target: Target<'_>,
+        aim: &Aim<'_>,
         mut event: E,
         terms: Terms,
     ) -> Result<Accepted, Refused<E>> {
-        let is_kept = self.config.retention.is_some() && matches!(target, Target::All);
-        // An event for some connections is for those that are there. A user who is away has none.
-        if !is_kept {
+        let is_kept = self.config.retention.is_some() && matches!(aim.target, Target::All);
+        // An event for some connections is for those that are there. A user who is away has none. While
+        // the hub drains, the user cannot come back for it.
+        if !is_kept || self.is_draining() {
             return Err(Refused::new(Refusal::Vacant, event, 0));
         }
         loop {
@@ -154,7 +157,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                 Ok(user) => user,
                 Err(why) => return Err(Refused::new(why, event, 0)),
             };
-            match self.append_for(&user, target, event, terms) {
+            match self.append_for(&user, aim, event, terms) {
                 // The lane has ended after it was found. The next look finds another lane, or none.
                 Err(refused) if refused.why == Refusal::Vacant => {
                     event = refused.event;
@@ -172,6 +175,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         if let Some(user) = self.table.get(hash, id, &guard) {
             return Ok(user.arc());
         }
+        // Counted before the insert, so that the limit holds at every moment.
         if !self.count_absent() {
             self.absence.users.fetch_sub(1, Ordering::AcqRel);
             return Err(Refusal::Vacant);
@@ -186,7 +190,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         // flag. A shutdown sets the flag and then walks the table. Without the fences each could
         // miss the other's write, and a lane would outlive the shutdown.
         fence(Ordering::SeqCst);
-        if self.closed.load(Ordering::Relaxed) {
+        if self.is_closed() {
             self.shut(&user);
             return Err(Refusal::Closed);
         }
@@ -206,6 +210,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         device: ConnectionId,
         attached: Attached,
     ) -> Position {
+        // A lane without an archive has no number. Its positions have 0 there, and reset.
         let lane = user.lane.archive().map_or(0, |a| a.incarnation);
         let spot = Spot {
             lane: lane & BITS_40,

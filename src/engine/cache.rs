@@ -1,32 +1,36 @@
-//! A scope's memory of its user's entry.
+//! A scope's memory: its user's entry, and its pass.
 
+use super::pass::Pass;
 use super::user::User;
 use crate::sync::{AtomicBool, Guard, Ordering};
 use crate::table::storage::{LeafRef, OnceLink};
 
-/// The entry in which a scope found its user first.
+/// The entry in which a scope found its user first, and the scope's pass.
 ///
-/// It is kept from the scope's second publish on: a scope for one event does not pay for it. While
-/// the user stays online, a publish by the scope needs neither the lookup nor the collector's
-/// guard. A lane that is over refuses, and then the scope asks the table.
+/// The scope keeps the entry from its second publish on, so a scope for one event does not pay for it.
+/// While the user stays online, a publish by the scope needs neither the lookup nor the collector's
+/// guard. If the user has gone, the lane of the kept entry refuses, and the scope asks the table.
 pub(crate) struct Cache<E: 'static> {
     entry: OnceLink<User<E>>,
     /// The scope has published once.
     used: AtomicBool,
+    pub(crate) pass: Pass,
 }
 
 impl<E: 'static> Cache<E> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(pass: Pass) -> Self {
         Self {
             entry: OnceLink::empty(),
             used: AtomicBool::new(false),
+            pass,
         }
     }
 
-    /// Returns the entry, whose lane may be over.
+    /// Returns the entry, whose lane may be over, if the scope is known to be good at this word of
+    /// the gate.
     #[inline]
-    pub(crate) fn get(&self) -> Option<&User<E>> {
-        self.entry.get()
+    pub(super) fn get(&self, word: u64) -> Option<&User<E>> {
+        self.entry.get().filter(|_| self.pass.is_good_at(word))
     }
 
     /// Notes the entry that a publish of the scope has found.
@@ -35,7 +39,8 @@ impl<E: 'static> Cache<E> {
         if self.entry.get().is_some() {
             return;
         }
-        // Relaxed: two first publishes at once only keep the entry one publish later or earlier.
+        // Relaxed: two threads that publish first at once may keep the entry one publish earlier or
+        // later. Either is right.
         if self.used.load(Ordering::Relaxed) {
             self.entry.set(entry.arc(), guard);
         } else {

@@ -11,13 +11,13 @@ const LATEST: u64 = u64::MAX >> 3;
 /// The clock of one kind of wait, in microseconds since the first call: of idle connections, of
 /// absent users, or of events to be confirmed.
 ///
-/// Only sweeps let time pass, and each at most one step. After a pause of the process a client
-/// therefore has at most one step less to answer. A sweep at an earlier time than the one before
-/// lets no time pass, and the next one counts from there. So a host's clock that jumps ahead and
-/// back costs one step at most.
+/// Only sweeps let time pass, and each at most one step. So a process that stands still for an hour
+/// takes at most one step from the time that a client has to answer. A sweep at an earlier time than
+/// the one before lets no time pass, and the next sweep counts from there. So a host's clock that
+/// jumps ahead and back costs one step at most.
 ///
-/// Between two sweeps a reading is what the next sweep would make of it. A stamp is at most one
-/// step ahead. A reading is wait-free, a sweep is lock-free.
+/// Between two sweeps, `read` and `stamp` return the time that a sweep at that moment would reach.
+/// So they are at most one step ahead of the last sweep. They are wait-free, a sweep is lock-free.
 pub(crate) struct Clock {
     /// The most that one sweep lets pass.
     step: u64,

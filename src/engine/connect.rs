@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use super::admit::is_good_to_connect;
 use super::core::Core;
+use super::gate::{is_closed, is_draining};
+use super::pass::Pass;
 use super::user::User;
-use crate::config::{ConnectOptions, LimitPolicy, is_lane_capacity};
+use crate::config::{ConnectOptions, LimitPolicy, MAX_NOTE_BYTES, is_lane_capacity};
 use crate::error::{CloseReason, ConnectError};
-use crate::id::{ConnectionId, ThreadId, UserId};
-use crate::lane::member::Member;
+use crate::id::{ConnectionId, UserId};
+use crate::lane::member::{About, Member};
 use crate::lane::{Departure, Ghost, JoinError, Reader, Seat};
 use crate::lifecycle::Change;
 use crate::sync::{Fault, Ordering, broken, fence, pin};
@@ -25,24 +28,39 @@ impl<E: Send + Sync + 'static> Core<E> {
         id: &UserId,
         options: ConnectOptions,
         device: Option<ConnectionId>,
+        pass: &Pass,
     ) -> Result<(Arc<User<E>>, Seat), ConnectError> {
         let limit = self.config.max_connections_per_user;
         let ConnectOptions {
             thread,
             lane_capacity,
+            note,
         } = options;
         let capacity = lane_capacity.unwrap_or(self.config.lane_capacity);
         if !is_lane_capacity(capacity) {
             return Err(ConnectError::LaneCapacity(capacity));
         }
+        // Most connections have nothing to say, and pay for one comparison here.
+        let about = if thread.is_none() && note.is_none() {
+            None
+        } else {
+            let length = note.as_deref().map_or(0, str::len);
+            if length > MAX_NOTE_BYTES {
+                return Err(ConnectError::Note(length));
+            }
+            About::of(thread, note)
+        };
         // One guard for all steps. The steps pin as well, which costs little inside another guard.
         let _guard = pin();
         loop {
-            // Only a first look, to spare the work. The look after the listing decides.
-            if self.is_closed() {
-                return Err(ConnectError::Closed);
+            // The first look of two. A later look, after the listing, finds a shutdown, a drain or a
+            // revocation that comes in between.
+            let word = self.gate.word();
+            if !is_good_to_connect(word, pass) {
+                let thread = about.as_deref().and_then(About::thread);
+                self.admit_connect(id, pass, word, thread)?;
             }
-            let (user, is_new) = self.find_or_insert(id, capacity, thread.as_ref(), device)?;
+            let (user, is_new) = self.find_or_insert(id, capacity, about.as_deref(), device)?;
             let lasting = user.lane.archive().is_some();
             if !lasting {
                 // Before the connection can be listed and closed, the session needs its number.
@@ -68,9 +86,9 @@ impl<E: Send + Sync + 'static> Core<E> {
                 Ok(cursor) => {
                     let seat = (!is_new).then(|| {
                         let number = device.unwrap_or_else(|| self.next_connection());
-                        Arc::new(Member::new(number, thread.clone(), cursor))
+                        Arc::new(Member::new(number, about.clone(), cursor))
                     });
-                    self.list_and_notify(&user, &seat, ghost.as_ref())?;
+                    self.list_and_notify(&user, &seat, ghost.as_ref(), pass)?;
                     // Another call has resumed the device at the same time, and neither saw the
                     // other in the list. Both look again after the listing. The later one leaves
                     // and takes over from the earlier. Without this look the device would keep two
@@ -101,17 +119,18 @@ impl<E: Send + Sync + 'static> Core<E> {
     }
 
     /// Lists a connection that has joined, and notifies the subscribers. Returns an error if the
-    /// hub was shut down meanwhile.
+    /// hub was shut down or began to drain, or the scope was revoked meanwhile.
     fn list_and_notify(
         &self,
         user: &Arc<User<E>>,
         seat: &Seat,
         ghost: Option<&Ghost>,
+        pass: &Pass,
     ) -> Result<(), ConnectError> {
         let member = user.lane.member(seat);
         let connected = || Change::Connected {
             connection: member.id,
-            thread: member.thread.as_deref().cloned(),
+            thread: member.thread().cloned(),
         };
         let replaced = || Change::Disconnected {
             connection: member.id,
@@ -145,17 +164,44 @@ impl<E: Send + Sync + 'static> Core<E> {
             }
             self.notify(user, change, connected);
         }
-        // Pairs with the fence in `shutdown`. This thread inserts and lists, and then loads the
-        // flag. A shutdown sets the flag and then walks the table. Without the fences each could
-        // miss the other's write, and the connection would outlive the shutdown.
+        // Pairs with the fences in `shutdown`, `begin_drain` and `revoke`. This thread inserts and lists,
+        // and then looks at the gate. Each of those changes the gate and then walks the table or the list.
+        // Without the fences each could miss the other's write, and the connection would outlive it.
         fence(Ordering::SeqCst);
-        if self.closed.load(Ordering::Relaxed) && !broken(Fault::ConnectWithoutLooking) {
-            self.close(user, member, CloseReason::Shutdown);
-            user.lane.leave(member, &mut Reader::new(member.cursor()));
-            self.shut(user);
-            return Err(ConnectError::Closed);
+        let word = self.gate.word();
+        if is_good_to_connect(word, pass) {
+            return Ok(());
         }
-        Ok(())
+        self.end_if_late(user, member, pass, word)
+    }
+
+    /// Ends a connection whose hub was shut down or began to drain, or whose scope was revoked, while it
+    /// connected.
+    #[cold]
+    fn end_if_late(
+        &self,
+        user: &Arc<User<E>>,
+        member: &Member,
+        pass: &Pass,
+        word: u64,
+    ) -> Result<(), ConnectError> {
+        let is_shut = is_closed(word) && !broken(Fault::ConnectWithoutLooking);
+        let (reason, error) = if is_shut {
+            (CloseReason::Shutdown, ConnectError::Closed)
+        } else if is_draining(word) && !broken(Fault::ConnectIntoTheDrain) {
+            (CloseReason::Drained, ConnectError::Draining)
+        } else if self.is_revoked(&user.id, pass) && !broken(Fault::ConnectAndTrust) {
+            (CloseReason::Revoked, ConnectError::Revoked)
+        } else {
+            return Ok(());
+        };
+        self.close(user, member, reason);
+        user.lane.leave(member, &mut Reader::new(member.cursor()));
+        // In a drain the lane stays open: its other connections were listed before, and are told.
+        if is_shut {
+            self.shut(user);
+        }
+        Err(error)
     }
 
     /// Closes the connection that was listed first. Returns `false` if there is none.
@@ -181,7 +227,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         &self,
         id: &UserId,
         capacity: usize,
-        thread: Option<&ThreadId>,
+        about: Option<&About>,
         device: Option<ConnectionId>,
     ) -> Result<EntryAndNew<E>, ConnectError> {
         let hash = self.hash(id);
@@ -196,7 +242,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             return Err(ConnectError::TooManyUsers { limit });
         }
         let number = device.unwrap_or_else(|| self.next_connection());
-        let newcomer = (number, thread.cloned());
+        let newcomer = (number, about.cloned().map(Box::new));
         let user = self.make_entry(id, hash, capacity, Some(newcomer));
         match self.table.insert(&user, &guard) {
             Ok(()) => Ok((user, true)),
@@ -226,6 +272,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         if departure == Departure::Before {
             return false;
         }
+        self.end_questions(&user.id);
         if reason == CloseReason::Overrun {
             self.counters.overruns.fetch_add(1, Ordering::Relaxed);
         }

@@ -5,19 +5,27 @@ use std::sync::Arc;
 use ahash::RandomState;
 use crossbeam_utils::CachePadded;
 
+use super::asks::Asks;
 use super::clocks::Clocks;
+use super::draining::Draining;
+use super::gate::Gate;
+use super::revoked::Revoked;
+use super::rooms::directory::Directory;
 use super::session::Session;
+use super::time::HubTime;
 use super::user::User;
 use crate::config::Builder;
 use crate::id::{ConnectionId, UserId};
 use crate::lane::archive::Archive;
-use crate::lane::{Lane, Newcomer};
+use crate::lane::conflation::Conflation;
+use crate::lane::{Beside, Lane, Newcomer};
 use crate::lifecycle::Subscribers;
 use crate::position::Keys;
-use crate::stats::HubStats;
+use crate::stats::{ConnectionInfo, HubStats};
 use crate::sync::reentry::once_at_a_time;
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, pin};
+use crate::sync::{AtomicU64, AtomicUsize, Ordering, fence, pin};
 use crate::table::Table;
+use crate::table::storage::OnceLink;
 
 /// The state that all handles of one hub share.
 pub(crate) struct Core<E: 'static> {
@@ -32,12 +40,22 @@ pub(crate) struct Core<E: 'static> {
     /// The number of sessions so far, from which each session takes its number.
     pub(super) sessions: CachePadded<AtomicU64>,
     pub(super) subscribers: Subscribers,
-    pub(super) closed: AtomicBool,
+    pub(super) gate: Gate,
+    pub(super) revoked: Revoked,
+    pub(super) asks: Asks<E>,
+    /// The drain, once one has begun.
+    pub(super) drain: OnceLink<Draining<E>>,
     /// Handles that keep the engine open. The last one shuts it down.
     pub(super) handles: AtomicUsize,
     /// The parts that only a hub with retention uses.
     pub(super) absence: Absence<E>,
     pub(super) clocks: Clocks,
+    /// Empty until the first user joins a room.
+    pub(super) rooms: OnceLink<Directory<E>>,
+    /// The time with which readers compare deadlines.
+    pub(crate) time: HubTime,
+    /// The host's time at the last sweep, in microseconds.
+    pub(super) told: AtomicU64,
     pub(crate) counters: CachePadded<Counters>,
 }
 
@@ -86,9 +104,12 @@ pub(crate) struct Counters {
     pub(super) no_connections: AtomicU64,
     pub(super) full: AtomicU64,
     pub(super) closed: AtomicU64,
+    pub(super) revoked: AtomicU64,
+    pub(super) not_allowed: AtomicU64,
     pub(crate) unknown_connections: AtomicU64,
     pub(crate) foreign_positions: AtomicU64,
     pub(crate) stale_positions: AtomicU64,
+    pub(super) foreign_answers: AtomicU64,
 }
 
 impl<E: Send + Sync + 'static> Core<E> {
@@ -101,17 +122,23 @@ impl<E: Send + Sync + 'static> Core<E> {
             next_connection: CachePadded::new(AtomicU64::new(1)),
             sessions: CachePadded::default(),
             subscribers: Subscribers::new(),
-            closed: AtomicBool::new(false),
+            gate: Gate::new(),
+            revoked: Revoked::new(),
+            asks: Asks::new(),
+            drain: OnceLink::empty(),
             handles: AtomicUsize::new(1),
             counters: CachePadded::default(),
             absence: Absence::new(&config, weigh),
             clocks: Clocks::new(&config),
+            rooms: OnceLink::empty(),
+            time: HubTime::default(),
+            told: AtomicU64::new(0),
             config,
         }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.gate.is_closed()
     }
 
     pub(super) fn hash(&self, user: &UserId) -> u64 {
@@ -120,6 +147,7 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Calls `f` with the user's entry, if there is one.
     pub(crate) fn with_user<R>(&self, user: &UserId, f: impl FnOnce(&User<E>) -> R) -> Option<R> {
+        // The guard keeps the entry alive during `f`, without a write to its count of owners.
         let guard = pin();
         self.table
             .get(self.hash(user), user, &guard)
@@ -142,23 +170,32 @@ impl<E: Send + Sync + 'static> Core<E> {
         capacity: usize,
         first: Option<Newcomer>,
     ) -> Arc<User<E>> {
-        let (mut capacity, mut archive) = (capacity, None);
-        if let Some(retention) = &self.config.retention {
-            // A kept lane has room for the events that the retention asks for.
-            capacity = capacity.max(retention.events.next_power_of_two());
-            let incarnation = self.absence.lanes.fetch_add(1, Ordering::Relaxed);
-            archive = Some(Archive::new(incarnation, capacity, retention.bytes));
+        let mut capacity = capacity;
+        let mut beside = None;
+        if self.config.retention.is_some() || self.config.conflation.is_some() {
+            let conflation = self.config.conflation.map(Conflation::new);
+            let archive = self.config.retention.as_ref().map(|retention| {
+                // A kept lane has room for the events that the retention asks for.
+                capacity = capacity.max(retention.events.next_power_of_two());
+                let incarnation = self.absence.lanes.fetch_add(1, Ordering::Relaxed);
+                Archive::new(incarnation, capacity, retention.bytes)
+            });
+            beside = Some(Box::new(Beside {
+                archive,
+                conflation,
+            }));
         }
         let user = User {
             id: id.clone(),
             hash,
-            lane: Lane::new(capacity, first, archive),
+            lane: Lane::new(capacity, first, beside),
             session: Session::default(),
         };
         Arc::new(user)
     }
 
     pub(super) fn next_connection(&self) -> ConnectionId {
+        // Relaxed: no two ids are equal in any order of the additions, and an id publishes no memory.
         ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed))
     }
 
@@ -168,8 +205,11 @@ impl<E: Send + Sync + 'static> Core<E> {
         // `remove` compares by identity. Of two threads that remove one entry one finds it, and a
         // newer entry of the user stays.
         let removed = user.lane.is_over() && self.table.remove(user, &pin());
-        if removed && user.lane.archive().is_none() {
-            self.count_out();
+        if removed {
+            if user.lane.archive().is_none() {
+                self.count_out();
+            }
+            self.end_memberships(user);
         }
     }
 
@@ -185,7 +225,7 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Shuts the hub down. Returns how many lanes it has shut.
     pub(crate) fn shutdown(&self) -> usize {
-        self.closed.store(true, Ordering::Release);
+        self.gate.close();
         // Pairs with the fences in `list_and_notify` and `find_or_keep`. A connect that does not
         // see the flag has inserted its entry before, and the walk below comes to it.
         fence(Ordering::SeqCst);
@@ -196,6 +236,10 @@ impl<E: Send + Sync + 'static> Core<E> {
             self.table
                 .for_each(|user| closed += usize::from(self.shut(user)));
         });
+        if let Some(run) = self.drain.get() {
+            run.forget_hooks();
+        }
+        self.end_all_memberships();
         // After the walk: a hub without users has no thread that would count the last user out.
         self.end_if_over();
         closed
@@ -212,13 +256,41 @@ impl<E: Send + Sync + 'static> Core<E> {
             .unwrap_or(false)
     }
 
+    /// Returns whether the user has a lane: a connection, or retention keeps it.
+    pub(crate) fn is_kept(&self, user: &UserId) -> bool {
+        self.with_user(user, |user| !user.lane.is_over())
+            .unwrap_or(false)
+    }
+
     /// Calls `f` with every entry of the table. No guard is held during a call.
     pub(crate) fn for_each(&self, f: impl FnMut(&Arc<User<E>>)) {
         self.table.for_each(f);
     }
 
+    /// Returns the user's live connections.
+    pub(crate) fn connections(&self, user: &UserId) -> Vec<ConnectionInfo> {
+        let mut list = Vec::new();
+        self.with_user(user, |user| {
+            user.lane.for_each(|member| {
+                if member.is_open() {
+                    list.push(ConnectionInfo {
+                        id: member.id,
+                        thread: member.thread().cloned(),
+                        note: member.note().map(Into::into),
+                        unread: user.lane.unread(member),
+                        missed: member.missed(),
+                        connected_at: member.swept().first(),
+                        active_at: member.swept().active(),
+                    });
+                }
+            });
+        });
+        list
+    }
+
     /// Counts one more handle that keeps the engine open.
     pub(crate) fn add_handle(&self) {
+        // Relaxed: the caller has a handle itself, so the count cannot fall to 0 meanwhile.
         self.handles.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -239,6 +311,7 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Counts a handle out. The last one shuts the engine down.
     pub(crate) fn release_handle(&self) {
+        // AcqRel: the thread that lets the last handle go sees all that was done by the others.
         if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.shutdown();
         }
@@ -247,6 +320,8 @@ impl<E: Send + Sync + 'static> Core<E> {
     /// Returns the figures for [`Hub::stats`](crate::Hub::stats).
     pub(crate) fn stats(&self) -> HubStats {
         let counters = &self.counters;
+        // Relaxed: each figure is right by itself. While calls are under way, the figures of one
+        // report may be of different moments.
         let mut stats = HubStats {
             accepted: counters.accepted_offline.load(Ordering::Relaxed),
             missed: counters.missed.load(Ordering::Relaxed),
@@ -254,9 +329,12 @@ impl<E: Send + Sync + 'static> Core<E> {
             refused_no_connections: counters.no_connections.load(Ordering::Relaxed),
             refused_full: counters.full.load(Ordering::Relaxed),
             refused_closed: counters.closed.load(Ordering::Relaxed),
+            refused_revoked: counters.revoked.load(Ordering::Relaxed),
+            refused_not_allowed: counters.not_allowed.load(Ordering::Relaxed),
             unknown_connections: counters.unknown_connections.load(Ordering::Relaxed),
             foreign_positions: counters.foreign_positions.load(Ordering::Relaxed),
             stale_positions: counters.stale_positions.load(Ordering::Relaxed),
+            foreign_answers: counters.foreign_answers.load(Ordering::Relaxed),
             ..HubStats::default()
         };
         self.table.for_each(|user| {

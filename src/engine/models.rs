@@ -1,5 +1,8 @@
 //! loom models of the hub: what the table and the lanes do together.
 
+mod ask;
+mod gate;
+
 use std::time::Duration;
 
 use crate::sync::{Fault, model};

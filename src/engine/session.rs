@@ -32,14 +32,14 @@ const TURN: u64 = (1 << TURN_BITS) - 1;
 impl Session {
     /// Draws the session's number, unless it is drawn.
     ///
-    /// Each connect calls this before its connection can be listed, and no session ends before all
-    /// its connections were listed. So a session that has ended had its number before the user's
-    /// next one begins, and that one has the higher number.
+    /// Each connect calls this before its connection can be listed. A session ends only after all
+    /// its connections were listed. So each session has its number before it ends, and the user's
+    /// next session draws a higher one.
     pub(crate) fn begin(&self, counter: &AtomicU64) {
         if self.number.load(Ordering::Acquire) == 0 {
             let fresh = counter.fetch_add(1, Ordering::AcqRel) + 1;
-            // It fails if another connect of the same session has drawn a number. That one counts,
-            // and this one is left out.
+            // It fails if another connect of this session was first. The session keeps that
+            // number, and no session gets this one.
             let _ = self
                 .number
                 .compare_exchange(0, fresh, Ordering::AcqRel, Ordering::Acquire);
@@ -61,6 +61,17 @@ impl Session {
         self.change(ONE_CHANGE)
     }
 
+    /// Returns the session's number and that of its newest change. In a kept lane the two may be of
+    /// two sessions, if one begins meanwhile.
+    pub(crate) fn last(&self, is_kept: bool) -> (u64, u64) {
+        let (number, word) = (self.number(), self.changes.load(Ordering::Acquire));
+        if is_kept {
+            (number >> TURN_BITS, Self::parts(word).2)
+        } else {
+            (number, word >> 32)
+        }
+    }
+
     /// Adds one change. Returns its number. The first change after `Online` is number 1.
     fn change(&self, one: u64) -> u64 {
         (self.changes.fetch_add(one, Ordering::AcqRel) >> 32) + 1
@@ -70,8 +81,9 @@ impl Session {
     /// step knows whether a session begins or ends with it.
     pub(crate) fn connect_kept(&self, counter: &AtomicU64) -> Turn {
         loop {
-            // The number is loaded before the word. A number that changes in between belongs to
-            // this turn or to a later one, and then `prepare` leaves it alone.
+            // The number is loaded before the word. If another thread draws a number in between,
+            // `prepare` fails to exchange and leaves that number alone. It belongs to the turn that
+            // begins here, or to a later one. If to a later one, the exchange of the word fails too.
             let known = self.number();
             let word = self.changes.load(Ordering::Acquire);
             let (turn, connections, changes) = Self::parts(word);
@@ -95,9 +107,9 @@ impl Session {
         }
     }
 
-    /// Draws the number of the session `turn`, unless it is drawn. A thread that is stopped before
-    /// the exchange fails there, because another thread has drawn the number of this turn or of a
-    /// later one.
+    /// Draws the number of the session `turn`, unless it is drawn. `known` is the number that the
+    /// caller has loaded. If this thread is stopped before the exchange and another one draws a
+    /// number, the exchange fails.
     fn prepare(&self, known: u64, turn: u64, counter: &AtomicU64) {
         // A number with another turn belongs to an earlier session.
         if known == 0 || known & TURN != turn {

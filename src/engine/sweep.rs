@@ -3,19 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::clock::micros;
 use super::core::Core;
 use crate::config::Activity;
 use crate::error::CloseReason;
 use crate::lane::archive::Wait;
 use crate::lane::member::Member;
+use crate::sync::Ordering;
 
 impl<E: Send + Sync + 'static> Core<E> {
     /// Does one sweep for [`Hub::sweep`](crate::Hub::sweep). Returns how many connections it has
     /// closed.
     pub(crate) fn sweep(self: &Arc<Self>, now: Duration) -> usize {
+        self.time.tell(now);
+        self.told.store(micros(now), Ordering::Release);
         let waits = self.clocks.sweep(&self.config, now);
         let mut closed = 0;
         self.table.for_each(|user| {
+            // Before the connections: a user whose last connection this sweep closes has the whole
+            // time of grace from the next sweep on.
             if let Some(grace) = waits.grace
                 && user.lane.sweep_archive(grace, waits.age)
             {
@@ -29,6 +35,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                 } else if is_idle {
                     CloseReason::Idle
                 } else {
+                    self.look_at_watermark(user, member);
                     return;
                 };
                 closed += usize::from(self.close(user, member, reason));
@@ -36,6 +43,8 @@ impl<E: Send + Sync + 'static> Core<E> {
             // Last: closing may have removed the reader that kept an arena in use.
             user.lane.reclaim();
         });
+        // Behind the closes: they may have taken the last device.
+        self.sweep_questions(now);
         closed
     }
 

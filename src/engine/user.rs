@@ -17,6 +17,11 @@ pub(crate) struct User<E: 'static> {
 }
 
 impl<E: 'static> User<E> {
+    /// Returns whether a connection was here: the entry may be made for an event that waits.
+    pub(crate) fn was_online(&self) -> bool {
+        self.session.number() > 0
+    }
+
     /// Writes the entry as text. `out` is the host's and is called without a guard, so memory is
     /// reclaimed while it hangs.
     pub(crate) fn dump(&self, out: &mut impl fmt::Write) -> fmt::Result {

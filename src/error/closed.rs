@@ -22,11 +22,12 @@ use std::fmt;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// All but `Shutdown` cut off what the connection has not read. After a shutdown it reads the rest first.
+/// All but `Shutdown` and `Drained` cut off what the connection has not read. After a shutdown it reads the rest
+/// first, and so it does in a drain until the deadline.
 ///
 /// # Status and close codes
 ///
-/// What a host may answer. Codes from 4000 on are the host's own, here as examples: a client that has to act
+/// The answers that a host may give. Codes from 4000 on are the host's own, here as examples: a client that has to act
 /// on a reason needs a code of its own for it.
 ///
 /// | reason | WebSocket close code | what the client does |
@@ -38,14 +39,20 @@ use std::fmt;
 /// | `Idle` | 4003 | comes back, if it is there at all |
 /// | `Overrun` | 4004 | comes back, and loads its state anew |
 /// | `Exhausted` | 1012, service restart | comes back |
+/// | `Revoked` | 4006 | logs in again |
 /// | `Shutdown` | 1001, going away | comes back later |
+/// | `Drained` | 1012, service restart | comes back after [its delay](crate::Connection::reconnect_after) |
 ///
 /// | error at connect | HTTP status | WebSocket close code |
 /// |---|---|---|
 /// | [`ConnectError::TooManyConnections`](crate::ConnectError::TooManyConnections) | 429 | 1008, policy violation |
 /// | [`ConnectError::TooManyUsers`](crate::ConnectError::TooManyUsers) | 503 | 1013, try again later |
 /// | [`ConnectError::LaneCapacity`](crate::ConnectError::LaneCapacity) | 500: the host asked for it | 1011, internal error |
+/// | [`ConnectError::Note`](crate::ConnectError::Note) | 500: the host asked for it | 1011, internal error |
 /// | [`ConnectError::Closed`](crate::ConnectError::Closed) | 503 | 1001, going away |
+/// | [`ConnectError::Revoked`](crate::ConnectError::Revoked) | 401 | 1008, policy violation |
+/// | [`ConnectError::NotAllowed`](crate::ConnectError::NotAllowed) | 403 | 1008, policy violation |
+/// | [`ConnectError::Draining`](crate::ConnectError::Draining) | 503, with [`Retry-After`](crate::Hub::reconnect_after) | 1012, service restart |
 /// | [`ResumeError::Foreign`](crate::ResumeError::Foreign) | 403 | 1008, policy violation |
 /// | [`InvalidPosition`](crate::InvalidPosition) | 400 | 1008, policy violation |
 ///
@@ -75,9 +82,14 @@ pub enum CloseReason {
     Overrun,
     /// Its lane used up its [2⁴⁴ numbers](crate#limits). A new connection has a new lane.
     Exhausted,
+    /// The host has [revoked](crate::Hub::revoke) scopes of the user, and the connections with them.
+    Revoked,
     /// The hub was shut down, or its last clone dropped. The connection receives everything accepted before
     /// first.
     Shutdown,
+    /// The hub was [drained](crate::Hub::drain). The connection receives everything accepted before first,
+    /// unless the deadline of the drain has passed.
+    Drained,
 }
 
 impl CloseReason {
@@ -90,6 +102,8 @@ impl CloseReason {
             Self::Overrun => 5,
             Self::Exhausted => 6,
             Self::Replaced => 7,
+            Self::Revoked => 9,
+            Self::Drained => 8,
             Self::Disconnected { code } => 1 << 16 | u64::from(code),
         }
     }
@@ -103,6 +117,8 @@ impl CloseReason {
             5 => Self::Overrun,
             6 => Self::Exhausted,
             7 => Self::Replaced,
+            9 => Self::Revoked,
+            8 => Self::Drained,
             code => Self::Disconnected { code: code as u16 },
         }
     }
@@ -116,7 +132,9 @@ impl fmt::Display for CloseReason {
             Self::Evicted => f.write_str("evicted for a newer connection"),
             Self::Replaced => f.write_str("resumed by another connection"),
             Self::Idle => f.write_str("idle for too long"),
+            Self::Revoked => f.write_str("revoked by the host"),
             Self::Shutdown => f.write_str("the hub was shut down"),
+            Self::Drained => f.write_str("the hub was drained"),
             Self::Overrun => f.write_str("too late for a critical event"),
             Self::Exhausted => f.write_str("the lane used up its numbers"),
         }

@@ -100,6 +100,16 @@ pub enum ConfigError {
     RetainedAge,
     /// `max_connections_per_user` is more than 126, and there is retention.
     ConnectionsWithRetention(usize),
+    /// `max_rooms_per_user` is not from 1 to 65 536.
+    MaxRoomsPerUser(usize),
+    /// `max_members_per_room` is not from 1 to 2³⁰.
+    MaxMembersPerRoom(usize),
+    /// `Memberships::Kept::max_users` is 0.
+    KeptMembers,
+    /// `conflation` is not from 1 to 4096 keys.
+    ConflationKeys(usize),
+    /// `unread_watermark` is 0.
+    UnreadWatermark,
 }
 
 impl fmt::Display for ConfigError {
@@ -131,6 +141,22 @@ impl fmt::Display for ConfigError {
                 f,
                 "max_connections_per_user must be from 1 to 126 with retention, not {n}"
             ),
+            Self::MaxRoomsPerUser(n) => {
+                write!(f, "max_rooms_per_user must be from 1 to 65536, not {n}")
+            }
+            Self::MaxMembersPerRoom(n) => {
+                write!(
+                    f,
+                    "max_members_per_room must be from 1 to 1073741824, not {n}"
+                )
+            }
+            Self::KeptMembers => {
+                f.write_str("the users whose memberships are kept must be at least 1")
+            }
+            Self::ConflationKeys(n) => {
+                write!(f, "the keys of conflation must be from 1 to 4096, not {n}")
+            }
+            Self::UnreadWatermark => f.write_str("unread_watermark must be at least 1"),
         }
     }
 }

@@ -1,11 +1,13 @@
-//! What a stopped thread does.
+//! The operations in which a thread is stopped.
 #![allow(clippy::unnecessary_wraps)] // All operations have one signature.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use super::{BLOCKS, CAPACITY, Event, World, drain};
-use crate::Connection;
+use super::{BLOCKS, CAPACITY, Event, World, drain, rooms};
+use crate::{ConflationKey, Connection, DrainPhase, DrainPlan, Lag, Limits, Revocation};
 
 /// Whose connections an operation may close beside its own device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub(super) enum Ends {
     All,
 }
 
-/// What a stopped thread does, with a device of ann's.
+/// The operation in which a thread is stopped, with a device of ann's.
 pub(super) struct Operation {
     pub(super) name: &'static str,
     pub(super) capacity: usize,
@@ -70,6 +72,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
     small("try_publish", 0, false, try_publish),
     small("try_publish to a full lane", CAPACITY, true, try_publish),
     small("publish_batch", 1, true, publish_batch),
+    small("publish_latest of two keys", 0, true, publish_latest),
+    burst("publish_latest, and receive", 0, true, latest_and_receive),
+    small("publish_barrier", 1, true, publish_barrier),
+    small("publish until a deadline", 0, true, publish_until),
     small("publish to one device", 0, true, publish_to_one),
     small("publish to a thread", 0, true, publish_to_thread),
     small("publish to the others", 0, true, publish_to_others),
@@ -98,6 +104,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
     burst("receive in the middle of a burst", 33, true, receive_some),
     burst("receive, lapped by blocks", BLOCKS + 33, true, receive_some),
     burst("visit", 17, false, visit),
+    burst("receive, merged", 33, true, receive_merged),
+    small(
+        "receive, merged up to a gap",
+        CAPACITY + 1,
+        true,
+        receive_merged,
+    ),
     burst("drain", 17, true, drain_some),
     small("poll, sleep and wake", 0, false, poll),
     small("wait with a timeout", 0, false, wait),
@@ -117,6 +130,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     // Sweeping and ending.
     small("sweep", 2, true, sweep),
     small("tell of all users", 2, true, tell_of_all),
+    small("laggards", 2, true, laggards),
     small("subscribe, and tell of a connect", 0, true, subscribe),
     burst("sweep after a burst", 33, false, sweep_after_burst),
     ending(
@@ -131,8 +145,30 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Ends::Nothing,
         sweep_absent,
     ),
+    // Rooms.
+    small("join a room", 0, true, rooms::join),
+    small(
+        "leave a room, and join it again",
+        0,
+        true,
+        rooms::leave_and_join,
+    ),
+    small("publish to a room", 1, true, rooms::publish_to_room),
+    small(
+        "publish_critical to two rooms",
+        1,
+        true,
+        rooms::publish_to_two,
+    ),
+    small("forget the rooms of a user", 0, true, rooms::forget),
+    small("members of a room", 0, true, rooms::members),
     ending("disconnect_all", 2, Ends::Ann, disconnect_all),
+    ending("revoke", 2, Ends::Ann, revoke),
+    small("publish by a weaker scope", 0, true, publish_weaker),
+    small("ask, answer and take the answer", 0, true, ask_and_answer),
+    small("ask and give up", 0, true, ask_and_give_up),
     ending("shutdown", 2, Ends::All, shutdown),
+    ending("drain", 2, Ends::All, drain_hub),
 ];
 
 type Device = Connection<Event>;
@@ -157,6 +193,36 @@ fn try_publish(world: &World, device: Device) -> Option<Device> {
 fn publish_batch(world: &World, device: Device) -> Option<Device> {
     // Events that the batch does not come to are not made.
     let _ = world.ann.publish_batch((0..6).map(|_| world.event()));
+    Some(device)
+}
+
+fn publish_latest(world: &World, device: Device) -> Option<Device> {
+    for key in ["a", "b", "a"] {
+        let key = ConflationKey::new(key).expect("valid");
+        let _ = world.ann.publish_latest(&key, world.event());
+    }
+    Some(device)
+}
+
+fn latest_and_receive(world: &World, mut device: Device) -> Option<Device> {
+    let key = ConflationKey::new("a").expect("valid");
+    for _ in 0..2 {
+        let _ = world.ann.publish_latest(&key, world.event());
+    }
+    drain(&mut device);
+    Some(device)
+}
+
+fn publish_barrier(world: &World, device: Device) -> Option<Device> {
+    let _ = world.ann.publish_barrier(world.event());
+    Some(device)
+}
+
+fn publish_until(world: &World, mut device: Device) -> Option<Device> {
+    let second = Duration::from_secs(1);
+    let _ = world.ann.until(second).publish(world.event());
+    world.hub.tick(second);
+    drain(&mut device);
     Some(device)
 }
 
@@ -208,6 +274,13 @@ fn receive_some(_: &World, mut device: Device) -> Option<Device> {
 
 fn visit(_: &World, mut device: Device) -> Option<Device> {
     let _ = device.visit(18, |_, _| {});
+    Some(device)
+}
+
+fn receive_merged(_: &World, mut device: Device) -> Option<Device> {
+    for _ in 0..3 {
+        let _ = device.try_recv_merged(18);
+    }
     Some(device)
 }
 
@@ -290,6 +363,11 @@ fn tell_of_all(world: &World, device: Device) -> Option<Device> {
     Some(device)
 }
 
+fn laggards(world: &World, device: Device) -> Option<Device> {
+    assert!(world.hub.laggards(2, Lag::Unread).len() <= 2);
+    Some(device)
+}
+
 fn subscribe(world: &World, device: Device) -> Option<Device> {
     let lifecycles = [4, 1].map(|capacity| world.hub.lifecycle(capacity).expect("room"));
     drop(device);
@@ -332,7 +410,58 @@ fn disconnect_all(world: &World, device: Device) -> Option<Device> {
     Some(device)
 }
 
+/// One event of two is accepted, one goes back and costs nothing.
+fn publish_weaker(world: &World, device: Device) -> Option<Device> {
+    let limits = Limits::new().publish_only().events(1);
+    let weaker = world.ann.attenuate(limits).expect("not too deep");
+    let _ = weaker.publish(world.event());
+    let _ = weaker.publish(world.event());
+    Some(device)
+}
+
+fn ask_and_answer(world: &World, device: Device) -> Option<Device> {
+    let until = Duration::from_secs(60);
+    if let Ok(mut ask) = world.ann.ask(until, |_| world.event()) {
+        let _ = device.answer(ask.id(), Event::new(&world.alive, 0));
+        let _ = device.answer(ask.id(), Event::new(&world.alive, 1));
+        let _ = ask.wait_timeout(Duration::ZERO);
+    }
+    Some(device)
+}
+
+fn ask_and_give_up(world: &World, device: Device) -> Option<Device> {
+    let addressed = world.ann.to_connection(device.id());
+    if let Ok(ask) = addressed.ask(Duration::ZERO, |_| world.event()) {
+        world.hub.sweep(Duration::from_secs(1));
+        let _ = device.answer(ask.id(), Event::new(&world.alive, 0));
+    }
+    Some(device)
+}
+
+fn revoke(world: &World, device: Device) -> Option<Device> {
+    let old = world.hub.scope(world.ann.user().clone());
+    let mark = world.hub.next_generation();
+    let fresh = world.hub.scope(old.user().clone());
+    world.hub.revoke(old.user(), Revocation::before(mark));
+    assert!(old.publish(world.event()).is_err_and(|e| e.is_revoked()));
+    let _ = fresh.publish(world.event());
+    Some(device)
+}
+
 fn shutdown(world: &World, device: Device) -> Option<Device> {
     world.hub.shutdown();
+    Some(device)
+}
+
+/// From the first user told to the last connection cut off.
+fn drain_hub(world: &World, device: Device) -> Option<Device> {
+    let (alive, offered) = (Arc::clone(&world.alive), Arc::clone(&world.offered));
+    let plan = DrainPlan::within(Duration::from_secs(8))
+        .tell(move |_, _| Event::new(&alive, offered.fetch_add(1, Ordering::SeqCst)));
+    let drain = world.hub.drain(plan).expect("the first");
+    for second in 0..12 {
+        drain.step(Duration::from_secs(second));
+    }
+    assert_eq!(drain.progress().phase, DrainPhase::Drained);
     Some(device)
 }

@@ -24,7 +24,7 @@ const UNIT: u64 = 16;
 /// The most units that the 20 bits of a size hold.
 const MAX_UNITS: u64 = (1 << 20) - 1;
 
-/// What a lane notes about the events that it keeps.
+/// A lane's notes about the events that it keeps.
 pub(crate) struct Archive {
     /// The lane's number, which no other lane of the hub has.
     pub(crate) incarnation: u64,
@@ -161,6 +161,16 @@ fn place(received: &[AtomicU64], number: u64) -> &AtomicU64 {
 impl Meter {
     pub(super) fn size(&self, number: u64) -> &AtomicU64 {
         &self.sizes[number as usize & (self.sizes.len() - 1)]
+    }
+
+    /// Returns the bytes of the event of `number`, in steps of 16. 0 if it is not kept.
+    pub(super) fn bytes(&self, number: u64) -> u64 {
+        let size = self.size(number).load(Ordering::Acquire);
+        if size / WRAP == number {
+            size % WRAP * UNIT
+        } else {
+            0
+        }
     }
 
     /// Adds the weight of an event. Takes off the weight of the older event in the same place.

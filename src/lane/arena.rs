@@ -22,7 +22,7 @@ use super::slot::{Slot, SlotRef};
 use super::words::{ArenaWord, Status};
 use crate::sync::{AtomicU64, Fault, Ordering, broken};
 
-/// What stands in front of an arena's slots.
+/// The part of an arena in front of its slots.
 #[repr(C)]
 pub(super) struct Header<E> {
     /// An [`ArenaWord`].

@@ -26,7 +26,7 @@ impl Audience {
 
     /// Returns whether the event is for this connection.
     pub(crate) fn has_member(&self, member: &Member) -> bool {
-        self.has(member.id, member.thread.as_deref()) || broken(Fault::ReadWhatIsForOthers)
+        self.has(member.id, member.thread()) || broken(Fault::ReadWhatIsForOthers)
     }
 
     /// Returns whether a connection that is just joining can be in the audience. An audience of one

@@ -36,7 +36,12 @@ impl<E> Discard<E> {
         // The caller is between two changes of the lane's words. A panic that passed through here
         // would leave an arena taken, or a connection counted as leaving, for ever.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| shed(event))) {
-            self.panic.get_or_insert(panic);
+            if self.panic.is_none() {
+                self.panic = Some(panic);
+            } else {
+                // Forgotten, because the `Drop` of the panic's value may panic as well.
+                std::mem::forget(panic);
+            }
         }
     }
 }
@@ -105,5 +110,26 @@ fn shed<E: 'static>(event: E) {
         while let Some(next) = WAITING.with_borrow_mut(|w| w.as_mut().and_then(Vec::pop)) {
             drop(next);
         }
+    }
+}
+
+#[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
+mod tests {
+    use super::*;
+
+    struct Panics(u8);
+
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            std::panic::panic_any(self.0);
+        }
+    }
+
+    #[test]
+    fn of_several_events_that_panic_the_first_panic_comes_at_the_end() {
+        let mut discard = Discard::default();
+        (1..4).for_each(|n| discard.push(Panics(n)));
+        let panic = catch_unwind(AssertUnwindSafe(|| drop(discard))).unwrap_err();
+        assert_eq!(panic.downcast_ref::<u8>(), Some(&1));
     }
 }

@@ -51,8 +51,9 @@ impl<E: 'static> Lane<E> {
                         return Home::Slot(slot);
                     }
                 }
-                // The base of the run bounds `next` from above. A base at or below the number means
-                // that the number lies beyond the run, so the run has moved on since it was loaded.
+                // `next` is at most the base of the run that was loaded. If it is not above the
+                // number, the number lies beyond that run. So a publisher has moved the run on since
+                // the load, and the next turn loads the new one.
                 Holder::EvictedBelow(next) if next > number => return Home::EvictedBelow(next),
                 Holder::EvictedBelow(_) => {}
             }

@@ -130,9 +130,10 @@ impl<E: 'static> Lane<E> {
     /// Returns whether the last connection may leave the lane without being a leaver. The caller
     /// has loaded the state, and leaves by an exchange from that.
     ///
-    /// A publisher that installs a directory after this look finds the lane over, and frees the
-    /// directory. But if it finds a leaver, it relies on that one. The leaver may not see yet that
-    /// the lane is over, and the directory would stay. So a leaver forbids this way.
+    /// A publisher may install a directory after this look. It then finds the lane over. If it finds
+    /// no leaver, it frees the directory itself. If it finds one, it leaves that to the leaver. But
+    /// the leaver may have loaded the state before the lane was over, and so frees nothing. Hence
+    /// this way is open only while there is no leaver.
     fn has_nothing_to_free(&self, state: State) -> bool {
         // The archive would leave in the same step, and has events to pass.
         if state.is_archived() {

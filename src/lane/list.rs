@@ -38,8 +38,8 @@ impl<E: 'static> Lane<E> {
                 others |= member.id == own.id && member.is_open();
             }
         });
-        // The walk comes to the lane's first member first, whenever that was listed. So every
-        // connection with the same id counts as older than it.
+        // The walk visits the lane's first member before all others, also if it was listed last. So
+        // its place in the walk does not show its age. It takes each other one with its id for older.
         if seat.is_none() { others } else { elders }
     }
 
@@ -60,8 +60,8 @@ impl<E: 'static> Lane<E> {
         }
     }
 
-    /// Calls `f` for every listed connection, in the order in which they were listed, but for the
-    /// lane's first member, which comes first.
+    /// Calls `f` for every listed connection. The lane's first member comes first. The others follow
+    /// in the order in which they were listed.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&Member)) {
         // The list is loaded before the first member's mark. In the other order the first member
         // could be open at the look and close after it, and another connection could be listed in

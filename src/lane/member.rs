@@ -24,27 +24,47 @@ pub(crate) struct Member {
     /// Numbers that the owner has missed. Only the owner writes it.
     missed: AtomicU64,
     pub(crate) wake: WakeCell,
-    /// Boxed: few connections have a thread, and all would pay for its room.
-    pub(crate) thread: Option<Box<ThreadId>>,
-    /// What the last sweep saw, as [`Activity`] packs it.
+    /// Boxed: few connections have a thread or a note, and all would pay for its room.
+    about: Option<Box<About>>,
+    /// The connection at the last sweep, as [`Activity`] packs it.
     activity: AtomicU64,
     swept: AtomicU64,
 }
 
-/// `[time : 42 | touched : 1 | cursor : 21]`: what the last sweep saw of a connection. The time is
-/// in milliseconds of the sweeps' clock. A cursor that moves by a multiple of 2^21 between two
-/// sweeps looks idle.
+/// What the host has said of a connection.
+#[derive(Clone)]
+pub(crate) struct About {
+    thread: Option<ThreadId>,
+    note: Option<Box<str>>,
+}
+
+impl About {
+    /// Returns `None` if there is nothing to say.
+    pub(crate) fn of(thread: Option<ThreadId>, note: Option<Box<str>>) -> Option<Box<Self>> {
+        (thread.is_some() || note.is_some()).then(|| Box::new(Self { thread, note }))
+    }
+
+    pub(crate) fn thread(&self) -> Option<&ThreadId> {
+        self.thread.as_ref()
+    }
+}
+
+/// `[time : 42 | touched : 1 | behind : 1 | cursor : 20]`: what the last sweep saw of a connection.
+/// The time is in milliseconds of the sweeps' clock. A cursor that moves by a multiple of 2^20
+/// between two sweeps looks idle.
 struct Activity;
 
 impl Activity {
     const TOUCHED: u64 = 1 << 21;
-    const CURSOR: u64 = Self::TOUCHED - 1;
+    /// The connection was at or above the watermark.
+    const BEHIND: u64 = 1 << 20;
+    const CURSOR: u64 = Self::BEHIND - 1;
     const TIME_SHIFT: u32 = 22;
     const MAX_TIME: u64 = (1 << 42) - 1;
 }
 
-/// When sweeps saw a connection, by the host's time: `[first : 32 | active : 32]`, in whole seconds and one
-/// more. Both are 0 before the first sweep. A time beyond 136 years is cut.
+/// The times at which sweeps saw a connection: `[first : 32 | active : 32]`. Each is the host's time in
+/// whole seconds, plus one. So 0 means that no sweep has come yet. Times beyond 136 years are cut.
 #[derive(Clone, Copy)]
 pub(crate) struct SweptTimes(u64);
 
@@ -79,10 +99,10 @@ impl SweptTimes {
 
 impl Member {
     /// Creates the member of a connection that has joined at `cursor`.
-    pub(crate) fn new(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
+    pub(crate) fn new(id: ConnectionId, about: Option<Box<About>>, cursor: u64) -> Self {
         Self {
             id,
-            thread: thread.map(Box::new),
+            about,
             mark: AtomicU64::new(Mark::OPEN.0),
             wake: WakeCell::new(),
             cursor: AtomicU64::new(cursor),
@@ -93,7 +113,7 @@ impl Member {
     }
 
     /// As `new`, for a lane's first member. Other threads skip it until `list` was called.
-    pub(crate) fn unlisted(id: ConnectionId, thread: Option<ThreadId>, cursor: u64) -> Self {
+    pub(crate) fn unlisted(id: ConnectionId, about: Option<Box<About>>, cursor: u64) -> Self {
         // The lane comes into the table before its first connection has told of its session. A
         // thread that found the member listed could close it first, and the session's notices would
         // come in the wrong order.
@@ -104,7 +124,7 @@ impl Member {
         };
         Self {
             mark: AtomicU64::new(mark.0),
-            ..Self::new(id, thread, cursor)
+            ..Self::new(id, about, cursor)
         }
     }
 
@@ -125,6 +145,16 @@ impl Member {
     #[inline]
     pub(crate) fn advance(&self, to: u64) {
         self.cursor.store(to, Ordering::Release);
+    }
+
+    /// The thread that the connection is attached to.
+    pub(crate) fn thread(&self) -> Option<&ThreadId> {
+        self.about.as_deref()?.thread.as_ref()
+    }
+
+    /// The host's note.
+    pub(crate) fn note(&self) -> Option<&str> {
+        self.about.as_deref()?.note.as_deref()
     }
 
     pub(crate) fn missed(&self) -> u64 {
@@ -252,6 +282,27 @@ impl Member {
         self.activity.fetch_or(Activity::TOUCHED, Ordering::Relaxed);
     }
 
+    /// Notes whether the connection is behind. Returns whether that has changed, to one of several
+    /// threads that note the same.
+    pub(crate) fn set_behind(&self, is_behind: bool) -> bool {
+        let flag = if is_behind { Activity::BEHIND } else { 0 };
+        let before = self.note_activity(|seen| seen & !Activity::BEHIND | flag);
+        before & Activity::BEHIND != flag
+    }
+
+    /// Exchanges the word of activity for what `change` makes of it. Returns the word before.
+    fn note_activity(&self, change: impl Fn(u64) -> u64) -> u64 {
+        let (ok, err) = (Ordering::Relaxed, Ordering::Relaxed);
+        let mut seen = self.activity.load(Ordering::Relaxed);
+        loop {
+            let to = change(seen);
+            match self.activity.compare_exchange(seen, to, ok, err) {
+                Ok(before) => return before,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
     /// When sweeps saw the connection.
     pub(crate) fn swept(&self) -> SweptTimes {
         SweptTimes(self.swept.load(Ordering::Relaxed))
@@ -267,10 +318,10 @@ impl Member {
         if seen & Activity::TOUCHED == 0 && !(has_read && reading_counts) {
             return now_ms.saturating_sub(seen >> Activity::TIME_SHIFT);
         }
-        // A touch between the load and the store is overwritten. This sweep counts the connection
-        // as active anyway.
+        // A touch between the load and the exchange is overwritten. This sweep counts the connection
+        // as active anyway. The mark of a connection that is behind stays.
         let active = (now_ms << Activity::TIME_SHIFT) + cursor;
-        self.activity.store(active, Ordering::Relaxed);
+        self.note_activity(|seen| active | (seen & Activity::BEHIND));
         // Of two sweeps that see the connection at once, the time of either may stay.
         let swept = self.swept().active_at(now);
         self.swept.store(swept.0, Ordering::Relaxed);
@@ -284,7 +335,7 @@ pub(super) type Members = SmallVec<[Arc<Member>; 2]>;
 pub(crate) type Seat = Option<Arc<Member>>;
 
 /// The connection that a lane is made for.
-pub(crate) type Newcomer = (ConnectionId, Option<ThreadId>);
+pub(crate) type Newcomer = (ConnectionId, Option<Box<About>>);
 
 /// A connection whose device has resumed, so another connection joins in its place. It stays listed
 /// until that one is.

@@ -76,7 +76,7 @@ pub(crate) enum JoinError {
     Deserted,
 }
 
-/// What a close did.
+/// The outcome of a close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Departure {
     /// Another thread has closed the connection before.
@@ -91,7 +91,7 @@ pub(crate) enum Departure {
     },
 }
 
-/// What a reader gets instead of an event.
+/// The outcome of a receive that returns no event.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// The number of events that the connection has missed.

@@ -5,8 +5,8 @@ use super::words::SlotWord;
 use crate::sync::{Fault, Guard, Ordering, broken, fence, pin};
 
 impl<E: 'static> Lane<E> {
-    /// What a sweep does for a lane. It takes a lane that every connection has read back to hot. It
-    /// frees the arenas if the lane has had no burst since the sweep before.
+    /// Does a sweep's work for a lane. If every connection has read all events, the lane goes back to
+    /// hot. If it has had no burst since the sweep before, its arenas are freed.
     pub(crate) fn reclaim(&self) {
         if self.root.is_empty() {
             return;

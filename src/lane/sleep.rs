@@ -46,9 +46,9 @@ impl<E: 'static> Lane<E> {
                 break;
             }
         }
-        // The connection was closed after the exchange. The closer did not see the flag `ASLEEP`,
-        // so it has left the unit of `waiting` to this thread. A closer that comes later takes the
-        // unit along.
+        // If this fails, a closer came between the exchange and here. It found no flag `ASLEEP`, so
+        // it has not taken the unit of `waiting` off, and this thread does. A closer that comes
+        // after this call finds the flag and takes the unit off itself.
         if !member.fall_asleep() {
             self.state.fetch_sub(State::ONE_WAITING, Ordering::AcqRel);
             member.wake.disarm();

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::{Lifecycle, NoNotice, Notice};
+use crate::sync::{Ordering, fence};
 use crate::turns::{give_way, take_turn};
 
 impl Lifecycle {
@@ -31,8 +32,10 @@ impl Lifecycle {
         if found == Err(NoNotice::Nothing) {
             self.inbox.0.wake.arm(cx.waker());
             // The second look. Without it: the task finds the channel empty, another thread puts a notice in
-            // and finds no waker, and the task arms and sleeps behind that notice. The channel's lock orders
-            // this look and that thread's `send`. So this look finds the notice, or the thread finds the waker.
+            // and finds no waker, and the task arms and sleeps behind that notice. This thread arms and then
+            // looks, that one puts in and then looks for a waker. Between its two steps each has a fence. So
+            // this look finds the notice, or that thread finds the waker.
+            fence(Ordering::SeqCst);
             found = self.try_next();
             if found == Err(NoNotice::Nothing) {
                 self.turns = 0;

@@ -1,5 +1,8 @@
 //! The result of one broadcast, and the sums of many.
 
+#[cfg(feature = "cluster")]
+use crate::cluster::relayed::Relayed;
+use crate::error::NotAllowed;
 use crate::protocol::message::contamination::Contaminated;
 use crate::protocol::message::kind::MessageKind;
 use std::fmt;
@@ -23,6 +26,10 @@ pub enum BroadcastError {
     NoConnections,
     /// The host has shut the hub down.
     Closed,
+    /// The host has [revoked](crate::Hub::revoke) the scope.
+    Revoked,
+    /// The scope was [attenuated](crate::UserScope::attenuate), and has this right no longer.
+    NotAllowed(NotAllowed),
     /// The lane had no room, because too many publishers used it at the same moment.
     Full,
     /// The body names another receiver, and the [policy](crate::protocol::Contamination) is to reject.
@@ -42,6 +49,8 @@ impl fmt::Display for BroadcastError {
         match self {
             Self::NoConnections => f.write_str("no connection of the audience is open"),
             Self::Closed => f.write_str("the hub was shut down"),
+            Self::Revoked => f.write_str("the scope was revoked"),
+            Self::NotAllowed(missing) => missing.fmt(f),
             Self::Full => f.write_str("there was no room for the message"),
             Self::Contaminated(fields) => fields.fmt(f),
             Self::Unauthenticated => f.write_str("the user is not authenticated yet"),
@@ -98,6 +107,13 @@ pub struct Broadcast {
     pub refused: Option<BroadcastError>,
     /// The host's time at which the message was sent.
     pub at: Duration,
+    /// What became of the message on its way to other nodes. `None` if the broadcaster is of no
+    /// [node](crate::cluster), or the message was refused.
+    ///
+    /// A user without a connection here may have one elsewhere: the message is not
+    /// [successful](Self::is_successful) then, and still queued.
+    #[cfg(feature = "cluster")]
+    pub relayed: Option<Relayed>,
 }
 
 impl Broadcast {
@@ -112,6 +128,8 @@ impl Broadcast {
             errors: Vec::new(),
             refused: None,
             at,
+            #[cfg(feature = "cluster")]
+            relayed: None,
         }
     }
 

@@ -7,10 +7,11 @@ use crate::protocol::message::envelope::Message;
 use crate::protocol::message::isolation::Isolation;
 use crate::protocol::packet::{Audience, Packet};
 use crate::protocol::placeholder::is_unauthenticated;
+#[cfg(feature = "cluster")]
+use crate::protocol::relay_hook::{RelayHook, Relaying};
 use crate::scope::UserScope;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The error for a flag name that [`Broadcaster::set_flag`] does not know.
@@ -66,6 +67,8 @@ pub struct Broadcaster {
     failed: AtomicU64,
     connections: AtomicU64,
     deliveries: AtomicU64,
+    #[cfg(feature = "cluster")]
+    relay: RelayHook,
 }
 
 impl Broadcaster {
@@ -83,6 +86,13 @@ impl Broadcaster {
             isolation,
             ..Self::default()
         }
+    }
+
+    /// Sends packets to other nodes from now on.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn with_relay(mut self, relaying: Relaying) -> Self {
+        self.relay = RelayHook(Some(relaying));
+        self
     }
 
     /// Sends a message to all connections of the user.
@@ -272,11 +282,15 @@ impl Broadcaster {
         let (message, rewritten) = isolated.map_err(BroadcastError::Contaminated)?;
         let fields = rewritten.iter().map(ToString::to_string);
         broadcast.errors.extend(fields);
-        // A copy of its length: to shrink the text in its place costs the allocator more.
-        let json = message.to_json().as_str().into();
-        let packet = Packet(Arc::new((message.kind.clone(), json)));
-        Self::deliver(scope, audience, packet.clone(), critical, broadcast)?;
-        Ok(packet)
+        let packet = Packet::written(&message);
+        let done = Self::deliver(scope, audience, packet.clone(), critical, broadcast);
+        #[cfg(feature = "cluster")]
+        {
+            let refused = done.as_ref().err();
+            let user = scope.user();
+            broadcast.relayed = self.relay.pass(refused, user, audience, &packet, critical);
+        }
+        done.map(|()| packet)
     }
 
     /// Publishes a packet whose body was checked already.
@@ -301,6 +315,8 @@ impl Broadcaster {
         let delivery = done.map_err(|error| match error {
             PublishError::NoConnections(_) => BroadcastError::NoConnections,
             PublishError::Closed(_) => BroadcastError::Closed,
+            PublishError::Revoked(_) => BroadcastError::Revoked,
+            PublishError::NotAllowed(_, missing) => BroadcastError::NotAllowed(missing),
             PublishError::Full(_) => BroadcastError::Full,
         })?;
         broadcast.number = Some(delivery.number);

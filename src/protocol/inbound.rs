@@ -1,4 +1,4 @@
-//! What clients send: one router, its handlers, and a bounded queue before it.
+//! The messages of clients: one router, its handlers, and a bounded queue before it.
 
 pub(in crate::protocol) mod answer;
 pub(in crate::protocol) mod builtin;

@@ -1,7 +1,16 @@
 //! The value that devices receive, and the choice of devices.
 
+#[cfg(feature = "cluster")]
+use crate::id::UserId;
 use crate::id::{ConnectionId, ThreadId};
+#[cfg(feature = "cluster")]
+use crate::protocol::broadcast::BroadcastError;
+use crate::protocol::message::envelope::Message;
+#[cfg(feature = "cluster")]
+use crate::protocol::message::isolation::Isolation;
 use crate::protocol::message::kind::MessageKind;
+#[cfg(feature = "cluster")]
+use crate::protocol::placeholder::is_unauthenticated;
 use std::sync::Arc;
 
 /// The engine's event in this layer: a message as JSON, written once.
@@ -25,6 +34,31 @@ use std::sync::Arc;
 pub struct Packet(pub(super) Arc<(MessageKind, Box<str>)>);
 
 impl Packet {
+    /// Writes a message as a packet. The caller has checked the message.
+    pub(super) fn written(message: &Message) -> Self {
+        // A copy of its length: to shrink the text in its place costs the allocator more.
+        let json = message.to_json().as_str().into();
+        Self(Arc::new((message.kind.clone(), json)))
+    }
+
+    /// Checks a message of another node as a broadcaster checks its own, and writes it.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn checked(
+        message: &Message,
+        receiver: &UserId,
+        isolation: &Isolation,
+    ) -> Result<Self, BroadcastError> {
+        if is_unauthenticated(receiver.as_str()) {
+            return Err(BroadcastError::Unauthenticated);
+        }
+        if !message.is_within() {
+            return Err(BroadcastError::TooDeep);
+        }
+        let isolated = isolation.check_message(message, receiver);
+        let (message, _) = isolated.map_err(BroadcastError::Contaminated)?;
+        Ok(Self::written(&message))
+    }
+
     /// Returns the kind of the message. Wait-free.
     ///
     /// ```

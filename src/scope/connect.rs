@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::UserScope;
 use crate::config::ConnectOptions;
 use crate::connection::Connection;
+use crate::engine::Use;
 use crate::error::{ConnectError, ResumeError};
 use crate::position::Position;
 use crate::retention::Resumed;
@@ -25,7 +26,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// # Errors
     ///
-    /// [`ConnectError`] names the limit that is reached, or says that the hub was shut down. The table at
+    /// [`ConnectError`] names the limit that is reached, or says that the scope may not connect or the hub was
+    /// shut down. The table at
     /// [`CloseReason`](crate::CloseReason#status-and-close-codes) has a status and a close code for each.
     ///
     /// # Progress
@@ -53,7 +55,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// As [`connect`](Self::connect), and [`ConnectError::LaneCapacity`]. Progress is as there.
     pub fn connect_with(&self, options: ConnectOptions) -> Result<Connection<E>, ConnectError> {
-        let (user, seat) = self.core.connect(&self.user, options, None)?;
+        let pass = &self.cache.pass;
+        let (user, seat) = self.core.connect(&self.user, options, None, pass)?;
         Ok(Connection::new(Arc::clone(&self.core), user, seat))
     }
 
@@ -90,9 +93,9 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// the later has the id. A position that [resets](Resumed::Reset) keeps the id as well, unless it is of
     /// another hub.
     ///
-    /// Two calls at one time for one device without a connection may count it twice for a moment. Then one
-    /// of the two may be refused at the limit, or close the oldest connection. A call of another
-    /// thread that names the device while it resumes may not find it.
+    /// Two threads may resume one device at the same time, while it has no live connection. For a moment the
+    /// device may then count as two connections, so one call may be refused at the limit, or close the oldest
+    /// connection. A call of another thread that names the device while it resumes may not find it.
     ///
     /// # Events for some devices
     ///
@@ -152,12 +155,14 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     where
         E: Clone,
     {
+        self.admit(Use::Resume).map_err(ConnectError::from)?;
         let counters = &self.core.counters;
         let spot = self.core.open(&self.user, position).inspect_err(|_| {
             counters.foreign_positions.fetch_add(1, Ordering::Relaxed);
         })?;
         let device = spot.map(|spot| spot.device);
-        let (user, seat) = self.core.connect(&self.user, options, device)?;
+        let pass = &self.cache.pass;
+        let (user, seat) = self.core.connect(&self.user, options, device, pass)?;
         let mut connection = Connection::new(Arc::clone(&self.core), user, seat);
         let resumed = spot.map_or(Resumed::Reset, |spot| connection.replay_from(&spot));
         if resumed == Resumed::Reset {

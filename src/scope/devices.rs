@@ -1,14 +1,28 @@
 //! The user's devices as the scope sees them: lists, counts, closes.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::UserScope;
+use crate::engine::{Use, User};
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId};
 use crate::stats::ConnectionInfo;
 use crate::sync::Ordering;
 
 impl<E: Send + Sync + 'static> UserScope<E> {
+    /// Returns the user's entry, if there is one and the scope may look at it.
+    fn find(&self) -> Option<Arc<User<E>>> {
+        self.admit(Use::Look).ok()?;
+        self.core.find(&self.user)
+    }
+
+    /// Calls `f` with that entry.
+    fn with_user<R>(&self, f: impl FnOnce(&User<E>) -> R) -> Option<R> {
+        self.admit(Use::Look).ok()?;
+        self.core.with_user(&self.user, f)
+    }
+
     /// Returns the user's live connections, never more than the limit.
     ///
     /// ```
@@ -24,22 +38,10 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// Lock-free, linear in the connections.
     #[must_use]
     pub fn connections(&self) -> Vec<ConnectionInfo> {
-        let mut list = Vec::new();
-        self.core.with_user(&self.user, |user| {
-            user.lane.for_each(|member| {
-                if member.is_open() {
-                    list.push(ConnectionInfo {
-                        id: member.id,
-                        thread: member.thread.as_deref().cloned(),
-                        unread: user.lane.unread(member),
-                        missed: member.missed(),
-                        connected_at: member.swept().first(),
-                        active_at: member.swept().active(),
-                    });
-                }
-            });
-        });
-        list
+        match self.admit(Use::Look) {
+            Ok(()) => self.core.connections(&self.user),
+            Err(_) => Vec::new(),
+        }
     }
 
     /// Returns how many live connections the user has: 0 if the user is offline. Lock-free.
@@ -55,9 +57,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// ```
     #[must_use]
     pub fn connection_count(&self) -> usize {
-        self.core
-            .with_user(&self.user, |user| user.lane.live())
-            .unwrap_or(0)
+        self.with_user(|user| user.lane.live()).unwrap_or(0)
     }
 
     /// Closes one connection with the host's `code`. Returns whether the user had a live connection with
@@ -110,7 +110,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     }
 
     fn close_where(&self, code: u16, which: impl Fn(ConnectionId) -> bool) -> usize {
-        let Some(user) = self.core.find(&self.user) else {
+        let Some(user) = self.find() else {
             return 0;
         };
         let mut closed = 0;
@@ -136,7 +136,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// ```
     #[must_use]
     pub fn is_online(&self) -> bool {
-        self.core.is_online(&self.user)
+        self.with_user(|user| user.lane.live() > 0).unwrap_or(false)
     }
 
     /// Returns how many live connections have lost a critical event. Each is closed at its next call, or by
@@ -163,10 +163,10 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         among: impl Fn(ConnectionId, Option<&ThreadId>) -> bool,
     ) -> usize {
         let mut overrun = 0;
-        self.core.with_user(&self.user, |user| {
+        self.with_user(|user| {
             user.lane.for_each(|member| {
                 let lost = member.is_open() && user.lane.is_overrun(member);
-                overrun += usize::from(lost && among(member.id, member.thread.as_deref()));
+                overrun += usize::from(lost && among(member.id, member.thread()));
             });
         });
         overrun
@@ -195,7 +195,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// Lock-free, linear in the connections.
     pub fn dump(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        match self.core.find(&self.user) {
+        match self.find() {
             Some(user) => user.dump(out),
             None => Ok(()),
         }

@@ -1,12 +1,11 @@
 //! The verbs that publish to one user.
 
-use std::borrow::Borrow;
 use std::time::{Duration, Instant};
 
 use super::UserScope;
 use super::pauses::Pauses;
 use crate::addressed::Addressed;
-use crate::delivery::{BatchDelivery, Delivery, SetDelivery};
+use crate::delivery::{BatchDelivery, Delivery};
 use crate::engine::Target;
 use crate::error::{BatchError, PublishError};
 use crate::id::{ConnectionId, ThreadId};
@@ -34,7 +33,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// # Panics
     ///
-    /// Only if the `Drop` of an older event does that this call drops; the new event is published then.
+    /// Only if this call drops an older event whose `Drop` panics. The new event is published then.
     ///
     /// # Bounds
     ///
@@ -46,7 +45,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// Lock-free; never waits for a reader. At most 16 numbers an event, then `Full` hands the event back.
     pub fn publish(&self, event: E) -> Result<Delivery, PublishError<E>> {
-        self.deliver(Target::All, event, Terms::OVERWRITE)
+        self.deliver(event, Terms::OVERWRITE)
     }
 
     /// Publishes `event`, which no connected device may miss.
@@ -83,7 +82,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// As [`publish`](Self::publish). Bounds and progress are as there. The closes cost the publisher one
     /// step, whatever the number of connections.
     pub fn publish_critical(&self, event: E) -> Result<Delivery, PublishError<E>> {
-        self.deliver(Target::All, event, Terms::CRITICAL)
+        self.deliver(event, Terms::CRITICAL)
     }
 
     /// Publishes `event` unless a live connection has `lane_capacity` numbers to read already.
@@ -113,7 +112,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// Lock-free; never waits for a reader.
     pub fn try_publish(&self, event: E) -> Result<Delivery, PublishError<E>> {
-        self.deliver(Target::All, event, Terms::REFUSE)
+        self.deliver(event, Terms::REFUSE)
     }
 
     /// Publishes `event` as soon as the lane has room, and waits at most `timeout` for that.
@@ -208,44 +207,6 @@ impl<E: Send + Sync + 'static> UserScope<E> {
             Ok(()) => Ok(delivery),
             Err(error) => Err(BatchError { delivery, error }),
         }
-    }
-
-    /// [Publishes](Self::publish) a clone of `event` to each of several users.
-    ///
-    /// ```
-    /// # use laneway::{Hub, UserId, UserScope};
-    /// # let hub: Hub<u8> = Hub::new();
-    /// # let scope = |name| hub.scope(UserId::new(name).unwrap());
-    /// let team = [scope("ann"), scope("bob")];
-    /// let _devices = team.each_ref().map(|user| user.connect().unwrap());
-    /// assert_eq!(UserScope::publish_to_set(&team, &7).users, 2);
-    /// ```
-    ///
-    /// This is a loop: one user's lane has no effect on another's. The users may be of several hubs.
-    ///
-    /// # Panics
-    ///
-    /// If the event's `Clone` does, or the `Drop` of an event that a publish drops. The users that come after
-    /// receive nothing then.
-    ///
-    /// # Progress
-    ///
-    /// Lock-free, linear in the users.
-    pub fn publish_to_set<S: Borrow<Self>>(scopes: &[S], event: &E) -> SetDelivery
-    where
-        E: Clone,
-    {
-        let mut done = SetDelivery::default();
-        for scope in scopes {
-            match scope.borrow().publish(event.clone()) {
-                Ok(delivery) => {
-                    done.users += 1;
-                    done.connections += delivery.connections;
-                }
-                Err(_) => done.refused += 1,
-            }
-        }
-        done
     }
 
     /// Addresses one connection of this user. The others step over the event.

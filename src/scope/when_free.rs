@@ -10,13 +10,13 @@ use crate::error::PublishError;
 use crate::turns::rest;
 
 impl<E: Send + Sync + 'static> UserScope<E> {
-    /// As [`try_publish`](Self::try_publish), looking again while the lane is full: back-pressure for a task
-    /// that can afford to wait. Blocks no thread, and no other task waits for it.
+    /// Publishes `event` as [`try_publish`](Self::try_publish) does, and waits in the task while the lane is
+    /// full. This is back-pressure for a task that can afford it. It blocks no thread and no other task.
     ///
-    /// The host supplies the timer. Before each look but the first, `pause` is called with a proposal from
-    /// 10 µs to 1 ms. The future that it returns is awaited. If it returns `None`, the wait is
-    /// over and the event comes back as `Full`. The task gives way to the other tasks of its executor
-    /// once before each pause, so that a pause which is over at once does not starve them.
+    /// The host supplies the timer. When the lane is full, this calls `pause` with a proposal from 10 µs to
+    /// 1 ms, awaits the future that `pause` returns, and looks again. If `pause` returns `None`, the wait is
+    /// over, and the event comes back as `Full`. Before each pause the task gives way once to the other tasks
+    /// of its executor. So a pause that is over at once does not starve them.
     ///
     /// Readers do not wake the publisher, because each reader would have to look for one at each event.
     ///

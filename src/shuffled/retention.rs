@@ -138,7 +138,7 @@ impl Device {
     }
 }
 
-/// What all threads tell of one schedule.
+/// The notes of all threads on one schedule.
 #[derive(Default)]
 struct Told {
     offered: u64,
@@ -242,12 +242,18 @@ impl Host {
             assert_eq!(self.hub.stats().stale_positions, 0, "no lane has ended");
             (0..USERS).for_each(|user| self.recover(user, usize::MAX));
             let told = self.told.lock().unwrap();
-            assert!(told.recovered.is_subset(&told.unseen), "somebody was there");
+            assert!(
+                told.recovered.is_subset(&told.unseen),
+                "a connection was there"
+            );
             let all = told.recovered.len() == told.unseen.len();
-            assert!(all || told.incomplete, "some are lost, and nobody was told");
+            assert!(
+                all || told.incomplete,
+                "some are lost, and no device was told"
+            );
         }
         drop(devices);
-        assert_eq!(self.hub.user_count(), 0, "nobody is left behind");
+        assert_eq!(self.hub.user_count(), 0, "no user is left behind");
         self.hub.shutdown();
         assert_eq!(self.hub.stats().absent_users, 0, "no lane is left behind");
         assert_eq!(

@@ -178,6 +178,15 @@ faults! {
     SleepBehindTheFrozen = "sleep-behind-the-frozen",
     /// A waker that comes second trusts the first to wake.
     TrustTheOtherWaker = "trust-the-other-waker",
+    // ---- conflation ----
+    /// A reader steps over the newest event of a key.
+    SupersedeTheNewest = "supersede-the-newest",
+    /// Of two publishers of one key the one that comes last decides which number is the newest.
+    SupersedeByStore = "supersede-by-store",
+    /// A publisher of a key looks for pending barriers only.
+    OverlookTheBarrier = "overlook-the-barrier",
+    /// A barrier is noted only after it was accepted.
+    BarrierUnannounced = "barrier-unannounced",
     // ---- archive and replays ----
     /// A lane without connections closes after its archive has left.
     ExpireInTwoSteps = "expire-in-two-steps",
@@ -185,7 +194,7 @@ faults! {
     ReleaseInTwoSteps = "release-in-two-steps",
     /// A release does not count itself as leaving.
     ReleaseUnannounced = "release-unannounced",
-    /// What is owed is consumed when it is fetched, not when it is received.
+    /// An owed event is consumed when it is fetched, not when it is received.
     OwedUntilFetched = "owed-until-fetched",
     /// Two connections may receive one event that is owed.
     ReceiveInTwoSteps = "receive-in-two-steps",
@@ -195,11 +204,62 @@ faults! {
     ReplayWithHoles = "replay-with-holes",
     /// A reader takes an event that is for other connections.
     ReadWhatIsForOthers = "read-what-is-for-others",
+    // ---- rooms ----
+    /// A join fills its place although the user has left meanwhile.
+    FillWithoutLooking = "fill-without-looking",
+    /// A leave takes the room off the user's list and leaves the user in the place.
+    LeaveThePlace = "leave-the-place",
+    /// A publish reaches a user in a place that is not listed any more.
+    TrustThePlace = "trust-the-place",
+    /// A publish also visits users who came to their places after it began.
+    VisitNewcomers = "visit-newcomers",
+    /// A user enters a room that its last member has left.
+    EnterWhatIsOver = "enter-what-is-over",
+    /// A second join of one user returns before the first has filled the place.
+    TrustTheFirstJoin = "trust-the-first-join",
+    /// A join does not look whether the user has gone offline meanwhile.
+    JoinWithoutLooking = "join-without-looking",
+    /// The end of a session ends the memberships of the user's next one.
+    EndTheNewer = "end-the-newer",
+    /// A publish to several rooms asks the memberships whether a user was reached.
+    OnceByMembership = "once-by-membership",
+    // ---- the gate ----
+    /// A scope notes the gate's word before it has looked at the revocations.
+    NoteBeforeLooking = "note-before-looking",
+    /// The gate is raised before the revocation is in the table.
+    RaiseBeforeListing = "raise-before-listing",
+    /// An entry that makes room goes before the floor has risen.
+    RemoveBeforeTheFloor = "remove-before-the-floor",
+    /// A connect does not look again whether its scope was revoked.
+    ConnectAndTrust = "connect-and-trust",
+    /// A publisher of a limited scope takes its unit by a load and a subtraction.
+    TakeInTwoSteps = "take-in-two-steps",
+    /// A publish that is refused keeps its unit.
+    KeepTheUnit = "keep-the-unit",
+    // ---- questions ----
+    /// Who answers first is decided by a load and a store.
+    DecideInTwoSteps = "decide-in-two-steps",
+    /// A question comes into an entry that leaves the table.
+    AskInAGoneEntry = "ask-in-a-gone-entry",
+    /// An asker does not look again before it sleeps.
+    AskWithoutLooking = "ask-without-looking",
+    /// A close ends no question.
+    CloseWithoutTelling = "close-without-telling",
     // ---- users ----
     /// A new user's first session counts as announced.
     BornListed = "born-listed",
     /// A connection that comes into a hub that shuts down is not ended.
     ConnectWithoutLooking = "connect-without-looking",
+    /// A connection that comes into a hub that begins to drain stays.
+    ConnectIntoTheDrain = "connect-into-the-drain",
+    /// A step of a drain tells a user whom another step may tell.
+    TellUnclaimed = "tell-unclaimed",
+    /// A drain cuts connections off before its deadline.
+    CutBeforeTheDeadline = "cut-before-the-deadline",
+    /// A task that waits for the end of a drain looks at the phase by a load.
+    LookAtThePhase = "look-at-the-phase",
+    /// A tracker takes a notice for what is true now.
+    TrustTheNotice = "trust-the-notice",
     /// Two calls that resume one device both keep a connection.
     TwoOfOne = "two-of-one",
     /// The last user who goes does not end the notices of a closed hub.
@@ -210,4 +270,7 @@ faults! {
     SubscribeWithoutLooking = "subscribe-without-looking",
     /// A session takes its number after it is listed.
     NumberAfterListing = "number-after-listing",
+    // ---- cluster ----
+    /// A driver counts the drops before it takes the mark by which publishers ask it.
+    CollectThenUnmark = "collect-then-unmark",
 }

@@ -9,6 +9,8 @@
 //!    every guard that was live at the exchange is gone. So a value that was loaded under a guard
 //!    is alive while the guard is.
 //! 3. Leaves and nodes are aligned to 2 at least, so the tag bit of a pointer is free.
+//! 4. The word of a handover is null, a number below 8, or a pointer from `Box::into_raw` that the
+//!    handover owns. Only an exchange from null puts a pointer in, and only a swap takes it out.
 #![allow(unsafe_code)] // Ownership passes through an atomic word, which the compiler cannot follow.
 
 use std::marker::PhantomData;
@@ -291,5 +293,104 @@ impl<L, N> Link<L, N> {
 impl<L, N> Drop for Link<L, N> {
     fn drop(&mut self) {
         drop(self.take_owned());
+    }
+}
+
+/// A value that one thread hands to another, or the reason why none comes. One exchange decides which.
+/// No thread looks at the value in place, so no guard is needed.
+pub(crate) struct Handover<T> {
+    word: AtomicPtr<T>,
+    owns: PhantomData<Box<T>>,
+}
+
+/// What a handover has come to.
+pub(crate) enum Handed<T> {
+    Open,
+    Value(Box<T>),
+    Over(u8),
+}
+
+impl<T: Send> Handover<T> {
+    /// Reasons are below it.
+    const REASONS: usize = 8;
+
+    pub(crate) fn new() -> Self {
+        const { assert!(align_of::<T>() >= Self::REASONS) };
+        Self {
+            word: AtomicPtr::new(ptr::null_mut()),
+            owns: PhantomData,
+        }
+    }
+
+    /// Hands a value over. Returns it if another value or a reason came first.
+    pub(crate) fn put(&self, value: Box<T>) -> Result<(), Box<T>> {
+        let word = Box::into_raw(value);
+        if self.decide(word) {
+            return Ok(());
+        }
+        // SAFETY: invariant 4: the word was not put in, so this thread still owns the box.
+        Err(unsafe { Box::from_raw(word) })
+    }
+
+    /// Ends the handover. Returns `false` if a value or another reason came first.
+    pub(crate) fn end(&self, reason: u8) -> bool {
+        self.decide(Self::word_of(reason))
+    }
+
+    /// Takes the value out. Afterwards, and if there is none, the handover is over for `reason`.
+    pub(crate) fn withdraw(&self, reason: u8) -> Option<Box<T>> {
+        match Self::handed(self.word.swap(Self::word_of(reason), Ordering::AcqRel)) {
+            Handed::Value(value) => Some(value),
+            Handed::Open | Handed::Over(_) => None,
+        }
+    }
+
+    /// Takes the value out, if there is one. From then on the handover is over for `reason`.
+    pub(crate) fn take(&self, reason: u8) -> Handed<T> {
+        let word = self.word.load(Ordering::Acquire);
+        if word.addr() < Self::REASONS {
+            return Self::handed(word);
+        }
+        Self::handed(self.word.swap(Self::word_of(reason), Ordering::AcqRel))
+    }
+
+    /// Exchanges the word of an open handover. Of all calls one succeeds.
+    fn decide(&self, word: *mut T) -> bool {
+        let open = ptr::null_mut();
+        if broken(Fault::DecideInTwoSteps) {
+            let first = self.word.load(Ordering::Acquire).is_null();
+            if first {
+                self.word.store(word, Ordering::Release);
+            }
+            return first;
+        }
+        self.word
+            .compare_exchange(open, word, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    fn word_of(reason: u8) -> *mut T {
+        debug_assert!((1..Self::REASONS).contains(&usize::from(reason)));
+        ptr::without_provenance_mut(reason.into())
+    }
+
+    /// Returns what a word stands for. Called with a reason, or once with a word that was exchanged out.
+    fn handed(word: *mut T) -> Handed<T> {
+        match word.addr() {
+            0 => Handed::Open,
+            reason if reason < Self::REASONS => Handed::Over(reason as u8),
+            // SAFETY: invariant 4: the exchange has taken the word out, and no other thread can.
+            _ => Handed::Value(unsafe { Box::from_raw(word) }),
+        }
+    }
+}
+
+impl<T> Drop for Handover<T> {
+    fn drop(&mut self) {
+        let word = self.word.swap(ptr::null_mut(), Ordering::Acquire);
+        if word.addr() >= align_of::<T>() {
+            // SAFETY: invariant 4, and no other thread can reach the handover.
+            drop(unsafe { Box::from_raw(word) });
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What the table does with entries that are gone or in each other's place.
+//! The table, with entries that are gone or in each other's place.
 
 use std::sync::Arc;
 

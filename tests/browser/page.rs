@@ -99,12 +99,12 @@ fn r084_a_page_whose_reconnect_is_refused_comes_back_later_and_has_missed_nothin
         browser.run("return drawn").as_u64().unwrap() >= 4,
         "a draw for each"
     );
-    // Somebody else's tab of the same user, by another way.
+    // Another tab of the same user, which reaches the gateway past the network.
     browser.tab(&network.gateway);
     browser.log_in("ann");
     browser.say("meanwhile");
     browser.wait_for_answers(1);
-    // What is said now is kept, over a reload, too.
+    // The page keeps a message that it cannot send, also over a reload.
     browser.turn_to(&first);
     browser.say("refused");
     assert_eq!(browser.typed(), "refused");
@@ -195,7 +195,7 @@ fn r084_a_page_in_a_black_hole_notices_and_what_was_said_is_said_once() {
     sleep(Duration::from_secs(2));
     assert_eq!(browser.typed(), "into the hole");
     assert!(!browser.log().contains("into the hole"));
-    // What the hole has swallowed arrives after all, beside what is said again.
+    // The swallowed message arrives after all, and the page sends it once more.
     network.pass();
     browser.wait_for_answers(2);
     browser.wait_for(

@@ -14,7 +14,10 @@ fn r084_two_users_in_one_browser_never_see_each_others_messages() {
     browser.say("first of ann");
     browser.wait_for_answers(1);
     let bobs = browser.tab(&network.address);
-    assert!(!browser.log().contains("ann"), "another tab is nobody yet");
+    assert!(
+        !browser.log().contains("ann"),
+        "another tab has no user yet"
+    );
     browser.log_in("bob");
     browser.say("first of bob");
     browser.wait_for_answers(1);

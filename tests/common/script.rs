@@ -6,13 +6,19 @@ use std::time::Duration;
 
 use laneway::{
     CloseReason, ConnectError, ConnectOptions, Connection, ConnectionId, Delivery, Hub, Lifecycle,
-    LimitPolicy, NoNotice, PublishError, Received, ThreadId, TryRecvError, UserId, UserScope,
+    LimitPolicy, Memberships, NoNotice, PublishError, Received, ThreadId, TryRecvError, UserId,
+    UserScope,
 };
 
+use super::model::rooms::{MOST, MOST_KEPT};
+use super::model::rules::Asks;
 use super::model::{End, Got, How, Keeping, Model, NoConnect, Origin, Refused, Settings, To};
 
 mod compare;
+mod gate;
 mod retention;
+mod rooms;
+mod rules;
 mod seen;
 use retention::Remembered;
 pub(crate) use seen::Seen;
@@ -25,8 +31,15 @@ pub(crate) enum Call {
     /// With a thread, and with a lane capacity of its own in case it is the first.
     ConnectWith(u8, u8),
     Publish(u8, How, For),
+    /// So many times four milliseconds from now, or before if it is negative.
+    Until(u8, How, For, i8),
+    /// Of one of three keys, up to four times.
+    Latest(u8, u8),
+    Barrier(u8),
     Batch(u8, u8),
     Receive(u8),
+    /// So many events at once.
+    Merged(u8, u8),
     Drain(u8, u8),
     Visit(u8, u8),
     Drop(u8),
@@ -47,6 +60,15 @@ pub(crate) enum Call {
     /// A user names a position, perhaps not one of theirs.
     ResumeAs(u8, u8),
     Recover(u8),
+    Join(u8, u8),
+    Leave(u8, u8),
+    /// All memberships of a user end.
+    ForgetUser(u8),
+    /// To a room, or to two; critical or not.
+    PublishToRooms(u8, bool, bool),
+    Announce(bool),
+    /// The host revokes a user's scopes, and makes another one.
+    Revoke(u8, u8),
     Shutdown,
 }
 
@@ -54,7 +76,7 @@ pub(crate) enum Call {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum For {
     Everybody,
-    /// Perhaps somebody else's connection.
+    /// Perhaps another user's connection.
     Connection(u8),
     Thread(u8),
     Others(u8),
@@ -71,6 +93,8 @@ const BATCH: u8 = 48;
 struct Tainted {
     user: u8,
     serial: u32,
+    /// Of the events that it has taken up.
+    merged: Vec<Value>,
     alive: Arc<AtomicIsize>,
 }
 
@@ -81,6 +105,7 @@ impl Tainted {
         Self {
             user,
             serial,
+            merged: Vec::new(),
             alive,
         }
     }
@@ -121,6 +146,8 @@ const SLOW: usize = 8;
 struct Run {
     hub: Hub<Tainted>,
     scopes: Vec<UserScope<Tainted>>,
+    /// Those that the host has taken back.
+    revoked: Vec<UserScope<Tainted>>,
     model: Model<Value>,
     keeps: Option<Keeping>,
     handles: Vec<Handle>,
@@ -145,6 +172,13 @@ pub(crate) fn run(settings: Settings, calls: &[Call]) -> Seen {
     } else {
         LimitPolicy::Refuse
     };
+    let memberships = if settings.keeps_members {
+        Memberships::Kept {
+            max_users: MOST_KEPT,
+        }
+    } else {
+        Memberships::Online
+    };
     let hub = Hub::builder()
         .shards(4)
         .lane_capacity(settings.capacity as usize)
@@ -153,11 +187,16 @@ pub(crate) fn run(settings: Settings, calls: &[Call]) -> Seen {
         .max_users(settings.max_users)
         .idle_timeout(settings.idle_timeout_ms.map(Duration::from_millis))
         .retention(settings.retention.map(retention::of))
+        .max_rooms_per_user(MOST)
+        .max_members_per_room(MOST)
+        .memberships(memberships)
+        .conflation(settings.conflation)
         .build_weighing(Tainted::weight)
         .expect("valid settings");
     let scope = |u| hub.scope(UserId::new(format!("user {u}")).expect("valid"));
     let mut run = Run {
         scopes: (0..USERS).map(scope).collect(),
+        revoked: Vec::new(),
         lifecycle: Arc::new(hub.lifecycle(100_000).expect("room")),
         slow: hub.lifecycle(SLOW).expect("room"),
         offered: 0,
@@ -176,6 +215,7 @@ pub(crate) fn run(settings: Settings, calls: &[Call]) -> Seen {
     for call in calls {
         run.call(call);
         run.compare();
+        run.compare_rooms();
     }
     run.finish()
 }
@@ -192,12 +232,23 @@ impl Run {
                 let capacity = [2, 4, 8, 64][other as usize % 8 / 2];
                 self.connect(user % USERS, Some(other % THREADS), Some(capacity));
             }
-            Call::Publish(user, how, to) => self.publish(user % USERS, how, to),
+            Call::Publish(user, how, to) => self.publish(user % USERS, how, to, None),
+            Call::Until(user, how, to, later) => {
+                let deadline_ms = self.now_ms.saturating_add_signed(4 * i64::from(later));
+                self.publish(user % USERS, how, to, Some(deadline_ms));
+            }
+            Call::Latest(user, key) => self.publish_latest(user % USERS, key),
+            Call::Barrier(user) => self.publish_barrier(user % USERS),
             Call::Batch(user, events) => self.batch(user % USERS, events % BATCH),
             Call::Receive(at) => {
                 if let Some(at) = self.handle(at) {
                     let got = self.receive(at);
                     self.check(at, got);
+                }
+            }
+            Call::Merged(at, most) => {
+                if let Some(at) = self.handle(at) {
+                    self.receive_merged(at, most.into());
                 }
             }
             Call::Drain(at, max) => {
@@ -259,6 +310,14 @@ impl Run {
                     self.recover(at);
                 }
             }
+            Call::Join(user, room) => self.join(user % USERS, room % rooms::ROOMS),
+            Call::Leave(user, room) => self.leave(user % USERS, room % rooms::ROOMS),
+            Call::ForgetUser(user) => self.forget(user % USERS),
+            Call::PublishToRooms(room, both, critical) => {
+                self.publish_to_rooms(room % rooms::ROOMS, both, critical);
+            }
+            Call::Announce(critical) => self.announce(critical),
+            Call::Revoke(user, spared) => self.revoke(user % USERS, spared),
             Call::Shutdown => assert_eq!(self.hub.shutdown(), self.model.shutdown()),
         }
     }
@@ -268,6 +327,7 @@ impl Run {
         let options = ConnectOptions {
             thread: thread.map(thread_id),
             lane_capacity: capacity.map(|c| c as usize),
+            note: None,
         };
         match self.scopes[user as usize].connect_with(options) {
             Ok(connection) => {
@@ -300,7 +360,7 @@ impl Run {
 
     fn let_go(&mut self, at: usize) {
         let handle = self.handles.remove(at);
-        self.seen.stepped_over += handle.connection.stats().stepped_over as usize;
+        self.seen.count(&handle.connection.stats());
         self.model.end(handle.id, None);
     }
 
@@ -309,7 +369,7 @@ impl Run {
         Tainted::new(user, self.serial, &self.alive)
     }
 
-    fn publish(&mut self, user: u8, how: How, to: For) {
+    fn publish(&mut self, user: u8, how: How, to: For, deadline_ms: Option<u64>) {
         let event = self.event(user);
         self.offered += 1;
         let known = |at: u8| self.ids.get(at as usize % self.ids.len().max(1)).copied();
@@ -334,8 +394,12 @@ impl Run {
                 thread = thread_id(t);
                 Some(scope.to_thread(&thread))
             }
-            _ => None,
+            _ => deadline_ms.map(|_| scope.to_all()),
         };
+        let addressed = addressed.map(|some| match deadline_ms {
+            Some(ms) => some.until(Duration::from_millis(ms)),
+            None => some,
+        });
         let done = match (addressed, how) {
             (None, How::Overwriting) => scope.publish(event),
             (None, How::Refusing) => scope.try_publish(event),
@@ -350,7 +414,13 @@ impl Run {
             refused
         });
         self.seen.full += usize::from(done == Err(Refused::Full));
-        assert_eq!(done, self.model.publish(user, (user, self.serial), how, to));
+        let asks = Asks {
+            deadline_ms,
+            ..Asks::default()
+        };
+        let value = (user, self.serial);
+        let expected = self.model.publish_asking(user, value, how, to, asks);
+        assert_eq!(done, expected);
         self.learn_overruns(user);
     }
 
@@ -407,7 +477,7 @@ impl Run {
         let Handle { id, user, .. } = self.handles[at];
         match got {
             Got::Event { value, origin, .. } => {
-                assert_eq!(value.0, user, "a foreign event");
+                assert!(rooms::is_for(value.0, user), "a foreign event");
                 self.seen.replayed += usize::from(origin == Origin::Replayed);
             }
             Got::Gap(_) => self.seen.gap += 1,
@@ -491,7 +561,7 @@ impl Run {
         self.compare();
         self.compare_notices();
         for handle in &self.handles {
-            self.seen.stepped_over += handle.connection.stats().stepped_over as usize;
+            self.seen.count(&handle.connection.stats());
         }
         let (alive, forgot) = (Arc::clone(&self.alive), self.forgot);
         let (lifecycle, seen) = (Arc::clone(&self.lifecycle), self.seen);
@@ -534,8 +604,9 @@ fn end(reason: CloseReason) -> End {
         CloseReason::Replaced => End::Replaced,
         CloseReason::Idle => End::Idle,
         CloseReason::Overrun => End::Overrun,
+        CloseReason::Revoked => End::Revoked,
         CloseReason::Shutdown => End::Shutdown,
-        other => panic!("nobody can still see {other:?}"),
+        other => panic!("no connection can still see {other:?}"),
     }
 }
 

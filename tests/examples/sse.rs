@@ -214,7 +214,7 @@ fn what_is_gone_is_an_event_of_its_own_that_says_how_much() {
     let (mut again, told) = Stream::open(&server, "ann", Some(&first.id));
     assert_eq!(told.name, "");
     assert_eq!(again.texts(1), numbered(missed..missed + 1));
-    // What an earlier run of the server gave is a position in nothing that is there.
+    // An id of an earlier run of the server is a position in no lane of this one.
     let (_stream, first) = Stream::open(&Program::serve("sse"), "ann", Some(&start.id));
     assert_eq!(first.name, "reset");
 }

@@ -181,7 +181,7 @@ async fn ended(server: Program) -> (bool, Vec<String>) {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn ctrl_c_closes_every_socket_with_1001_after_what_was_accepted() {
+async fn ctrl_c_closes_every_socket_with_1012_after_what_was_accepted() {
     let server = Program::serve("websocket");
     let (mut phone, _) = device(&server, "ann").await;
     let (mut tablet, _) = device(&server, "ann").await;
@@ -195,9 +195,9 @@ async fn ctrl_c_closes_every_socket_with_1001_after_what_was_accepted() {
     let _idle = server.connect();
     server.press_ctrl_c();
     let all: Vec<_> = (0..20).map(|n| format!("{{\"text\":\"{n}\"}}")).collect();
-    assert_eq!(close_code(&mut tablet).await, (all, 1001));
-    assert_eq!(close_code(&mut phone).await, (vec![], 1001));
-    assert_eq!(close_code(&mut bob).await, (vec![], 1001));
+    assert_eq!(close_code(&mut tablet).await, (all, 1012));
+    assert_eq!(close_code(&mut phone).await, (vec![], 1012));
+    assert_eq!(close_code(&mut bob).await, (vec![], 1012));
     for mut device in [phone, tablet, bob] {
         // Sends the answer to the close frame.
         let _ = device.close(None).await;
@@ -212,7 +212,7 @@ async fn a_device_that_does_not_answer_holds_the_end_up_no_longer_than_the_deadl
     let (silent, _) = device(&server, "ann").await;
     let (mut bob, _) = device(&server, "bob").await;
     server.press_ctrl_c();
-    assert_eq!(close_code(&mut bob).await.1, 1001);
+    assert_eq!(close_code(&mut bob).await.1, 1012);
     // The device is there, and reads nothing. The deadline is three seconds.
     let ended = timeout(Duration::from_secs(10), ended(server)).await;
     assert_eq!(

@@ -1,4 +1,4 @@
-//! What users see of their conversations, and of nobody else's.
+//! Users see their own conversations, whole, and those of no other user.
 
 use std::collections::HashMap;
 
@@ -157,7 +157,7 @@ async fn r053_critical_events_wait_for_their_user() {
     assert_eq!(hear(&mut tab).await["event"]["type"], "user_message");
     drop(tab);
     server.empty().await;
-    // The run goes on with nobody there.
+    // The run goes on without a tab.
     let (mut tab, _) = server.tab_at(&token, "").await;
     loop {
         let frame = hear(&mut tab).await;

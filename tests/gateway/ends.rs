@@ -389,6 +389,8 @@ fn bad_arguments_and_a_refused_port_are_clear_errors() {
     ] {
         let output = gateway(args).output().unwrap();
         assert_eq!(output.status.code(), Some(2));
-        assert!(said(&output).contains(args[0]) && said(&output).contains("usage:"));
+        assert!(said(&output).contains(args[0]) && said(&output).contains("--help"));
     }
+    let help = gateway(&["--help"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&help.stdout).contains("--session <MS>"));
 }

@@ -52,7 +52,7 @@ async fn r084_sessions_of_a_user_are_limited_and_the_oldest_that_is_not_in_use_i
         4401
     );
     let (_third, _last) = (server.tab(&third).await, server.tab(&last).await);
-    // However many come, the user's own and nobody else's make room.
+    // However many sessions ann opens, only her own make room.
     for _ in 0..100 {
         server.login("ann").await;
     }

@@ -49,7 +49,7 @@ async fn r084_bytes_that_are_no_utf_8_are_nobodys_name() {
             "{body}: {status} {told}"
         );
     }
-    // What a form would be decoded to depends on the decoder.
+    // A form is decoded in one way by one decoder and in another way by the next.
     for name in ["%ff", "%fe", "ann"] {
         let form = "Content-Type: application/x-www-form-urlencoded\r\n";
         let body = format!("name={name}");

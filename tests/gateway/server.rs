@@ -164,7 +164,7 @@ impl Server {
         reached.unwrap_or_else(|_| panic!("{figure} is not {value}"));
     }
 
-    /// Waits until nobody is online.
+    /// Waits until no user is online.
     pub(crate) async fn empty(&self) {
         self.until("users", 0).await;
         self.until("connections", 0).await;

@@ -168,6 +168,6 @@ fn r039_a_full_queue_says_busy_to_the_sender_and_frees_its_place() {
         assert_eq!(work(), Some(by("echo")));
     }
     assert_eq!(work(), None);
-    // What was refused holds no place either.
+    // A refused message holds no place either.
     assert_eq!((submit(&bob), submit(&bob)), (Ok(()), Ok(())));
 }

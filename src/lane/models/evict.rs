@@ -200,7 +200,7 @@ fn late_critical() {
     end(l, c, 0, 0);
 }
 
-/// Arenas of one slot, a lane of two: what is within capacity is not evicted.
+/// Arenas of one slot, a lane of two: an event within capacity is not evicted.
 fn small_arenas() {
     let (l, c) = (lane_of(2, 1), counts());
     let mut r = l.join().unwrap();
@@ -263,7 +263,7 @@ fn edge_of_three() {
     end(l, c, 0, 0);
 }
 
-/// What is within capacity is not evicted, though each event has an arena of its own.
+/// An event within capacity is not evicted, though each event has an arena of its own.
 fn within_capacity() {
     let (l, c) = (lane_of(4, 1), counts());
     let mut r = l.join().unwrap();

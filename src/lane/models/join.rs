@@ -132,7 +132,7 @@ fn audience_and_readers() {
     end(l, c, 0, 0);
 }
 
-/// What a connection that has joined has to read is not overwritten, whether it is listed or not.
+/// An unread event of a connection that has joined is not overwritten, whether it is listed or not.
 fn try_publish_and_join() {
     let (l, c) = (lane(), counts());
     let mut a = l.join().unwrap();

@@ -145,7 +145,7 @@ fn late_evicted() {
     end(l, c, 0, 0);
 }
 
-/// What is gone and was void is no loss.
+/// A void number that is gone is no loss.
 fn void_is_no_loss() {
     let (l, c) = (lane(), counts());
     let (mut a, mut b) = (l.join().unwrap(), l.join().unwrap());

@@ -29,7 +29,7 @@ fn waker() -> (Arc<Calls>, Waker) {
     (calls, waker)
 }
 
-/// What wakes a sleeper.
+/// The call that wakes a sleeper.
 enum Cause {
     Publish,
     Close,

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use crate::protocol::agent::error::{RunError, required};
 use crate::protocol::broadcast::{Broadcast, BroadcastError};
 use crate::protocol::broadcaster::Broadcaster;
@@ -15,6 +13,7 @@ use crate::protocol::packet::Packet;
 use crate::scope::UserScope;
 use crate::sync::{AtomicU64, Ordering};
 use crate::table::Keyed;
+use crate::unique::Unique;
 
 /// A thread is sending an event of the run.
 const BUSY: u64 = 1;
@@ -58,7 +57,7 @@ pub(in crate::protocol) trait Place: Send + Sync {
 pub(in crate::protocol) struct Core {
     pub(in crate::protocol) setup: RunSetup,
     /// A random id, with which the ids of this run's events begin.
-    stamp: Uuid,
+    stamp: Unique,
     /// `[sequence of the last event:61 | ENDED | ASKED | BUSY]`
     word: AtomicU64,
     /// The bits of `stamp` under which the list of open runs finds this run.
@@ -67,11 +66,11 @@ pub(in crate::protocol) struct Core {
 }
 
 impl Keyed for Core {
-    type Key = Uuid;
+    type Key = Unique;
     fn hash(&self) -> u64 {
         self.hash
     }
-    fn key(&self) -> &Uuid {
+    fn key(&self) -> &Unique {
         &self.stamp
     }
 }
@@ -101,12 +100,12 @@ impl Core {
             return Err(RunError::ForeignScope);
         }
         required("agent_name", &setup.agent_name)?;
-        let stamp = Uuid::new_v4();
+        let stamp = Unique::new();
         Ok(Self {
             setup,
             stamp,
             word: AtomicU64::new(BUSY),
-            hash: stamp.as_u64_pair().1 & mask,
+            hash: stamp.hash() & mask,
             place,
         })
     }
@@ -273,7 +272,10 @@ impl Core {
             _ => broadcaster.broadcast_critical(scope, &event, now),
         };
         match told.refused {
-            None | Some(BroadcastError::NoConnections | BroadcastError::Closed) => Ok(told),
+            None
+            | Some(
+                BroadcastError::NoConnections | BroadcastError::Closed | BroadcastError::Revoked,
+            ) => Ok(told),
             Some(_) => Err(RunError::Refused(Box::new(told))),
         }
     }

@@ -1,4 +1,4 @@
-//! What a router counts.
+//! The figures of a router.
 
 use std::collections::BTreeMap;
 

@@ -8,7 +8,7 @@ use crate::protocol::inbound::sender::Sender;
 use crate::protocol::message::envelope::Message;
 use crate::protocol::message::kind::MessageKind;
 
-/// What a handler did with a message.
+/// The result of a handler that has handled a message.
 ///
 /// ```
 /// use laneway::protocol::{Handled, Message, Sender};
@@ -183,7 +183,7 @@ pub trait Middleware: Send + Sync {
     fn after(&self, _sender: &Sender<'_>, _message: &Message, _outcome: &Outcome) {}
 }
 
-/// What became of an inbound message.
+/// The outcome of an inbound message.
 ///
 /// ```
 /// use laneway::protocol::Outcome;

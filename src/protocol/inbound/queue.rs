@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
 use crate::id::ConnectionId;
 use crate::protocol::inbound::answer;
 use crate::protocol::inbound::dispatch::MessageRouter;
@@ -76,7 +78,7 @@ pub struct InboundQueue(Arc<Inner>);
 
 struct Inner {
     /// The users with a message that waits and none that is handled, each once.
-    ready: (flume::Sender<Arc<User>>, flume::Receiver<Arc<User>>),
+    ready: (Sender<Arc<User>>, Receiver<Arc<User>>),
     /// Messages that wait, of all users.
     waiting: AtomicUsize,
     capacity: usize,
@@ -88,7 +90,7 @@ type User = Share<Mailbox>;
 
 /// A user's messages.
 struct Mailbox {
-    jobs: (flume::Sender<Job>, flume::Receiver<Job>),
+    jobs: (Sender<Job>, Receiver<Job>),
     /// Messages that wait.
     waiting: AtomicUsize,
     /// Messages that wait, and the one that a worker has.
@@ -98,7 +100,7 @@ struct Mailbox {
 impl Default for Mailbox {
     fn default() -> Self {
         Self {
-            jobs: flume::unbounded(), // As long as `waiting` allows.
+            jobs: unbounded(), // As long as `waiting` allows.
             waiting: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
         }
@@ -181,8 +183,8 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // A message keeps its client, the client its mailbox, and the mailbox the message. No worker comes
         // to take it out any more.
-        for user in self.ready.1.drain() {
-            user.of.jobs.1.drain();
+        for user in self.ready.1.try_iter() {
+            user.of.jobs.1.try_iter().for_each(drop);
         }
     }
 }
@@ -244,7 +246,7 @@ impl InboundQueue {
     #[must_use]
     pub fn new(capacity: usize, share: usize) -> Self {
         Self(Arc::new(Inner {
-            ready: flume::unbounded(), // Each user once.
+            ready: unbounded(), // Each user once.
             waiting: AtomicUsize::new(0),
             capacity,
             share,

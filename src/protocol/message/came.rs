@@ -1,4 +1,4 @@
-//! What a client sent: its text, checked once, and its fields from the first time that they are asked for.
+//! A message as a client sent it: its text, checked once, and its fields from the first time that they are asked for.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -68,7 +68,7 @@ impl Came {
         }
     }
 
-    /// What it is by the rules of JSON-RPC 2.0.
+    /// The kind of the message by the rules of JSON-RPC 2.0.
     pub(in crate::protocol) fn rpc_kind(&self) -> Option<MessageKind> {
         let sort = |member| self.json(member).map(rpc::Sort::of_json);
         if text_of(self.json(Member::JsonRpc)?)? != rpc::VERSION {

@@ -71,7 +71,7 @@ impl Members {
         })
     }
 
-    /// What an object with these members is by the rules of JSON-RPC 2.0, if it is any of it.
+    /// Returns the kind of an object with these members by the rules of JSON-RPC 2.0, if it has one.
     pub(in crate::protocol) fn kind(&self) -> Option<MessageKind> {
         match (self.method, self.id) {
             (Some(Sort::Text), id) => {
@@ -104,7 +104,7 @@ pub(in crate::protocol) enum Asks {
     Message,
 }
 
-/// What refused bytes ask for. Linear in their length; takes memory for their id only.
+/// Returns the request in refused bytes. Linear in their length; takes memory for their id only.
 pub(in crate::protocol) fn asks(json: &[u8]) -> Asks {
     let speaks_rpc = || json.windows(9).any(|part| part == br#""jsonrpc""#);
     match serde_json::from_slice(json) {

@@ -14,10 +14,10 @@ use crate::protocol::message::token::{self, mix};
 /// has a name twice.
 const MAX_COMPARED: usize = 64;
 
-/// What the names of a container may be to the layer.
+/// The use of a container's names in the layer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
-    /// What is around the text.
+    /// The level around the text.
     Outside,
     Message,
     /// A list in place of a message.
@@ -34,7 +34,7 @@ struct Open {
     is_object: bool,
     /// Where its names begin among all that are kept.
     names: usize,
-    /// What its items say so far.
+    /// The hash of its items so far.
     content: u64,
     /// The hash of the name whose value is being read.
     name: u64,
@@ -45,7 +45,7 @@ struct Open {
     member: Option<Member>,
 }
 
-/// What was read of a value.
+/// The facts about a value that was read.
 enum Step {
     /// The beginning of a container that is not empty.
     Begun,

@@ -49,6 +49,7 @@ impl Run {
         let options = ConnectOptions {
             thread: thread.map(thread_id),
             lane_capacity: None,
+            note: None,
         };
         let position = remembered.text.parse().expect("as it was written");
         let theirs = remembered.position.clone();

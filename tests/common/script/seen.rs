@@ -29,8 +29,12 @@ outcomes! {
     idle: "swept",
     overrun: "overrun",
     stepped_over: "stepped over",
+    superseded: "superseded",
+    past_deadline: "past its deadline",
+    merged: "merged",
+    revoked: "revoked",
     // From here on with retention only.
-    kept_for_nobody: "kept for nobody",
+    kept_for_nobody: "kept for an absent user",
     whole: "resumed whole",
     resumed_with_gap: "resumed with gap",
     reset: "reset",
@@ -44,11 +48,23 @@ outcomes! {
     crowded_out: "crowded out",
     too_heavy: "too heavy",
     too_old: "too old",
+    // From here on with rooms only.
+    roomed: "reached by a room",
+    refused_join: "refused join",
 }
 
 impl Seen {
     /// The outcomes that need no retention come first.
-    pub(crate) const WITHOUT_RETENTION: usize = 8;
+    pub(crate) const WITHOUT_RETENTION: usize = 12;
+    /// Those that need no rooms come first.
+    pub(crate) const WITHOUT_ROOMS: usize = Self::NAMES.len() - 2;
+
+    /// What became of a connection's numbers.
+    pub(super) fn count(&mut self, stats: &laneway::ConnectionStats) {
+        self.stepped_over += stats.stepped_over as usize;
+        self.superseded += stats.superseded as usize;
+        self.past_deadline += stats.expired as usize;
+    }
 
     pub(crate) fn add(&mut self, figures: &Figures) {
         self.foreign = figures.foreign as usize;

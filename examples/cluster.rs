@@ -1,0 +1,91 @@
+//! A node of a cluster: a chat on the terminal, of which each process is a node.
+//!
+//! ```sh
+//! examples/cluster.sh          # starts a nats-server and two nodes, says something at each, and ends
+//! cargo run --features nats --example cluster -- nats://127.0.0.1:4222 ann
+//! ```
+//!
+//! The arguments are the server's address and the user's name. Each line of the input is published to all devices of
+//! that user, at every node. Each event that the user's device here receives is a line of the output. So are gaps.
+
+use std::error::Error;
+use std::io::BufRead;
+use std::sync::Arc;
+use std::time::Duration;
+
+use laneway::cluster::{ClusterEvent, ClusterOptions, CodecError, NatsRelay, Node, closures};
+use laneway::{Connection, Hub, Received, UserId};
+
+type Text = Arc<str>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let address = arguments.next().unwrap_or("nats://127.0.0.1:4222".into());
+    let user = UserId::new(arguments.next().unwrap_or("ann".into()))?;
+
+    // An event is a text, and travels as its bytes.
+    let texts = closures(
+        |event: &Text, into| {
+            into.extend_from_slice(event.as_bytes());
+            Ok(())
+        },
+        |_, bytes| {
+            let text = std::str::from_utf8(bytes).map_err(CodecError::new)?;
+            Ok(text.into())
+        },
+    );
+    let hub: Hub<Text> = Hub::new();
+    let options = ClusterOptions::new("example").told(|event| match event {
+        ClusterEvent::Connected => println!("* the server is there"),
+        ClusterEvent::Disconnected => {
+            println!("* the server is gone: only devices here get what is said");
+        }
+        ClusterEvent::Gap { missed, .. } => println!("* {missed} lines of another node were lost"),
+        _ => {}
+    });
+    let relay = NatsRelay::connect(&address).await?;
+    let (node, driver) = Node::join(&hub, options, texts, relay)?;
+    let driving = tokio::spawn(driver.run(|| tokio::time::sleep(Duration::from_secs(1))));
+
+    let scope = node.scope(user);
+    let device = tokio::spawn(show(scope.local().connect()?));
+    println!("* node {} of {}", node.id(), scope.user());
+
+    // The terminal has a thread of its own, because reading it blocks.
+    let saying = tokio::task::spawn_blocking(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            match scope.publish(line.as_str().into()) {
+                Ok(published) if published.relayed.is_queued() => {}
+                Ok(published) => println!("* not relayed: {:?}", published.relayed),
+                Err(refused) => return println!("* {refused}"),
+            }
+        }
+    });
+    saying.await?;
+    // What waits for the server is sent before the end, if the server is there.
+    for _ in 0..100 {
+        let stats = node.stats();
+        if stats.queued == stats.sent + stats.unsent {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    hub.shutdown();
+    device.await?;
+    driving.await?;
+    Ok(())
+}
+
+/// Prints what the device receives, until the hub is shut down.
+async fn show(mut device: Connection<Text>) {
+    loop {
+        match device.next().await {
+            Ok(Received::Event(next)) => println!("{}", next.event),
+            Ok(Received::Gap { missed, .. }) => println!("* {missed} lines were too fast"),
+            Ok(_) => {}
+            Err(_) => return,
+        }
+    }
+}

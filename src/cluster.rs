@@ -1,0 +1,106 @@
+//! Several processes as one: a user's devices at every node, joined by a broker.
+//!
+//! ```text
+//!   node A                                      node B
+//!   Hub ── lanes of the users online here       Hub ── lanes of the users online here
+//!    ▲                                           ▲
+//!    │ 1. delivers                               │ 4. delivers, by the same path
+//!   NodeScope("ann")                             │
+//!    │ 2. queues                                 │
+//!   Driver ── 3. publishes ──▶ broker ──▶ Driver, which listens for ann
+//!                              laneway.chat.u.YW5u
+//! ```
+//!
+//! Each process has a [`Hub`](crate::Hub) and a [`Node`] of it. A [`NodeScope`] publishes to a user's devices at
+//! every node. The [`Driver`] subscribes to a user's subject at the user's first connection here, and unsubscribes
+//! at the last. So an event goes to the nodes where its user is online, and to no other.
+//!
+//! A [`Relay`] is a broker. [`NatsRelay`](https://docs.rs/laneway/latest/laneway/cluster/struct.NatsRelay.html), of
+//! the feature `nats`, is a connection to NATS. [`Loopback`] has an example of two nodes in one process. A [`Codec`]
+//! turns events into bytes.
+//!
+//! # Promises
+//!
+//! * **Local first.** A publish delivers here before it does anything else, and never waits for the broker. If the
+//!   broker is slow or gone, [`Published::relayed`] says that the event goes to no other node.
+//! * **Isolation.** An event that comes from another node is published in the scope of the user whose subject it
+//!   came on. Subjects are injective: see [`Subjects`].
+//! * **Order.** Each device gets one node's events for a user in the order of the publishes.
+//! * **Once.** No device gets an event twice. A node drops its own events that come back.
+//! * **No silent loss.** Each node numbers its events for each user. A node that has heard one number is told each
+//!   later one that does not come, as [`ClusterEvent::Gap`], with the exact count. The publisher has been told
+//!   `Dropped`, or the broker has lost the event. After a pause the publisher's node tells its last number, so the
+//!   loss of the last events shows too. It tells it again after each connect of any node.
+//!
+//! # Not promised
+//!
+//! * An order between events of two nodes. Devices at two nodes may get them in different orders.
+//! * Events that are published before a node's subscription has reached the broker, and the count of those that are
+//!   lost before the first one of a publishing node has come.
+//! * The loss of a user's last events, if their node ends before the next tick, or publishes to more users than
+//!   [`ClusterOptions::users`] meanwhile.
+//! * Delivery: a broker may lose events, critical ones too. A host that reacts to a gap has the client load its
+//!   state anew, as after a lane's own gap.
+//! * [`Position`](crate::Position)s and numbers of lanes are those of one hub. Events for a user who is away are
+//!   kept only at the node that publishes them.
+//! * What only one hub knows stays there: connection ids, `connections` of a delivery, retention, statistics.
+//!
+//! # Cost
+//!
+//! | what | messages | bytes |
+//! |---|---|---|
+//! | a user comes online at a node | 1 subscription | 310 at most |
+//! | a user goes offline | 1 end of it | – |
+//! | an event | 1 to the broker, 1 from it to each other node where the user is online | 27, the thread's id, the event; the subject of 13, the cluster's name and 4⁄3 of the user's id; the broker's own |
+//! | a pause of a user's events | 1 as an event | as an event of no bytes |
+//! | a connect of a node | 1 to each node; then each node's last number of each user | as an event of no bytes |
+//!
+//! The guide has [figures](crate::guide#beyond-one-process). A node keeps the last numbers of
+//! [`users`](ClusterOptions::users) users it has published to, those of at most 64 publishing nodes for each user
+//! online, and its queue.
+//!
+//! # Trust
+//!
+//! All nodes of a cluster trust each other and the broker: a process that may publish on a subject reaches that
+//! user. A host restricts `laneway.>` to its nodes by the broker's permissions. What a node receives may be anything:
+//! a frame that is none is counted and dropped.
+
+mod codec;
+mod driver;
+mod error;
+mod event;
+mod frame;
+mod inbound;
+mod link;
+mod loopback;
+#[cfg(feature = "nats")]
+mod nats;
+mod node;
+mod numbers;
+mod outbound;
+mod outbox;
+mod owed;
+#[cfg(feature = "protocol")]
+mod packets;
+mod relay;
+pub(crate) mod relayed;
+mod scope;
+mod stats;
+mod subject;
+
+pub use codec::{Closures, Codec, closures};
+pub use driver::Driver;
+pub use error::{ClusterError, CodecError, RelayError};
+pub use event::ClusterEvent;
+pub use frame::NodeId;
+pub use loopback::{Loopback, LoopbackSubscription};
+#[cfg(feature = "nats")]
+pub use nats::{NatsError, NatsRelay, NatsSubscription};
+pub use node::{ClusterOptions, Node};
+#[cfg(feature = "protocol")]
+pub use packets::PacketCodec;
+pub use relay::{Incoming, Relay};
+pub use relayed::{Relayed, Unrelayed};
+pub use scope::{NodeScope, Published};
+pub use stats::ClusterStats;
+pub use subject::{MAX_NAME_BYTES, Subjects};

@@ -1,0 +1,89 @@
+//! The way of an event to bytes and back.
+
+use crate::cluster::error::CodecError;
+use crate::id::UserId;
+
+/// Writes events as bytes, and reads them.
+///
+/// ```
+/// use laneway::UserId;
+/// use laneway::cluster::{Codec, CodecError};
+///
+/// struct Texts;
+///
+/// impl Codec<String> for Texts {
+///     fn encode(&self, event: &String, into: &mut Vec<u8>) -> Result<(), CodecError> {
+///         into.extend_from_slice(event.as_bytes());
+///         Ok(())
+///     }
+///     fn decode(&self, _receiver: &UserId, bytes: &[u8]) -> Result<String, CodecError> {
+///         String::from_utf8(bytes.to_vec()).map_err(CodecError::new)
+///     }
+/// }
+/// # let (mut bytes, ann) = (Vec::new(), UserId::new("ann")?);
+/// # Texts.encode(&"hello".to_owned(), &mut bytes)?;
+/// # assert_eq!(Texts.decode(&ann, &bytes)?, "hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The [`Driver`](crate::cluster::Driver) calls both, and no publisher. A panic ends the driver's task.
+pub trait Codec<E>: Send + Sync + 'static {
+    /// Appends the bytes of `event`. What `into` holds already is the frame's header.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`]: the event is lost to the other nodes, which are told a gap.
+    fn encode(&self, event: &E, into: &mut Vec<u8>) -> Result<(), CodecError>;
+
+    /// Reads an event for `receiver`. The bytes come from another process, and may be anything.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`]: the event is not delivered. It is counted, and told as
+    /// [`ClusterEvent::Undecodable`](crate::cluster::ClusterEvent::Undecodable).
+    fn decode(&self, receiver: &UserId, bytes: &[u8]) -> Result<E, CodecError>;
+}
+
+/// A codec of two closures, from [`closures`].
+#[derive(Clone, Copy, Debug)]
+pub struct Closures<W, R> {
+    write: W,
+    read: R,
+}
+
+/// Creates a codec of two closures.
+///
+/// ```
+/// use laneway::cluster::{CodecError, closures};
+///
+/// let numbers = closures(
+///     |event: &u64, into| {
+///         into.extend_from_slice(&event.to_le_bytes());
+///         Ok(())
+///     },
+///     |_, bytes| bytes.try_into().map(u64::from_le_bytes).map_err(CodecError::new),
+/// );
+/// # use laneway::{UserId, cluster::Codec};
+/// # assert!(numbers.decode(&UserId::new("ann")?, &[1]).is_err());
+/// # Ok::<(), laneway::InvalidId>(())
+/// ```
+pub fn closures<E, W, R>(write: W, read: R) -> Closures<W, R>
+where
+    W: Fn(&E, &mut Vec<u8>) -> Result<(), CodecError> + Send + Sync + 'static,
+    R: Fn(&UserId, &[u8]) -> Result<E, CodecError> + Send + Sync + 'static,
+{
+    Closures { write, read }
+}
+
+impl<E, W, R> Codec<E> for Closures<W, R>
+where
+    W: Fn(&E, &mut Vec<u8>) -> Result<(), CodecError> + Send + Sync + 'static,
+    R: Fn(&UserId, &[u8]) -> Result<E, CodecError> + Send + Sync + 'static,
+{
+    fn encode(&self, event: &E, into: &mut Vec<u8>) -> Result<(), CodecError> {
+        (self.write)(event, into)
+    }
+    fn decode(&self, receiver: &UserId, bytes: &[u8]) -> Result<E, CodecError> {
+        (self.read)(receiver, bytes)
+    }
+}

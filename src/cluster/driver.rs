@@ -1,0 +1,130 @@
+//! The future that connects a node with its broker.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use crate::cluster::codec::Codec;
+use crate::cluster::event::Told;
+use crate::cluster::inbound::Inbound;
+use crate::cluster::outbound::Outbound;
+use crate::cluster::outbox::{Outbox, Waitings};
+use crate::cluster::relay::Relay;
+use crate::cluster::subject::Subjects;
+use crate::engine::Core;
+use crate::lifecycle::Lifecycle;
+use crate::sync::Ordering;
+
+/// The driver of a node, from [`Node::join`](crate::cluster::Node::join). The host runs it in one task.
+///
+/// It sends what publishers queue, listens for the users who are online here, and delivers what other nodes send.
+pub struct Driver<E: Send + Sync + 'static, C, R: Relay> {
+    outbound: Outbound<E>,
+    inbound: Inbound<E, R::Subscription>,
+    codec: C,
+    relay: R,
+    stop: Stop<E>,
+}
+
+/// Tells publishers that no task drives the node any more.
+struct Stop<E>(Arc<Outbox<E>>);
+
+impl<E> Drop for Stop<E> {
+    fn drop(&mut self) {
+        self.0.is_stopped.store(true, Ordering::Release);
+        self.0.is_connected.store(false, Ordering::Release);
+        self.0.wake.clear();
+    }
+}
+
+impl<E: Send + Sync + 'static, C: Codec<E>, R: Relay> Driver<E, C, R> {
+    pub(super) fn new(
+        (core, outbox): (Arc<Core<E>>, Arc<Outbox<E>>),
+        waitings: Waitings<E>,
+        notices: Lifecycle,
+        (codec, relay): (C, R),
+        (subjects, users, told): (Subjects, usize, Told),
+    ) -> Self {
+        let stop = Stop(Arc::clone(&outbox));
+        let outbound = Outbound::new(Arc::clone(&outbox), waitings, subjects.clone(), users);
+        let inbound = Inbound::new(core, outbox, notices, subjects, told);
+        Self {
+            outbound,
+            inbound,
+            codec,
+            relay,
+            stop,
+        }
+    }
+
+    /// Drives the node until its hub is shut down and no connection is left, or until the broker is closed for good.
+    ///
+    /// `tick` returns a timer of the host's runtime, a second long, say. The loss of a user's last events is told
+    /// between one and two ticks after the last one.
+    ///
+    /// ```
+    /// # use laneway::cluster::{ClusterOptions, Loopback, Node, closures};
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    /// # let hub: laneway::Hub<String> = laneway::Hub::new();
+    /// # let text = closures(|e: &String, out| { out.extend(e.bytes()); Ok(()) }, |_, _| Ok(String::new()));
+    /// let (node, driver) = Node::join(&hub, ClusterOptions::new("chat"), text, Loopback::new())?;
+    /// # runtime.block_on(async {
+    /// let driving = tokio::spawn(driver.run(|| tokio::time::sleep(std::time::Duration::from_secs(1))));
+    /// # while !node.is_connected() { tokio::task::yield_now().await }
+    /// hub.shutdown();
+    /// driving.await
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Events that are in the queue at the end are not sent. Publishers are told
+    /// [`Stopped`](crate::cluster::Unrelayed::Stopped) from then on. Dropping the future is such an end.
+    ///
+    /// # Panics
+    ///
+    /// If the codec, the `Clone` of an event, the closure of
+    /// [`told`](crate::cluster::ClusterOptions::told), or `tick` does.
+    pub async fn run<T, F>(self, mut tick: T)
+    where
+        T: FnMut() -> F + Send,
+        F: Future<Output = ()> + Send,
+    {
+        let Self {
+            outbound,
+            inbound,
+            codec,
+            relay,
+            stop,
+        } = self;
+        let mut receiving = pin!(inbound.run(&codec, &relay));
+        let mut sending = pin!(outbound.run(&codec, &relay));
+        let mut timer = Box::pin(tick());
+        poll_fn(|cx| {
+            if timer.as_mut().poll(cx).is_ready() {
+                stop.0.ticks.fetch_add(1, Ordering::Relaxed);
+                timer.set(tick());
+                // The new timer has no waker yet.
+                cx.waker().wake_by_ref();
+            }
+            // Receiving first: a greeting that it asks for is then sent in the same turn.
+            let is_over =
+                receiving.as_mut().poll(cx).is_ready() || sending.as_mut().poll(cx).is_ready();
+            if is_over {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+}
+
+impl<E: Send + Sync + 'static, C, R: Relay> fmt::Debug for Driver<E, C, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("node", &self.stop.0.node)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,198 @@
+//! The half of the driver that sends: numbers events, and hands them to the broker.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::cluster::codec::Codec;
+use crate::cluster::error::RelayError;
+use crate::cluster::frame::{HEADER_BYTES, Header, Kind};
+use crate::cluster::link::Link;
+use crate::cluster::numbers::Given;
+use crate::cluster::outbox::{Outbox, Waiting, Waitings};
+use crate::cluster::relay::Relay;
+use crate::cluster::stats::add;
+use crate::cluster::subject::Subjects;
+use crate::sync::Ordering;
+use crate::turns::{give_way, take_turn};
+
+/// The half of the driver that sends.
+pub(super) struct Outbound<E> {
+    outbox: Arc<Outbox<E>>,
+    waitings: Waitings<E>,
+    given: Given,
+    subjects: Subjects,
+    /// Ticks that were answered.
+    ticks: u64,
+    turns: u8,
+}
+
+/// What there is to do next.
+enum Step<E> {
+    Greet,
+    Tick,
+    Send(Waiting<E>),
+    Owed(Arc<Link>),
+}
+
+impl<E> Outbound<E> {
+    pub(super) fn new(
+        outbox: Arc<Outbox<E>>,
+        waitings: Waitings<E>,
+        subjects: Subjects,
+        users: usize,
+    ) -> Self {
+        Self {
+            outbox,
+            waitings,
+            given: Given::new(users),
+            subjects,
+            ticks: 0,
+            turns: 0,
+        }
+    }
+
+    /// Sends until the broker is closed for good.
+    pub(super) async fn run<C: Codec<E>, R: Relay>(mut self, codec: &C, relay: &R) {
+        loop {
+            let done = match poll_fn(|cx| self.poll_step(cx)).await {
+                Step::Send(waiting) => self.send(waiting, codec, relay).await,
+                Step::Tick => self.settle(relay).await,
+                Step::Greet => {
+                    self.given.retell();
+                    let subject = self.subjects.control();
+                    self.tell(Kind::Hello, &subject, (0, 0), relay).await
+                }
+                Step::Owed(link) => {
+                    let lost = link.owed.collect();
+                    if lost > 0 {
+                        self.given.advance(&link.user, lost);
+                    }
+                    Ok(())
+                }
+            };
+            if done == Err(RelayError::Closed) {
+                return;
+            }
+        }
+    }
+
+    fn poll_step(&mut self, cx: &Context<'_>) -> Poll<Step<E>> {
+        if !take_turn(&mut self.turns) {
+            return give_way(&mut self.turns, cx);
+        }
+        let mut found = self.step();
+        if found.is_none() {
+            self.outbox.wake.arm(cx.waker());
+            // The second look. Without it: the driver finds the queue empty, a publisher puts an event in and
+            // finds no waker, and the driver arms and sleeps behind that event.
+            found = self.step();
+        }
+        match found {
+            None => {
+                self.turns = 0;
+                Poll::Pending
+            }
+            Some(step) => {
+                self.outbox.wake.disarm();
+                Poll::Ready(step)
+            }
+        }
+    }
+
+    fn step(&mut self) -> Option<Step<E>> {
+        if self.outbox.greets.swap(false, Ordering::AcqRel) {
+            return Some(Step::Greet);
+        }
+        let ticks = self.outbox.ticks.load(Ordering::Relaxed);
+        if ticks != self.ticks {
+            self.ticks = ticks;
+            return Some(Step::Tick);
+        }
+        if let Ok(waiting) = self.waitings.queue.try_recv() {
+            return Some(Step::Send(waiting));
+        }
+        // Behind the queue: the drops of a link then come after its events that were queued before.
+        self.outbox.owing(&self.waitings).map(Step::Owed)
+    }
+
+    /// Numbers one event, writes it, and hands it to the broker.
+    async fn send<C: Codec<E>, R: Relay>(
+        &mut self,
+        waiting: Waiting<E>,
+        codec: &C,
+        relay: &R,
+    ) -> Result<(), RelayError> {
+        let link = &waiting.link;
+        // The drops before this event take their numbers here, so that the gap stands in its place.
+        let lost = link.owed.collect_to(waiting.dropped_before);
+        let (born, number) = self.given.advance(&link.user, lost + 1);
+        let kind = if waiting.is_critical {
+            Kind::Critical
+        } else {
+            Kind::Event
+        };
+        let header = Header {
+            kind,
+            node: self.outbox.node,
+            born,
+            number,
+        };
+        let mut frame = Vec::with_capacity(256);
+        header.write(waiting.thread.as_ref(), &mut frame);
+        let counters = &self.outbox.counters;
+        if codec.encode(&waiting.event, &mut frame).is_err() {
+            add(&counters.unsent, 1);
+            return Ok(());
+        }
+        let bytes = frame.len() as u64;
+        let done = relay.publish(&self.subjects.user(&link.user), frame).await;
+        if done.is_ok() {
+            add(&counters.sent, 1);
+            add(&counters.sent_bytes, bytes);
+        } else {
+            add(&counters.unsent, 1);
+        }
+        done
+    }
+
+    /// Tells the last numbers of users who have rested for a tick.
+    async fn settle<R: Relay>(&mut self, relay: &R) -> Result<(), RelayError> {
+        self.outbox.links.tidy();
+        // A tip that is lost would leave the loss of a user's last event untold. They wait for the connection.
+        if !self.outbox.is_connected.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        if self.outbox.retells.swap(false, Ordering::AcqRel) {
+            self.given.retell();
+        }
+        for (user, born, number) in self.given.settle() {
+            let subject = self.subjects.user(&user);
+            self.tell(Kind::Tip, &subject, (born, number), relay)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Sends a frame without an event.
+    async fn tell<R: Relay>(
+        &self,
+        kind: Kind,
+        subject: &str,
+        (born, number): (u64, u64),
+        relay: &R,
+    ) -> Result<(), RelayError> {
+        let mut frame = Vec::with_capacity(HEADER_BYTES);
+        let header = Header {
+            kind,
+            node: self.outbox.node,
+            born,
+            number,
+        };
+        header.write(None, &mut frame);
+        relay.publish(subject, frame).await?;
+        add(&self.outbox.counters.told, 1);
+        add(&self.outbox.counters.sent_bytes, HEADER_BYTES as u64);
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! The queue from publishers to the driver.
+
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
+
+use crate::cluster::frame::NodeId;
+use crate::cluster::link::{Link, Links};
+use crate::cluster::relayed::{Relayed, Unrelayed};
+use crate::cluster::stats::{Counters, add};
+use crate::id::ThreadId;
+use crate::lane::wake::WakeCell;
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+/// An event that waits for the broker.
+pub(super) struct Waiting<E> {
+    pub(super) link: Arc<Link>,
+    pub(super) event: E,
+    pub(super) is_critical: bool,
+    pub(super) thread: Option<ThreadId>,
+    /// How many events of the link were dropped before this one.
+    pub(super) dropped_before: u64,
+}
+
+/// The state that publishers and the driver of a node share.
+pub(super) struct Outbox<E> {
+    pub(super) node: NodeId,
+    pub(super) links: Links,
+    queue: Sender<Waiting<E>>,
+    /// Links with drops that were not collected yet.
+    owed: Sender<Arc<Link>>,
+    owed_room: AtomicUsize,
+    /// Of the driver.
+    pub(super) wake: WakeCell,
+    pub(super) is_connected: AtomicBool,
+    /// The driver has ended.
+    pub(super) is_stopped: AtomicBool,
+    /// A greeting is due, and all last numbers are to be told again.
+    pub(super) greets: AtomicBool,
+    /// Another node has greeted: all last numbers are to be told again.
+    pub(super) retells: AtomicBool,
+    /// Ticks of the host's timer.
+    pub(super) ticks: AtomicU64,
+    pub(super) counters: Counters,
+}
+
+/// The driver's ends of an outbox.
+pub(super) struct Waitings<E> {
+    pub(super) queue: Receiver<Waiting<E>>,
+    owed: Receiver<Arc<Link>>,
+}
+
+impl<E> Outbox<E> {
+    /// Creates an outbox with room for `queue` events, and for the drops of `users` users.
+    pub(super) fn new(queue: usize, users: usize) -> (Self, Waitings<E>) {
+        let (queue, queue_out) = bounded(queue);
+        // `owed_room` bounds it. A bounded channel would allocate all of it at once.
+        let (owed, owed_out) = unbounded();
+        let outbox = Self {
+            node: NodeId::random(),
+            links: Links::new(users),
+            queue,
+            owed,
+            // Each link is in it at most once. Links that the table has no room for may not fit in.
+            owed_room: AtomicUsize::new(2 * users),
+            wake: WakeCell::new(),
+            is_connected: AtomicBool::new(false),
+            is_stopped: AtomicBool::new(false),
+            greets: AtomicBool::new(false),
+            retells: AtomicBool::new(false),
+            ticks: AtomicU64::new(0),
+            counters: Counters::default(),
+        };
+        let waitings = Waitings {
+            queue: queue_out,
+            owed: owed_out,
+        };
+        (outbox, waitings)
+    }
+
+    /// Queues an event, or drops and counts it. Waits for no room.
+    pub(super) fn put(
+        &self,
+        link: &Arc<Link>,
+        event: E,
+        is_critical: bool,
+        thread: Option<ThreadId>,
+    ) -> Relayed {
+        if !self.is_connected.load(Ordering::Acquire) {
+            let why = if self.is_stopped.load(Ordering::Acquire) {
+                Unrelayed::Stopped
+            } else {
+                Unrelayed::Disconnected
+            };
+            return self.lose(link, why);
+        }
+        let waiting = Waiting {
+            link: Arc::clone(link),
+            event,
+            is_critical,
+            thread,
+            dropped_before: link.owed.dropped(),
+        };
+        match self.queue.try_send(waiting) {
+            Ok(()) => {
+                add(&self.counters.queued, 1);
+                self.wake.wake();
+                Relayed::Queued
+            }
+            Err(TrySendError::Full(_)) => self.lose(link, Unrelayed::Full),
+            Err(TrySendError::Disconnected(_)) => self.lose(link, Unrelayed::Stopped),
+        }
+    }
+
+    /// Counts an event as dropped.
+    #[cold]
+    fn lose(&self, link: &Arc<Link>, why: Unrelayed) -> Relayed {
+        match why {
+            Unrelayed::Full => add(&self.counters.dropped_full, 1),
+            _ => add(&self.counters.dropped_disconnected, 1),
+        }
+        if link.owed.drop_one() {
+            self.ask(link);
+        }
+        Relayed::Dropped(why)
+    }
+
+    /// Asks the driver to collect the drops of a link.
+    fn ask(&self, link: &Arc<Link>) {
+        let mut room = self.owed_room.load(Ordering::Acquire);
+        while room > 0 {
+            let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);
+            match self.owed_room.compare_exchange(room, room - 1, ok, err) {
+                Ok(_) => {
+                    // It fails only if the driver has ended.
+                    let _ = self.owed.send(Arc::clone(link));
+                    return self.wake.wake();
+                }
+                Err(now) => room = now,
+            }
+        }
+        add(&self.counters.untold, 1);
+    }
+
+    /// Takes the next link that has asked.
+    pub(super) fn owing(&self, waitings: &Waitings<E>) -> Option<Arc<Link>> {
+        let link = waitings.owed.try_recv().ok()?;
+        self.owed_room.fetch_add(1, Ordering::AcqRel);
+        Some(link)
+    }
+}

@@ -1,0 +1,15 @@
+//! Hubs as the nodes of a cluster: over a real nats-server, which is killed, started again and stopped for a while,
+//! and over a broker inside the process.
+#![cfg(not(any(laneway_loom, laneway_shuttle)))]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // Tests wait, and share with locks.
+
+#[path = "../common/random.rs"]
+mod random;
+
+mod broker;
+mod latency;
+mod losses;
+mod nodes;
+mod packets;
+mod server;
+mod subjects;
