@@ -5,4 +5,6 @@ mod conversations;
 mod ends;
 mod limits;
 mod names;
+mod operator;
+mod rooms;
 mod server;
