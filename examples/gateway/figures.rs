@@ -114,7 +114,7 @@ impl Figures {
             recent.rates = Rates {
                 events_per_s: now.events - last.events,
                 bytes_per_s: now.bytes - last.bytes,
-                wait_p99_us: p99(std::array::from_fn(|n| now.waits[n] - oldest.waits[n])),
+                wait_p99_us: p99(&std::array::from_fn(|n| now.waits[n] - oldest.waits[n])),
             };
         }
         recent.sums.push_back(now);
@@ -134,7 +134,7 @@ impl Figures {
     }
 }
 
-fn p99(waits: [u64; BUCKETS]) -> Option<u64> {
+fn p99(waits: &[u64; BUCKETS]) -> Option<u64> {
     let all: u64 = waits.iter().sum();
     let mut below = 0;
     let bucket = waits.iter().position(|waits| {

@@ -25,6 +25,7 @@
 //! | what is kept for a reload | beyond `--lane` events or 512 KiB of a user the oldest are out, and told as missed |
 //! | rooms | beyond 16 of a user, 8 of them direct, and 64 members |
 //! | what a user posts into rooms | beyond 20 at once and 5 a second |
+//! | what a slow device takes for an event | beyond 2 s |
 //! | floods | beyond 2000 events, and one of a user at a time |
 //! | `/stats` | without the operator's password |
 //! | the program | 5 s after SIGINT or SIGTERM, on Windows after Ctrl-C |

@@ -76,16 +76,14 @@ fn positive(text: &str) -> Result<Duration, ParseIntError> {
 
 fn lane(text: &str) -> Result<usize, String> {
     let events: usize = text.parse().map_err(|e: ParseIntError| e.to_string())?;
-    match events.is_power_of_two() && (16..=65_536).contains(&events) {
-        true => Ok(events),
-        false => Err("not a power of two from 16 to 65536".to_owned()),
-    }
+    let is_lane = events.is_power_of_two() && (16..=65_536).contains(&events);
+    let wrong = || "not a power of two from 16 to 65536".to_owned();
+    is_lane.then_some(events).ok_or_else(wrong)
 }
 
 fn password(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    match (16..=128).contains(&text.len()) && text.chars().all(is_plain) {
-        true => Ok(text.to_owned()),
-        false => Err("not 16 to 128 of a-z, A-Z, 0-9, - and _".to_owned()),
-    }
+    let is_password = (16..=128).contains(&text.len()) && text.chars().all(is_plain);
+    let wrong = || "not 16 to 128 of a-z, A-Z, 0-9, - and _".to_owned();
+    is_password.then(|| text.to_owned()).ok_or_else(wrong)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::SinkExt;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::conversations::conversation;
@@ -189,6 +189,14 @@ async fn r084_a_flood_makes_a_gap_for_the_slow_device_of_its_user_only() {
         // A machine that is very busy may make the quick one slow.
         seen += frame["gap"].as_u64().unwrap_or(1);
     }
+    // The figures of the last seconds are those of the flood.
+    let told = async {
+        while server.stats().await["wait_p99_us"].as_u64() < Some(1) {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(LONG, told).await.expect("in time");
+    assert!(server.stats().await["frames_written"].as_u64() >= Some(200));
     let (mut seen, mut missed) = (0, 0);
     slow.send(Message::text(r#"{"slow":0}"#)).await.unwrap();
     while seen + missed < 400 {

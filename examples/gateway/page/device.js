@@ -134,6 +134,8 @@ export class Device {
     // Only the server's word makes a position useless: a refused handshake or a lost connection says nothing of it.
     if (code === 1008 || code === 4005 || code === 4403) { this.position = null; this.kept.begin(undefined) }
     if (code === 1009) { this.log.add('notice', 'the message is too long'); this.panel.refused() }
+    // The gateway's own word on this device, which stays when the next socket is open.
+    if (code === 4003 || code === 4004) this.log.add('gap', `closed by the gateway: ${reason} (${code})`);
     this.status('connection lost', 'lost');
     this.tell(`closed ${code || ''}${reason && `: ${reason}`}`, 'bad');
     this.panel.heardState(this, `connection lost${reason && `: ${reason}`}, trying again …`);
