@@ -32,9 +32,11 @@ impl People {
         self.lock().step(now);
     }
 
-    /// The users with their statuses, as of the last step.
-    pub(crate) fn of<'a>(&self, users: &'a [UserId]) -> Vec<(&'a UserId, Status)> {
-        let presence = self.lock();
+    /// The users with their statuses now. The tracker looks first: a user who comes and goes between two
+    /// looks makes no change, and a room that was told of the coming would not be told of the going.
+    pub(crate) fn of<'a>(&self, users: &'a [UserId], now: Duration) -> Vec<(&'a UserId, Status)> {
+        let mut presence = self.lock();
+        presence.step(now);
         let with_status = users.iter().map(|user| (user, presence.status(user)));
         with_status.collect()
     }

@@ -157,15 +157,15 @@ impl Rooms {
         let names: Vec<&str> = rooms.iter().map(RoomId::as_str).collect();
         let _ = sender.reply(&Message::new(kind("rooms")).with("rooms", names));
         for room in rooms {
-            let _ = sender.reply(&self.state(&room));
+            let _ = sender.reply(&self.state(&room, sender.now()));
         }
     }
 
     /// A room, its members, and who of them is there.
-    fn state(&self, room: &RoomId) -> Message {
+    fn state(&self, room: &RoomId, now: Duration) -> Message {
         let mut members = self.hub.room(room.clone()).members();
         members.sort();
-        let members: Vec<Value> = (self.people.of(&members).into_iter())
+        let members: Vec<Value> = (self.people.of(&members, now).into_iter())
             .map(|(member, status)| json!({ "name": member.as_str(), "status": word(status) }))
             .collect();
         Message::new(kind("room_state"))
@@ -176,7 +176,7 @@ impl Rooms {
 
     /// Tells the members of a room who is in it.
     pub(crate) fn tell(&self, room: &RoomId, now: Duration) {
-        self.publish(room, &self.state(room), now);
+        self.publish(room, &self.state(room, now), now);
     }
 
     /// Sends a message to each member. The broadcaster checks each one's copy, as it checks all that a user

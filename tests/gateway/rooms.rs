@@ -270,5 +270,12 @@ async fn r084_a_user_without_a_device_is_away_and_then_offline() {
     ask(&mut tab, "room_join", json!({ "room": "lobby" })).await;
     members(&mut bob, "lobby", &[("bob", "online"), ("carl", "online")]).await;
     assert_eq!(server.logout(&carl).await, 204);
-    members(&mut bob, "lobby", &[("bob", "online")]).await;
+    loop {
+        let state = next(&mut bob, "room_state").await;
+        let members = state["members"].as_array().unwrap();
+        if members.len() == 1 {
+            break;
+        }
+        assert_eq!(members[1]["status"], "online", "not away first");
+    }
 }
