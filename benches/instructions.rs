@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::process::{Command, exit};
 
-use laneway::{Connection, Hub, UserId, UserScope};
+use laneway::{ConflationKey, Connection, Hub, UserId, UserScope};
 
 const CALLS: usize = 64;
 const USERS: usize = 1_000_000;
@@ -38,7 +38,7 @@ fn ann(devices: usize) -> (Hub<Event>, UserScope<Event>, Vec<Connection<Event>>)
 }
 
 /// Name and work of each figure; the work does what it measures `CALLS` times.
-const FIGURES: [(&str, fn()); 13] = [
+const FIGURES: [(&str, fn()); 15] = [
     ("publish and receive in turn", || {
         let (_hub, scope, mut tabs) = ann(1);
         warm(&scope, &mut tabs);
@@ -78,6 +78,31 @@ const FIGURES: [(&str, fn()); 13] = [
         let (_hub, scope, tabs) = ann(1);
         drop(tabs);
         laneway_measured(&mut || publish(&scope));
+    }),
+    ("publish the latest of a key", || {
+        let builder = Hub::builder().lane_capacity(CALLS).conflation(Some(8));
+        let hub = builder.build().expect("valid");
+        let scope = hub.scope(user(0));
+        let mut tabs = vec![scope.connect().expect("room")];
+        warm(&scope, &mut tabs);
+        let key = ConflationKey::new("key").expect("valid");
+        let _ = scope.publish_latest(&key, [1; 8]);
+        receive(&mut tabs[0]);
+        laneway_measured(&mut || {
+            for _ in 0..CALLS {
+                let _ = black_box(scope.publish_latest(&key, [1; 8]));
+            }
+        });
+    }),
+    ("publish until a deadline", || {
+        let (_hub, scope, mut tabs) = ann(1);
+        warm(&scope, &mut tabs);
+        let deadline = std::time::Duration::from_secs(1);
+        laneway_measured(&mut || {
+            for _ in 0..CALLS {
+                let _ = black_box(scope.until(deadline).publish([1; 8]));
+            }
+        });
     }),
     ("publish over unread", || {
         let (_hub, scope, mut tabs) = ann(1);

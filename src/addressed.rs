@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::ask::Ask;
 use crate::ask::id::AskId;
 use crate::delivery::Delivery;
-use crate::engine::{Cache, Core, Target};
+use crate::engine::{Aim, Cache, Core, Target, nanos};
 use crate::error::{AskError, PublishError};
 use crate::id::UserId;
 use crate::lane::Terms;
@@ -28,12 +28,12 @@ use crate::lane::Terms;
 /// event is accepted.
 ///
 /// The verbs are those of [`UserScope`](crate::UserScope#which-verb). An audience other than all connections
-/// takes one allocation a publish.
+/// takes one allocation a publish, and so does a [deadline](Self::until).
 pub struct Addressed<'a, E: Send + Sync + 'static> {
     core: &'a Arc<Core<E>>,
     user: &'a UserId,
     cache: Option<&'a Cache<E>>,
-    target: Target<'a>,
+    aim: Aim<'a>,
 }
 
 impl<E: Send + Sync + 'static> Clone for Addressed<'_, E> {
@@ -48,7 +48,8 @@ impl<E: Send + Sync + 'static> fmt::Debug for Addressed<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Addressed")
             .field("user", self.user)
-            .field("target", &self.target)
+            .field("target", &self.aim.target)
+            .field("deadline", &self.aim.deadline)
             .finish_non_exhaustive()
     }
 }
@@ -64,8 +65,44 @@ impl<'a, E: Send + Sync + 'static> Addressed<'a, E> {
             core,
             user,
             cache,
-            target,
+            aim: Aim::at(target),
         }
+    }
+
+    /// With a deadline: from this time on readers step over the event.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let hub: laneway::Hub<&str> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// let mut phone = ann.connect()?;
+    /// let second = Duration::from_secs(1);
+    /// ann.to_all().until(30 * second).publish_critical("may the agent send this mail?")?;
+    /// hub.tick(30 * second); // the phone was asleep
+    /// assert!(phone.try_recv().is_err());
+    /// assert_eq!(phone.stats().expired, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// `deadline` is a time on the clock of [`Hub::sweep`](crate::Hub::sweep) and
+    /// [`Hub::tick`](crate::Hub::tick). The engine reads no clock: an event expires when one of these two has
+    /// told a time at or after the deadline, and not before. A deadline that has come already is no error.
+    /// The event is accepted then, and each reader steps over it.
+    ///
+    /// The reader decides when it comes to the event. It counts an expired one in
+    /// [`ConnectionStats::expired`](crate::ConnectionStats::expired). An expired event takes its room until
+    /// each reader has passed it. A [resume](crate::UserScope::resume) and a
+    /// [recovery](crate::Connection::recover) leave out events that are expired at that moment.
+    ///
+    /// A critical event may expire too. A device that is late steps over it and stays connected. But the lane
+    /// notes only the number of a critical event whose room it needs. So a device that has not passed it by
+    /// then is closed, whether the event is expired or not.
+    ///
+    /// Wait-free. A publish with a deadline takes one allocation.
+    #[must_use]
+    pub fn until(mut self, deadline: Duration) -> Self {
+        self.aim.deadline = Some(nanos(deadline));
+        self
     }
 
     /// Publishes `event` to these connections, as [`UserScope::publish`](crate::UserScope::publish) does.
@@ -162,13 +199,13 @@ impl<'a, E: Send + Sync + 'static> Addressed<'a, E> {
     ) -> Result<Ask<E>, AskError<E>> {
         let asked = self
             .core
-            .ask(self.user, self.cache, self.target, deadline, question)?;
+            .ask(self.user, self.cache, self.aim.target, deadline, question)?;
         Ok(Ask::new(asked))
     }
 
     #[inline]
     fn deliver(&self, event: E, terms: Terms) -> Result<Delivery, PublishError<E>> {
         self.core
-            .deliver(self.user, self.cache, self.target, event, terms)
+            .deliver_ruled(self.user, self.cache, &self.aim, event, terms)
     }
 }

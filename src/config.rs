@@ -7,63 +7,9 @@ use crate::id::ThreadId;
 use crate::retention::Retention;
 use crate::room::limits::RoomLimits;
 
-/// The rule for a user who opens one connection too many, for [`Builder::limit_policy`].
-///
-/// ```
-/// use laneway::{CloseReason, Closed, Hub, LimitPolicy, UserId};
-///
-/// let builder = Hub::builder().max_connections_per_user(1);
-/// let hub: Hub<u8> = builder.limit_policy(LimitPolicy::EvictOldest).build()?;
-/// let ann = hub.scope(UserId::new("ann")?);
-/// let (mut old, _new) = (ann.connect()?, ann.connect()?);
-/// assert_eq!(old.recv(), Err(Closed { reason: CloseReason::Evicted }));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum LimitPolicy {
-    /// The new connection is refused as
-    /// [`ConnectError::TooManyConnections`](crate::ConnectError::TooManyConnections).
-    #[default]
-    Refuse,
-    /// The connection that was opened first is closed as
-    /// [`CloseReason::Evicted`](crate::CloseReason::Evicted).
-    EvictOldest,
-}
+mod policy;
 
-/// The sign that a connection's peer is alive, for [`Builder::activity`].
-///
-/// ```
-/// # use std::time::Duration;
-/// use laneway::{Activity, Hub, UserId};
-///
-/// let second = Duration::from_secs(1);
-/// let builder = Hub::builder().idle_timeout(Some(second)).activity(Activity::Touch);
-/// let hub: Hub<u8> = builder.build()?;
-/// let device = hub.scope(UserId::new("ann")?).connect()?;
-/// for n in 0..40 {
-///     device.touch(); // the peer answered a ping
-///     assert_eq!(hub.sweep(n * second / 4), 0);
-/// }
-/// assert_eq!((40..46).map(|n| hub.sweep(n * second / 4)).sum::<usize>(), 1);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Activity {
-    /// The connection received something since the sweep before, or was [touched](crate::Connection::touch).
-    ///
-    /// For hosts whose peer itself asks for each event. A call that finds nothing to read is no activity, and
-    /// neither is a pending [`next`](crate::Connection::next).
-    #[default]
-    ReadOrTouch,
-    /// The connection was touched.
-    ///
-    /// For hosts with a writer that reads on the peer's behalf. Such a writer goes on reading for a peer that
-    /// is gone, as long as the network takes what it writes. The host touches the connection when it hears
-    /// of the peer.
-    Touch,
-}
+pub use policy::{Activity, LimitPolicy};
 
 /// Builds a [`Hub`](crate::Hub), from [`Hub::builder`](crate::Hub::builder).
 ///
@@ -94,6 +40,8 @@ pub struct Builder {
     pub(crate) activity: Activity,
     pub(crate) retention: Option<Retention>,
     pub(crate) rooms: RoomLimits,
+    pub(crate) conflation: Option<usize>,
+    pub(crate) unread_watermark: Option<u64>,
 }
 
 impl Default for Builder {
@@ -108,6 +56,8 @@ impl Default for Builder {
             activity: Activity::ReadOrTouch,
             retention: None,
             rooms: RoomLimits::default(),
+            conflation: None,
+            unread_watermark: None,
         }
     }
 }
@@ -116,6 +66,9 @@ impl Default for Builder {
 /// as one more connection, and an event counts both in eight bits together. The lane's own limit,
 /// `State::MAX_ARCHIVED`, is the same.
 const MAX_CONNECTIONS_WITH_RETENTION: usize = 126;
+
+/// The most keys of one user that are conflated.
+const MAX_CONFLATION_KEYS: usize = 4096;
 
 impl Retention {
     fn validate(&self, connections: usize) -> Result<(), ConfigError> {
@@ -284,6 +237,56 @@ impl Builder {
         self
     }
 
+    /// Lets [`publish_latest`](crate::UserScope::publish_latest) conflate, and sets how many keys of one user are
+    /// remembered: from 1 to 4096. Default: off, and then each event of a key is delivered.
+    ///
+    /// ```
+    /// # use laneway::ConfigError;
+    /// # use laneway::Hub;
+    /// let hub = Hub::builder().conflation(Some(16)).build::<String>()?;
+    /// let refused = Hub::builder().conflation(Some(0)).build::<String>();
+    /// assert_eq!(refused.unwrap_err(), ConfigError::ConflationKeys(0));
+    /// # Ok::<(), ConfigError>(())
+    /// ```
+    ///
+    /// Up to eight keys are remembered exactly. More are spread over sets of eight by their hashes, with twice to
+    /// four times so many places. All the same a set may be full of them. The key that was published longest ago falls out first. Its next
+    /// event then supersedes none of those before, and each of these is delivered: no event is lost by it.
+    ///
+    /// Each user takes 8 bytes for each set, and 100 bytes or so for each key that was published. A key of more
+    /// than 24 bytes takes its length as well.
+    pub fn conflation(mut self, keys: Option<usize>) -> Self {
+        self.conflation = keys;
+        self
+    }
+
+    /// Sets how many unread numbers make a connection one that is behind. Default: none is.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use laneway::{Change, Hub, UserId};
+    ///
+    /// let hub = Hub::builder().unread_watermark(Some(2)).build::<u8>()?;
+    /// let ann = hub.scope(UserId::new("ann")?);
+    /// let phone = ann.connect()?;
+    /// let notices = hub.lifecycle(16)?;
+    /// ann.publish_batch([3, 4])?;
+    /// hub.sweep(Duration::ZERO);
+    /// let Change::Behind { connection, unread, .. } = notices.try_next()?.change else { panic!() };
+    /// assert_eq!((connection, unread), (phone.id(), 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Each [sweep](crate::Hub::sweep) looks. It sends a notice [`Behind`](crate::Change::Behind) for a connection
+    /// that has come to the watermark since the sweep before, and [`CaughtUp`](crate::Change::CaughtUp) for one that
+    /// is below it again. A crossing and its way back between two sweeps are not seen.
+    ///
+    /// From 1, else [`ConfigError::UnreadWatermark`].
+    pub fn unread_watermark(mut self, unread: Option<u64>) -> Self {
+        self.unread_watermark = unread;
+        self
+    }
+
     /// Returns the first setting that is out of its bounds as an error.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if !is_lane_capacity(self.lane_capacity) {
@@ -302,6 +305,14 @@ impl Builder {
         }
         if self.idle_timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Err(ConfigError::IdleTimeout);
+        }
+        if let Some(keys) = self.conflation
+            && !(1..=MAX_CONFLATION_KEYS).contains(&keys)
+        {
+            return Err(ConfigError::ConflationKeys(keys));
+        }
+        if self.unread_watermark == Some(0) {
+            return Err(ConfigError::UnreadWatermark);
         }
         if let Some(retention) = &self.retention {
             retention.validate(self.max_connections_per_user)?;

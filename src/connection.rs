@@ -10,6 +10,7 @@ use crate::engine::{Core, User};
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId, UserId};
 use crate::lane::member::Member;
+use crate::lane::rule::Verdict;
 use crate::lane::{Reader, Seat};
 use crate::stats::ConnectionStats;
 
@@ -22,6 +23,8 @@ mod wait;
 mod stream;
 
 mod batch;
+
+mod merge;
 
 mod resume;
 
@@ -68,6 +71,7 @@ pub use wait::Next;
 /// | in an async task, under any runtime | [`next`](Self::next), [`poll_recv`](Self::poll_recv) |
 /// | on a thread that sleeps | [`recv`](Self::recv), [`recv_timeout`](Self::recv_timeout) |
 /// | what is there, without waiting | [`try_recv`](Self::try_recv), [`drain`](Self::drain), [`visit`](Self::visit) |
+/// | pieces of a stream as one event | [`try_recv_merged`](Self::try_recv_merged), [`recv_merged`](Self::recv_merged), [`next_merged`](Self::next_merged) |
 ///
 /// With [`Retention`](crate::Retention) the host sends [`position`](Self::position) to the client at connect,
 /// before the first event, and again with each event.
@@ -84,9 +88,35 @@ pub struct Connection<E: Send + Sync + 'static> {
 
 /// The part that few connections have.
 struct Rare<E> {
+    /// Events that it stepped over because of their rules.
+    superseded: u64,
+    expired: u64,
     replayed: Replayed<E>,
     /// The waker of the thread that slept in `recv` last.
     blocking: Option<(OsThreadId, Waker)>,
+}
+
+impl<E> Default for Rare<E> {
+    fn default() -> Self {
+        Self {
+            superseded: 0,
+            expired: 0,
+            replayed: Replayed::default(),
+            blocking: None,
+        }
+    }
+}
+
+impl<E> Rare<E> {
+    /// Counts an event that its rule has kept from the connection. Those for other connections are
+    /// counted by the lane alone.
+    fn count(rare: &mut Option<Box<Self>>, verdict: Verdict) {
+        match verdict {
+            Verdict::Superseded => rare.get_or_insert_default().superseded += 1,
+            Verdict::Expired => rare.get_or_insert_default().expired += 1,
+            Verdict::Deliver | Verdict::ForOthers => {}
+        }
+    }
 }
 
 /// A registration in the lane is to be taken back.
@@ -213,9 +243,17 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// ```
     #[must_use]
     pub fn stats(&self) -> ConnectionStats {
+        let stats = self.user.lane.stats(self.member(), &self.reader);
+        let Some(rare) = self.rare.as_deref() else {
+            return stats;
+        };
         ConnectionStats {
-            replayed: self.rare.as_ref().map_or(0, |rare| rare.replayed.received),
-            ..self.user.lane.stats(self.member(), &self.reader)
+            // The lane counts all numbers that were passed without an event.
+            stepped_over: stats.stepped_over - rare.superseded - rare.expired,
+            superseded: rare.superseded,
+            expired: rare.expired,
+            replayed: rare.replayed.received,
+            ..stats
         }
     }
 
@@ -282,12 +320,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
     pub fn disconnect(self) {}
 
     fn rare(&mut self) -> &mut Rare<E> {
-        self.rare.get_or_insert_with(|| {
-            Box::new(Rare {
-                replayed: Replayed::default(),
-                blocking: None,
-            })
-        })
+        self.rare.get_or_insert_default()
     }
 }
 

@@ -23,6 +23,7 @@ mod drain;
 mod draining;
 mod gate;
 mod grant;
+mod laggards;
 #[cfg(all(test, laneway_loom))]
 mod models;
 mod notify;
@@ -34,6 +35,7 @@ mod sweep;
 mod target;
 #[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
 mod tests;
+mod time;
 mod user;
 
 pub(crate) use admit::Denied;
@@ -44,5 +46,6 @@ pub(crate) use core::Core;
 pub(crate) use draining::Draining;
 pub(crate) use grant::{Grant, Use};
 pub(crate) use pass::Pass;
-pub(crate) use target::Target;
+pub(crate) use target::{Aim, Effect, Target};
+pub(crate) use time::nanos;
 pub(crate) use user::User;

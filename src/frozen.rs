@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::sync::Stop;
 use crate::{
-    ConnectOptions, Connection, Hub, LimitPolicy, PublishError, Received, Retention, RoomId,
+    ConnectOptions, Connection, Hub, LimitPolicy, Merge, PublishError, Received, Retention, RoomId,
     ThreadId, TryRecvError, UserId, UserScope, conserved,
 };
 
@@ -37,6 +37,16 @@ impl Event {
 impl Clone for Event {
     fn clone(&self) -> Self {
         Self::new(&self.0, self.1)
+    }
+}
+/// Any two are of one stream.
+impl Merge for Event {
+    fn can_merge(&self, _: &Self) -> bool {
+        true
+    }
+    fn merge(&mut self, _: Self) {}
+    fn size(&self) -> usize {
+        1
     }
 }
 impl Drop for Event {
@@ -75,6 +85,7 @@ impl World {
             .limit_policy(LimitPolicy::EvictOldest)
             .shards(1)
             .retention(keeps.then_some(retention))
+            .conflation(Some(1))
             .build()
             .expect("valid");
         let scope = |name| hub.scope(UserId::new(name).expect("valid"));

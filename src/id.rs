@@ -229,29 +229,26 @@ macro_rules! id {
     };
 }
 
-impl UserId {
-    /// Returns the id's hash in one hub.
-    #[inline]
-    pub(crate) fn hash_with(&self, hasher: &impl BuildHasher) -> u64 {
-        let mut state = hasher.build_hasher();
-        self.0.hash_words(&mut state);
-        state.finish()
-    }
+macro_rules! hashed_in_tables {
+    ($($name:ident),*) => {
+        $(impl $name {
+            /// Returns the hash in one hub.
+            #[inline]
+            pub(crate) fn hash_with(&self, hasher: &impl BuildHasher) -> u64 {
+                let mut state = hasher.build_hasher();
+                self.0.hash_words(&mut state);
+                state.finish()
+            }
+        })*
+    };
 }
+
+hashed_in_tables!(UserId, RoomId, ConflationKey);
 
 id! {
     /// A user: the address of all events, and the name of a lane.
     "laneway::UserId", UserId
 }
-impl RoomId {
-    /// Returns the id's hash in one hub.
-    pub(crate) fn hash_with(&self, hasher: &impl BuildHasher) -> u64 {
-        let mut state = hasher.build_hasher();
-        self.0.hash_words(&mut state);
-        state.finish()
-    }
-}
-
 id! {
     /// A conversation that a connection may be attached to.
     "laneway::ThreadId", ThreadId
@@ -259,6 +256,11 @@ id! {
 id! {
     /// A room: users whom the host reaches by one publish.
     "laneway::RoomId", RoomId
+}
+id! {
+    /// A state of which only the newest event counts, for
+    /// [`publish_latest`](crate::UserScope::publish_latest): a device's cursor, the progress of one job.
+    "laneway::ConflationKey", ConflationKey
 }
 
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]

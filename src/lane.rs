@@ -12,8 +12,10 @@
 pub(crate) mod archive;
 mod arena;
 pub(crate) mod audience;
+mod beside;
 mod burst;
 mod claim;
+pub(crate) mod conflation;
 mod core;
 mod directory;
 mod discard;
@@ -30,6 +32,8 @@ mod reader;
 mod reclaim;
 pub(crate) mod replay;
 mod reuse;
+pub(crate) mod rule;
+mod search;
 mod sleep;
 mod slot;
 pub(crate) mod wake;
@@ -38,6 +42,7 @@ mod words;
 #[cfg(all(test, laneway_loom))]
 mod models;
 
+pub(crate) use beside::Beside;
 pub(crate) use core::Lane;
 pub(crate) use member::{Ghost, Newcomer, Seat};
 pub(crate) use outcome::{Accepted, Departure, JoinError, Refusal, Refused, Step, Terms};

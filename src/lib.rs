@@ -41,7 +41,8 @@
 //!   with growing numbers.
 //! * **No silent loss.** An event is delivered once to each connection live when it was accepted, or the
 //!   loss is reported: to the publisher as an error that hands the event back, to the reader as
-//!   [`Received::Gap`] with an exact count.
+//!   [`Received::Gap`] with an exact count. An event that its publisher gave a [deadline](Addressed::until)
+//!   or a [key](UserScope::publish_latest) may be stepped over instead, and is counted.
 //! * **Bounded.** A lane holds `lane_capacity` events, and [a few more](#limits) while devices stand still
 //!   in it. A slow device delays neither a publisher nor another device.
 //! * **Lock-free.** A thread that is stopped anywhere inside laneway stops no other thread. The
@@ -93,6 +94,14 @@
 //! the lane holds it. A later publish may need the room of a critical event that is more than a lane old. Then
 //! each connection that has not read it has *overrun*. It is closed at its next call, or by the next sweep,
 //! with [`CloseReason::Overrun`]. Its owner knows that it has to start over.
+//!
+//! ## Rules
+//!
+//! A device decides when it comes to an event. It steps over one whose [deadline](Addressed::until) the host has told,
+//! and over one that a later event of its [key](UserScope::publish_latest) has superseded.
+//! [`ConnectionStats`] counts both. A device that keeps up steps over nothing. No event supersedes one on the other
+//! side of a [barrier](UserScope::publish_barrier). An expired critical event closes no device that comes to it,
+//! but the lane may need its room before: then it closes a device as any critical event does.
 //!
 //! ## Retention
 //!
@@ -222,9 +231,9 @@
 //!
 //! | method | guarantee |
 //! |---|---|
-//! | `Hub::scope`, `to_user`, `user_count`, `is_shut_down`, `next_generation`, `revoked_users`, `UserScope::made_at`, `is_revoked`, `attenuate`, `events_left` | wait-free |
+//! | `Hub::scope`, `to_user`, `user_count`, `is_shut_down`, `tick`, `next_generation`, `revoked_users`, `UserScope::made_at`, `is_revoked`, `attenuate`, `events_left` | wait-free |
 //! | `Hub::revoke` | lock-free, linear in the user's connections; once in 8 192 revoked users linear in the revocations |
-//! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
+//! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_latest`, `publish_barrier`, `until`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
 //! | `RoomSender::publish`, `publish_critical`, `members`, `Announcer::publish`, `publish_critical` | lock-free, linear in the members or users; the same a member as a publish |
 //! | `UserScope::join`, `leave`, `rooms`, `Hub::forget` | lock-free, linear in the user's rooms; a join in a room that had more members looks at one bit for each |
 //! | `Hub::room`, `rooms`, `announcer` | wait-free |
@@ -238,9 +247,9 @@
 //! | `Drain::progress`, `drained`, `Hub::is_draining`, `reconnect_after`, `Connection::reconnect_after` | wait-free |
 //! | `UserScope::resume`, `resume_with` | lock-free; at most `lane_capacity` steps more than a connect |
 //! | `Connection::recover` | lock-free; one step for each number that the lane holds |
-//! | `UserScope::connections`, `connection_count`, `is_online`, `overrun_count`, `dump`, `Hub::is_online`, `Hub::stats`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
-//! | `Connection::try_recv`, `poll_recv`, `visit`, `drain`, drop | lock-free; a gap or a drop takes one step for each unread number that the lane holds |
-//! | `Connection::recv`, `recv_timeout`, awaiting `next` | sleep when there is nothing to read |
+//! | `UserScope::connections`, `connection_count`, `is_online`, `overrun_count`, `dump`, `Hub::is_online`, `Hub::stats`, `laggards`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
+//! | `Connection::try_recv`, `try_recv_merged`, `poll_recv`, `poll_recv_merged`, `visit`, `drain`, drop | lock-free; a gap or a drop takes one step for each unread number that the lane holds |
+//! | `Connection::recv`, `recv_merged`, `recv_timeout`, awaiting `next` and `next_merged` | sleep when there is nothing to read |
 //! | `Connection::id`, `user`, `thread`, `note`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
 //! | `Hub::lifecycle`, `Lifecycle::lost` | lock-free |
 //! | connects, disconnects and sweeps that close, while there are subscribers | the short lock of each subscriber's channel |
@@ -301,9 +310,11 @@ mod id;
 #[cfg(any(laneway_loom, fuzzing))]
 #[doc(hidden)]
 pub mod internals;
+mod laggard;
 mod lane;
 mod lifecycle;
 mod limits;
+mod merge;
 mod position;
 mod presence;
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
@@ -339,9 +350,11 @@ pub use error::{
     ResumeError, TryRecvError,
 };
 pub use hub::Hub;
-pub use id::{ConnectionId, MAX_ID_BYTES, RoomId, ThreadId, UserId};
+pub use id::{ConflationKey, ConnectionId, MAX_ID_BYTES, RoomId, ThreadId, UserId};
+pub use laggard::{Lag, Laggard};
 pub use lifecycle::{Change, Lifecycle, LifecycleError, NextNotice, NoNotice, Notice};
 pub use limits::Limits;
+pub use merge::{Merge, Merged};
 pub use position::Position;
 pub use presence::{
     NextUpdate, Presence, PresenceChange, PresenceError, PresenceFeed, PresenceSettings,

@@ -22,8 +22,8 @@ use crate::retention::Origin;
 ///
 /// # The default arm
 ///
-/// A later version may add a variant. Each number that a connection passes is an `Event`, is in a `Gap`, or
-/// was for other connections, and that stays so. So the default arm may do nothing and go on with the loop.
+/// A later version may add a variant. Each number that a connection passes is an `Event`, is in a `Gap`, was
+/// for other connections, or was superseded or expired, and that stays so. So the default arm may do nothing and go on with the loop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -59,7 +59,7 @@ pub enum Received<E> {
 #[non_exhaustive]
 pub struct Delivered<E> {
     /// The number, from 0, the same on all devices of the user. A number may be missing: it was for other
-    /// devices, or was no event.
+    /// devices, superseded, expired, or no event.
     pub number: u64,
     /// The event: moved out for the last reader, cloned for the others.
     pub event: E,

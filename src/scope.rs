@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::delivery::Delivery;
-use crate::engine::{Cache, Core, Denied, Pass, Target, Use};
+use crate::engine::{Cache, Core, Denied, Pass, Use};
 use crate::error::PublishError;
 use crate::id::UserId;
 use crate::lane::Terms;
@@ -26,6 +26,8 @@ mod attenuate;
 mod ask;
 
 mod pauses;
+
+mod ruled;
 
 /// The only value that publishes to a user and connects that user's devices.
 ///
@@ -54,6 +56,9 @@ mod pauses;
 /// | [`publish_critical`](Self::publish_critical) | receives the event, or is closed as [`Overrun`](crate::CloseReason::Overrun) | messages, results |
 /// | [`try_publish`](Self::try_publish) | makes the call return [`Full`](PublishError::Full) with the event | a source that can hold events back |
 /// | [`publish_timeout`](Self::publish_timeout) | makes the thread sleep and look again, and then return `Full` | a bulk transfer on a thread of its own |
+///
+/// [`publish_latest`](Self::publish_latest) is `publish` for a state of which only the newest event counts, and
+/// [`until`](Self::until) gives a deadline to any of the first three verbs.
 ///
 /// [`to_connection`](Self::to_connection), [`to_thread`](Self::to_thread) and [`to_others`](Self::to_others)
 /// have the first three verbs for some of the devices. [`publish_batch`](Self::publish_batch) is a loop of
@@ -128,14 +133,9 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     }
 
     #[inline]
-    fn deliver(
-        &self,
-        target: Target<'_>,
-        event: E,
-        terms: Terms,
-    ) -> Result<Delivery, PublishError<E>> {
+    fn deliver(&self, event: E, terms: Terms) -> Result<Delivery, PublishError<E>> {
         self.core
-            .deliver(&self.user, Some(&self.cache), target, event, terms)
+            .deliver(&self.user, Some(&self.cache), event, terms)
     }
 }
 

@@ -104,12 +104,18 @@ pub struct ConnectionStats {
     pub numbers: u64,
     /// Events it received.
     pub delivered: u64,
-    /// Numbers it passed that were for other connections, or were no event. A number is no event if its
+    /// Numbers it passed that were for other connections, or were no event. Events that were superseded or
+    /// expired are not among them. A number is no event if its
     /// publisher was stopped for too long and went on under another number.
     pub stepped_over: u64,
     /// Numbers in its gaps. Those for other connections count too. In room that a publish has taken,
     /// numbers that are no event count as missed, except those behind the last event.
     pub missed: u64,
+    /// Events it passed because a later event of their key was accepted: see
+    /// [`publish_latest`](crate::UserScope::publish_latest).
+    pub superseded: u64,
+    /// Events it passed because their deadline had come: see [`until`](crate::Addressed::until).
+    pub expired: u64,
     /// Numbers it has not read.
     pub unread: u64,
     /// Events it received from before it was live, replayed or recovered. They are not among its `numbers`,
@@ -134,7 +140,7 @@ pub struct ConnectionStats {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Imbalance {
-    /// `numbers = delivered + stepped_over + missed + unread` is wrong for this connection.
+    /// `numbers = delivered + stepped_over + missed + superseded + expired + unread` is wrong for this connection.
     Connection(ConnectionStats),
     /// `offered = accepted + no connections + full + closed + revoked + not allowed` is wrong for the hub.
     Hub {
@@ -174,12 +180,13 @@ impl Error for Imbalance {}
 ///
 /// | of | law |
 /// |---|---|
-/// | each connection | `numbers = delivered + stepped_over + missed + unread` |
+/// | each connection | `numbers = delivered + stepped_over + missed + superseded + expired + unread` |
 /// | the hub | `offered = accepted + no connections + full + closed + revoked + not allowed` |
 ///
 /// `offered` is the number of events that the host handed to any publish. The laws hold while no call is
 /// under way. A replayed or recovered event was accepted once, and changes neither law. An event that a
-/// lane accepts while the user has no connection counts as accepted.
+/// lane accepts while the user has no connection counts as accepted. Each number of a
+/// [merged](crate::Connection::try_recv_merged) delivery counts as delivered.
 ///
 /// # Errors
 ///
@@ -191,7 +198,14 @@ pub fn conserved(
     connections: impl IntoIterator<Item = ConnectionStats>,
 ) -> Result<(), Imbalance> {
     for c in connections {
-        if !is_sum(c.numbers, [c.delivered, c.stepped_over, c.missed, c.unread]) {
+        let passed = [
+            c.delivered,
+            c.stepped_over,
+            c.missed,
+            c.superseded,
+            c.expired,
+        ];
+        if !is_sum(c.numbers, passed.into_iter().chain([c.unread])) {
             return Err(Imbalance::Connection(c));
         }
     }

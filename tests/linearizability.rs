@@ -20,6 +20,7 @@ use order::has_an_order;
 /// One after the other, half of them without retention.
 fn kind(seed: u64) -> Kind {
     match seed / 2 % 4 {
+        3 => Kind::Ruled,
         0 => Kind::Recovering,
         1 => Kind::Sweeping,
         _ => Kind::Plain,

@@ -17,15 +17,19 @@ use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 fn settings() -> impl Strategy<Value = Settings> {
     let capacity = prop_oneof![Just(2), Just(4), Just(16), Just(64)];
     let idle = prop_oneof![Just(None), Just(Some(100))];
-    (capacity, 1..4_usize, any::<bool>(), 2..4_usize, idle).prop_map(
-        |(capacity, max_connections, evict_oldest, max_users, idle_timeout_ms)| Settings {
-            capacity,
-            max_connections,
-            evict_oldest,
-            max_users,
-            idle_timeout_ms,
-            retention: None,
-            keeps_members: false,
+    let keys = prop_oneof![1 => Just(None), 2 => Just(Some(2)), 2 => Just(Some(8))];
+    (capacity, 1..4_usize, any::<bool>(), 2..4_usize, idle, keys).prop_map(
+        |(capacity, max_connections, evict_oldest, max_users, idle_timeout_ms, conflation)| {
+            Settings {
+                capacity,
+                max_connections,
+                evict_oldest,
+                max_users,
+                idle_timeout_ms,
+                retention: None,
+                keeps_members: false,
+                conflation,
+            }
         },
     )
 }
@@ -87,7 +91,12 @@ fn call() -> impl Strategy<Value = Call> {
         8 => user.prop_map(Call::Connect),
         4 => (user, at).prop_map(|(user, other)| Call::ConnectWith(user, other)),
         30 => (user, how(), to()).prop_map(|(user, how, to)| Call::Publish(user, how, to)),
+        8 => (user, how(), to(), -3..10_i8)
+            .prop_map(|(user, how, to, later)| Call::Until(user, how, to, later)),
+        15 => (user, 0..12_u8).prop_map(|(user, key)| Call::Latest(user, key)),
+        2 => user.prop_map(Call::Barrier),
         9 => (user, events()).prop_map(|(user, events)| Call::Batch(user, events)),
+        4 => (at, 0..8_u8).prop_map(|(at, most)| Call::Merged(at, most)),
         15 => at.prop_map(Call::Receive),
         4 => (at, 0..8_u8).prop_map(|(at, max)| Call::Drain(at, max)),
         4 => (at, 0..8_u8).prop_map(|(at, max)| Call::Visit(at, max)),
@@ -110,6 +119,10 @@ fn keeping_call() -> impl Strategy<Value = Call> {
     prop_oneof![
         70 => call(),
         20 => (user, how(), to()).prop_map(|(user, how, to)| Call::Publish(user, how, to)),
+        16 => (user, 3..12_u8).prop_map(|(user, key)| Call::Latest(user, key)),
+        16 => (user, how(), to(), -3..10_i8)
+            .prop_map(|(user, how, to, later)| Call::Until(user, how, to, later)),
+        8 => (at, 2..8_u8).prop_map(|(at, most)| Call::Merged(at, most)),
         5 => (user, how(), at.prop_map(For::Thread))
             .prop_map(|(user, how, to)| Call::Publish(user, how, to)),
         5 => (user, events()).prop_map(|(user, events)| Call::Batch(user, events)),
@@ -220,6 +233,7 @@ fn late_critical(connections: u64, to: To, beyond: u64) -> Model<u64> {
         idle_timeout_ms: None,
         retention: None,
         keeps_members: false,
+        conflation: None,
     });
     for _ in 0..connections {
         model.connect(0, None, None).expect("room");

@@ -31,8 +31,9 @@ impl<'a> Arbitrary<'a> for Script {
             idle_timeout_ms: (bits & 1 != 0).then_some(100),
             retention: (bits & 2 != 0).then(|| keeping(bits >> 2)),
             keeps_members: bits & 10 == 8,
+            conflation: (bits & 0x86 == 0x84).then(|| 1 + usize::from(bits >> 3 & 7)),
         };
-        let has_rooms = bits & 6 == 4;
+        let has_rooms = bits & 0x86 == 4;
         let mut calls = Vec::new();
         while !u.is_empty() && calls.len() < 200 {
             let who = u.arbitrary()?;
@@ -54,6 +55,15 @@ impl<'a> Arbitrary<'a> for Script {
                     4 if call < 200 => Call::ForgetUser(who),
                     4 => Call::Announce(call < 230),
                     _ => Call::PublishToRooms(who, u.arbitrary()?, u.arbitrary()?),
+                });
+                continue;
+            }
+            if settings.conflation.is_some() && call >= 4 * 41 {
+                calls.push(match call % 8 {
+                    0..=3 => Call::Latest(who, u.int_in_range(0..=11)?),
+                    4 => Call::Barrier(who),
+                    5 | 6 => Call::Until(who, how(u)?, to(u)?, u.int_in_range(-2..=40)?),
+                    _ => Call::Merged(who, u.int_in_range(0..=8)?),
                 });
                 continue;
             }

@@ -21,6 +21,7 @@ fuzz_target!(|input: &[u8]| {
         idle_timeout_ms: None,
         retention: None,
         keeps_members: false,
+            conflation: None,
     };
     let call = |byte: &u8| {
         let at = byte >> 4;

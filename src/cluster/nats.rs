@@ -48,7 +48,7 @@ const PING: Duration = Duration::from_secs(5);
 /// # Bounds
 ///
 /// 4 096 frames wait for the driver, and 1 024 more of each subject. 2 048 frames wait for the server in the
-/// client of NATS, beside the node's own queue. A subscription is a task and a channel: some 7 KB a user online.
+/// client of NATS, beside the node's own queue. A subscription is a task and a channel: some 3.7 KB a user online.
 pub struct NatsRelay {
     client: Client,
     runtime: Handle,

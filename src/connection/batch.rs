@@ -39,13 +39,13 @@ impl<E: Send + Sync + 'static> Connection<E> {
         if self.reader.pending != 0 {
             visited.events = self.visit_pending(max, &mut f);
         }
-        let (user, reader) = (&self.user, &mut self.reader);
+        let (user, reader, rare) = (&self.user, &mut self.reader, &mut self.rare);
         let member = user.lane.member(&self.seat);
         while visited.events < max {
             let seen = match user.lane.see(member, reader) {
                 Some(seen) => Ok(seen),
                 None if user.lane.is_idle(member, reader) => break,
-                None => Self::search(&self.core, user, member, reader),
+                None => Self::search(&self.core, user, member, reader, rare),
             };
             match seen {
                 Ok(seen) => {

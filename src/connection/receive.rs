@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Connection, ENDED};
+use super::{Connection, ENDED, Rare};
 use crate::engine::{Core, User};
 use crate::error::{CloseReason, Closed, TryRecvError};
 use crate::lane::member::Member;
@@ -76,7 +76,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     fn try_recv_slowly(&mut self) -> Result<Received<E>, TryRecvError> {
         let (user, reader) = (&self.user, &mut self.reader);
         let member = user.lane.member(&self.seat);
-        match Self::search(&self.core, user, member, reader) {
+        match Self::search(&self.core, user, member, reader, &mut self.rare) {
             Ok(seen) => Ok(user.lane.take(member, reader, seen, received)),
             Err(Step::Gap(missed)) => Ok(Received::Gap { missed }),
             Err(Step::Closed(reason)) => Err(TryRecvError::Closed(Closed { reason })),
@@ -93,8 +93,10 @@ impl<E: Send + Sync + 'static> Connection<E> {
         user: &Arc<User<E>>,
         member: &Member,
         reader: &mut Reader<E>,
+        rare: &mut Option<Box<Rare<E>>>,
     ) -> Result<Seen<E>, Step> {
-        let found = user.lane.search(member, reader);
+        let tell = |verdict| Rare::count(rare, verdict);
+        let found = user.lane.search(member, reader, || core.time.now(), tell);
         found.map_err(|step| Self::tidy(core, user, member, step))
     }
 

@@ -114,15 +114,21 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
             }
         };
         let mut events = VecDeque::new();
-        let oldest = lane.replay(from, to, gets, |step| match step {
-            Replay::Event(number, event) => events.push_back(Waiting {
-                number,
-                event,
-                replayed: true,
-                owed: false,
-            }),
-            Replay::StartOver => events.clear(),
-        });
+        let oldest = lane.replay(
+            from,
+            to,
+            || self.core.time.now(),
+            gets,
+            |step| match step {
+                Replay::Event(number, event) => events.push_back(Waiting {
+                    number,
+                    event,
+                    replayed: true,
+                    owed: false,
+                }),
+                Replay::StartOver => events.clear(),
+            },
+        );
         if !events.is_empty() || !spot.attached.is(self.core.digest(self.thread())) {
             let replayed = self.replayed();
             replayed.events = events;
@@ -184,11 +190,14 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     /// Lock-free; takes one step for each number that the lane holds.
     pub fn recover(&mut self) -> Recovered {
         let user = std::sync::Arc::clone(&self.user);
+        let core = std::sync::Arc::clone(&self.core);
         let to = self.reader.joined_at;
         let mut found = Vec::new();
-        let complete = user
-            .lane
-            .recover(to, |number, event| found.push((number, event)));
+        let complete = user.lane.recover(
+            to,
+            || core.time.now(),
+            |number, event| found.push((number, event)),
+        );
         let mut events = 0;
         if !self.member().is_open() {
             // It receives nothing any more.

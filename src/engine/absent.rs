@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::session::Turn;
-use super::target::Target;
+use super::target::{Aim, Target};
 use super::user::User;
 use crate::error::{CloseReason, ConnectError, ResumeError};
 use crate::id::{ConnectionId, ThreadId, UserId};
@@ -139,11 +139,11 @@ impl<E: Send + Sync + 'static> Core<E> {
     pub(super) fn append_absent(
         self: &Arc<Self>,
         id: &UserId,
-        target: Target<'_>,
+        aim: &Aim<'_>,
         mut event: E,
         terms: Terms,
     ) -> Result<Accepted, Refused<E>> {
-        let is_kept = self.config.retention.is_some() && matches!(target, Target::All);
+        let is_kept = self.config.retention.is_some() && matches!(aim.target, Target::All);
         // An event for some connections is for those that are there. A user who is away has none. While
         // the hub drains, the user cannot come back for it.
         if !is_kept || self.is_draining() {
@@ -157,7 +157,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                 Ok(user) => user,
                 Err(why) => return Err(Refused::new(why, event, 0)),
             };
-            match self.append_for(&user, target, event, terms) {
+            match self.append_for(&user, aim, event, terms) {
                 // The lane has ended after it was found. The next look finds another lane, or none.
                 Err(refused) if refused.why == Refusal::Vacant => {
                     event = refused.event;

@@ -7,7 +7,7 @@ use super::asks::{MAX_ASKS, MAX_ASKS_OF_USER, NoRoom, Question, over};
 use super::cache::Cache;
 use super::clock::micros;
 use super::core::Core;
-use super::target::Target;
+use super::target::{Aim, Target};
 use crate::ask::answer::Answer;
 use crate::ask::id::AskId;
 use crate::delivery::Delivery;
@@ -61,7 +61,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         };
         let event = question(asked.question.id);
         let delivery = self
-            .deliver(user, cache, target, event, Terms::OVERWRITE)
+            .deliver_ruled(user, cache, &Aim::at(target), event, Terms::OVERWRITE)
             .map_err(AskError::Publish)?;
         asked.question.is_published.store(true, Ordering::Release);
         // Pairs with the fence in `end_unanswerable`. This thread marks the question and then looks for a device. A

@@ -12,11 +12,13 @@ use super::gate::Gate;
 use super::revoked::Revoked;
 use super::rooms::directory::Directory;
 use super::session::Session;
+use super::time::HubTime;
 use super::user::User;
 use crate::config::Builder;
 use crate::id::{ConnectionId, UserId};
 use crate::lane::archive::Archive;
-use crate::lane::{Lane, Newcomer};
+use crate::lane::conflation::Conflation;
+use crate::lane::{Beside, Lane, Newcomer};
 use crate::lifecycle::Subscribers;
 use crate::position::Keys;
 use crate::stats::{ConnectionInfo, HubStats};
@@ -50,6 +52,8 @@ pub(crate) struct Core<E: 'static> {
     pub(super) clocks: Clocks,
     /// Empty until the first user joins a room.
     pub(super) rooms: OnceLink<Directory<E>>,
+    /// The time with which readers compare deadlines.
+    pub(crate) time: HubTime,
     /// The host's time at the last sweep, in microseconds.
     pub(super) told: AtomicU64,
     pub(crate) counters: CachePadded<Counters>,
@@ -127,6 +131,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             absence: Absence::new(&config, weigh),
             clocks: Clocks::new(&config),
             rooms: OnceLink::empty(),
+            time: HubTime::default(),
             told: AtomicU64::new(0),
             config,
         }
@@ -165,17 +170,25 @@ impl<E: Send + Sync + 'static> Core<E> {
         capacity: usize,
         first: Option<Newcomer>,
     ) -> Arc<User<E>> {
-        let (mut capacity, mut archive) = (capacity, None);
-        if let Some(retention) = &self.config.retention {
-            // A kept lane has room for the events that the retention asks for.
-            capacity = capacity.max(retention.events.next_power_of_two());
-            let incarnation = self.absence.lanes.fetch_add(1, Ordering::Relaxed);
-            archive = Some(Archive::new(incarnation, capacity, retention.bytes));
+        let mut capacity = capacity;
+        let mut beside = None;
+        if self.config.retention.is_some() || self.config.conflation.is_some() {
+            let conflation = self.config.conflation.map(Conflation::new);
+            let archive = self.config.retention.as_ref().map(|retention| {
+                // A kept lane has room for the events that the retention asks for.
+                capacity = capacity.max(retention.events.next_power_of_two());
+                let incarnation = self.absence.lanes.fetch_add(1, Ordering::Relaxed);
+                Archive::new(incarnation, capacity, retention.bytes)
+            });
+            beside = Some(Box::new(Beside {
+                archive,
+                conflation,
+            }));
         }
         let user = User {
             id: id.clone(),
             hash,
-            lane: Lane::new(capacity, first, archive),
+            lane: Lane::new(capacity, first, beside),
             session: Session::default(),
         };
         Arc::new(user)

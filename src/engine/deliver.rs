@@ -7,18 +7,21 @@ use super::cache::Cache;
 use super::core::Core;
 use super::grant::Use;
 use super::pass::Pass;
-use super::target::Target;
+use super::target::{Aim, Effect, Target};
 use super::user::User;
 use crate::delivery::Delivery;
 use crate::error::{CloseReason, PublishError};
 use crate::id::UserId;
 use crate::lane::audience::Audience;
+use crate::lane::conflation::Newest;
+use crate::lane::rule::Rule;
 use crate::lane::{Accepted, Refusal, Refused, Terms};
 use crate::sync::{Guard, Ordering, pin};
 use crate::table::storage::LeafRef;
 
 impl<E: Send + Sync + 'static> Core<E> {
-    /// Delivers an event. Every event that reaches a lane comes through here.
+    /// Delivers an event for all connections, without a rule. All other events come through
+    /// `deliver_ruled`.
     ///
     /// `cache` is the calling scope's own, if there is one. Lock-free.
     #[inline(always)]
@@ -27,13 +30,12 @@ impl<E: Send + Sync + 'static> Core<E> {
         self: &Arc<Self>,
         user: &UserId,
         cache: Option<&Cache<E>>,
-        target: Target<'_>,
         event: E,
         terms: Terms,
     ) -> Result<Delivery, PublishError<E>> {
-        // A plain event has no audience and no weight. It stays where the caller has it until it is
-        // in its slot.
-        let is_plain = matches!(target, Target::All) && self.absence.weigh.is_none();
+        // A plain event has no rule and no weight. It stays where the caller has it until it is in
+        // its slot.
+        let is_plain = self.absence.weigh.is_none();
         // One look at the gate. A closed hub, and one that has revoked the scope, refuse at once,
         // also a scope that knows its user's lane.
         let word = self.gate.word();
@@ -43,7 +45,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                 self.append_to(entry, None, None, event, terms, move |done| match done {
                     Ok(accepted) => Ok(accepted.into()),
                     Err(refused) => {
-                        self.deliver_after_refusal(user, true, Target::All, refused, terms)
+                        self.deliver_after_refusal(user, true, &Aim::ALL, refused, terms)
                     }
                 })
             }
@@ -51,8 +53,27 @@ impl<E: Send + Sync + 'static> Core<E> {
                 self.deliver_by_id(user, cache, event, terms)
             }
             // An event that is not plain, or a scope that has to be looked at.
-            known => self.deliver_slowly(user, known, cache, target, event, terms),
+            known => self.deliver_slowly(user, known, cache, &Aim::ALL, event, terms),
         }
+    }
+
+    /// As `deliver`, for what the publish asks for.
+    // A function of its own: an aim that `deliver` took would be written to memory for each event.
+    #[inline]
+    pub(crate) fn deliver_ruled(
+        self: &Arc<Self>,
+        user: &UserId,
+        cache: Option<&Cache<E>>,
+        aim: &Aim<'_>,
+        event: E,
+        terms: Terms,
+    ) -> Result<Delivery, PublishError<E>> {
+        if aim.is_plain() {
+            return self.deliver(user, cache, event, terms);
+        }
+        let word = self.gate.word();
+        let known = cache.and_then(|cache| cache.get(word));
+        self.deliver_slowly(user, known, cache, aim, event, terms)
     }
 
     /// Delivers a plain event, to the lane that the table has for the user.
@@ -68,12 +89,14 @@ impl<E: Send + Sync + 'static> Core<E> {
         // strong count instead.
         let guard = pin();
         let otherwise =
-            |refused| self.deliver_after_refusal(user, false, Target::All, refused, terms);
+            |refused| self.deliver_after_refusal(user, false, &Aim::ALL, refused, terms);
         match self.look_up(user, cache, &guard) {
             Ok(found) => self.append_to(&found, None, None, event, terms, move |done| match done {
                 Ok(accepted) => Ok(accepted.into()),
                 Err(refused) => otherwise(refused),
             }),
+            // No lane would take the event: it goes straight back, copied once.
+            Err(why) if !terms.critical => Err(self.refuse(&Aim::ALL, Refused::new(why, event, 0))),
             Err(why) => otherwise(Refused::new(why, event, 0)),
         }
     }
@@ -86,35 +109,35 @@ impl<E: Send + Sync + 'static> Core<E> {
         user: &UserId,
         known: Option<&User<E>>,
         cache: Option<&Cache<E>>,
-        target: Target<'_>,
+        aim: &Aim<'_>,
         event: E,
         terms: Terms,
     ) -> Result<Delivery, PublishError<E>> {
         if known.is_some() {
-            return self.deliver_by_rule(user, known, cache, target, event, terms);
+            return self.deliver_by_rule(user, known, cache, aim, event, terms);
         }
         let pass = cache.map(|cache| &cache.pass);
         if let Some(pass) = pass
-            && let Err(why) = self.admit(user, pass, Use::Publish(target))
+            && let Err(why) = self.admit(user, pass, Use::Publish(aim.target))
         {
             return Err(self.deny(why, event));
         }
         let Some(grant) = pass.and_then(Pass::grant) else {
-            return self.deliver_by_rule(user, None, cache, target, event, terms);
+            return self.deliver_by_rule(user, None, cache, aim, event, terms);
         };
         // The unit is taken before the event is accepted. In the other order two publishers could both
         // be accepted with the last one.
         if let Err(missing) = grant.take() {
             return Err(self.deny(Denied::NotAllowed(missing), event));
         }
-        let done = self.deliver_by_rule(user, None, None, target, event, terms);
+        let done = self.deliver_by_rule(user, None, None, aim, event, terms);
         if done.is_err() {
             grant.give_back();
         }
         done
     }
 
-    /// Delivers an event that has an audience or a weight.
+    /// Delivers an event that has a rule or a weight.
     #[cold]
     #[inline(never)]
     fn deliver_by_rule(
@@ -122,19 +145,17 @@ impl<E: Send + Sync + 'static> Core<E> {
         user: &UserId,
         known: Option<&User<E>>,
         cache: Option<&Cache<E>>,
-        target: Target<'_>,
+        aim: &Aim<'_>,
         event: E,
         terms: Terms,
     ) -> Result<Delivery, PublishError<E>> {
         let done = match known {
-            Some(entry) => self.append_for(entry, target, event, terms),
-            None => self.append_by_id(user, cache, target, event, terms),
+            Some(entry) => self.append_for(entry, aim, event, terms),
+            None => self.append_by_id(user, cache, aim, event, terms),
         };
         match done {
             Ok(accepted) => Ok(accepted.into()),
-            Err(refused) => {
-                self.deliver_after_refusal(user, known.is_some(), target, refused, terms)
-            }
+            Err(refused) => self.deliver_after_refusal(user, known.is_some(), aim, refused, terms),
         }
     }
 
@@ -146,31 +167,32 @@ impl<E: Send + Sync + 'static> Core<E> {
         self: &Arc<Self>,
         user: &UserId,
         was_known: bool,
-        target: Target<'_>,
+        aim: &Aim<'_>,
         refused: Refused<E>,
         terms: Terms,
     ) -> Result<Delivery, PublishError<E>> {
         if refused.why == Refusal::Vacant {
             // The scope knows a lane that is over. The user may be back in another entry since.
             if was_known {
-                return match self.append_by_id(user, None, target, refused.event, terms) {
+                return match self.append_by_id(user, None, aim, refused.event, terms) {
                     Ok(accepted) => Ok(accepted.into()),
-                    Err(again) => self.deliver_after_refusal(user, false, target, again, terms),
+                    Err(again) => self.deliver_after_refusal(user, false, aim, again, terms),
                 };
             }
             // A hub with retention keeps a critical event for a user who is away.
             if terms.critical {
-                return match self.append_absent(user, target, refused.event, terms) {
+                return match self.append_absent(user, aim, refused.event, terms) {
                     Ok(accepted) => Ok(accepted.into()),
-                    Err(again) => Err(self.refuse(target, again)),
+                    Err(again) => Err(self.refuse(aim, again)),
                 };
             }
         }
-        Err(self.refuse(target, refused))
+        Err(self.refuse(aim, refused))
     }
 
     /// Returns the entry that the table has for the user. Puts it into the scope's cache.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // As above.
     fn look_up<'g>(
         &'g self,
         user: &UserId,
@@ -194,60 +216,102 @@ impl<E: Send + Sync + 'static> Core<E> {
         self: &Arc<Self>,
         user: &UserId,
         cache: Option<&Cache<E>>,
-        target: Target<'_>,
+        aim: &Aim<'_>,
         event: E,
         terms: Terms,
     ) -> Result<Accepted, Refused<E>> {
         let guard = pin();
         match self.look_up(user, cache, &guard) {
-            Ok(found) => self.append_for(&found, target, event, terms),
+            Ok(found) => self.append_for(&found, aim, event, terms),
             Err(why) => Err(Refused::new(why, event, 0)),
         }
     }
 
-    /// As `append_to`, for the connections that `target` names. Weighs the event if the hub limits
-    /// the weight.
+    /// As `append_to`, for what the publish asks for. Weighs the event if the hub limits the weight.
     pub(super) fn append_for(
         self: &Arc<Self>,
         user: &User<E>,
-        target: Target<'_>,
+        aim: &Aim<'_>,
+        event: E,
+        terms: Terms,
+    ) -> Result<Accepted, Refused<E>> {
+        let Some(conflation) = user.lane.conflation() else {
+            return self.append_with(user, aim, None, event, terms);
+        };
+        let number = |done: &Result<Accepted, Refused<E>>| {
+            let accepted = done.as_ref().ok()?;
+            Some(user.lane.internal(accepted.number))
+        };
+        match aim.effect {
+            Effect::None => self.append_with(user, aim, None, event, terms),
+            Effect::Supersedes(key) => {
+                let append = |newest| self.append_with(user, aim, Some(newest), event, terms);
+                conflation.latest(key, key.hash_with(&self.hasher), append, number)
+            }
+            Effect::Bars => {
+                let append = || self.append_with(user, aim, None, event, terms);
+                conflation.barrier(append, number)
+            }
+        }
+    }
+
+    /// As `append_for`, with what the event's key refers to.
+    fn append_with(
+        self: &Arc<Self>,
+        user: &User<E>,
+        aim: &Aim<'_>,
+        newest: Option<Arc<Newest>>,
         event: E,
         terms: Terms,
     ) -> Result<Accepted, Refused<E>> {
         // Weighed before the append: afterwards a reader may have the event already.
         let bytes = self.absence.weigh.map(|weigh| weigh(&event));
-        let Some(rule) = target.audience() else {
-            return self.append_to(user, None, bytes, event, terms, |done| done);
+        let audience = aim.target.audience();
+        let mut matching = None;
+        if let Some(audience) = &audience {
+            let Some(count) = Self::count_audience(user, audience) else {
+                // The event has no reader. It is handed back without a number, so it delays no
+                // connection.
+                return Err(Refused::new(Refusal::Vacant, event, 0));
+            };
+            matching = Some(count);
+        }
+        let rule = Rule {
+            audience,
+            deadline: aim.deadline,
+            newest,
         };
+        let rule = (!rule.is_plain()).then(|| (Box::new(rule), matching));
+        self.append_to(user, rule, bytes, event, terms, |done| done)
+    }
+
+    /// Counts the connections that an event is for. Returns `None` if there is none and none is
+    /// joining.
+    fn count_audience(user: &User<E>, audience: &Audience) -> Option<u8> {
         // The look at joining connections comes before the walk of the list. In the other order a
         // connection could be listed in between: too late for the walk, and no longer joining at
         // the look. The event would be refused although a connection for it is there.
-        let is_joined = user.lane.is_joined() && rule.may_have_a_newcomer();
-        let count = user.lane.count_matching(&rule);
-        // The event has no reader. It is handed back without a number, so it delays no connection.
-        if count == 0 && !is_joined {
-            return Err(Refused::new(Refusal::Vacant, event, 0));
-        }
-        let audience = Some((Box::new(rule), count as u8));
-        self.append_to(user, audience, bytes, event, terms, |done| done)
+        let is_joined = user.lane.is_joined() && audience.may_have_a_newcomer();
+        let count = user.lane.count_matching(audience);
+        (count > 0 || is_joined).then_some(count as u8)
     }
 
-    /// Appends an event to a user's lane, for all connections or for an audience of so many. Calls
-    /// `done` with the outcome.
+    /// Appends an event to a user's lane, for all connections or by a rule, and for an audience of so
+    /// many. Calls `done` with the outcome.
     #[inline(always)]
     #[allow(clippy::inline_always)] // As above.
     fn append_to<R>(
         self: &Arc<Self>,
         user: &User<E>,
-        audience: Option<(Box<Audience>, u8)>,
+        rule: Option<(Box<Rule>, Option<u8>)>,
         bytes: Option<usize>,
         event: E,
         terms: Terms,
         done: impl FnOnce(Result<Accepted, Refused<E>>) -> R,
     ) -> R {
-        let (audience, matching) = audience.unzip();
+        let (rule, matching) = rule.map_or((None, None), |(rule, n)| (Some(rule), n));
         user.lane
-            .append(event, audience, terms, move |appended| match appended {
+            .append(event, rule, terms, move |appended| match appended {
                 Ok(accepted) => {
                     // After the append: only now the number is known under which the weight is
                     // noted.
@@ -323,14 +387,14 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
         let _wake = Wake(self, user);
         for event in events {
-            each(self.deliver(user, cache, Target::All, event, terms)?);
+            each(self.deliver(user, cache, event, terms)?);
         }
         Ok(())
     }
 
     /// Counts an event that goes back to the host, and returns the error for it.
     #[inline]
-    pub(super) fn refuse(&self, target: Target<'_>, refused: Refused<E>) -> PublishError<E> {
+    pub(super) fn refuse(&self, aim: &Aim<'_>, refused: Refused<E>) -> PublishError<E> {
         let counters = &self.counters;
         match refused.why {
             Refusal::Full => {
@@ -341,7 +405,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             // the two apart.
             Refusal::Vacant | Refusal::Exhausted if !self.is_closed() => {
                 counters.no_connections.fetch_add(1, Ordering::Relaxed);
-                if matches!(target, Target::Connection(_)) {
+                if matches!(aim.target, Target::Connection(_)) {
                     counters.unknown_connections.fetch_add(1, Ordering::Relaxed);
                 }
                 PublishError::NoConnections(refused.event)

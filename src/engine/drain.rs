@@ -14,7 +14,6 @@ use std::time::Duration;
 use super::clock::micros;
 use super::core::Core;
 use super::draining::Draining;
-use super::target::Target;
 use super::user::User;
 use crate::drain::plan::{DrainPlan, Hooks, MakeEvent};
 use crate::drain::progress::{DrainPhase, DrainProgress};
@@ -190,7 +189,7 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     fn tell_user(self: &Arc<Self>, run: &Draining<E>, tell: &MakeEvent<E>, user: &UserId) {
         let event = tell(user, run.plan.delay(user, run.seed));
-        let count = match self.deliver(user, None, Target::All, event, Terms::CRITICAL) {
+        let count = match self.deliver(user, None, event, Terms::CRITICAL) {
             Ok(_) => &run.figures.told,
             Err(_) => &run.figures.untold,
         };

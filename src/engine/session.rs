@@ -61,6 +61,17 @@ impl Session {
         self.change(ONE_CHANGE)
     }
 
+    /// Returns the session's number and that of its newest change. In a kept lane the two may be of
+    /// two sessions, if one begins meanwhile.
+    pub(crate) fn last(&self, is_kept: bool) -> (u64, u64) {
+        let (number, word) = (self.number(), self.changes.load(Ordering::Acquire));
+        if is_kept {
+            (number >> TURN_BITS, Self::parts(word).2)
+        } else {
+            (number, word >> 32)
+        }
+    }
+
     /// Adds one change. Returns its number. The first change after `Online` is number 1.
     fn change(&self, one: u64) -> u64 {
         (self.changes.fetch_add(one, Ordering::AcqRel) >> 32) + 1

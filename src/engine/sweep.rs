@@ -15,6 +15,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     /// Does one sweep for [`Hub::sweep`](crate::Hub::sweep). Returns how many connections it has
     /// closed.
     pub(crate) fn sweep(self: &Arc<Self>, now: Duration) -> usize {
+        self.time.tell(now);
         self.told.store(micros(now), Ordering::Release);
         let waits = self.clocks.sweep(&self.config, now);
         let mut closed = 0;
@@ -34,6 +35,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                 } else if is_idle {
                     CloseReason::Idle
                 } else {
+                    self.look_at_watermark(user, member);
                     return;
                 };
                 closed += usize::from(self.close(user, member, reason));

@@ -106,6 +106,10 @@ pub enum ConfigError {
     MaxMembersPerRoom(usize),
     /// `Memberships::Kept::max_users` is 0.
     KeptMembers,
+    /// `conflation` is not from 1 to 4096 keys.
+    ConflationKeys(usize),
+    /// `unread_watermark` is 0.
+    UnreadWatermark,
 }
 
 impl fmt::Display for ConfigError {
@@ -149,6 +153,10 @@ impl fmt::Display for ConfigError {
             Self::KeptMembers => {
                 f.write_str("the users whose memberships are kept must be at least 1")
             }
+            Self::ConflationKeys(n) => {
+                write!(f, "the keys of conflation must be from 1 to 4096, not {n}")
+            }
+            Self::UnreadWatermark => f.write_str("unread_watermark must be at least 1"),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::{BLOCKS, CAPACITY, Event, World, drain, rooms};
-use crate::{Connection, DrainPhase, DrainPlan, Limits, Revocation};
+use crate::{ConflationKey, Connection, DrainPhase, DrainPlan, Lag, Limits, Revocation};
 
 /// Whose connections an operation may close beside its own device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +72,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
     small("try_publish", 0, false, try_publish),
     small("try_publish to a full lane", CAPACITY, true, try_publish),
     small("publish_batch", 1, true, publish_batch),
+    small("publish_latest of two keys", 0, true, publish_latest),
+    burst("publish_latest, and receive", 0, true, latest_and_receive),
+    small("publish_barrier", 1, true, publish_barrier),
+    small("publish until a deadline", 0, true, publish_until),
     small("publish to one device", 0, true, publish_to_one),
     small("publish to a thread", 0, true, publish_to_thread),
     small("publish to the others", 0, true, publish_to_others),
@@ -100,6 +104,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
     burst("receive in the middle of a burst", 33, true, receive_some),
     burst("receive, lapped by blocks", BLOCKS + 33, true, receive_some),
     burst("visit", 17, false, visit),
+    burst("receive, merged", 33, true, receive_merged),
+    small(
+        "receive, merged up to a gap",
+        CAPACITY + 1,
+        true,
+        receive_merged,
+    ),
     burst("drain", 17, true, drain_some),
     small("poll, sleep and wake", 0, false, poll),
     small("wait with a timeout", 0, false, wait),
@@ -119,6 +130,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     // Sweeping and ending.
     small("sweep", 2, true, sweep),
     small("tell of all users", 2, true, tell_of_all),
+    small("laggards", 2, true, laggards),
     small("subscribe, and tell of a connect", 0, true, subscribe),
     burst("sweep after a burst", 33, false, sweep_after_burst),
     ending(
@@ -184,6 +196,36 @@ fn publish_batch(world: &World, device: Device) -> Option<Device> {
     Some(device)
 }
 
+fn publish_latest(world: &World, device: Device) -> Option<Device> {
+    for key in ["a", "b", "a"] {
+        let key = ConflationKey::new(key).expect("valid");
+        let _ = world.ann.publish_latest(&key, world.event());
+    }
+    Some(device)
+}
+
+fn latest_and_receive(world: &World, mut device: Device) -> Option<Device> {
+    let key = ConflationKey::new("a").expect("valid");
+    for _ in 0..2 {
+        let _ = world.ann.publish_latest(&key, world.event());
+    }
+    drain(&mut device);
+    Some(device)
+}
+
+fn publish_barrier(world: &World, device: Device) -> Option<Device> {
+    let _ = world.ann.publish_barrier(world.event());
+    Some(device)
+}
+
+fn publish_until(world: &World, mut device: Device) -> Option<Device> {
+    let second = Duration::from_secs(1);
+    let _ = world.ann.until(second).publish(world.event());
+    world.hub.tick(second);
+    drain(&mut device);
+    Some(device)
+}
+
 fn publish_to_one(world: &World, device: Device) -> Option<Device> {
     let _ = world.ann.to_connection(device.id()).publish(world.event());
     Some(device)
@@ -232,6 +274,13 @@ fn receive_some(_: &World, mut device: Device) -> Option<Device> {
 
 fn visit(_: &World, mut device: Device) -> Option<Device> {
     let _ = device.visit(18, |_, _| {});
+    Some(device)
+}
+
+fn receive_merged(_: &World, mut device: Device) -> Option<Device> {
+    for _ in 0..3 {
+        let _ = device.try_recv_merged(18);
+    }
     Some(device)
 }
 
@@ -311,6 +360,11 @@ fn sweep(world: &World, device: Device) -> Option<Device> {
 fn tell_of_all(world: &World, device: Device) -> Option<Device> {
     world.hub.for_each_user(|_, live| assert!(live > 0));
     world.hub.dump(&mut String::new()).expect("written");
+    Some(device)
+}
+
+fn laggards(world: &World, device: Device) -> Option<Device> {
+    assert!(world.hub.laggards(2, Lag::Unread).len() <= 2);
     Some(device)
 }
 

@@ -163,6 +163,16 @@ impl Meter {
         &self.sizes[number as usize & (self.sizes.len() - 1)]
     }
 
+    /// Returns the bytes of the event of `number`, in steps of 16. 0 if it is not kept.
+    pub(super) fn bytes(&self, number: u64) -> u64 {
+        let size = self.size(number).load(Ordering::Acquire);
+        if size / WRAP == number {
+            size % WRAP * UNIT
+        } else {
+            0
+        }
+    }
+
     /// Adds the weight of an event. Takes off the weight of the older event in the same place.
     pub(super) fn add(&self, number: u64, bytes: usize) {
         let units = (bytes as u64).div_ceil(UNIT).min(MAX_UNITS);

@@ -1,10 +1,10 @@
 //! A publisher, and the number that it has claimed.
 
 use super::arena::Arena;
-use super::audience::Audience;
 use super::core::Lane;
 use super::discard::Discard;
 use super::outcome::Terms;
+use super::rule::Rule;
 use super::slot::SlotRef;
 use super::words::{Kind, Run, SlotWord, State};
 use crate::sync::{Fault, broken};
@@ -12,8 +12,7 @@ use crate::sync::{Fault, broken};
 /// An event on its way into a lane.
 pub(crate) struct Offer<E> {
     pub(crate) event: E,
-    /// The connections that it is for, if not all.
-    pub(crate) audience: Option<Box<Audience>>,
+    pub(crate) rule: Option<Box<Rule>>,
 }
 
 /// A number that belongs to its publisher, and the slot that is its home.
@@ -82,7 +81,8 @@ impl<'a, E> Claim<'a, E> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Without it, a publish by id calls it.
     pub(super) fn in_arena(lane: &'a Lane<E>, state: State, run: Run) -> Self {
         // Without a guard: the number is this publisher's and lies in this directory, which
         // therefore stays.
@@ -102,40 +102,41 @@ impl<'a, E> Claim<'a, E> {
     pub(super) fn fill(
         &self,
         event: E,
-        audience: Option<Box<Audience>>,
+        rule: Option<Box<Rule>>,
         terms: Terms,
     ) -> Result<(), Offer<E>> {
         let number = self.state.seq();
         // Void already: a reader came between the claim and the load of the slot's word.
         if self.seen.number() >= number {
-            return Err(Offer { event, audience });
+            return Err(Offer { event, rule });
         }
-        let is_addressed = audience.is_some();
-        let word = self.full(terms, is_addressed);
-        self.slot.write(event, audience);
+        let is_ruled = rule.is_some();
+        let word = self.full(terms, rule.as_deref());
+        self.slot.write(event, rule);
         // An exchange: a reader may make the number void while the event is written. A store would
         // overwrite the void, and the event would wait for readers that have gone on.
         if broken(Fault::FillByStore) || self.slot.exchange(self.seen, word) {
             return Ok(());
         }
         // Void. The slot still belongs to this publisher, so it takes its event back.
-        let (event, audience) = self.slot.take(is_addressed);
-        Err(Offer { event, audience })
+        let (event, rule) = self.slot.take(is_ruled);
+        Err(Offer { event, rule })
     }
 
     #[inline]
-    pub(super) fn full(&self, terms: Terms, is_addressed: bool) -> SlotWord {
+    pub(super) fn full(&self, terms: Terms, rule: Option<&Rule>) -> SlotWord {
         let state = self.state;
+        let has_audience = rule.is_some_and(|rule| rule.audience.is_some());
         let kind = match terms.critical {
             false => Kind::Ordinary,
             // Accepted while the archive is alone. An event with an audience is for connections
             // that were there, so it is owed to no later one.
-            true if state.connections() == 0 && !is_addressed => Kind::Unseen,
+            true if state.connections() == 0 && !has_audience => Kind::Unseen,
             true => Kind::Critical,
         };
         let mut word = SlotWord::full(state.seq(), state.live(), kind);
-        if is_addressed {
-            word = word.addressed();
+        if rule.is_some() {
+            word = word.ruled();
         }
         if state.is_archived() {
             word = word.kept();

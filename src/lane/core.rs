@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::archive::Archive;
 use super::audience::Audience;
+use super::beside::Beside;
 use super::directory::{Directory, Root};
 use super::member::{Member, Members, Newcomer, Seat};
 use super::outcome::Refusal;
@@ -20,8 +20,8 @@ use crate::table::storage::Link;
 // connection touch the last fields from `run` on, and the first member up to its cursor.
 #[repr(C)]
 pub(crate) struct Lane<E: 'static> {
-    /// `Some` in a lane that keeps events after they were read.
-    pub(super) archive: Option<Box<Archive>>,
+    /// The archive and the table of keys, in a lane that has one of them.
+    pub(super) beside: Option<Box<Beside>>,
     /// All members but `first`, as a list that is copied to be changed.
     pub(super) others: Link<Member, Members>,
     /// A [`Tally`]: the numbers that became void.
@@ -71,8 +71,12 @@ impl<E> Lane<E> {
     ///
     /// `capacity` is a power of two of at least 2. The first event has the number `capacity`, so
     /// that `number - capacity` never wraps.
-    pub(crate) fn new(capacity: usize, first: Option<Newcomer>, archive: Option<Archive>) -> Self {
-        Self::with_arenas(capacity, arena_len(capacity), first, archive)
+    pub(crate) fn new(
+        capacity: usize,
+        first: Option<Newcomer>,
+        beside: Option<Box<Beside>>,
+    ) -> Self {
+        Self::with_arenas(capacity, arena_len(capacity), first, beside)
     }
 
     /// As `new`, with a chosen arena length: the models use arenas of two slots.
@@ -80,9 +84,10 @@ impl<E> Lane<E> {
         capacity: usize,
         arena_len: u32,
         first: Option<Newcomer>,
-        archive: Option<Archive>,
+        beside: Option<Box<Beside>>,
     ) -> Self {
-        debug_assert!(first.is_some() || archive.is_some());
+        let is_kept = beside.as_ref().is_some_and(|b| b.archive.is_some());
+        debug_assert!(first.is_some() || is_kept);
         debug_assert!(capacity.is_power_of_two() && capacity >= 2);
         let number = capacity as u64;
         let mut state = State::new(number).0;
@@ -91,12 +96,12 @@ impl<E> Lane<E> {
             state += State::ONE_LIVE;
             transit += Transit::ONE_JOINING;
         }
-        if archive.is_some() {
+        if is_kept {
             state += State::ONE_LIVE + State::ARCHIVED;
         }
         let (id, about) = first.unwrap_or((ConnectionId(0), None));
         Self {
-            archive: archive.map(Box::new),
+            beside,
             others: Link::empty(),
             tally: AtomicU64::new(0),
             transit: AtomicU64::new(transit),
@@ -207,7 +212,7 @@ impl<E> Lane<E> {
     }
 
     /// Returns where the numbers of one connection went: delivered, stepped over, missed, or
-    /// unread.
+    /// unread. Superseded and expired events are among those that were stepped over.
     pub(crate) fn stats(&self, member: &Member, reader: &Reader<E>) -> ConnectionStats {
         let end = member.left_at().unwrap_or_else(|| self.load().seq());
         let (cursor, missed) = (member.cursor(), member.missed());
@@ -217,7 +222,7 @@ impl<E> Lane<E> {
             stepped_over: reader.stepped_over,
             missed,
             unread: end.saturating_sub(cursor),
-            replayed: 0,
+            ..ConnectionStats::default()
         }
     }
 

@@ -2,14 +2,21 @@
 
 use super::archive::{Archive, Wait};
 use super::arena::Pin;
+use super::conflation::Conflation;
 use super::core::Lane;
 use super::discard::Discard;
+use super::member::Member;
 use super::words::State;
 use crate::sync::{Fault, Ordering, broken};
 
 impl<E: 'static> Lane<E> {
     pub(crate) fn archive(&self) -> Option<&Archive> {
-        self.archive.as_deref()
+        self.beside.as_ref()?.archive.as_ref()
+    }
+
+    /// Returns the table of keys, in a lane that has one.
+    pub(crate) fn conflation(&self) -> Option<&Conflation> {
+        self.beside.as_ref()?.conflation.as_ref()
     }
 
     /// Returns the number that a public number stands for.
@@ -86,6 +93,17 @@ impl<E: 'static> Lane<E> {
         if archive.floor() > number {
             meter.take(number);
         }
+    }
+
+    /// Returns how many bytes the numbers weigh that a connection has not read, where the lane weighs.
+    /// One step for each of them that the lane keeps.
+    pub(crate) fn unread_bytes(&self, member: &Member) -> u64 {
+        let Some(meter) = self.archive().and_then(|archive| archive.meter.as_ref()) else {
+            return 0;
+        };
+        (member.cursor().max(self.oldest())..self.load().seq())
+            .map(|number| meter.bytes(number))
+            .sum()
     }
 
     /// Does a sweep's work for a kept lane: drops events older than `age`. Returns whether no

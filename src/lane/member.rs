@@ -49,14 +49,16 @@ impl About {
     }
 }
 
-/// `[time : 42 | touched : 1 | cursor : 21]`: what the last sweep saw of a connection. The time is
-/// in milliseconds of the sweeps' clock. A cursor that moves by a multiple of 2^21 between two
-/// sweeps looks idle.
+/// `[time : 42 | touched : 1 | behind : 1 | cursor : 20]`: what the last sweep saw of a connection.
+/// The time is in milliseconds of the sweeps' clock. A cursor that moves by a multiple of 2^20
+/// between two sweeps looks idle.
 struct Activity;
 
 impl Activity {
     const TOUCHED: u64 = 1 << 21;
-    const CURSOR: u64 = Self::TOUCHED - 1;
+    /// The connection was at or above the watermark.
+    const BEHIND: u64 = 1 << 20;
+    const CURSOR: u64 = Self::BEHIND - 1;
     const TIME_SHIFT: u32 = 22;
     const MAX_TIME: u64 = (1 << 42) - 1;
 }
@@ -280,6 +282,27 @@ impl Member {
         self.activity.fetch_or(Activity::TOUCHED, Ordering::Relaxed);
     }
 
+    /// Notes whether the connection is behind. Returns whether that has changed, to one of several
+    /// threads that note the same.
+    pub(crate) fn set_behind(&self, is_behind: bool) -> bool {
+        let flag = if is_behind { Activity::BEHIND } else { 0 };
+        let before = self.note_activity(|seen| seen & !Activity::BEHIND | flag);
+        before & Activity::BEHIND != flag
+    }
+
+    /// Exchanges the word of activity for what `change` makes of it. Returns the word before.
+    fn note_activity(&self, change: impl Fn(u64) -> u64) -> u64 {
+        let (ok, err) = (Ordering::Relaxed, Ordering::Relaxed);
+        let mut seen = self.activity.load(Ordering::Relaxed);
+        loop {
+            let to = change(seen);
+            match self.activity.compare_exchange(seen, to, ok, err) {
+                Ok(before) => return before,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
     /// When sweeps saw the connection.
     pub(crate) fn swept(&self) -> SweptTimes {
         SweptTimes(self.swept.load(Ordering::Relaxed))
@@ -295,10 +318,10 @@ impl Member {
         if seen & Activity::TOUCHED == 0 && !(has_read && reading_counts) {
             return now_ms.saturating_sub(seen >> Activity::TIME_SHIFT);
         }
-        // A touch between the load and the store is overwritten. This sweep counts the connection
-        // as active anyway.
+        // A touch between the load and the exchange is overwritten. This sweep counts the connection
+        // as active anyway. The mark of a connection that is behind stays.
         let active = (now_ms << Activity::TIME_SHIFT) + cursor;
-        self.activity.store(active, Ordering::Relaxed);
+        self.note_activity(|seen| active | (seen & Activity::BEHIND));
         // Of two sweeps that see the connection at once, the time of either may stay.
         let swept = self.swept().active_at(now);
         self.swept.store(swept.0, Ordering::Relaxed);

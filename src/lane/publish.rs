@@ -1,10 +1,10 @@
 //! Publishing: one exchange of the state claims a number and decides where its event lies.
 
-use super::audience::Audience;
 use super::claim::{Claim, Offer, Prepared, Publisher};
 use super::core::Lane;
 use super::discard::Discard;
 use super::outcome::{Accepted, Refusal, Refused, Terms};
+use super::rule::Rule;
 use super::words::{Run, SlotWord, State};
 use crate::sync::{Fault, Ordering, broken, pin};
 
@@ -22,14 +22,14 @@ impl<E: 'static> Lane<E> {
     pub(crate) fn append<R>(
         &self,
         event: E,
-        audience: Option<Box<Audience>>,
+        rule: Option<Box<Rule>>,
         terms: Terms,
         done: impl FnOnce(Result<Accepted, Refused<E>>) -> R,
     ) -> R {
-        // The fast path: an event for all connections, under terms that need no look for unread
+        // The fast path: an event without a rule, under terms that need no look for unread
         // events.
         if terms.evict
-            && audience.is_none()
+            && rule.is_none()
             && let Some(claim) = self.claim_at_once()
         {
             return match claim.fill(event, None, terms) {
@@ -37,7 +37,7 @@ impl<E: 'static> Lane<E> {
                 Err(back) => done(self.append_again(back, terms, claim)),
             };
         }
-        done(self.append_slowly(Offer { event, audience }, terms, 0))
+        done(self.append_slowly(Offer { event, rule }, terms, 0))
     }
 
     /// Claims the next number if its home is ready and no other thread comes in between.
@@ -100,7 +100,7 @@ impl<E: 'static> Lane<E> {
                 Ok(claim) => claim,
                 Err(why) => return Err(Refused::new(why, offer.event, late)),
             };
-            match claim.fill(offer.event, offer.audience, terms) {
+            match claim.fill(offer.event, offer.rule, terms) {
                 Ok(()) => return Ok(self.accepted_as(claim.state, terms)),
                 Err(back) => {
                     offer = back;

@@ -14,11 +14,18 @@ use crate::sync::{Fault, broken};
 /// The next event of a connection, found by its owner. The owner enters or takes it, once.
 #[must_use]
 pub(crate) struct Seen<E> {
-    number: u64,
-    slot: SlotRef<E>,
-    word: SlotWord,
+    pub(super) number: u64,
+    pub(super) slot: SlotRef<E>,
+    pub(super) word: SlotWord,
     /// No later number was claimed when the reader looked, as far as it knows.
-    is_newest: bool,
+    pub(super) is_newest: bool,
+}
+
+impl<E> Seen<E> {
+    /// The event, which stays unread.
+    pub(crate) fn event(&self) -> &E {
+        self.slot.event()
+    }
 }
 
 /// A reader inside the event of its number. Dropping it passes the event.
@@ -70,10 +77,11 @@ impl<E: 'static> Lane<E> {
         // A reader that is further behind misses events, and counts them in `look`.
         let is_near = state.seq() <= number + self.capacity();
         let is_newest = state.seq() == number + 1;
-        (word.is_for_all(number) && is_near && is_open).then_some(Seen {
+        (word.is_plain(number) && is_near && is_open).then_some(Seen {
             number,
             slot,
-            word,
+            // Without it, the code that drops a rule would stand in the fast path of each receive.
+            word: word.without_rule(),
             is_newest,
         })
     }
@@ -158,26 +166,6 @@ impl<E: 'static> Lane<E> {
         is_idle && reader.pin.is_none() && member.is_open()
     }
 
-    /// Finds a connection's next event, wherever it lies. Passes events for other connections.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn search(&self, member: &Member, reader: &mut Reader<E>) -> Result<Seen<E>, Step> {
-        loop {
-            let (slot, word) = self.look(member, reader)?;
-            let seen = Seen {
-                number: word.number(),
-                slot,
-                word,
-                is_newest: true,
-            };
-            if !word.is_addressed() || slot.audience().is_none_or(|a| a.has_member(member)) {
-                return Ok(seen);
-            }
-            reader.stepped_over += 1;
-            drop(self.enter(member, reader, seen));
-        }
-    }
-
     /// Finds the next event that the connection counts for and is to see. Passes numbers that are
     /// no event, and events that are more than a lane old and not critical.
     ///
@@ -185,7 +173,7 @@ impl<E: 'static> Lane<E> {
     /// thread.
     #[cold]
     #[inline(never)]
-    fn look(
+    pub(super) fn look(
         &self,
         member: &Member,
         reader: &mut Reader<E>,

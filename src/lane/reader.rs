@@ -8,7 +8,7 @@ pub(crate) struct Reader<E> {
     pub(super) pin: Pin<E>,
     /// The first number that counts the connection.
     pub(crate) joined_at: u64,
-    /// Numbers that were passed and were no event, or an event for other connections.
+    /// Numbers that were passed and were no event, or an event that its rule kept from this reader.
     pub(super) stepped_over: u64,
     /// The reader was the last connection to pass the number before its cursor.
     pub(super) passed_last: bool,

@@ -7,6 +7,7 @@ use super::arena::Pin;
 use super::audience::Audience;
 use super::core::Lane;
 use super::home::Home;
+use super::rule::{Rule, Verdict};
 use super::slot::SlotRef;
 use super::words::SlotWord;
 use crate::sync::{Fault, broken};
@@ -45,11 +46,12 @@ impl<E: 'static> Lane<E> {
     ///
     /// `gets` says whether an event is for the connection, or `None` if that cannot be known. If an
     /// event is gone or unknown, `each` is told to start over. Returns the first number from which
-    /// on the replay is complete.
+    /// on the replay is complete. An event that is superseded or expired is left out.
     pub(crate) fn replay(
         &self,
         from: u64,
         to: u64,
+        now: impl Fn() -> u64,
         gets: impl Fn(u64, Option<&Audience>) -> Option<bool>,
         mut each: impl FnMut(Replay<E>),
     ) -> u64
@@ -67,6 +69,8 @@ impl<E: 'static> Lane<E> {
             let public = self.public(number);
             let found = self.visit(archive, number, &mut pin);
             match &found {
+                // Superseded or expired: no device receives it any more, so the replay has no hole.
+                Kept::Event(visit) if visit.is_over(number, &now) => continue,
                 Kept::Event(visit) => match gets(public, visit.audience()) {
                     Some(true) => {
                         each(Replay::Event(public, visit.get().clone()));
@@ -87,8 +91,13 @@ impl<E: 'static> Lane<E> {
 
     /// Passes clones of the owed events below `to` to `each`: critical events that were accepted
     /// while no connection was there, and that no connection has received. Returns whether no owed
-    /// event can have been dropped.
-    pub(crate) fn recover(&self, to: u64, mut each: impl FnMut(u64, E)) -> bool
+    /// event can have been dropped. An event that is expired is owed no more.
+    pub(crate) fn recover(
+        &self,
+        to: u64,
+        now: impl Fn() -> u64,
+        mut each: impl FnMut(u64, E),
+    ) -> bool
     where
         E: Clone,
     {
@@ -115,7 +124,9 @@ impl<E: 'static> Lane<E> {
                     // The word above is a first look only. The event cannot be dropped once `visit`
                     // has added this thread to its readers.
                     Kept::Event(visit) if number >= oldest => {
-                        each(self.public(number), visit.get().clone());
+                        if !visit.is_over(number, &now) {
+                            each(self.public(number), visit.get().clone());
+                        }
                     }
                     _ => complete = false,
                 }
@@ -169,8 +180,18 @@ impl<E> Visit<'_, E> {
         self.slot.event()
     }
 
+    fn rule(&self) -> Option<&Rule> {
+        self.word.is_ruled().then(|| self.slot.rule())?
+    }
+
     fn audience(&self) -> Option<&Audience> {
-        self.word.is_addressed().then(|| self.slot.audience())?
+        self.rule()?.audience.as_ref()
+    }
+
+    /// Returns whether the event is superseded or expired.
+    fn is_over(&self, number: u64, now: impl FnOnce() -> u64) -> bool {
+        let verdict = self.rule().map(|rule| rule.verdict_for_all(number, now));
+        verdict.is_some_and(|verdict| verdict != Verdict::Deliver)
     }
 }
 

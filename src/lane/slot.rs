@@ -13,7 +13,7 @@
 //!    event. Each reads it by shared reference until it has subtracted itself. The connection that
 //!    finds itself the last one owns the event. A replay adds itself before it reads.
 //! 4. A thread evicts the event only while it owns the arena, which no reader has pinned.
-//! 5. The audience is `Some` exactly while the word is `FULL` and `ADDRESSED`, or in between as in
+//! 5. The rule is `Some` exactly while the word is `FULL` and `RULED`, or in between as in
 //!    1.
 #![allow(unsafe_code)] // An event is uninitialized memory that a word guards, not a lock.
 
@@ -21,7 +21,7 @@ use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-use super::audience::Audience;
+use super::rule::Rule;
 use super::words::SlotWord;
 use crate::sync::{AtomicU64, Fault, Ordering, UnsafeCell, broken, with, with_mut};
 
@@ -30,7 +30,7 @@ use crate::sync::{AtomicU64, Fault, Ordering, UnsafeCell, broken, with, with_mut
 // well.
 #[repr(C)]
 pub(super) struct Slot<E> {
-    audience: UnsafeCell<Option<Box<Audience>>>,
+    rule: UnsafeCell<Option<Box<Rule>>>,
     event: UnsafeCell<MaybeUninit<E>>,
     word: AtomicU64,
 }
@@ -44,7 +44,7 @@ impl<E> Slot<E> {
     /// Creates an empty slot whose last number was `number`.
     pub(super) fn new(number: u64) -> Self {
         Self {
-            audience: UnsafeCell::new(None),
+            rule: UnsafeCell::new(None),
             event: UnsafeCell::new(MaybeUninit::uninit()),
             word: AtomicU64::new(SlotWord::free(number).0),
         }
@@ -82,45 +82,52 @@ impl<E> Slot<E> {
 
     /// Writes an event. The caller has claimed the number and has not published it.
     #[inline]
-    pub(super) fn write(&self, event: E, audience: Option<Box<Audience>>) {
+    pub(super) fn write(&self, event: E, rule: Option<Box<Rule>>) {
         with_mut(&self.event, |p| {
             // SAFETY: invariant 2: the caller owns the slot.
             unsafe { (*p).write(event) };
         });
-        if audience.is_some() {
-            self.address(audience);
+        if rule.is_some() {
+            self.set_rule(rule);
         }
     }
 
     #[cold]
-    fn address(&self, audience: Option<Box<Audience>>) {
-        with_mut(&self.audience, |p| {
+    fn set_rule(&self, rule: Option<Box<Rule>>) {
+        with_mut(&self.rule, |p| {
             // SAFETY: invariant 2: the caller of `write` owns the slot.
-            unsafe { *p = audience };
+            unsafe { *p = rule };
         });
     }
 
-    /// Moves the event and its audience out. The caller owns them: it is the publisher that wrote
+    /// Moves the event and its rule out. The caller owns them: it is the publisher that wrote
     /// them and was made void, the last reader, or the owner of the arena.
     #[inline]
-    pub(super) fn take(&self, is_addressed: bool) -> (E, Option<Box<Audience>>) {
-        let audience = if is_addressed { self.unaddress() } else { None };
+    pub(super) fn take(&self, is_ruled: bool) -> (E, Option<Box<Rule>>) {
+        let rule = if is_ruled { self.take_rule() } else { None };
         let event = with_mut(&self.event, |p| {
             // SAFETY: invariants 2 to 4: no other thread touches the event.
             let event = unsafe { &*p };
             // SAFETY: invariant 1: initialized, and moved out once, because the word changes next.
             unsafe { event.assume_init_read() }
         });
-        (event, audience)
+        (event, rule)
     }
 
     #[cold]
-    fn unaddress(&self) -> Option<Box<Audience>> {
-        with_mut(&self.audience, |p| {
+    fn take_rule(&self) -> Option<Box<Rule>> {
+        with_mut(&self.rule, |p| {
             // SAFETY: as in `take`.
-            let audience = unsafe { &mut *p };
-            audience.take()
+            let rule = unsafe { &mut *p };
+            rule.take()
         })
+    }
+
+    /// Drops the rule of an event that its last reader empties.
+    #[cold]
+    #[inline(never)]
+    fn drop_rule(&self) {
+        drop(self.take_rule());
     }
 
     /// The event, for a reader that counts for it and has not passed it.
@@ -134,13 +141,13 @@ impl<E> Slot<E> {
         })
     }
 
-    /// As `event`: the audience of an addressed event.
+    /// As `event`: the rule of an event that has one.
     #[cold]
-    pub(super) fn audience(&self) -> Option<&Audience> {
-        with(&self.audience, |p| {
+    pub(super) fn rule(&self) -> Option<&Rule> {
+        with(&self.rule, |p| {
             // SAFETY: invariants 3 and 5.
-            let audience = unsafe { &*p };
-            audience.as_deref()
+            let rule = unsafe { &*p };
+            rule.as_deref()
         })
     }
 
@@ -182,8 +189,8 @@ impl<E> Slot<E> {
                 self.0.free(self.1);
             }
         }
-        if word.is_addressed() {
-            drop(self.unaddress());
+        if word.is_ruled() {
+            self.drop_rule();
         }
         let _free = Free(self, word.number());
         make(self.take(false).0)
@@ -243,7 +250,7 @@ impl<E> Drop for Slot<E> {
         let word = self.load();
         // At 0 the event belongs to its last reader.
         if word.is_full() && word.remaining() > 0 {
-            drop(self.take(word.is_addressed()));
+            drop(self.take(word.is_ruled()));
         }
     }
 }

@@ -208,7 +208,7 @@ impl SlotWord {
     const VOID: u64 = 2;
     const CRITICAL: u64 = 4;
     const UNSEEN: u64 = 8;
-    const ADDRESSED: u64 = 16;
+    const RULED: u64 = 16;
     const KEPT: u64 = 32;
     /// Subtracted by a reader that passes.
     pub(crate) const ONE_READER: u64 = 1 << HIGH_SHIFT;
@@ -232,9 +232,13 @@ impl SlotWord {
         };
         Self((number << NUMBER_SHIFT) + ((readers as u64) << HIGH_SHIFT) + kind + Self::FULL)
     }
-    /// With the flag that the event is for some connections. The slot's audience says for which.
-    pub(crate) const fn addressed(self) -> Self {
-        Self(self.0 | Self::ADDRESSED)
+    /// With the flag that the event has a rule, which stands in the slot.
+    pub(crate) const fn ruled(self) -> Self {
+        Self(self.0 | Self::RULED)
+    }
+    /// Without the flag of a rule: for a word that is known to have none. So the compiler knows as well.
+    pub(crate) const fn without_rule(self) -> Self {
+        Self(self.0 & !Self::RULED)
     }
     /// With the flag that an archive keeps the event, so a replay may add a reader.
     pub(crate) const fn kept(self) -> Self {
@@ -264,10 +268,10 @@ impl SlotWord {
     pub(crate) const fn is_event(self, number: u64) -> bool {
         self.number() == number && self.is_full()
     }
-    /// Returns whether the slot holds the event of `number`, for all connections. One comparison.
+    /// Returns whether the slot holds the event of `number`, without a rule. One comparison.
     #[inline]
-    pub(crate) const fn is_for_all(self, number: u64) -> bool {
-        let parts = !0 << NUMBER_SHIFT | Self::FULL | Self::ADDRESSED;
+    pub(crate) const fn is_plain(self, number: u64) -> bool {
+        let parts = !0 << NUMBER_SHIFT | Self::FULL | Self::RULED;
         self.0 & parts == (number << NUMBER_SHIFT) + Self::FULL
     }
     pub(crate) const fn is_critical(self) -> bool {
@@ -276,8 +280,8 @@ impl SlotWord {
     pub(crate) const fn is_unseen(self) -> bool {
         self.0 & Self::UNSEEN != 0
     }
-    pub(crate) const fn is_addressed(self) -> bool {
-        self.0 & Self::ADDRESSED != 0
+    pub(crate) const fn is_ruled(self) -> bool {
+        self.0 & Self::RULED != 0
     }
     /// Returns whether one connection has still to pass the event and no replay can add another.
     /// That reader moves the event out with a plain store: no other thread changes the word.

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId, UserId};
 
-/// One change of who is online.
+/// One change of who is online, or of how a connection keeps up.
 ///
 /// ```
 /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
@@ -71,6 +71,24 @@ pub enum Change {
         connection: ConnectionId,
         /// The thread it is attached to.
         thread: Option<ThreadId>,
+    },
+    /// A [sweep](crate::Hub::sweep) has found a connection at the
+    /// [watermark](crate::Builder::unread_watermark), and the sweep before had not.
+    ///
+    /// The notice has no number of its own. It has that of the newest change of its session.
+    #[non_exhaustive]
+    Behind {
+        /// The connection's id.
+        connection: ConnectionId,
+        /// How many numbers it has not read.
+        unread: u64,
+    },
+    /// A sweep has found a connection below the watermark that was behind at the sweep before. Its number is
+    /// as that of `Behind`.
+    #[non_exhaustive]
+    CaughtUp {
+        /// The connection's id.
+        connection: ConnectionId,
     },
     /// A connection was closed.
     #[non_exhaustive]

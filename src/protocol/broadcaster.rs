@@ -71,12 +71,6 @@ pub struct Broadcaster {
     relay: RelayHook,
 }
 
-/// Returns whether a packet goes to other nodes although this hub refused it.
-#[cfg(feature = "cluster")]
-fn goes_on(refused: Option<&BroadcastError>) -> bool {
-    matches!(refused, None | Some(BroadcastError::NoConnections))
-}
-
 impl Broadcaster {
     /// Creates a broadcaster that handles a foreign receiver in a body as `isolation` says.
     ///
@@ -291,13 +285,10 @@ impl Broadcaster {
         let packet = Packet::written(&message);
         let done = Self::deliver(scope, audience, packet.clone(), critical, broadcast);
         #[cfg(feature = "cluster")]
-        if let Some(relay) = self
-            .relay
-            .0
-            .as_ref()
-            .filter(|_| goes_on(done.as_ref().err()))
         {
-            broadcast.relayed = Some(relay(scope.user(), audience, &packet, critical));
+            let refused = done.as_ref().err();
+            let user = scope.user();
+            broadcast.relayed = self.relay.pass(refused, user, audience, &packet, critical);
         }
         done.map(|()| packet)
     }

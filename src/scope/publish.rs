@@ -45,7 +45,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// Lock-free; never waits for a reader. At most 16 numbers an event, then `Full` hands the event back.
     pub fn publish(&self, event: E) -> Result<Delivery, PublishError<E>> {
-        self.deliver(Target::All, event, Terms::OVERWRITE)
+        self.deliver(event, Terms::OVERWRITE)
     }
 
     /// Publishes `event`, which no connected device may miss.
@@ -82,7 +82,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// As [`publish`](Self::publish). Bounds and progress are as there. The closes cost the publisher one
     /// step, whatever the number of connections.
     pub fn publish_critical(&self, event: E) -> Result<Delivery, PublishError<E>> {
-        self.deliver(Target::All, event, Terms::CRITICAL)
+        self.deliver(event, Terms::CRITICAL)
     }
 
     /// Publishes `event` unless a live connection has `lane_capacity` numbers to read already.
@@ -112,7 +112,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// Lock-free; never waits for a reader.
     pub fn try_publish(&self, event: E) -> Result<Delivery, PublishError<E>> {
-        self.deliver(Target::All, event, Terms::REFUSE)
+        self.deliver(event, Terms::REFUSE)
     }
 
     /// Publishes `event` as soon as the lane has room, and waits at most `timeout` for that.

@@ -178,6 +178,15 @@ faults! {
     SleepBehindTheFrozen = "sleep-behind-the-frozen",
     /// A waker that comes second trusts the first to wake.
     TrustTheOtherWaker = "trust-the-other-waker",
+    // ---- conflation ----
+    /// A reader steps over the newest event of a key.
+    SupersedeTheNewest = "supersede-the-newest",
+    /// Of two publishers of one key the one that comes last decides which number is the newest.
+    SupersedeByStore = "supersede-by-store",
+    /// A publisher of a key looks for pending barriers only.
+    OverlookTheBarrier = "overlook-the-barrier",
+    /// A barrier is noted only after it was accepted.
+    BarrierUnannounced = "barrier-unannounced",
     // ---- archive and replays ----
     /// A lane without connections closes after its archive has left.
     ExpireInTwoSteps = "expire-in-two-steps",

@@ -20,6 +20,11 @@ impl<T: Default> CopyOnWrite<T> {
         Self(Link::new(Owned::Leaf(Arc::default())))
     }
 
+    /// As `new`. The default is made at the first update, and for each load before.
+    pub(crate) fn empty() -> Self {
+        Self(Link::empty())
+    }
+
     /// Returns the current version. Wait-free.
     ///
     /// The guard ends with the call. A reader that hangs later keeps one version alive, and does not hold

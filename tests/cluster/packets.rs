@@ -104,10 +104,10 @@ fn r134_a_packet_of_another_node_is_checked_as_one_of_this_node() {
     ] {
         assert!(codec.decode(&ann, bytes).is_err());
     }
-    let nobody = UserId::new("pending_auth").unwrap();
+    let unknown = UserId::new("pending_auth").unwrap();
     assert!(
         codec
-            .decode(&nobody, &frame("chat", r#"{"type":"chat"}"#))
+            .decode(&unknown, &frame("chat", r#"{"type":"chat"}"#))
             .is_err()
     );
 }

@@ -11,9 +11,11 @@ mod gate;
 pub(crate) mod receive;
 mod retention;
 pub(crate) mod rooms;
+pub(crate) mod rules;
 mod time;
 use retention::{Archive, Span};
 pub(crate) use retention::{Figures, Floor, Keeping, NoResume, Position, Resumed};
+use rules::{Asks, Keys};
 use time::Clocks;
 
 /// Why a connection ended.
@@ -100,6 +102,8 @@ pub(crate) struct Settings {
     pub(crate) retention: Option<Keeping>,
     /// Memberships of rooms outlive their users' lanes.
     pub(crate) keeps_members: bool,
+    /// So many keys of a user are remembered, at most eight.
+    pub(crate) conflation: Option<usize>,
 }
 
 /// An event from before a connection's time.
@@ -125,6 +129,8 @@ struct Connection<V> {
     delivered: u64,
     stepped_over: u64,
     missed: u64,
+    superseded: u64,
+    expired: u64,
     /// Events from before its time that it has not received.
     waiting: BTreeMap<u64, Waiting<V>>,
     replayed: u64,
@@ -149,6 +155,7 @@ struct Lane<V> {
     lost: Option<u64>,
     /// If it keeps what was read.
     archive: Option<Archive>,
+    keys: Keys,
 }
 
 #[derive(Clone, Debug)]
@@ -164,6 +171,9 @@ struct Item<V> {
     received: bool,
     /// The model's time at which it was accepted.
     at_ms: u64,
+    deadline_ms: Option<u64>,
+    /// The events of its key.
+    list: Option<usize>,
 }
 
 impl<V> Lane<V> {
@@ -194,6 +204,11 @@ pub(crate) struct Model<V> {
     shut: bool,
     clocks: Clocks,
     rooms: rooms::Rooms,
+    /// The newest time that was told.
+    now_ms: u64,
+    /// Superseded events that a receive finds all the same: the publisher that supersedes them has the
+    /// number and has not come to say so.
+    pub(crate) there: Vec<u64>,
     pub(crate) accepted: u64,
     /// Publishes that overwrote what a live connection had not read.
     pub(crate) overwrote: usize,
@@ -218,6 +233,8 @@ impl<V: Copy> Model<V> {
             shut: false,
             clocks: Clocks::default(),
             rooms: rooms::Rooms::default(),
+            now_ms: 0,
+            there: Vec::new(),
             accepted: 0,
             overwrote: 0,
             told: Vec::new(),
@@ -245,6 +262,7 @@ impl<V: Copy> Model<V> {
             most_here: 0,
             lost: None,
             archive: keeping.map(|_| Archive::default()),
+            keys: Keys::default(),
         });
     }
 
@@ -326,6 +344,8 @@ impl<V: Copy> Model<V> {
             delivered: 0,
             stepped_over: 0,
             missed: 0,
+            superseded: 0,
+            expired: 0,
             waiting: BTreeMap::new(),
             replayed: 0,
             attached: Vec::new(),
@@ -341,12 +361,13 @@ impl<V: Copy> Model<V> {
         Ok(id)
     }
 
-    pub(crate) fn publish(
+    pub(crate) fn publish_asking(
         &mut self,
         user: u8,
         value: V,
         how: How,
         to: To,
+        asks: Asks,
     ) -> Result<(u64, usize), Refused> {
         if self.shut {
             return Err(Refused::Closed);
@@ -391,7 +412,10 @@ impl<V: Copy> Model<V> {
             to,
             received: false,
             at_ms: self.clocks.age,
+            deadline_ms: None,
+            list: None,
         });
+        self.apply(user, number, asks);
         self.weigh(user);
         Ok((number, reached))
     }
@@ -408,6 +432,8 @@ impl<V: Copy> Model<V> {
             to: To::Everybody,
             received: false,
             at_ms: self.clocks.age,
+            deadline_ms: None,
+            list: None,
         });
     }
 
@@ -480,6 +506,7 @@ impl<V: Copy> Model<V> {
 
     /// Comes to the users one after the other.
     pub(crate) fn sweep(&mut self, now_ms: u64, order: &[u8]) -> usize {
+        self.now_ms = self.now_ms.max(now_ms);
         self.clocks.sweep(&self.settings, now_ms);
         order.iter().map(|&user| self.sweep_one(user)).sum()
     }

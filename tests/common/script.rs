@@ -11,12 +11,14 @@ use laneway::{
 };
 
 use super::model::rooms::{MOST, MOST_KEPT};
+use super::model::rules::Asks;
 use super::model::{End, Got, How, Keeping, Model, NoConnect, Origin, Refused, Settings, To};
 
 mod compare;
 mod gate;
 mod retention;
 mod rooms;
+mod rules;
 mod seen;
 use retention::Remembered;
 pub(crate) use seen::Seen;
@@ -29,8 +31,15 @@ pub(crate) enum Call {
     /// With a thread, and with a lane capacity of its own in case it is the first.
     ConnectWith(u8, u8),
     Publish(u8, How, For),
+    /// So many times four milliseconds from now, or before if it is negative.
+    Until(u8, How, For, i8),
+    /// Of one of three keys, up to four times.
+    Latest(u8, u8),
+    Barrier(u8),
     Batch(u8, u8),
     Receive(u8),
+    /// So many events at once.
+    Merged(u8, u8),
     Drain(u8, u8),
     Visit(u8, u8),
     Drop(u8),
@@ -84,6 +93,8 @@ const BATCH: u8 = 48;
 struct Tainted {
     user: u8,
     serial: u32,
+    /// Of the events that it has taken up.
+    merged: Vec<Value>,
     alive: Arc<AtomicIsize>,
 }
 
@@ -94,6 +105,7 @@ impl Tainted {
         Self {
             user,
             serial,
+            merged: Vec::new(),
             alive,
         }
     }
@@ -178,6 +190,7 @@ pub(crate) fn run(settings: Settings, calls: &[Call]) -> Seen {
         .max_rooms_per_user(MOST)
         .max_members_per_room(MOST)
         .memberships(memberships)
+        .conflation(settings.conflation)
         .build_weighing(Tainted::weight)
         .expect("valid settings");
     let scope = |u| hub.scope(UserId::new(format!("user {u}")).expect("valid"));
@@ -219,12 +232,23 @@ impl Run {
                 let capacity = [2, 4, 8, 64][other as usize % 8 / 2];
                 self.connect(user % USERS, Some(other % THREADS), Some(capacity));
             }
-            Call::Publish(user, how, to) => self.publish(user % USERS, how, to),
+            Call::Publish(user, how, to) => self.publish(user % USERS, how, to, None),
+            Call::Until(user, how, to, later) => {
+                let deadline_ms = self.now_ms.saturating_add_signed(4 * i64::from(later));
+                self.publish(user % USERS, how, to, Some(deadline_ms));
+            }
+            Call::Latest(user, key) => self.publish_latest(user % USERS, key),
+            Call::Barrier(user) => self.publish_barrier(user % USERS),
             Call::Batch(user, events) => self.batch(user % USERS, events % BATCH),
             Call::Receive(at) => {
                 if let Some(at) = self.handle(at) {
                     let got = self.receive(at);
                     self.check(at, got);
+                }
+            }
+            Call::Merged(at, most) => {
+                if let Some(at) = self.handle(at) {
+                    self.receive_merged(at, most.into());
                 }
             }
             Call::Drain(at, max) => {
@@ -336,7 +360,7 @@ impl Run {
 
     fn let_go(&mut self, at: usize) {
         let handle = self.handles.remove(at);
-        self.seen.stepped_over += handle.connection.stats().stepped_over as usize;
+        self.seen.count(&handle.connection.stats());
         self.model.end(handle.id, None);
     }
 
@@ -345,7 +369,7 @@ impl Run {
         Tainted::new(user, self.serial, &self.alive)
     }
 
-    fn publish(&mut self, user: u8, how: How, to: For) {
+    fn publish(&mut self, user: u8, how: How, to: For, deadline_ms: Option<u64>) {
         let event = self.event(user);
         self.offered += 1;
         let known = |at: u8| self.ids.get(at as usize % self.ids.len().max(1)).copied();
@@ -370,8 +394,12 @@ impl Run {
                 thread = thread_id(t);
                 Some(scope.to_thread(&thread))
             }
-            _ => None,
+            _ => deadline_ms.map(|_| scope.to_all()),
         };
+        let addressed = addressed.map(|some| match deadline_ms {
+            Some(ms) => some.until(Duration::from_millis(ms)),
+            None => some,
+        });
         let done = match (addressed, how) {
             (None, How::Overwriting) => scope.publish(event),
             (None, How::Refusing) => scope.try_publish(event),
@@ -386,7 +414,13 @@ impl Run {
             refused
         });
         self.seen.full += usize::from(done == Err(Refused::Full));
-        assert_eq!(done, self.model.publish(user, (user, self.serial), how, to));
+        let asks = Asks {
+            deadline_ms,
+            ..Asks::default()
+        };
+        let value = (user, self.serial);
+        let expected = self.model.publish_asking(user, value, how, to, asks);
+        assert_eq!(done, expected);
         self.learn_overruns(user);
     }
 
@@ -527,7 +561,7 @@ impl Run {
         self.compare();
         self.compare_notices();
         for handle in &self.handles {
-            self.seen.stepped_over += handle.connection.stats().stepped_over as usize;
+            self.seen.count(&handle.connection.stats());
         }
         let (alive, forgot) = (Arc::clone(&self.alive), self.forgot);
         let (lifecycle, seen) = (Arc::clone(&self.lifecycle), self.seen);

@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use laneway::{
-    CloseReason, Connection, Hub, Position, PublishError, Received, ResumeError, Resumed,
-    Retention, TryRecvError, UserId, UserScope,
+    CloseReason, ConflationKey, Connection, Delivery, Hub, Position, PublishError, Received,
+    ResumeError, Resumed, Retention, TryRecvError, UserId, UserScope,
 };
 
 use crate::common::model::{self, End, Got, How, Origin, Refused};
@@ -17,6 +17,7 @@ pub(crate) const CAPACITY: u64 = 2;
 /// The first of the connections that were there and had gone before the history began, one a thread.
 pub(crate) const FIRST: usize = usize::MAX - MOST_THREADS;
 pub(crate) const MOST_THREADS: usize = 3;
+pub(crate) const DEADLINE: Duration = Duration::from_secs(1);
 
 /// What a history is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +29,26 @@ pub(crate) enum Kind {
     /// Users come back, and sweeps end what they have left; without critical events, because who is
     /// just reading one may be closed for it by a sweep and have it all the same.
     Sweeping,
+    /// Events supersede others, and expire.
+    Ruled,
+}
+
+impl Kind {
+    /// Whether lanes keep what was read.
+    pub(crate) fn keeps(self) -> bool {
+        matches!(self, Self::Recovering | Self::Sweeping)
+    }
 }
 
 /// A call on the one user of a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
     Publish(How, u32),
+    /// Of the one key that there is.
+    Latest(u32),
+    /// With the deadline that `Tick` tells.
+    Until(u32),
+    Tick,
     /// Gives the connection a name.
     Connect(usize),
     /// On the thread's own connection.
@@ -64,6 +79,7 @@ pub(crate) enum Answer {
     Closed(bool),
     Swept(usize),
     Counted(usize),
+    Ticked,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,11 +110,14 @@ impl Actor<'_> {
         let value = at as u32;
         let kind = self.kind;
         let how = |r| match r {
-            0 if kind != Kind::Sweeping => How::Critical,
+            0 if matches!(kind, Kind::Plain | Kind::Recovering) => How::Critical,
             1 => How::Refusing,
             _ => How::Overwriting,
         };
         let call = match (random.below(13), &self.mine, &self.left) {
+            (0..=2, _, _) if kind == Kind::Ruled => Call::Latest(value),
+            (3, _, _) if kind == Kind::Ruled => Call::Until(value),
+            (11, _, _) if kind == Kind::Ruled => Call::Tick,
             (0..=4, _, _) => Call::Publish(how(random.below(4)), value),
             (8, Some((id, _)), _) if kind == Kind::Recovering => Call::Recover(*id),
             (8 | 11, _, _) if kind == Kind::Sweeping => Call::Sweep,
@@ -129,12 +148,16 @@ impl Actor<'_> {
                     How::Refusing => self.scope.try_publish(value),
                     How::Critical => self.scope.publish_critical(value),
                 };
-                Answer::Published(match done {
-                    Ok(d) => Ok((d.number, d.connections)),
-                    Err(PublishError::NoConnections(_)) => Err(Refused::NoConnections),
-                    Err(PublishError::Full(_)) => Err(Refused::Full),
-                    Err(_) => Err(Refused::Closed),
-                })
+                published(&done)
+            }
+            Call::Latest(value) => {
+                let key = ConflationKey::new("key").expect("valid");
+                published(&self.scope.publish_latest(&key, value))
+            }
+            Call::Until(value) => published(&self.scope.until(DEADLINE).publish(value)),
+            Call::Tick => {
+                self.hub.tick(DEADLINE);
+                Answer::Ticked
             }
             Call::Connect(name) => {
                 self.mine = self
@@ -203,6 +226,15 @@ impl Actor<'_> {
     }
 }
 
+fn published(done: &Result<Delivery, PublishError<u32>>) -> Answer {
+    Answer::Published(match done {
+        Ok(d) => Ok((d.number, d.connections)),
+        Err(PublishError::NoConnections(_)) => Err(Refused::NoConnections),
+        Err(PublishError::Full(_)) => Err(Refused::Full),
+        Err(_) => Err(Refused::Closed),
+    })
+}
+
 fn resumed_as(resumed: Resumed) -> model::Resumed {
     match resumed {
         Resumed::Complete { from, to, .. } => model::Resumed::Complete { from, to },
@@ -218,7 +250,8 @@ pub(crate) fn history(kind: Kind, seed: u64) -> Vec<Record> {
         .lane_capacity(CAPACITY as usize)
         .max_connections_per_user(2)
         .shards(1)
-        .retention((kind != Kind::Plain).then_some(retention))
+        .retention(kind.keeps().then_some(retention))
+        .conflation((kind == Kind::Ruled).then_some(1))
         .build::<u32>()
         .expect("valid");
     let scope = hub.scope(UserId::new("ann").expect("valid"));
@@ -230,7 +263,7 @@ pub(crate) fn history(kind: Kind, seed: u64) -> Vec<Record> {
             .map(|name| {
                 let (clock, arrived, hub) = (&clock, &arrived, &hub);
                 let scope = scope.clone();
-                let left = (kind != Kind::Plain).then_some(first[name]);
+                let left = kind.keeps().then_some(first[name]);
                 s.spawn(move || {
                     let mut random =
                         Random((seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) + name as u64);

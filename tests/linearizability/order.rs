@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::history::{Answer, CAPACITY, Call, FIRST, Kind, MOST_THREADS, Record};
+use super::history::{Answer, CAPACITY, Call, DEADLINE, FIRST, Kind, MOST_THREADS, Record};
 use crate::common::model::receive::Stops;
+use crate::common::model::rules::{Asks, Effect};
 use crate::common::model::{End, Floor, Got, How, Keeping, Model, Position, Refused, Settings, To};
 
 /// Numbers that publishers may give up in one history; fewer are tried first.
@@ -34,8 +35,9 @@ impl State {
             evict_oldest: false,
             max_users: usize::MAX,
             idle_timeout_ms: None,
-            retention: (kind != Kind::Plain).then_some(keeping),
+            retention: kind.keeps().then_some(keeping),
             keeps_members: false,
+            conflation: (kind == Kind::Ruled).then_some(1),
         };
         let mut model = Model::new(settings);
         let mut gone = |name| {
@@ -89,6 +91,24 @@ impl State {
             }
             Call::Publish(how, value) => {
                 Answer::Published(model.publish(USER, value, how, To::Everybody))
+            }
+            Call::Latest(value) | Call::Until(value) => {
+                let asks = match record.call {
+                    Call::Latest(_) => Asks {
+                        effect: Effect::Latest(0),
+                        ..Asks::default()
+                    },
+                    _ => Asks {
+                        deadline_ms: Some(DEADLINE.as_millis() as u64),
+                        ..Asks::default()
+                    },
+                };
+                let how = How::Overwriting;
+                Answer::Published(model.publish_asking(USER, value, how, To::Everybody, asks))
+            }
+            Call::Tick => {
+                model.tick(DEADLINE.as_millis() as u64);
+                Answer::Ticked
             }
             Call::Connect(name) => {
                 let connected = model.connect(USER, None, None);
@@ -197,13 +217,19 @@ impl State {
         };
         let overwritten = self.model.overwritten(id).into_iter();
         let late = overwritten.filter(|(_, by)| is_late(*by)).map(|(n, _)| n);
-        subsets(&late.collect::<Vec<_>>())
-            .filter_map(|kept| {
+        // An event is superseded once the later publish has returned, and perhaps before.
+        let in_doubt = self.model.superseded_only_by(id, published);
+        let (late, in_doubt): (Vec<_>, Vec<_>) = (late.collect(), subsets(&in_doubt).collect());
+        subsets(&late)
+            .flat_map(|kept| in_doubt.iter().map(move |doubt| (kept.clone(), doubt)))
+            .filter_map(|(kept, there)| {
                 let mut next = self.clone();
+                next.model.there.clone_from(there);
                 if answer == Answer::Received(Got::Closed(End::Overrun)) {
                     next.drop_critical_before(id, &kept);
                 }
                 let got = next.model.receive_with(id, &kept, Stops::AtAnyCritical);
+                next.model.there.clear();
                 (Answer::Received(got) == answer).then_some(next)
             })
             .collect()
@@ -249,12 +275,12 @@ impl UnderWay {
                 continue;
             }
             match other.call {
-                Call::Publish(_, value) => {
+                Call::Publish(_, value) | Call::Latest(value) | Call::Until(value) => {
                     under_way.published.push(value);
                     under_way.publishes |= 1 << i;
                 }
                 Call::Recover(_) => under_way.recovers = true,
-                Call::Receive(_) | Call::Sweep | Call::Count => {}
+                Call::Receive(_) | Call::Sweep | Call::Count | Call::Tick => {}
                 _ => under_way.comes_or_goes = true,
             }
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::occupant::Occupant;
 use crate::delivery::RoomDelivery;
 use crate::engine::core::Core;
-use crate::engine::target::Target;
+use crate::engine::target::Aim;
 use crate::id::{RoomId, UserId};
 use crate::lane::{Accepted, Refusal, Refused, Terms};
 use crate::sync::{Fault, Guard, broken, pin};
@@ -102,12 +102,12 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
         // A membership that ends with the lane is none of the user's next lane.
         if !is_kept || refused.why != Refusal::Vacant {
             delivery.refused += 1;
-            drop(self.refuse(Target::All, refused));
+            drop(self.refuse(&Aim::ALL, refused));
             return is_kept;
         }
         let found = self.table.get(self.hash(&occupant.id), &occupant.id, guard);
         occupant.note(entry, found.map(|found| found.arc()), guard);
-        match self.deliver(&occupant.id, None, Target::All, refused.event, terms) {
+        match self.deliver(&occupant.id, None, refused.event, terms) {
             Ok(accepted) => {
                 delivery.users += 1;
                 delivery.connections += accepted.connections;
@@ -135,7 +135,7 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
                 }
                 Err(refused) => {
                     delivery.refused += 1;
-                    drop(self.refuse(Target::All, refused));
+                    drop(self.refuse(&Aim::ALL, refused));
                 }
             }
         });

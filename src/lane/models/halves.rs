@@ -113,7 +113,7 @@ impl<E: 'static> Lane<E> {
     /// Puts an event into a number's slot as its publisher, and is never heard of again.
     pub(in crate::lane) fn fill_half(claim: &Claim<'_, E>, offer: Offer<E>) {
         if claim.seen.number() < claim.state.seq() {
-            claim.slot.write(offer.event, offer.audience);
+            claim.slot.write(offer.event, offer.rule);
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod burst;
 mod close;
+mod conflate;
 mod evict;
 mod halves;
 mod join;

@@ -6,9 +6,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::super::Beside;
 use super::super::archive::Archive;
 use super::super::audience::Audience;
 use super::super::claim::{Claim, Offer};
+use super::super::conflation::Conflation;
 use super::super::core::Lane;
 use super::super::member::{About, Member};
 use super::super::member::{Ghost, Seat};
@@ -16,8 +18,9 @@ use super::super::outcome::{Accepted, Refusal, Step as LaneStep, Terms};
 use super::super::read::{Entered, Seen};
 use super::super::reader::Reader as Way;
 use super::super::replay::Replay;
+use super::super::rule::Rule;
 use crate::error::CloseReason;
-use crate::id::{ConnectionId, ThreadId};
+use crate::id::{ConflationKey, ConnectionId, ThreadId};
 
 /// The number that a model gives to its lane's first event.
 pub(super) const FIRST: u64 = 10;
@@ -94,11 +97,31 @@ pub(super) fn deserted_lane() -> L {
     lane_with(2, 2, false, true)
 }
 
+/// A lane of four events that remembers two keys.
+pub(super) fn conflating_lane() -> L {
+    let conflation = Some(Conflation::new(2));
+    let archive = None;
+    let beside = Some(Box::new(Beside {
+        archive,
+        conflation,
+    }));
+    lane_beside(4, 2, true, beside)
+}
+
 fn lane_with(capacity: usize, arena_len: u32, has_first: bool, is_kept: bool) -> L {
+    let beside = is_kept.then(|| {
+        Box::new(Beside {
+            archive: Some(Archive::new(1, capacity, None)),
+            conflation: None,
+        })
+    });
+    lane_beside(capacity, arena_len, has_first, beside)
+}
+
+fn lane_beside(capacity: usize, arena_len: u32, has_first: bool, beside: Option<Box<Beside>>) -> L {
     let first = has_first.then_some((ConnectionId(1), None));
-    let archive = is_kept.then(|| Archive::new(1, capacity, None));
     L {
-        lane: Arc::new(Lane::with_arenas(capacity, arena_len, first, archive)),
+        lane: Arc::new(Lane::with_arenas(capacity, arena_len, first, beside)),
         next_id: Arc::new(Cell::new(if has_first { 1 } else { 2 })),
     }
 }
@@ -210,10 +233,40 @@ impl L {
         audience: Option<Audience>,
         refuse: bool,
     ) -> Result<Accepted, Refusal> {
-        let audience = audience.map(Box::new);
+        let rule = audience.map(|audience| {
+            Box::new(Rule {
+                audience: Some(audience),
+                ..Rule::default()
+            })
+        });
         let terms = terms(false, refuse);
-        let done = self.lane.append(event, audience, terms, |done| done);
+        let done = self.lane.append(event, rule, terms, |done| done);
         done.map_err(|r| r.why)
+    }
+
+    /// Publishes the newest event of the one key.
+    pub(super) fn publish_latest(&self, event: Ev) -> u64 {
+        let key = ConflationKey::new("key").expect("valid");
+        let append = |newest| {
+            let rule = Rule {
+                newest: Some(newest),
+                ..Rule::default()
+            };
+            let rule = Some(Box::new(rule));
+            self.lane
+                .append(event, rule, Terms::OVERWRITE, |done| done.ok())
+                .expect("accepted")
+                .number
+        };
+        let conflation = self.conflation().expect("a lane that conflates");
+        let number = |done: &u64| Some(self.internal(*done));
+        conflation.latest(&key, 0, append, number) + FIRST
+    }
+
+    pub(super) fn publish_barrier(&self, event: Ev) -> u64 {
+        let append = || self.publish_as(event, false, false).expect("accepted");
+        let conflation = self.conflation().expect("a lane that conflates");
+        conflation.barrier(append, |done| Some(self.internal(*done - FIRST)))
     }
 
     /// Counts the archive out of the numbers below `to`, as a sweep does that finds them too old.
@@ -265,7 +318,7 @@ fn see(lane: &Lane<Ev>, member: &Member, way: &mut Way<Ev>) -> Result<Seen<Ev>, 
     match lane.see(member, way) {
         Some(seen) => Ok(seen),
         None if lane.is_idle(member, way) => Err(LaneStep::Empty),
-        None => lane.search(member, way),
+        None => lane.search(member, way, || 0, |_| {}),
     }
 }
 
@@ -335,6 +388,7 @@ impl Reader {
         let first = self.lane.lane.replay(
             start,
             to,
+            || 0,
             |_, _| Some(true),
             |step| match step {
                 Replay::Event(number, event) => got.push((number + FIRST, event.id)),
@@ -350,7 +404,7 @@ impl Reader {
     pub(super) fn recover(&mut self, receives: usize) {
         let (lane, to) = (&self.lane.lane, self.way.joined_at);
         let mut found = Vec::new();
-        lane.recover(to, |number, event| found.push((number, event.id)));
+        lane.recover(to, || 0, |number, event| found.push((number, event.id)));
         let all = found.len();
         for (number, id) in found.into_iter().take(receives) {
             if lane.receive_owed(number) {
@@ -517,7 +571,7 @@ pub(super) fn half(claim: &Claim<'static, Ev>, counts: &'static Counts) {
         claim,
         Offer {
             event: Ev::new(0, counts),
-            audience: None,
+            rule: None,
         },
     );
 }

@@ -25,8 +25,8 @@ impl<V: Copy> Model<V> {
         self.connections[&id].missed
     }
 
-    /// Numbers, delivered, stepped over, missed, unread, replayed.
-    pub(crate) fn stats(&self, id: u64) -> [u64; 6] {
+    /// Numbers, delivered, stepped over, missed, superseded, expired, unread, replayed.
+    pub(crate) fn stats(&self, id: u64) -> [u64; 8] {
         let c = &self.connections[&id];
         let numbers = self.end_of(c) - c.joined_at;
         [
@@ -34,6 +34,8 @@ impl<V: Copy> Model<V> {
             c.delivered,
             c.stepped_over,
             c.missed,
+            c.superseded,
+            c.expired,
             self.unread(id),
             c.replayed,
         ]

@@ -1,5 +1,6 @@
 //! What a connection receives.
 
+use super::rules::Verdict;
 use super::{End, Got, Model, Origin};
 
 /// Where a gap ends before its time.
@@ -14,6 +15,36 @@ pub(crate) enum Stops {
 impl<V: Copy> Model<V> {
     pub(crate) fn receive(&mut self, id: u64) -> Got<V> {
         self.receive_with(id, &[], Stops::AtAnyCritical)
+    }
+
+    /// A receive that merges looks behind what it returns. It passes what is not for the connection, up
+    /// to the next event that it has to read, and within the capacity.
+    pub(crate) fn step_over(&mut self, id: u64) {
+        let connection = self.connections.get_mut(&id).unwrap();
+        if connection.end.is_some() {
+            return;
+        }
+        let lane = &self.lanes[connection.lane];
+        while let Some(item) = lane.log.get(connection.cursor as usize) {
+            let is_near = connection.cursor >= lane.oldest();
+            let is_for_it = item.audience.contains(&id);
+            match lane.verdict(connection.cursor, self.now_ms) {
+                _ if !is_near || item.value.is_none() => return,
+                _ if !is_for_it => connection.stepped_over += 1,
+                Verdict::Superseded => connection.superseded += 1,
+                Verdict::Expired => connection.expired += 1,
+                Verdict::Deliver => return,
+            }
+            connection.cursor += 1;
+        }
+    }
+
+    /// The number and the origin of what a connection gets next, which is an event.
+    pub(crate) fn next_number(&self, id: u64) -> (u64, Origin) {
+        match self.clone().receive(id) {
+            Got::Event { number, origin, .. } => (number, origin),
+            _ => panic!("an event was merged that is not there"),
+        }
     }
 
     /// The next answer, which has to be `got`: of the two that are allowed at critical events for
@@ -86,15 +117,22 @@ impl<V: Copy> Model<V> {
             let number = connection.cursor;
             connection.cursor += 1;
             connection.moved = true;
-            if let Some(value) = item.value.filter(|_| item.audience.contains(&id)) {
-                connection.delivered += 1;
-                return Got::Event {
-                    number,
-                    value,
-                    origin: Origin::Live,
-                };
+            let Some(value) = item.value.filter(|_| item.audience.contains(&id)) else {
+                connection.stepped_over += 1;
+                continue;
+            };
+            match lane.verdict(number, self.now_ms) {
+                Verdict::Superseded if !self.there.contains(&number) => connection.superseded += 1,
+                Verdict::Expired => connection.expired += 1,
+                Verdict::Deliver | Verdict::Superseded => {
+                    connection.delivered += 1;
+                    return Got::Event {
+                        number,
+                        value,
+                        origin: Origin::Live,
+                    };
+                }
             }
-            connection.stepped_over += 1;
         }
     }
 

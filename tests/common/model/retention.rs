@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::rules::Verdict;
 use super::{Got, Item, Model, NoConnect, Origin, To, Waiting};
 
 /// The settings of a retention.
@@ -297,10 +298,12 @@ impl<V: Copy> Model<V> {
             let item = &lane.log[number as usize];
             let Some(value) = item.value else { continue };
             let for_it = item.is_replayed_to(number, position);
-            if !self.is_there(at, number, floor) || for_it.is_none() {
+            // Superseded or expired: no device receives it any more.
+            let is_over = lane.verdict(number, self.now_ms) != Verdict::Deliver;
+            if !self.is_there(at, number, floor) || (for_it.is_none() && !is_over) {
                 replay.clear();
                 oldest = number + 1;
-            } else if for_it == Some(true) {
+            } else if for_it == Some(true) && !is_over {
                 let waiting = Waiting {
                     value,
                     replayed: true,
@@ -353,7 +356,10 @@ impl<V: Copy> Model<V> {
             .filter(unseen)
             .partition(|n| self.is_there(at, *n, Floor::KeepsUnread) && !taken.contains(n));
         let value = |n| Some((n, self.value(at, n)?));
-        let owed: Vec<_> = there.iter().filter_map(|&n| value(n)).collect();
+        let is_owed = |n: &&u64| lane.verdict(**n, self.now_ms) == Verdict::Deliver;
+        let owed: Vec<_> = (there.iter().filter(is_owed))
+            .filter_map(|&n| value(n))
+            .collect();
         let passed = (lane.end() + later).saturating_sub(lane.capacity);
         let mut overwritten = from..passed.min(lane.end());
         let of_others = overwritten.any(|n| lane.log[n as usize].critical)

@@ -42,8 +42,16 @@ impl Run {
         assert_eq!(stats.connections, connections);
         let each = self.handles.iter().map(|handle| {
             let s = handle.connection.stats();
-            let lived = [s.numbers, s.delivered, s.stepped_over, s.missed, s.unread];
-            let figures = [lived.as_slice(), &[s.replayed]].concat();
+            let figures = [
+                s.numbers,
+                s.delivered,
+                s.stepped_over,
+                s.missed,
+                s.superseded,
+                s.expired,
+                s.unread,
+                s.replayed,
+            ];
             assert_eq!(figures, self.model.stats(handle.id));
             s
         });

@@ -62,7 +62,7 @@ impl Run {
             sender.publish(&event)
         };
         let expected = self.model.publish_to_rooms(rooms, value, how);
-        self.published(done, expected);
+        self.reached(done, expected);
     }
 
     pub(super) fn announce(&mut self, critical: bool) {
@@ -76,7 +76,7 @@ impl Run {
             announcer.publish(&event)
         };
         let expected = self.model.announce(value, how);
-        self.published(done, expected);
+        self.reached(done, expected);
     }
 
     fn event_for(&mut self, users: &[u8]) -> Tainted {
@@ -84,7 +84,7 @@ impl Run {
         self.event(taint)
     }
 
-    fn published(&mut self, done: RoomDelivery, expected: (usize, usize, usize)) {
+    fn reached(&mut self, done: RoomDelivery, expected: (usize, usize, usize)) {
         assert_eq!((done.users, done.connections, done.refused), expected);
         self.offered += (done.users + done.refused) as u64;
         self.seen.roomed += usize::from(done.users > 0);

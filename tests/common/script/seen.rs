@@ -29,6 +29,9 @@ outcomes! {
     idle: "swept",
     overrun: "overrun",
     stepped_over: "stepped over",
+    superseded: "superseded",
+    past_deadline: "past its deadline",
+    merged: "merged",
     revoked: "revoked",
     // From here on with retention only.
     kept_for_nobody: "kept for an absent user",
@@ -52,9 +55,16 @@ outcomes! {
 
 impl Seen {
     /// The outcomes that need no retention come first.
-    pub(crate) const WITHOUT_RETENTION: usize = 9;
+    pub(crate) const WITHOUT_RETENTION: usize = 12;
     /// Those that need no rooms come first.
     pub(crate) const WITHOUT_ROOMS: usize = Self::NAMES.len() - 2;
+
+    /// What became of a connection's numbers.
+    pub(super) fn count(&mut self, stats: &laneway::ConnectionStats) {
+        self.stepped_over += stats.stepped_over as usize;
+        self.superseded += stats.superseded as usize;
+        self.past_deadline += stats.expired as usize;
+    }
 
     pub(crate) fn add(&mut self, figures: &Figures) {
         self.foreign = figures.foreign as usize;
