@@ -6,6 +6,7 @@
 //!     [--lane 64] [--grace 120000] [--operator PASSWORD]
 //! ```
 //!
+//! With `--features metrics` the option `--metrics PORT` serves `/metrics` for Prometheus on that port.
 //! Times are in milliseconds; `--help` says what each is, and which environment variable sets it. The page
 //! shows two users side by side, each with several devices; each panel and each tab has a session of its own.
 //!
@@ -40,6 +41,8 @@ mod figures;
 mod flood;
 mod guard;
 mod login;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod name;
 mod page;
 mod peer;
@@ -130,16 +133,16 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let gateway = Arc::new(gateway);
     // Before the address is printed: a signal that comes earlier meets the default action.
     let signal = shutdown_signal().map_err(|e| e.to_string())?;
-    let port = settings.port;
-    let listener = TcpListener::bind(("127.0.0.1", port))
-        .await
-        .map_err(|e| format!("cannot listen on 127.0.0.1:{port}: {e}"))?;
-    let address = listener.local_addr().map_err(|e| e.to_string())?;
-    let origins = Arc::new(Origins::new(address.port(), settings.origins)?);
-    println!("listening on http://{address}");
+    let (listener, port) = listen(settings.port).await?;
+    let origins = Arc::new(Origins::new(port, settings.origins)?);
+    println!("listening on http://127.0.0.1:{port}");
     if settings.operator.is_none() {
         let password = gateway.operator.password();
-        println!("with the gateway's own figures: http://{address}/#operator={password}");
+        println!("with the gateway's own figures: http://127.0.0.1:{port}/#operator={password}");
+    }
+    #[cfg(feature = "metrics")]
+    if let Some(port) = settings.metrics {
+        metrics::serve(port, Arc::clone(&gateway)).await?;
     }
 
     let sweeper = tokio::spawn(sweep(Arc::clone(&gateway)));
@@ -158,6 +161,15 @@ async fn serve(settings: Settings) -> Result<(), String> {
     }
     println!("stopped");
     Ok(())
+}
+
+/// Listens on this port of 127.0.0.1, or on one of the system's choice for 0. Returns the port as well.
+async fn listen(port: u16) -> Result<(TcpListener, u16), String> {
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .await
+        .map_err(|e| format!("cannot listen on 127.0.0.1:{port}: {e}"))?;
+    let address = listener.local_addr().map_err(|e| e.to_string())?;
+    Ok((listener, address.port()))
 }
 
 /// The time between two batches of a drain.

@@ -63,6 +63,10 @@ pub(crate) struct Settings {
     /// prints the page's address with it.
     #[arg(long, env = "GATEWAY_OPERATOR", hide_env_values = true, value_name = "PASSWORD", value_parser = password)]
     pub(crate) operator: Option<String>,
+    /// A second port on 127.0.0.1, for the operator: metrics for Prometheus at /metrics.
+    #[cfg(feature = "metrics")]
+    #[arg(long, env = "GATEWAY_METRICS", value_name = "PORT")]
+    pub(crate) metrics: Option<u16>,
 }
 
 fn time(text: &str) -> Result<Duration, ParseIntError> {

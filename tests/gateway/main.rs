@@ -4,6 +4,8 @@
 mod conversations;
 mod ends;
 mod limits;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod names;
 mod operator;
 mod rooms;
