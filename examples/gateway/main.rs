@@ -66,7 +66,7 @@ use axum::routing::{get, post};
 use clap::Parser;
 use laneway::protocol::{
     AgentRuns, Broadcaster, MemoryQuality, MessageLimits, MessageRouter, OpenRunLimits, Packet,
-    Quality, RunRegistry,
+    Quality, RegisterError, RunRegistry,
 };
 use laneway::{DrainPhase, DrainPlan, Hub, PresenceFeed, Retention};
 use tokio::net::TcpListener;
@@ -279,16 +279,7 @@ fn gateway(settings: &Settings) -> Result<(Gateway, PresenceFeed), String> {
     let hub = hub(settings)?;
     let (people, feed) = People::of_hub(&hub)?;
     let rooms = Rooms::new(hub.clone(), Arc::clone(&broadcaster), people.clone());
-    let flood = Flood {
-        broadcaster: Arc::clone(&broadcaster),
-        clock,
-        running: Arc::default(),
-    };
-    let registered = messages.register("rooms", rooms.clone());
-    registered.map_err(|e| e.to_string())?;
-    messages
-        .register("flood", flood)
-        .map_err(|e| e.to_string())?;
+    register(&messages, &rooms, &broadcaster, clock).map_err(|e| e.to_string())?;
     let gateway = Gateway {
         hub,
         messages,
@@ -308,6 +299,23 @@ fn gateway(settings: &Settings) -> Result<(Gateway, PresenceFeed), String> {
         ending: tokio::sync::watch::Sender::new(None),
     };
     Ok((gateway, feed))
+}
+
+/// Takes what users say to rooms, and their floods.
+fn register(
+    messages: &MessageRouter,
+    rooms: &Rooms,
+    broadcaster: &Arc<Broadcaster>,
+    clock: Clock,
+) -> Result<(), RegisterError> {
+    let flood = Flood {
+        broadcaster: Arc::clone(broadcaster),
+        clock,
+        running: Arc::default(),
+    };
+    messages.register("rooms", rooms.clone())?;
+    messages.register("flood", flood)?;
+    Ok(())
 }
 
 /// The time between two sweeps, and between two of the figures.
