@@ -45,7 +45,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
         self.core.attach(&self.user, self.member(), &thread)
     }
 
-    /// Detaches this connection from a thread. Returns whether it was attached.
+    /// Detaches this connection from a thread. Returns whether it was live and attached.
     ///
     /// ```
     /// # let hub: laneway::Hub<u8> = laneway::Hub::new();

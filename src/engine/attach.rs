@@ -30,9 +30,9 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
     }
 
-    /// Detaches a connection from a thread. Returns whether it was attached.
+    /// Detaches a connection from a thread. Returns whether it was live and attached.
     pub(crate) fn detach(&self, user: &User<E>, member: &Member, thread: &ThreadId) -> bool {
-        let is_detached = user.lane.detach(member, thread);
+        let is_detached = member.is_open() && user.lane.detach(member, thread);
         if is_detached {
             // A question to the thread may have no device left.
             self.end_questions(&user.id);

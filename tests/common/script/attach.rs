@@ -27,8 +27,15 @@ impl Run {
         }
         match self.model.attach(handle.id, 1 << thread, on) {
             Some(is_changed) => assert_eq!(done, Ok(is_changed)),
-            None if on => assert_eq!(done, Err(AttachError::Closed)),
-            None => return,
+            None => {
+                let refused = if on {
+                    Err(AttachError::Closed)
+                } else {
+                    Ok(false)
+                };
+                assert_eq!(done, refused);
+                return;
+            }
         }
         self.seen.attached += usize::from(done == Ok(true));
         let mut threads = connection.threads();
