@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use crate::error::ConfigError;
 use crate::id::ThreadId;
+use crate::observe::Sample;
 use crate::retention::Retention;
 use crate::room::limits::RoomLimits;
 
 mod policy;
+
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+mod sample;
 
 pub use policy::{Activity, LimitPolicy};
 
@@ -42,6 +46,7 @@ pub struct Builder {
     pub(crate) rooms: RoomLimits,
     pub(crate) conflation: Option<usize>,
     pub(crate) unread_watermark: Option<u64>,
+    pub(crate) sample: Sample,
 }
 
 impl Default for Builder {
@@ -58,6 +63,7 @@ impl Default for Builder {
             rooms: RoomLimits::default(),
             conflation: None,
             unread_watermark: None,
+            sample: Sample::default(),
         }
     }
 }

@@ -41,8 +41,9 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// # Progress
     ///
     /// Lock-free, linear in the attachments.
+    #[allow(clippy::needless_pass_by_value)] // The connection keeps the thread.
     pub fn attach(&self, thread: ThreadId) -> Result<bool, AttachError> {
-        self.core.attach(&self.user, self.member(), &thread)
+        self.user.attach(self.member(), &thread)
     }
 
     /// Detaches this connection from a thread. Returns whether it was live and attached.

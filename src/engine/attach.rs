@@ -8,18 +8,13 @@ use crate::lane::attach::Unattached;
 use crate::lane::attachments::MAX_ATTACHMENTS;
 use crate::lane::member::Member;
 
-impl<E: Send + Sync + 'static> Core<E> {
+impl<E: Send + Sync + 'static> User<E> {
     /// Attaches a connection to a thread. Returns `false` if it is attached already.
-    pub(crate) fn attach(
-        &self,
-        user: &User<E>,
-        member: &Member,
-        thread: &ThreadId,
-    ) -> Result<bool, AttachError> {
+    pub(crate) fn attach(&self, member: &Member, thread: &ThreadId) -> Result<bool, AttachError> {
         if !member.is_open() {
             return Err(AttachError::Closed);
         }
-        match user.lane.attach(member, thread) {
+        match self.lane.attach(member, thread) {
             Ok(()) => Ok(true),
             Err(Unattached::Already) => Ok(false),
             Err(Unattached::TooMany) => Err(AttachError::TooManyThreads {
@@ -29,7 +24,9 @@ impl<E: Send + Sync + 'static> Core<E> {
             Err(Unattached::Bound) => Err(AttachError::NotAllowed(NotAllowed::Thread)),
         }
     }
+}
 
+impl<E: Send + Sync + 'static> Core<E> {
     /// Detaches a connection from a thread. Returns whether it was live and attached.
     pub(crate) fn detach(&self, user: &User<E>, member: &Member, thread: &ThreadId) -> bool {
         let is_detached = member.is_open() && user.lane.detach(member, thread);

@@ -4,17 +4,9 @@ use super::archive::Archive;
 use super::conflation::Conflation;
 
 /// The parts of a lane that only some hubs ask for.
-#[derive(Default)]
 pub(crate) struct Beside {
     /// `Some` in a lane that keeps events after they were read.
     pub(crate) archive: Option<Archive>,
     /// `Some` in a lane whose readers step over superseded events.
     pub(crate) conflation: Option<Conflation>,
-}
-
-impl Beside {
-    /// Returns a box of these parts, or `None` if there is no part.
-    pub(super) fn boxed(self) -> Option<Box<Self>> {
-        (self.archive.is_some() || self.conflation.is_some()).then(|| Box::new(self))
-    }
 }

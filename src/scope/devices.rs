@@ -134,10 +134,11 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// # Progress
     ///
     /// Lock-free, linear in the connections and in the attachments.
+    #[allow(clippy::needless_pass_by_value)] // The connection keeps the thread.
     pub fn attach(&self, connection: ConnectionId, thread: ThreadId) -> Result<bool, AttachError> {
         self.admit(Use::Look)?;
         let done = (self.core).with_connection(&self.user, connection, |user, member| {
-            let done = self.core.attach(user, member, &thread);
+            let done = user.attach(member, &thread);
             // Closed meanwhile: its device may have another connection.
             (done != Err(AttachError::Closed)).then_some(done)
         });

@@ -17,7 +17,7 @@ fn to_thread(lane: &L, counts: &'static Counts, id: u64) {
 
 /// A reader is attached while events for the thread come: it gets none from before, and each from after.
 fn attach_and_publish() {
-    let (l, c) = (lane(), counts());
+    let (l, c) = (lane_of(4, 2), counts());
     let mut a = l.join().unwrap();
     to_thread(&l, c, 0);
     let l2 = l.clone();

@@ -10,7 +10,7 @@ impl Run {
         let Some(at) = self.handle(at) else { return };
         let handle = &self.handles[at];
         let (connection, scope) = (&handle.connection, &self.scopes[handle.user as usize]);
-        let (by_itself, thread) = (thread / THREADS % 2 == 0, thread % THREADS);
+        let (by_itself, thread) = ((thread / THREADS).is_multiple_of(2), thread % THREADS);
         // Its user may have another connection with this id.
         if !by_itself && self.model.has_ended(handle.id) {
             return;
@@ -25,18 +25,16 @@ impl Run {
         if done == Err(AttachError::TooManyThreads { limit: 64 }) {
             return;
         }
-        match self.model.attach(handle.id, 1 << thread, on) {
-            Some(is_changed) => assert_eq!(done, Ok(is_changed)),
-            None => {
-                let refused = if on {
-                    Err(AttachError::Closed)
-                } else {
-                    Ok(false)
-                };
-                assert_eq!(done, refused);
-                return;
-            }
-        }
+        let Some(is_changed) = self.model.attach(handle.id, 1 << thread, on) else {
+            let refused = if on {
+                Err(AttachError::Closed)
+            } else {
+                Ok(false)
+            };
+            assert_eq!(done, refused);
+            return;
+        };
+        assert_eq!(done, Ok(is_changed));
         self.seen.attached += usize::from(done == Ok(true));
         let mut threads = connection.threads();
         threads.sort();
