@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use crate::error::ConfigError;
 use crate::id::ThreadId;
+use crate::rate::Rate;
 use crate::retention::Retention;
 use crate::room::limits::RoomLimits;
 
+mod budgets;
 mod policy;
 
 pub use policy::{Activity, LimitPolicy};
@@ -42,6 +44,9 @@ pub struct Builder {
     pub(crate) rooms: RoomLimits,
     pub(crate) conflation: Option<usize>,
     pub(crate) unread_watermark: Option<u64>,
+    pub(crate) lane_bytes: Option<u64>,
+    pub(crate) hub_bytes: Option<u64>,
+    pub(crate) rate: Option<Rate>,
 }
 
 impl Default for Builder {
@@ -58,6 +63,9 @@ impl Default for Builder {
             rooms: RoomLimits::default(),
             conflation: None,
             unread_watermark: None,
+            lane_bytes: None,
+            hub_bytes: None,
+            rate: None,
         }
     }
 }
@@ -314,6 +322,7 @@ impl Builder {
         if self.unread_watermark == Some(0) {
             return Err(ConfigError::UnreadWatermark);
         }
+        self.check_budgets()?;
         if let Some(retention) = &self.retention {
             retention.validate(self.max_connections_per_user)?;
         }

@@ -8,6 +8,7 @@ mod absent;
 mod admit;
 mod ask;
 mod asks;
+mod budget;
 mod cache;
 mod connect;
 // The protocol layer uses the rest.

@@ -9,6 +9,7 @@
 //! The protocol is described on the architecture page of the lane, with a picture and a glossary. A
 //! lane knows nothing of users.
 
+pub(crate) mod account;
 pub(crate) mod archive;
 mod arena;
 pub(crate) mod audience;
@@ -26,6 +27,7 @@ mod leave;
 mod list;
 pub(crate) mod member;
 mod outcome;
+pub(crate) mod pool;
 mod publish;
 mod read;
 mod reader;

@@ -319,6 +319,7 @@ mod position;
 mod presence;
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 pub mod protocol;
+mod rate;
 mod received;
 mod retention;
 mod revocation;
@@ -360,6 +361,7 @@ pub use presence::{
     NextUpdate, Presence, PresenceChange, PresenceError, PresenceFeed, PresenceSettings,
     PresenceStep, PresenceUpdate, Status,
 };
+pub use rate::Rate;
 pub use received::{Delivered, Received, Visited};
 pub use retention::{Origin, Recovered, Resumed, Retention};
 pub use revocation::{Generation, Revocation};

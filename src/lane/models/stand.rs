@@ -104,6 +104,7 @@ pub(super) fn conflating_lane() -> L {
     let beside = Beside {
         archive,
         conflation,
+        account: None,
     };
     lane_beside(4, 2, true, beside)
 }
@@ -112,6 +113,7 @@ fn lane_with(capacity: usize, arena_len: u32, has_first: bool, is_kept: bool) ->
     let beside = Beside {
         archive: is_kept.then(|| Archive::new(1, capacity, None)),
         conflation: None,
+        account: None,
     };
     lane_beside(capacity, arena_len, has_first, beside)
 }
