@@ -188,7 +188,7 @@ fn r110_threads_never_pass_the_budget_and_leave_nothing() {
             let stop = &stop;
             threads.spawn(move || {
                 let mut device = scope.connect().unwrap();
-                for round in 0..3_000 {
+                for round in 0..1_000 {
                     // Beside the reservations that are about to be undone, of three publishers.
                     assert!(hub.stats().unread_bytes <= 2 * 80 + 3 * 30);
                     let before: u32 = drain(&mut device).iter().sum();
@@ -323,7 +323,7 @@ struct Flood {
 
 impl Flood {
     fn new() -> Self {
-        let builder = Hub::builder().lane_capacity(64).hub_bytes(Some(41 * 64));
+        let builder = Hub::builder().lane_capacity(1024).hub_bytes(Some(41 * 64));
         let hub = builder.build_weighing(|_| 16).unwrap();
         let flooder = hub.scope(user("flooder"));
         let users = (0..40).map(|n| {
@@ -349,18 +349,20 @@ impl Flood {
 #[test]
 fn r111_a_user_who_floods_costs_no_other_user_an_event() {
     let mut all = Flood::new();
-    for n in 0..500 {
+    for n in 0..100 {
         all.flood(100 * 40);
         for (scope, _) in &all.users {
             // The share of each, four events.
-            (0..4).for_each(|k| drop(scope.publish(4 * n + k).unwrap()));
+            for k in 0..4 {
+                scope.publish(4 * n + k).unwrap();
+            }
         }
         for (_, device) in &mut all.users {
             assert_eq!(drain(device), [4 * n, 4 * n + 1, 4 * n + 2, 4 * n + 3]);
         }
     }
     let stats = all.hub.stats();
-    assert!(stats.refused_over_budget > 1_900_000);
+    assert!(stats.refused_over_budget > 390_000);
     assert!(stats.unread_bytes <= 41 * 64);
 }
 
@@ -516,7 +518,7 @@ fn r110_bytes_of_a_user_with_each_option() {
         let unread = of(&mut || {
             scopes
                 .iter()
-                .for_each(|scope| drop(scope.publish(7).unwrap()))
+                .for_each(|scope| assert!(scope.publish(7).is_ok()))
         });
         println!("{name}: {idle} bytes a user online, {unread} more with an unread event");
     }
