@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use crate::error::ConfigError;
 use crate::id::ThreadId;
+use crate::observe::Sample;
 use crate::rate::Rate;
 use crate::retention::Retention;
 use crate::room::limits::RoomLimits;
 
 mod budgets;
 mod policy;
+
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+mod sample;
 
 pub use policy::{Activity, LimitPolicy};
 
@@ -44,6 +48,7 @@ pub struct Builder {
     pub(crate) rooms: RoomLimits,
     pub(crate) conflation: Option<usize>,
     pub(crate) unread_watermark: Option<u64>,
+    pub(crate) sample: Sample,
     pub(crate) lane_bytes: Option<u64>,
     pub(crate) hub_bytes: Option<u64>,
     pub(crate) rate: Option<Rate>,
@@ -63,6 +68,7 @@ impl Default for Builder {
             rooms: RoomLimits::default(),
             conflation: None,
             unread_watermark: None,
+            sample: Sample::default(),
             lane_bytes: None,
             hub_bytes: None,
             rate: None,

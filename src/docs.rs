@@ -4,6 +4,10 @@ pub mod guide {
     #![doc = include_str!("docs/guide.md")]
 }
 
+pub mod observability {
+    #![doc = include_str!("docs/observability.md")]
+}
+
 pub mod architecture {
     #![doc = include_str!("docs/overview.md")]
 

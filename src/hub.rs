@@ -19,6 +19,9 @@ mod laggards;
 
 mod revoke;
 
+#[cfg(feature = "metrics")]
+mod metrics;
+
 /// The routing engine: makes a [`UserScope`] for each user. All clones are the same hub.
 ///
 /// ```
@@ -291,6 +294,9 @@ impl<E: Send + Sync + 'static> Hub<E> {
     /// assert_eq!((hub.stats().connections, hub.stats().accepted), (1, 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// The walk took one to three seconds for a million users, on a machine with other work. A host with so
+    /// many asks for [`user_count`](Self::user_count) where that is enough.
     #[must_use]
     pub fn stats(&self) -> HubStats {
         self.core.stats()

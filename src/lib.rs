@@ -196,6 +196,7 @@
 //! | a payload's `Drop` panics | the panic reaches the one call that dropped it: the publish that needed its room, after the new event is in place; the receive that skipped it; the connection that leaves |
 //! | a payload's `Clone`, or a visitor, panics | the panic reaches the receiver; the event counts as read, and is not leaked |
 //! | a waker panics | caught; the publisher and the other sleepers go on |
+//! | a subscriber of `tracing` or a recorder of `metrics` panics | caught; the call goes on |
 //! | a waker or a `Drop` calls back into the engine, even to drop the hub | allowed; the engine holds nothing at the time |
 //! | the callback of `for_each_user`, or the writer of `dump`, hangs or panics | all other calls go on, and memory is reclaimed; at most 64 users are kept for it |
 //! | a waker, `weigh`, or a payload's `Clone` or `Drop` hangs | the call that it is in hangs; the others go on. A guard of the collector may be held at the time: memory that the process retires meanwhile is freed when it returns |
@@ -245,6 +246,8 @@
 //! | `Ask::wait_timeout` | sleeps while there is no answer |
 //! | `Hub::drain`, `Drain::step` | lock-free; a step does one batch |
 //! | `Drain::progress`, `drained`, `Hub::is_draining`, `reconnect_after`, `Connection::reconnect_after` | wait-free |
+//! | `Hub::record_metrics`, of the feature `metrics` | wait-free but for the host's recorder |
+//! | `Hub::record_accepted`, of the feature `metrics` | that of `Hub::stats`, and the host's recorder |
 //! | `UserScope::resume`, `resume_with` | lock-free; at most `lane_capacity` steps more than a connect |
 //! | `Connection::recover` | lock-free; one step for each number that the lane holds |
 //! | `UserScope::connections`, `connection_count`, `is_online`, `overrun_count`, `dump`, `Hub::is_online`, `Hub::stats`, `laggards`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
@@ -270,6 +273,8 @@
 //! * `protocol`, on by default: the module `protocol`, messages of a chat server over the engine.
 //! * `cluster`: the module `cluster`, several hubs as one over a broker of the host's. No dependency.
 //! * `nats`: that broker is NATS, on tokio.
+//! * `tracing`: events of connections, gaps, refusals and the hub. [`observability`] has their fields.
+//! * `metrics`: counters, gauges and histograms. [`observability`] has their names.
 //! * `stream`: connections and lifecycle notices are `Stream`s of futures-core.
 //! * `serde`: serde reads and writes ids, positions, and what is received, told and counted.
 //!
@@ -315,6 +320,7 @@ mod lane;
 mod lifecycle;
 mod limits;
 mod merge;
+mod observe;
 mod position;
 mod presence;
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
@@ -343,7 +349,7 @@ pub use ask::id::AskId;
 pub use config::{Activity, Builder, ConnectOptions, LimitPolicy};
 pub use connection::{Connection, Next};
 pub use delivery::{BatchDelivery, Delivery, RoomDelivery};
-pub use docs::{architecture, guide};
+pub use docs::{architecture, guide, observability};
 pub use drain::{Drain, DrainError, DrainPhase, DrainPlan, DrainProgress, Drained};
 pub use error::{
     AnswerError, AskError, AttenuateError, BatchError, CloseReason, Closed, ConfigError,

@@ -318,9 +318,16 @@ fn a_blocked_recv_sleeps_until_an_event_a_close_or_its_time() {
     let short = Duration::from_millis(5);
     assert_eq!(device.recv_timeout(short), Err(RecvTimeoutError::Timeout));
     let id = device.id();
-    let waiting = thread::spawn(move || (device.recv(), device.recv()));
+    let (tell, told) = std::sync::mpsc::channel();
+    let waiting = thread::spawn(move || {
+        let event = device.recv();
+        tell.send(()).unwrap();
+        (event, device.recv())
+    });
     thread::sleep(Duration::from_millis(20));
     ann.publish(9).unwrap();
+    // A busy machine may take longer than any sleep, and a closed connection reads nothing more.
+    told.recv().unwrap();
     thread::sleep(Duration::from_millis(20));
     assert!(ann.disconnect(id, 3));
     let (event, end) = waiting.join().unwrap();

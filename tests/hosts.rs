@@ -114,6 +114,60 @@ fn a_payload_whose_drop_panics_hurts_who_drops_it_and_nobody_else() {
     next(&mut quick);
 }
 
+/// Its drop panics with its number, once that is asked for.
+struct Numbered(u32, Arc<AtomicBool>);
+
+impl Drop for Numbered {
+    fn drop(&mut self) {
+        assert!(!self.1.load(Ordering::SeqCst), "the drop of {}", self.0);
+    }
+}
+
+#[test]
+fn of_several_drops_that_panic_in_one_call_the_first_is_told() {
+    let hub = Hub::builder().lane_capacity(4).build().unwrap();
+    let ann = hub.scope(UserId::new("ann").unwrap());
+    let device = ann.connect().unwrap();
+    let panics = Arc::new(AtomicBool::new(false));
+    let publish = |n| drop(ann.publish(Numbered(n, Arc::clone(&panics))));
+    (0..9).for_each(publish);
+    // The first event stays; this publish evicts the four after it.
+    panics.store(true, Ordering::SeqCst);
+    let told = catch_unwind(AssertUnwindSafe(|| publish(9))).unwrap_err();
+    panics.store(false, Ordering::SeqCst);
+    assert_eq!(told.downcast_ref::<String>().unwrap(), "the drop of 1");
+    assert_eq!(device.stats().unread, 10);
+}
+
+#[test]
+fn devices_that_stand_in_forty_blocks_are_told_exactly_what_they_miss() {
+    const DEVICES: usize = 40;
+    let (_hub, ann) = small();
+    let mut devices: Vec<_> = (0..DEVICES).map(|_| ann.connect().unwrap()).collect();
+    let event = Arc::new(0);
+    // Numbers that a device has got, or has been told that it missed.
+    let numbers = |device: &mut Connection<Arc<i32>>| match device.try_recv() {
+        Ok(Received::Event(_)) => 1,
+        Ok(Received::Gap { missed, .. }) => missed,
+        _ => 0,
+    };
+    let mut seen = [0; DEVICES];
+    for n in 0..4 * DEVICES {
+        ann.publish(Arc::clone(&event)).unwrap();
+        // A gap and an event. The device has more to read, and so stays in that event's block.
+        if n % 4 == 2 {
+            seen[n / 4] = numbers(&mut devices[n / 4]) + numbers(&mut devices[n / 4]);
+        }
+    }
+    for (device, seen) in devices.iter_mut().zip(seen) {
+        let rest = std::iter::repeat_with(|| numbers(device));
+        let rest: u64 = rest.take_while(|numbers| *numbers > 0).sum();
+        assert_eq!(seen + rest, 4 * DEVICES as u64);
+    }
+    drop(devices);
+    assert_eq!(Arc::strong_count(&event), 1, "nothing leaks");
+}
+
 #[test]
 fn a_payload_whose_clone_panics_counts_as_read() {
     let (hub, ann) = small();

@@ -5,6 +5,7 @@
 //!     [--beat 15000] [--session 43200000] [--sessions 10000] [--connections 4096]
 //! ```
 //!
+//! With `--features metrics` the option `--metrics PORT` serves `/metrics` for Prometheus on that port.
 //! Times are in milliseconds; `--help` says what each is. Log in with any name, in as many tabs as you
 //! like; each tab has a session of its own, so one browser can hold several users.
 //!
@@ -32,6 +33,8 @@ mod agent;
 mod close;
 mod guard;
 mod login;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod name;
 mod peer;
 mod server;
@@ -108,13 +111,13 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let gateway = Arc::new(gateway(&settings)?);
     // Before the address is printed: a signal that comes earlier meets the default action.
     let signal = shutdown_signal().map_err(|e| e.to_string())?;
-    let port = settings.port;
-    let listener = TcpListener::bind(("127.0.0.1", port))
-        .await
-        .map_err(|e| format!("cannot listen on 127.0.0.1:{port}: {e}"))?;
-    let address = listener.local_addr().map_err(|e| e.to_string())?;
-    let origins = Arc::new(Origins::new(address.port(), settings.origins)?);
-    println!("listening on http://{address}");
+    let (listener, port) = listen(settings.port).await?;
+    let origins = Arc::new(Origins::new(port, settings.origins)?);
+    println!("listening on http://127.0.0.1:{port}");
+    #[cfg(feature = "metrics")]
+    if let Some(port) = settings.metrics {
+        metrics::serve(port, Arc::clone(&gateway)).await?;
+    }
 
     let sweeper = tokio::spawn(sweep(Arc::clone(&gateway)));
     let stop = async {
@@ -129,6 +132,15 @@ async fn serve(settings: Settings) -> Result<(), String> {
     }
     println!("stopped");
     Ok(())
+}
+
+/// Listens on this port of 127.0.0.1, or on one of the system's choice for 0. Returns the port as well.
+async fn listen(port: u16) -> Result<(TcpListener, u16), String> {
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .await
+        .map_err(|e| format!("cannot listen on 127.0.0.1:{port}: {e}"))?;
+    let address = listener.local_addr().map_err(|e| e.to_string())?;
+    Ok((listener, address.port()))
 }
 
 /// The time between two batches of a drain.

@@ -30,6 +30,10 @@ pub(crate) struct Settings {
     /// TCP connections at a time: sockets, requests, and those whose peer has still to close.
     #[arg(long, value_name = "NUMBER", default_value_t = 4096)]
     pub(crate) connections: u16,
+    /// A second port on 127.0.0.1, for the operator: metrics for Prometheus at /metrics.
+    #[cfg(feature = "metrics")]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) metrics: Option<u16>,
 }
 
 fn time(text: &str) -> Result<Duration, ParseIntError> {

@@ -7,6 +7,7 @@ use crate::engine::{Core, User};
 use crate::error::{CloseReason, Closed, TryRecvError};
 use crate::lane::member::Member;
 use crate::lane::{Reader, Seen, Step};
+use crate::observe;
 use crate::received::{Delivered, Received, received};
 use crate::sync::Ordering;
 
@@ -127,6 +128,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
             }
             Step::Gap(missed) => {
                 core.counters.missed.fetch_add(missed, Ordering::Relaxed);
+                observe::gap(&user.id, member.id, missed);
                 Step::Gap(missed)
             }
             step => step,

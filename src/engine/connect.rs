@@ -13,6 +13,7 @@ use crate::id::{ConnectionId, UserId};
 use crate::lane::member::{About, Member};
 use crate::lane::{Departure, Ghost, JoinError, Reader, Seat};
 use crate::lifecycle::Change;
+use crate::observe;
 use crate::sync::{Fault, Ordering, broken, fence, pin};
 
 /// An entry, and whether the caller has made it.
@@ -164,6 +165,11 @@ impl<E: Send + Sync + 'static> Core<E> {
             }
             self.notify(user, change, connected);
         }
+        observe::connected(&user.id, member.id);
+        if let Some(ghost) = ghost {
+            let unread = || user.lane.unread(user.lane.member(&ghost.seat));
+            observe::closed(&user.id, member.id, CloseReason::Replaced, unread);
+        }
         // Pairs with the fences in `shutdown`, `begin_drain` and `revoke`. This thread inserts and lists,
         // and then looks at the gate. Each of those changes the gate and then walks the table or the list.
         // Without the fences each could miss the other's write, and the connection would outlive it.
@@ -273,6 +279,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             return false;
         }
         self.end_questions(&user.id);
+        observe::closed(&user.id, member.id, reason, || user.lane.unread(member));
         if reason == CloseReason::Overrun {
             self.counters.overruns.fetch_add(1, Ordering::Relaxed);
         }

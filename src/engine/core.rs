@@ -22,6 +22,7 @@ use crate::lane::archive::Archive;
 use crate::lane::conflation::Conflation;
 use crate::lane::{Beside, Lane, Newcomer};
 use crate::lifecycle::Subscribers;
+use crate::observe;
 use crate::position::Keys;
 use crate::stats::{ConnectionInfo, HubStats};
 use crate::sync::reentry::once_at_a_time;
@@ -171,16 +172,20 @@ impl<E: Send + Sync + 'static> Core<E> {
         first: Option<Newcomer>,
     ) -> Arc<User<E>> {
         let mut capacity = capacity;
-        let mut beside = Beside {
-            archive: None,
-            conflation: self.config.conflation.map(Conflation::new),
-            account: self.budget.pool.as_ref().map(Account::new),
-        };
-        if let Some(retention) = &self.config.retention {
-            // A kept lane has room for the events that the retention asks for.
-            capacity = capacity.max(retention.events.next_power_of_two());
-            let incarnation = self.absence.lanes.fetch_add(1, Ordering::Relaxed);
-            beside.archive = Some(Archive::new(incarnation, capacity, retention.bytes));
+        let mut beside = None;
+        if self.has_beside() {
+            let conflation = self.config.conflation.map(Conflation::new);
+            let archive = self.config.retention.as_ref().map(|retention| {
+                // A kept lane has room for the events that the retention asks for.
+                capacity = capacity.max(retention.events.next_power_of_two());
+                let incarnation = self.absence.lanes.fetch_add(1, Ordering::Relaxed);
+                Archive::new(incarnation, capacity, retention.bytes)
+            });
+            beside = Some(Box::new(Beside {
+                archive,
+                conflation,
+                account: self.budget.pool.as_ref().map(Account::new),
+            }));
         }
         let user = User {
             id: id.clone(),
@@ -189,6 +194,12 @@ impl<E: Send + Sync + 'static> Core<E> {
             session: Session::default(),
         };
         Arc::new(user)
+    }
+
+    /// Returns whether a lane has parts that only some hubs ask for.
+    fn has_beside(&self) -> bool {
+        let has_events = self.config.retention.is_some() || self.config.conflation.is_some();
+        has_events || self.budget.pool.is_some()
     }
 
     pub(super) fn next_connection(&self) -> ConnectionId {
@@ -225,7 +236,7 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Shuts the hub down. Returns how many lanes it has shut.
     pub(crate) fn shutdown(&self) -> usize {
-        self.gate.close();
+        let is_first = self.gate.close();
         // Pairs with the fences in `list_and_notify` and `find_or_keep`. A connect that does not
         // see the flag has inserted its entry before, and the walk below comes to it.
         fence(Ordering::SeqCst);
@@ -240,6 +251,9 @@ impl<E: Send + Sync + 'static> Core<E> {
             run.forget_hooks();
         }
         self.end_all_memberships();
+        if is_first {
+            observe::shut_down(closed);
+        }
         // After the walk: a hub without users has no thread that would count the last user out.
         self.end_if_over();
         closed
@@ -318,12 +332,17 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
     }
 
-    /// Returns the figures for [`Hub::stats`](crate::Hub::stats).
-    pub(crate) fn stats(&self) -> HubStats {
+    /// Returns the figures that counters of the hub hold, without a walk: neither the connections nor what
+    /// open lanes have accepted. Wait-free.
+    pub(crate) fn counted(&self) -> HubStats {
         let counters = &self.counters;
+        // Signed: a thread that rejoins may subtract before the thread that has left adds.
+        let absent = self.absence.users.load(Ordering::Relaxed).cast_signed();
         // Relaxed: each figure is right by itself. While calls are under way, the figures of one
         // report may be of different moments.
-        let mut stats = HubStats {
+        HubStats {
+            users: self.user_count(),
+            absent_users: absent.max(0).unsigned_abs(),
             accepted: counters.accepted_offline.load(Ordering::Relaxed),
             missed: counters.missed.load(Ordering::Relaxed),
             overruns: counters.overruns.load(Ordering::Relaxed),
@@ -339,6 +358,15 @@ impl<E: Send + Sync + 'static> Core<E> {
             stale_positions: counters.stale_positions.load(Ordering::Relaxed),
             foreign_answers: counters.foreign_answers.load(Ordering::Relaxed),
             ..HubStats::default()
+        }
+    }
+
+    /// Returns the figures for [`Hub::stats`](crate::Hub::stats).
+    pub(crate) fn stats(&self) -> HubStats {
+        let mut stats = HubStats {
+            users: 0,
+            absent_users: 0,
+            ..self.counted()
         };
         self.table.for_each(|user| {
             // An entry whose last connection is just leaving is still in the table, with no live

@@ -16,6 +16,7 @@ use crate::lane::audience::Audience;
 use crate::lane::conflation::Newest;
 use crate::lane::rule::Rule;
 use crate::lane::{Accepted, Refusal, Refused, Terms};
+use crate::observe;
 use crate::sync::{Guard, Ordering, pin};
 use crate::table::storage::LeafRef;
 
@@ -95,6 +96,11 @@ impl<E: Send + Sync + 'static> Core<E> {
                 Ok(accepted) => Ok(accepted.into()),
                 Err(refused) => otherwise(refused),
             }),
+            // No lane would take the event: it goes straight back, copied once.
+            Err(why) if !terms.critical => {
+                let why = self.refuse(&Aim::ALL, Refused::new(why, event, 0));
+                Err(observe::publish_refused(user, why))
+            }
             Err(why) => otherwise(Refused::new(why, event, 0)),
         }
     }
@@ -118,7 +124,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         if let Some(pass) = pass
             && let Err(why) = self.admit(user, pass, Use::Publish(aim.target))
         {
-            return Err(self.deny(why, event));
+            return Err(observe::publish_refused(user, self.deny(why, event)));
         }
         let Some(grant) = pass.and_then(Pass::grant) else {
             return self.deliver_by_rule(user, None, cache, aim, event, terms);
@@ -126,7 +132,8 @@ impl<E: Send + Sync + 'static> Core<E> {
         // The unit is taken before the event is accepted. In the other order two publishers could both
         // be accepted with the last one.
         if let Err(missing) = grant.take() {
-            return Err(self.deny(Denied::NotAllowed(missing), event));
+            let why = self.deny(Denied::NotAllowed(missing), event);
+            return Err(observe::publish_refused(user, why));
         }
         let done = self.deliver_by_rule(user, None, None, aim, event, terms);
         if done.is_err() {
@@ -181,11 +188,11 @@ impl<E: Send + Sync + 'static> Core<E> {
             if terms.critical {
                 return match self.append_absent(user, aim, refused.event, terms) {
                     Ok(accepted) => Ok(accepted.into()),
-                    Err(again) => Err(self.refuse(aim, again)),
+                    Err(again) => Err(observe::publish_refused(user, self.refuse(aim, again))),
                 };
             }
         }
-        Err(self.refuse(aim, refused))
+        Err(observe::publish_refused(user, self.refuse(aim, refused)))
     }
 
     /// Returns the entry that the table has for the user. Puts it into the scope's cache.
@@ -319,8 +326,11 @@ impl<E: Send + Sync + 'static> Core<E> {
                     if let Some(bytes) = bytes {
                         user.lane.weigh(accepted.number, bytes);
                     }
+                    let connections = matching.unwrap_or(accepted.connections);
+                    let sample = self.config.sample;
+                    observe::published(sample, &user.id, user.hash, accepted.number, connections);
                     done(Ok(Accepted {
-                        connections: matching.unwrap_or(accepted.connections),
+                        connections,
                         ..accepted
                     }))
                 }

@@ -20,6 +20,7 @@ use crate::drain::progress::{DrainPhase, DrainProgress};
 use crate::error::CloseReason;
 use crate::id::UserId;
 use crate::lane::Terms;
+use crate::observe;
 use crate::sync::reentry::once_at_a_time;
 use crate::sync::{AtomicUsize, Fault, Ordering, broken, fence, pin};
 use crate::table::END;
@@ -74,6 +75,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         run.figures
             .connections
             .store(connections, Ordering::Relaxed);
+        observe::drain_begun(connections);
         true
     }
 
@@ -136,7 +138,9 @@ impl<E: Send + Sync + 'static> Core<E> {
                 // Before the phase: the tasks that are woken then find the hub shut down.
                 self.shutdown();
             }
-            run.reach(next);
+            if run.reach(next) {
+                observe::drain_reached(next);
+            }
             if next == DrainPhase::Drained {
                 run.waiters.wake();
             }

@@ -92,9 +92,9 @@ impl<E> Draining<E> {
         DrainPhase::from_word(self.phase.load(Ordering::Acquire))
     }
 
-    /// Goes on to a later phase. Another thread may have gone further.
-    pub(super) fn reach(&self, phase: DrainPhase) {
-        self.phase.fetch_max(phase as u64, Ordering::AcqRel);
+    /// Goes on to a later phase. Returns `false` if another thread has come as far.
+    pub(super) fn reach(&self, phase: DrainPhase) -> bool {
+        self.phase.fetch_max(phase as u64, Ordering::AcqRel) < phase as u64
     }
 
     /// Returns whether the hub is drained.

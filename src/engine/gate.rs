@@ -32,9 +32,9 @@ impl Gate {
         is_closed(self.word())
     }
 
-    /// Sets the bit for good.
-    pub(super) fn close(&self) {
-        self.0.fetch_or(CLOSED, Ordering::AcqRel);
+    /// Sets the bit for good. Returns whether it was clear.
+    pub(super) fn close(&self) -> bool {
+        !is_closed(self.0.fetch_or(CLOSED, Ordering::AcqRel))
     }
 
     /// Sets the bit that only connects look at, for good.

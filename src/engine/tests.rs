@@ -1,7 +1,8 @@
 use crate::Hub;
 use crate::error::CloseReason;
 use crate::id::UserId;
-use crate::{Closed, Received, TryRecvError};
+use crate::lane::{JoinError, Refusal, Terms};
+use crate::{Closed, Received, Retention, TryRecvError};
 
 #[test]
 fn a_lane_that_runs_out_of_numbers_is_replaced_by_a_new_one() {
@@ -51,4 +52,22 @@ fn who_is_just_leaving_is_not_told_of_as_online() {
     let stats = hub.stats();
     assert_eq!((stats.users, stats.connections), (1, 1));
     drop(tab);
+}
+
+/// A publisher that has looked the user up before the last device left.
+#[test]
+fn a_lane_that_was_shut_stays_closed_when_its_last_device_leaves() {
+    for retention in [None, Some(Retention::events(8))] {
+        let hub = Hub::builder().retention(retention).build().expect("valid");
+        let id = UserId::new("ann").expect("valid");
+        let device = hub.scope(id.clone()).connect().expect("room");
+        let entry = hub.core.find(&id).expect("online");
+        hub.shutdown();
+        drop(device);
+        let refused = entry.lane.append(1, None, Terms::OVERWRITE, |outcome| {
+            outcome.expect_err("no connection counts for it")
+        });
+        assert_eq!((refused.why, refused.event), (Refusal::Vacant, 1));
+        assert_eq!(entry.lane.join(8), Err(JoinError::Closed));
+    }
 }

@@ -71,7 +71,11 @@ impl<E> Lane<E> {
     ///
     /// `capacity` is a power of two of at least 2. The first event has the number `capacity`, so
     /// that `number - capacity` never wraps.
-    pub(crate) fn new(capacity: usize, first: Option<Newcomer>, beside: Beside) -> Self {
+    pub(crate) fn new(
+        capacity: usize,
+        first: Option<Newcomer>,
+        beside: Option<Box<Beside>>,
+    ) -> Self {
         Self::with_arenas(capacity, arena_len(capacity), first, beside)
     }
 
@@ -80,9 +84,10 @@ impl<E> Lane<E> {
         capacity: usize,
         arena_len: u32,
         first: Option<Newcomer>,
-        beside: Beside,
+        beside: Option<Box<Beside>>,
     ) -> Self {
-        debug_assert!(first.is_some() || beside.archive.is_some());
+        let is_kept = beside.as_ref().is_some_and(|b| b.archive.is_some());
+        debug_assert!(first.is_some() || is_kept);
         debug_assert!(capacity.is_power_of_two() && capacity >= 2);
         let number = capacity as u64;
         let mut state = State::new(number).0;
@@ -91,12 +96,12 @@ impl<E> Lane<E> {
             state += State::ONE_LIVE;
             transit += Transit::ONE_JOINING;
         }
-        if beside.archive.is_some() {
+        if is_kept {
             state += State::ONE_LIVE + State::ARCHIVED;
         }
         let (id, about) = first.unwrap_or((ConnectionId(0), None));
         Self {
-            beside: beside.boxed(),
+            beside,
             others: Link::empty(),
             tally: AtomicU64::new(0),
             transit: AtomicU64::new(transit),

@@ -340,7 +340,7 @@ pub(crate) type Newcomer = (ConnectionId, Option<Box<About>>);
 /// A connection whose device has resumed, so another connection joins in its place. It stays listed
 /// until that one is.
 pub(crate) struct Ghost {
-    pub(super) seat: Seat,
+    pub(crate) seat: Seat,
     /// The first number that does not count the ghost, and counts the new connection.
     pub(crate) end: u64,
 }

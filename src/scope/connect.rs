@@ -7,6 +7,7 @@ use crate::config::ConnectOptions;
 use crate::connection::Connection;
 use crate::engine::Use;
 use crate::error::{ConnectError, ResumeError};
+use crate::observe;
 use crate::position::Position;
 use crate::retention::Resumed;
 use crate::sync::Ordering;
@@ -56,7 +57,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// As [`connect`](Self::connect), and [`ConnectError::LaneCapacity`]. Progress is as there.
     pub fn connect_with(&self, options: ConnectOptions) -> Result<Connection<E>, ConnectError> {
         let pass = &self.cache.pass;
-        let (user, seat) = self.core.connect(&self.user, options, None, pass)?;
+        let joined = self.core.connect(&self.user, options, None, pass);
+        let (user, seat) = joined.inspect_err(|why| observe::connect_refused(&self.user, why))?;
         Ok(Connection::new(Arc::clone(&self.core), user, seat))
     }
 
@@ -148,6 +150,22 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// As [`resume`](Self::resume).
     pub fn resume_with(
+        &self,
+        position: &Position,
+        options: ConnectOptions,
+    ) -> Result<(Connection<E>, Resumed), ResumeError>
+    where
+        E: Clone,
+    {
+        let done = self.resume_unobserved(position, options);
+        match &done {
+            Ok((device, result)) => observe::resumed(&self.user, device.id(), result),
+            Err(why) => observe::resume_refused(&self.user, why),
+        }
+        done
+    }
+
+    fn resume_unobserved(
         &self,
         position: &Position,
         options: ConnectOptions,

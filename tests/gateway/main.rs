@@ -4,5 +4,7 @@
 mod conversations;
 mod ends;
 mod limits;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod names;
 mod server;

@@ -149,6 +149,14 @@ impl Server {
         (tab, hello)
     }
 
+    /// The next line that the program prints.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line.trim().to_owned()
+    }
+
     pub(crate) async fn stats(&self) -> Value {
         serde_json::from_str(&self.get("/stats").await.1).unwrap()
     }

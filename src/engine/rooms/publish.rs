@@ -11,6 +11,7 @@ use crate::engine::core::Core;
 use crate::engine::target::Aim;
 use crate::id::{RoomId, UserId};
 use crate::lane::{Accepted, Refusal, Refused, Terms};
+use crate::observe;
 use crate::sync::{Fault, Guard, broken, pin};
 use crate::table::storage::View;
 
@@ -102,7 +103,8 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
         // A membership that ends with the lane is none of the user's next lane.
         if !is_kept || refused.why != Refusal::Vacant {
             delivery.refused += 1;
-            drop(self.refuse(&Aim::ALL, refused));
+            let why = self.refuse(&Aim::ALL, refused);
+            drop(observe::publish_refused(&occupant.id, why));
             return is_kept;
         }
         let found = self.table.get(self.hash(&occupant.id), &occupant.id, guard);
@@ -135,7 +137,8 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
                 }
                 Err(refused) => {
                     delivery.refused += 1;
-                    drop(self.refuse(&Aim::ALL, refused));
+                    let why = self.refuse(&Aim::ALL, refused);
+                    drop(observe::publish_refused(&user.id, why));
                 }
             }
         });

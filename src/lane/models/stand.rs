@@ -101,24 +101,26 @@ pub(super) fn deserted_lane() -> L {
 pub(super) fn conflating_lane() -> L {
     let conflation = Some(Conflation::new(2));
     let archive = None;
-    let beside = Beside {
+    let beside = Some(Box::new(Beside {
         archive,
         conflation,
         account: None,
-    };
+    }));
     lane_beside(4, 2, true, beside)
 }
 
 fn lane_with(capacity: usize, arena_len: u32, has_first: bool, is_kept: bool) -> L {
-    let beside = Beside {
-        archive: is_kept.then(|| Archive::new(1, capacity, None)),
-        conflation: None,
-        account: None,
-    };
+    let beside = is_kept.then(|| {
+        Box::new(Beside {
+            archive: Some(Archive::new(1, capacity, None)),
+            conflation: None,
+            account: None,
+        })
+    });
     lane_beside(capacity, arena_len, has_first, beside)
 }
 
-fn lane_beside(capacity: usize, arena_len: u32, has_first: bool, beside: Beside) -> L {
+fn lane_beside(capacity: usize, arena_len: u32, has_first: bool, beside: Option<Box<Beside>>) -> L {
     let first = has_first.then_some((ConnectionId(1), None));
     L {
         lane: Arc::new(Lane::with_arenas(capacity, arena_len, first, beside)),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::id::UserId;
+use crate::observe;
 use crate::protocol::message::contamination::{
     Contaminated, Contamination, ForeignField, Isolated,
 };
@@ -145,6 +146,7 @@ impl Isolation {
         self.bodies.fetch_add(1, Ordering::Relaxed);
         self.fields
             .fetch_add(fields.len() as u64, Ordering::Relaxed);
+        observe::contaminated(fields.len(), fields.first().map(|foreign| foreign.field));
         if let Some(audit) = &self.audit {
             // A panic of the host's audit must not end the publisher's call.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| audit(receiver, &fields))) {
