@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::core::Core;
+use super::time::HubTime;
 use super::user::User;
 use crate::config::Builder;
 use crate::lane::Refusal;
@@ -27,14 +27,6 @@ impl<E> Budget<E> {
             pool: is_limited.then(|| Arc::new(Pool::new(lane, hub, rate))),
         }
     }
-}
-
-impl<E: Send + Sync + 'static> Core<E> {
-    /// Returns the bytes of all lanes.
-    #[cfg(all(test, laneway_loom))]
-    pub(crate) fn pool(&self) -> Option<Arc<Pool>> {
-        self.budget.pool.clone()
-    }
 
     /// Weighs an event, and reserves its bytes. Lock-free.
     ///
@@ -44,13 +36,14 @@ impl<E: Send + Sync + 'static> Core<E> {
         &self,
         user: &User<E>,
         event: &E,
+        time: &HubTime,
     ) -> Result<(Option<usize>, Option<Charge>), Refusal> {
-        let Some(weigh) = self.budget.weigh else {
+        let Some(weigh) = self.weigh else {
             return Ok((None, None));
         };
         let bytes = weigh(event);
         let charge = match user.lane.account() {
-            Some(account) => account.admit(bytes as u64, || self.time.now())?,
+            Some(account) => account.admit(bytes as u64, || time.now())?,
             None => None,
         };
         Ok((Some(bytes), charge))

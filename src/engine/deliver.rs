@@ -279,7 +279,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             };
             matching = Some(count);
         }
-        let (bytes, charge) = match self.reserve(user, &event) {
+        let (bytes, charge) = match self.budget.reserve(user, &event, &self.time) {
             Ok(reserved) => reserved,
             Err(why) => return Err(Refused::new(why, event, 0)),
         };
@@ -348,7 +348,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         terms: Terms,
         done: impl FnOnce(Result<Accepted, Refused<E>>) -> R,
     ) -> R {
-        match self.reserve(user, &event) {
+        match self.budget.reserve(user, &event, &self.time) {
             Ok((bytes, None)) => self.append_to(user, None, bytes, event, terms, done),
             Ok((bytes, charge)) => {
                 let rule = Rule {

@@ -18,7 +18,7 @@ fn weighing(lane_bytes: u64, hub_bytes: u64) -> (Hub<u8>, UserScope<u8>, Arc<Poo
         .build()
         .expect("valid");
     let scope = hub.scope(UserId::new("ann").expect("valid"));
-    let pool = hub.core.pool().expect("limited");
+    let pool = hub.core.budget.pool.clone().expect("limited");
     (hub, scope, pool)
 }
 
