@@ -73,14 +73,16 @@ fn r110_reserve_against_release() {
 fn evict_while_receiving() {
     let (_hub, ann, pool) = weighing(64, 64);
     let mut device = ann.connect().expect("room");
-    for n in 0..6 {
+    // The next event needs the arena of the second and third one.
+    for n in 0..5 {
         ann.publish(n).expect("accepted");
     }
     let other = ann.clone();
-    let t = loom::thread::spawn(move || other.publish(6).is_ok());
-    let _ = device.try_recv();
+    let t = loom::thread::spawn(move || other.publish(5).is_ok());
+    // A gap, and an event.
+    let _ = (device.try_recv(), device.try_recv());
     assert!(t.join().unwrap());
-    assert!(pool.total() <= 7, "{ONCE}");
+    assert!(pool.total() <= 6, "{ONCE}");
     drop(device);
     assert_eq!(pool.total(), 0, "{ONCE}");
 }
@@ -95,9 +97,13 @@ fn r110_evict_against_receive() {
 fn publish_while_the_lane_ends() {
     let (_hub, ann, pool) = weighing(8, 8);
     let device = ann.connect().expect("room");
-    ann.publish(1).expect("accepted");
+    // After two publishes the scope keeps the entry: it is freed here, behind the other thread. loom
+    // does not see that the count of an entry's owners orders the two.
+    for n in 1..3 {
+        ann.publish(n).expect("accepted");
+    }
     let t = loom::thread::spawn(move || drop(device));
-    let _ = ann.publish(2);
+    let _ = ann.publish(3);
     t.join().unwrap();
     assert_eq!((pool.total(), pool.lanes()), (0, 0), "{ONCE}");
 }
