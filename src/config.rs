@@ -5,9 +5,11 @@ use std::time::Duration;
 use crate::error::ConfigError;
 use crate::id::ThreadId;
 use crate::observe::Sample;
+use crate::rate::Rate;
 use crate::retention::Retention;
 use crate::room::limits::RoomLimits;
 
+mod budgets;
 mod policy;
 
 #[cfg(any(feature = "tracing", feature = "metrics"))]
@@ -47,6 +49,9 @@ pub struct Builder {
     pub(crate) conflation: Option<usize>,
     pub(crate) unread_watermark: Option<u64>,
     pub(crate) sample: Sample,
+    pub(crate) lane_bytes: Option<u64>,
+    pub(crate) hub_bytes: Option<u64>,
+    pub(crate) rate: Option<Rate>,
 }
 
 impl Default for Builder {
@@ -64,6 +69,9 @@ impl Default for Builder {
             conflation: None,
             unread_watermark: None,
             sample: Sample::default(),
+            lane_bytes: None,
+            hub_bytes: None,
+            rate: None,
         }
     }
 }
@@ -320,6 +328,7 @@ impl Builder {
         if self.unread_watermark == Some(0) {
             return Err(ConfigError::UnreadWatermark);
         }
+        self.check_budgets()?;
         if let Some(retention) = &self.retention {
             retention.validate(self.max_connections_per_user)?;
         }

@@ -9,6 +9,7 @@ mod admit;
 mod ask;
 mod asks;
 mod attach;
+mod budget;
 mod cache;
 mod connect;
 // The protocol layer uses the rest.

@@ -43,6 +43,11 @@ pub enum PublishError<E> {
     /// Any verb returns this if readers gave up 16 numbers of this event, because its thread was stopped with
     /// each of them. So it does if stopped threads stand in all of the room that a lane can have.
     Full(E),
+    /// The event's bytes would exceed the user's budget, or the hub's while the user is above the fair share: see
+    /// [`lane_bytes`](crate::Builder::lane_bytes) and [`hub_bytes`](crate::Builder::hub_bytes).
+    OverBudget(E),
+    /// The user's [rate](crate::Builder::rate) is used up.
+    RateLimited(E),
     /// The hub was shut down.
     Closed(E),
     /// The host has [revoked](crate::Hub::revoke) the scope.
@@ -65,6 +70,8 @@ impl<E> PublishError<E> {
         match self {
             Self::NoConnections(event)
             | Self::Full(event)
+            | Self::OverBudget(event)
+            | Self::RateLimited(event)
             | Self::Closed(event)
             | Self::Revoked(event)
             | Self::NotAllowed(event, _) => event,
@@ -83,6 +90,8 @@ impl<E> PublishError<E> {
         match self {
             Self::NoConnections(event)
             | Self::Full(event)
+            | Self::OverBudget(event)
+            | Self::RateLimited(event)
             | Self::Closed(event)
             | Self::Revoked(event)
             | Self::NotAllowed(event, _) => event,
@@ -111,6 +120,36 @@ impl<E> PublishError<E> {
     /// ```
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full(_))
+    }
+    /// Returns whether a budget of bytes was used up.
+    ///
+    /// ```
+    /// # use laneway::{Hub, UserId};
+    /// let hub = Hub::builder().lane_bytes(Some(8)).build::<u64>()?;
+    /// let ann = hub.scope(UserId::new("ann")?);
+    /// let _device = ann.connect()?;
+    /// ann.publish(7)?;
+    /// assert!(ann.publish(8).unwrap_err().is_over_budget());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_over_budget(&self) -> bool {
+        matches!(self, Self::OverBudget(_))
+    }
+    /// Returns whether the user's rate was used up.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use laneway::{Hub, Rate, UserId};
+    /// let rate = Rate::events(1, Duration::from_secs(1));
+    /// let hub = Hub::builder().rate(Some(rate)).build::<u8>()?;
+    /// let ann = hub.scope(UserId::new("ann")?);
+    /// let _device = ann.connect()?;
+    /// ann.publish(7)?;
+    /// assert!(ann.publish(8).unwrap_err().is_rate_limited());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_rate_limited(&self) -> bool {
+        matches!(self, Self::RateLimited(_))
     }
     /// Returns whether the hub was shut down.
     ///
@@ -157,6 +196,8 @@ impl<E> fmt::Debug for PublishError<E> {
         f.write_str(match self {
             Self::NoConnections(_) => "NoConnections(..)",
             Self::Full(_) => "Full(..)",
+            Self::OverBudget(_) => "OverBudget(..)",
+            Self::RateLimited(_) => "RateLimited(..)",
             Self::Closed(_) => "Closed(..)",
             Self::Revoked(_) => "Revoked(..)",
             Self::NotAllowed(_, missing) => return write!(f, "NotAllowed(.., {missing:?})"),
@@ -169,6 +210,8 @@ impl<E> fmt::Display for PublishError<E> {
         f.write_str(match self {
             Self::NoConnections(_) => "the user has no live connection",
             Self::Full(_) => "the lane is full",
+            Self::OverBudget(_) => "the budget of bytes is used up",
+            Self::RateLimited(_) => "the user's rate is used up",
             Self::Closed(_) => "the hub was shut down",
             Self::Revoked(_) => "the scope was revoked",
             Self::NotAllowed(_, missing) => return missing.fmt(f),

@@ -85,6 +85,8 @@ impl World {
             .limit_policy(LimitPolicy::EvictOldest)
             .shards(1)
             .retention(keeps.then_some(retention))
+            // So large that no event is refused: each one is charged, and released.
+            .hub_bytes((keeps && capacity == BLOCKS).then_some(1 << 40))
             .conflation(Some(1))
             .build()
             .expect("valid");

@@ -364,7 +364,8 @@ impl Builder {
     /// # Ok::<(), laneway::ConfigError>(())
     /// ```
     ///
-    /// Only a hub with [`Retention::bytes`](crate::Retention::bytes) calls `weigh`. The publisher calls it
+    /// Only a hub with [`Retention::bytes`](crate::Retention::bytes), [`lane_bytes`](Self::lane_bytes),
+    /// [`hub_bytes`](Self::hub_bytes) or a [`rate`](Self::rate) calls `weigh`. The publisher calls it
     /// before its event is accepted. If `weigh` panics, the panic reaches the publisher, and the event is not
     /// published.
     ///

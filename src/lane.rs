@@ -10,6 +10,7 @@
 //! lane knows nothing of users.
 
 pub(crate) mod about;
+pub(crate) mod account;
 pub(crate) mod archive;
 mod arena;
 pub(crate) mod attach;
@@ -29,6 +30,7 @@ mod leave;
 mod list;
 pub(crate) mod member;
 mod outcome;
+pub(crate) mod pool;
 mod publish;
 mod read;
 mod reader;

@@ -225,7 +225,7 @@
 //! A publish is two atomic read-modify-writes, whatever the number of devices. The last reader of an event
 //! needs none, each other reader one, and in a burst one more an arena. A warm publish or receive
 //! allocates nothing and makes no system call. laneway allocates on connect, when unread events need more
-//! room, and for an event that is not for all connections. `benches/RESULTS.md` in the repository compares
+//! room, and for an event that is not for all connections or counts for a budget of bytes. `benches/RESULTS.md` in the repository compares
 //! it with its peers in one run, and `benches/NOTES.md` says where peers are ahead.
 //!
 //! ## Progress
@@ -326,6 +326,7 @@ mod position;
 mod presence;
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 pub mod protocol;
+mod rate;
 mod received;
 mod retention;
 mod revocation;
@@ -367,6 +368,7 @@ pub use presence::{
     NextUpdate, Presence, PresenceChange, PresenceError, PresenceFeed, PresenceSettings,
     PresenceStep, PresenceUpdate, Status,
 };
+pub use rate::Rate;
 pub use received::{Delivered, Received, Visited};
 pub use retention::{Origin, Recovered, Resumed, Retention};
 pub use revocation::{Generation, Revocation};

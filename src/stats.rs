@@ -35,6 +35,10 @@ pub struct HubStats {
     pub refused_no_connections: u64,
     /// Events refused as [`PublishError::Full`](crate::PublishError::Full).
     pub refused_full: u64,
+    /// Events refused as [`PublishError::OverBudget`](crate::PublishError::OverBudget).
+    pub refused_over_budget: u64,
+    /// Events refused as [`PublishError::RateLimited`](crate::PublishError::RateLimited).
+    pub refused_rate_limited: u64,
     /// Events refused as [`PublishError::Closed`](crate::PublishError::Closed).
     pub refused_closed: u64,
     /// Events refused as [`PublishError::Revoked`](crate::PublishError::Revoked).
@@ -51,6 +55,9 @@ pub struct HubStats {
     pub stale_positions: u64,
     /// Answers refused as [`AnswerError::Unknown`](crate::AnswerError::Unknown).
     pub foreign_answers: u64,
+    /// The bytes that the unread and kept events of all users weigh. 0 in a hub without
+    /// [`lane_bytes`](crate::Builder::lane_bytes) and [`hub_bytes`](crate::Builder::hub_bytes).
+    pub unread_bytes: u64,
 }
 
 /// One live connection, from [`UserScope::connections`](crate::UserScope::connections).
@@ -77,6 +84,10 @@ pub struct ConnectionInfo {
     pub unread: u64,
     /// How many numbers its gaps had in all.
     pub missed: u64,
+    /// The bytes that the unread and kept events of this user's lane weigh: the same figure for each connection of
+    /// the user. 0 in a hub without [`lane_bytes`](crate::Builder::lane_bytes) and
+    /// [`hub_bytes`](crate::Builder::hub_bytes).
+    pub lane_bytes: u64,
     /// The host's time of the first [sweep](crate::Hub::sweep) that saw it, in whole seconds. `None` before
     /// that sweep.
     pub connected_at: Option<Duration>,
@@ -142,7 +153,7 @@ pub struct ConnectionStats {
 pub enum Imbalance {
     /// `numbers = delivered + stepped_over + missed + superseded + expired + unread` is wrong for this connection.
     Connection(ConnectionStats),
-    /// `offered = accepted + no connections + full + closed + revoked + not allowed` is wrong for the hub.
+    /// `offered = accepted + no connections + full + over budget + rate limited + closed + revoked + not allowed` is wrong for the hub.
     Hub {
         /// How many events the host offered.
         offered: u64,
@@ -181,7 +192,7 @@ impl Error for Imbalance {}
 /// | of | law |
 /// |---|---|
 /// | each connection | `numbers = delivered + stepped_over + missed + superseded + expired + unread` |
-/// | the hub | `offered = accepted + no connections + full + closed + revoked + not allowed` |
+/// | the hub | `offered = accepted + no connections + full + over budget + rate limited + closed + revoked + not allowed` |
 ///
 /// `offered` is the number of events that the host handed to any publish. The laws hold while no call is
 /// under way. A replayed or recovered event was accepted once, and changes neither law. An event that a
@@ -213,6 +224,8 @@ pub fn conserved(
     let refused = [
         stats.refused_no_connections,
         stats.refused_full,
+        stats.refused_over_budget,
+        stats.refused_rate_limited,
         stats.refused_closed,
         stats.refused_revoked,
         stats.refused_not_allowed,

@@ -6,6 +6,7 @@ use ahash::RandomState;
 use crossbeam_utils::CachePadded;
 
 use super::asks::Asks;
+use super::budget::Budget;
 use super::clocks::Clocks;
 use super::draining::Draining;
 use super::gate::Gate;
@@ -16,6 +17,7 @@ use super::time::HubTime;
 use super::user::User;
 use crate::config::Builder;
 use crate::id::{ConnectionId, UserId};
+use crate::lane::account::Account;
 use crate::lane::archive::Archive;
 use crate::lane::conflation::Conflation;
 use crate::lane::{Beside, Lane, Newcomer};
@@ -49,7 +51,8 @@ pub(crate) struct Core<E: 'static> {
     /// Handles that keep the engine open. The last one shuts it down.
     pub(super) handles: AtomicUsize,
     /// The parts that only a hub with retention uses.
-    pub(super) absence: Absence<E>,
+    pub(super) absence: Absence,
+    pub(super) budget: Budget<E>,
     pub(super) clocks: Clocks,
     /// Empty until the first user joins a room.
     pub(super) rooms: OnceLink<Directory<E>>,
@@ -61,7 +64,7 @@ pub(crate) struct Core<E: 'static> {
 }
 
 /// The parts that only a hub with retention uses.
-pub(super) struct Absence<E> {
+pub(super) struct Absence {
     /// Lanes without connections. Threads subtract before others have added, so it may wrap below
     /// 0.
     pub(super) users: CachePadded<AtomicUsize>,
@@ -69,20 +72,14 @@ pub(super) struct Absence<E> {
     pub(super) lanes: AtomicU64,
     /// The keys with which positions are sealed.
     pub(super) keys: Keys,
-    /// The weight of an event, if the retention limits the weight.
-    pub(super) weigh: Option<fn(&E) -> usize>,
 }
 
-impl<E> Absence<E> {
-    fn new(config: &Builder, weigh: fn(&E) -> usize) -> Self {
+impl Absence {
+    fn new() -> Self {
         Self {
             users: CachePadded::default(),
             lanes: AtomicU64::new(0),
             keys: Keys::new(),
-            weigh: config
-                .retention
-                .and_then(|retention| retention.bytes)
-                .map(|_| weigh),
         }
     }
 }
@@ -104,6 +101,8 @@ pub(crate) struct Counters {
     pub(super) overruns: AtomicU64,
     pub(super) no_connections: AtomicU64,
     pub(super) full: AtomicU64,
+    pub(super) over_budget: AtomicU64,
+    pub(super) rate_limited: AtomicU64,
     pub(super) closed: AtomicU64,
     pub(super) revoked: AtomicU64,
     pub(super) not_allowed: AtomicU64,
@@ -129,7 +128,8 @@ impl<E: Send + Sync + 'static> Core<E> {
             drain: OnceLink::empty(),
             handles: AtomicUsize::new(1),
             counters: CachePadded::default(),
-            absence: Absence::new(&config, weigh),
+            absence: Absence::new(),
+            budget: Budget::new(&config, weigh),
             clocks: Clocks::new(&config),
             rooms: OnceLink::empty(),
             time: HubTime::default(),
@@ -173,7 +173,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     ) -> Arc<User<E>> {
         let mut capacity = capacity;
         let mut beside = None;
-        if self.config.retention.is_some() || self.config.conflation.is_some() {
+        if self.has_beside() {
             let conflation = self.config.conflation.map(Conflation::new);
             let archive = self.config.retention.as_ref().map(|retention| {
                 // A kept lane has room for the events that the retention asks for.
@@ -184,6 +184,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             beside = Some(Box::new(Beside {
                 archive,
                 conflation,
+                account: self.budget.pool.as_ref().map(Account::new),
             }));
         }
         let user = User {
@@ -193,6 +194,12 @@ impl<E: Send + Sync + 'static> Core<E> {
             session: Session::default(),
         };
         Arc::new(user)
+    }
+
+    /// Returns whether a lane has parts that only some hubs ask for.
+    fn has_beside(&self) -> bool {
+        let has_events = self.config.retention.is_some() || self.config.conflation.is_some();
+        has_events || self.budget.pool.is_some()
     }
 
     pub(super) fn next_connection(&self) -> ConnectionId {
@@ -209,6 +216,9 @@ impl<E: Send + Sync + 'static> Core<E> {
         if removed {
             if user.lane.archive().is_none() {
                 self.count_out();
+            }
+            if let Some(account) = user.lane.account() {
+                account.close();
             }
             self.end_memberships(user);
         }
@@ -283,6 +293,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                         note: member.note().map(Into::into),
                         unread: user.lane.unread(member),
                         missed: member.missed(),
+                        lane_bytes: user.lane.account().map_or(0, |account| account.bytes()),
                         connected_at: member.swept().first(),
                         active_at: member.swept().active(),
                     });
@@ -337,6 +348,8 @@ impl<E: Send + Sync + 'static> Core<E> {
             overruns: counters.overruns.load(Ordering::Relaxed),
             refused_no_connections: counters.no_connections.load(Ordering::Relaxed),
             refused_full: counters.full.load(Ordering::Relaxed),
+            refused_over_budget: counters.over_budget.load(Ordering::Relaxed),
+            refused_rate_limited: counters.rate_limited.load(Ordering::Relaxed),
             refused_closed: counters.closed.load(Ordering::Relaxed),
             refused_revoked: counters.revoked.load(Ordering::Relaxed),
             refused_not_allowed: counters.not_allowed.load(Ordering::Relaxed),
@@ -363,6 +376,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             stats.absent_users += usize::from(live == 0 && !user.lane.is_over());
             stats.connections += live;
             stats.accepted += user.lane.accepted();
+            stats.unread_bytes += user.lane.account().map_or(0, |account| account.bytes());
         });
         stats
     }

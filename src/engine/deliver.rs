@@ -36,7 +36,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     ) -> Result<Delivery, PublishError<E>> {
         // A plain event has no rule and no weight. It stays where the caller has it until it is in
         // its slot.
-        let is_plain = self.absence.weigh.is_none();
+        let is_plain = self.budget.weigh.is_none();
         // One look at the gate. A closed hub, and one that has revoked the scope, refuse at once,
         // also a scope that knows its user's lane.
         let word = self.gate.word();
@@ -269,8 +269,6 @@ impl<E: Send + Sync + 'static> Core<E> {
         event: E,
         terms: Terms,
     ) -> Result<Accepted, Refused<E>> {
-        // Weighed before the append: afterwards a reader may have the event already.
-        let bytes = self.absence.weigh.map(|weigh| weigh(&event));
         let audience = aim.target.audience();
         let mut matching = None;
         if let Some(audience) = &audience {
@@ -281,10 +279,15 @@ impl<E: Send + Sync + 'static> Core<E> {
             };
             matching = Some(count);
         }
+        let (bytes, charge) = match self.budget.reserve(user, &event, &self.time) {
+            Ok(reserved) => reserved,
+            Err(why) => return Err(Refused::new(why, event, 0)),
+        };
         let rule = Rule {
             audience,
             deadline: aim.deadline,
             newest,
+            charge,
         };
         let rule = (!rule.is_plain()).then(|| (Box::new(rule), matching));
         self.append_to(user, rule, bytes, event, terms, |done| done)
@@ -345,8 +348,18 @@ impl<E: Send + Sync + 'static> Core<E> {
         terms: Terms,
         done: impl FnOnce(Result<Accepted, Refused<E>>) -> R,
     ) -> R {
-        let bytes = self.absence.weigh.map(|weigh| weigh(&event));
-        self.append_to(user, None, bytes, event, terms, done)
+        match self.budget.reserve(user, &event, &self.time) {
+            Ok((bytes, None)) => self.append_to(user, None, bytes, event, terms, done),
+            Ok((bytes, charge)) => {
+                let rule = Rule {
+                    charge,
+                    ..Rule::default()
+                };
+                let rule = Some((Box::new(rule), None));
+                self.append_to(user, rule, bytes, event, terms, done)
+            }
+            Err(why) => done(Err(Refused::new(why, event, 0))),
+        }
     }
 
     /// Corrects the figures after a refusal, and ends a lane that has no more numbers.
@@ -408,6 +421,14 @@ impl<E: Send + Sync + 'static> Core<E> {
             Refusal::Full => {
                 counters.full.fetch_add(1, Ordering::Relaxed);
                 PublishError::Full(refused.event)
+            }
+            Refusal::OverBudget => {
+                counters.over_budget.fetch_add(1, Ordering::Relaxed);
+                PublishError::OverBudget(refused.event)
+            }
+            Refusal::RateLimited => {
+                counters.rate_limited.fetch_add(1, Ordering::Relaxed);
+                PublishError::RateLimited(refused.event)
             }
             // A lane that was shut down and emptied is vacant as well. The flag of the hub tells
             // the two apart.

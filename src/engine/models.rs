@@ -1,6 +1,7 @@
 //! loom models of the hub: what the table and the lanes do together.
 
 mod ask;
+mod budget;
 mod gate;
 
 use std::time::Duration;

@@ -110,6 +110,12 @@ pub enum ConfigError {
     ConflationKeys(usize),
     /// `unread_watermark` is 0.
     UnreadWatermark,
+    /// `lane_bytes` is not from 1 to 2⁴⁸.
+    LaneBytes(u64),
+    /// `hub_bytes` is not from 1 to 2⁴⁸.
+    HubBytes(u64),
+    /// `rate` has no token, more than one for each nanosecond, or a time of more than 146 years.
+    Rate,
 }
 
 impl fmt::Display for ConfigError {
@@ -157,6 +163,9 @@ impl fmt::Display for ConfigError {
                 write!(f, "the keys of conflation must be from 1 to 4096, not {n}")
             }
             Self::UnreadWatermark => f.write_str("unread_watermark must be at least 1"),
+            Self::LaneBytes(n) => write!(f, "lane_bytes must be from 1 to 2^48, not {n}"),
+            Self::HubBytes(n) => write!(f, "hub_bytes must be from 1 to 2^48, not {n}"),
+            Self::Rate => f.write_str("a rate must be from 1 token up to one a nanosecond"),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! What few lanes have: all other lanes pay for one pointer.
 
+use std::sync::Arc;
+
+use super::account::Account;
 use super::archive::Archive;
 use super::conflation::Conflation;
 
@@ -9,4 +12,6 @@ pub(crate) struct Beside {
     pub(crate) archive: Option<Archive>,
     /// `Some` in a lane whose readers step over superseded events.
     pub(crate) conflation: Option<Conflation>,
+    /// `Some` in a lane whose bytes or whose rate is limited.
+    pub(crate) account: Option<Arc<Account>>,
 }

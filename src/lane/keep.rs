@@ -1,5 +1,8 @@
 //! The events that a lane keeps after they were read: how they are weighed and dropped.
 
+use std::sync::Arc;
+
+use super::account::Account;
 use super::archive::{Archive, Wait};
 use super::arena::Pin;
 use super::conflation::Conflation;
@@ -17,6 +20,12 @@ impl<E: 'static> Lane<E> {
     /// Returns the table of keys, in a lane that has one.
     pub(crate) fn conflation(&self) -> Option<&Conflation> {
         self.beside.as_ref()?.conflation.as_ref()
+    }
+
+    /// Returns the account of a lane whose bytes or whose rate is limited.
+    #[inline]
+    pub(crate) fn account(&self) -> Option<&Arc<Account>> {
+        self.beside.as_ref()?.account.as_ref()
     }
 
     /// Returns the number that a public number stands for.

@@ -64,6 +64,10 @@ pub(crate) enum Refusal {
     Full,
     /// The lane was shut, or the hub is closed.
     Closed,
+    /// The bytes of the lane's unread events, or of all lanes', would be too many.
+    OverBudget,
+    /// The user's tokens are used up.
+    RateLimited,
     /// The lane has no more numbers.
     Exhausted,
 }

@@ -98,7 +98,13 @@ impl<E: 'static> Lane<E> {
         for _ in 0..ATTEMPTS {
             let claim = match publisher.claim() {
                 Ok(claim) => claim,
-                Err(why) => return Err(Refused::new(why, offer.event, late)),
+                // The rule is dropped, and with it the charge.
+                Err(why) => {
+                    if broken(Fault::ForgetTheCharge) {
+                        std::mem::forget(offer.rule);
+                    }
+                    return Err(Refused::new(why, offer.event, late));
+                }
             };
             match claim.fill(offer.event, offer.rule, terms) {
                 Ok(()) => return Ok(self.accepted_as(claim.state, terms)),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::account::Charge;
 use super::audience::Audience;
 use super::conflation::Newest;
 use super::member::Member;
@@ -15,6 +16,8 @@ pub(crate) struct Rule {
     pub(crate) deadline: Option<u64>,
     /// The newest number of the event's key, if it has one.
     pub(crate) newest: Option<Arc<Newest>>,
+    /// The bytes that are reserved for the event, until it leaves the lane.
+    pub(crate) charge: Option<Charge>,
 }
 
 /// What a reader does with an event.
@@ -32,7 +35,8 @@ pub(crate) enum Verdict {
 impl Rule {
     /// Returns whether the rule says nothing.
     pub(crate) fn is_plain(&self) -> bool {
-        self.audience.is_none() && self.deadline.is_none() && self.newest.is_none()
+        let is_for_all = self.audience.is_none() && self.deadline.is_none();
+        is_for_all && self.newest.is_none() && self.charge.is_none()
     }
 
     /// Returns what a connection does with the event of `number`. `now` loads the hub's time.

@@ -7,6 +7,7 @@ use super::outcome::Step;
 use super::read::Seen;
 use super::reader::Reader;
 use super::rule::Verdict;
+use crate::sync::{Fault, broken};
 
 impl<E: 'static> Lane<E> {
     /// Finds a connection's next event, wherever it lies. Passes events that their rules keep from
@@ -52,6 +53,12 @@ impl<E: 'static> Lane<E> {
             None => Verdict::Deliver,
         };
         if verdict == Verdict::Deliver {
+            // The event may have other readers, and is released where it leaves the lane.
+            if broken(Fault::ReleaseByEach)
+                && let Some(charge) = seen.slot.rule().and_then(|rule| rule.charge.as_ref())
+            {
+                charge.release_early();
+            }
             return Some(seen);
         }
         reader.stepped_over += 1;

@@ -103,6 +103,8 @@ pub(crate) fn record(stats: &HubStats) {
         for (reason, count) in [
             ("no_connections", stats.refused_no_connections),
             ("full", stats.refused_full),
+            ("over_budget", stats.refused_over_budget),
+            ("rate_limited", stats.refused_rate_limited),
             ("closed", stats.refused_closed),
             ("revoked", stats.refused_revoked),
             ("not_allowed", stats.refused_not_allowed),

@@ -24,6 +24,7 @@ pub(super) const fn of_connect(why: &ConnectError) -> &'static str {
         ConnectError::TooManyUsers { .. } => "too_many_users",
         ConnectError::LaneCapacity(_) => "lane_capacity",
         ConnectError::Note(_) => "note",
+        ConnectError::Threads(_) => "threads",
         ConnectError::Closed => "closed",
         ConnectError::Revoked => "revoked",
         ConnectError::NotAllowed(_) => "not_allowed",
@@ -52,6 +53,8 @@ pub(super) const fn of_publish<E>(why: &crate::error::PublishError<E>) -> &'stat
     match why {
         PublishError::NoConnections(_) => "no_connections",
         PublishError::Full(_) => "full",
+        PublishError::OverBudget(_) => "over_budget",
+        PublishError::RateLimited(_) => "rate_limited",
         PublishError::Closed(_) => "closed",
         PublishError::Revoked(_) => "revoked",
         PublishError::NotAllowed(..) => "not_allowed",

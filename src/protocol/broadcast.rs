@@ -32,6 +32,10 @@ pub enum BroadcastError {
     NotAllowed(NotAllowed),
     /// The lane had no room, because too many publishers used it at the same moment.
     Full,
+    /// A [budget of bytes](crate::Builder::lane_bytes) is used up.
+    OverBudget,
+    /// The user's [rate](crate::Builder::rate) is used up.
+    RateLimited,
     /// The body names another receiver, and the [policy](crate::protocol::Contamination) is to reject.
     Contaminated(Contaminated),
     /// The host has not authenticated the user yet: the id is `pending_auth` or `awaiting_auth`, or begins
@@ -52,6 +56,8 @@ impl fmt::Display for BroadcastError {
             Self::Revoked => f.write_str("the scope was revoked"),
             Self::NotAllowed(missing) => missing.fmt(f),
             Self::Full => f.write_str("there was no room for the message"),
+            Self::OverBudget => f.write_str("the budget of bytes is used up"),
+            Self::RateLimited => f.write_str("the user's rate is used up"),
             Self::Contaminated(fields) => fields.fmt(f),
             Self::Unauthenticated => f.write_str("the user is not authenticated yet"),
             Self::TooDeep => f.write_str("the message is nested too deeply"),

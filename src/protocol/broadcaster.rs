@@ -318,6 +318,8 @@ impl Broadcaster {
             PublishError::Revoked(_) => BroadcastError::Revoked,
             PublishError::NotAllowed(_, missing) => BroadcastError::NotAllowed(missing),
             PublishError::Full(_) => BroadcastError::Full,
+            PublishError::OverBudget(_) => BroadcastError::OverBudget,
+            PublishError::RateLimited(_) => BroadcastError::RateLimited,
         })?;
         broadcast.number = Some(delivery.number);
         broadcast.connections = delivery.connections;

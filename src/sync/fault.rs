@@ -243,6 +243,17 @@ faults! {
     TakeInTwoSteps = "take-in-two-steps",
     /// A publish that is refused keeps its unit.
     KeepTheUnit = "keep-the-unit",
+    // ---- budgets ----
+    /// A publisher looks at a lane's bytes and adds its own in a second step.
+    ReserveInTwoSteps = "reserve-in-two-steps",
+    /// A publish that is over a budget keeps its bytes reserved.
+    KeepTheCharge = "keep-the-charge",
+    /// A publish that the lane refuses keeps its bytes reserved.
+    ForgetTheCharge = "forget-the-charge",
+    /// Each reader of an event releases the event's bytes.
+    ReleaseByEach = "release-by-each",
+    /// A lane that is over counts for no share, although a closed connection still holds bytes.
+    CountOutWithBytes = "count-out-with-bytes",
     // ---- questions ----
     /// Who answers first is decided by a load and a store.
     DecideInTwoSteps = "decide-in-two-steps",

@@ -105,6 +105,7 @@ pub(super) fn conflating_lane() -> L {
     let beside = Some(Box::new(Beside {
         archive,
         conflation,
+        account: None,
     }));
     lane_beside(4, 2, true, beside)
 }
@@ -114,6 +115,7 @@ fn lane_with(capacity: usize, arena_len: u32, has_first: bool, is_kept: bool) ->
         Box::new(Beside {
             archive: Some(Archive::new(1, capacity, None)),
             conflation: None,
+            account: None,
         })
     });
     lane_beside(capacity, arena_len, has_first, beside)
