@@ -10,7 +10,7 @@ use super::pass::Pass;
 use super::user::User;
 use crate::config::{ConnectOptions, LimitPolicy, MAX_NOTE_BYTES, is_lane_capacity};
 use crate::error::{CloseReason, ConnectError};
-use crate::id::{ConnectionId, UserId};
+use crate::id::{ConnectionId, ThreadId, UserId};
 use crate::lane::about::About;
 use crate::lane::attachments::MAX_ATTACHMENTS;
 use crate::lane::member::Member;
@@ -23,8 +23,13 @@ use crate::sync::{Fault, Ordering, broken, fence, pin};
 type EntryAndNew<E> = (Arc<User<E>>, bool);
 
 /// Returns what the host says of a connection.
-fn introduce(options: ConnectOptions, pass: &Pass) -> Result<Option<Box<About>>, ConnectError> {
-    let ConnectOptions { threads, note, .. } = options;
+#[cold]
+#[inline(never)]
+fn introduce(
+    threads: Vec<ThreadId>,
+    note: Option<Box<str>>,
+    pass: &Pass,
+) -> Result<Option<Box<About>>, ConnectError> {
     let length = note.as_deref().map_or(0, str::len);
     if length > MAX_NOTE_BYTES {
         return Err(ConnectError::Note(length));
@@ -41,6 +46,8 @@ fn introduce(options: ConnectOptions, pass: &Pass) -> Result<Option<Box<About>>,
 
 /// Returns what is known of a connection that takes over from a live one, if its host names no
 /// thread and the live one has some.
+#[cold]
+#[inline(never)]
 fn keep_threads<E: 'static>(
     user: &User<E>,
     ghost: &Ghost,
@@ -69,15 +76,20 @@ impl<E: Send + Sync + 'static> Core<E> {
         pass: &Pass,
     ) -> Result<(Arc<User<E>>, Seat), ConnectError> {
         let limit = self.config.max_connections_per_user;
-        let capacity = options.lane_capacity.unwrap_or(self.config.lane_capacity);
+        let ConnectOptions {
+            threads,
+            lane_capacity,
+            note,
+        } = options;
+        let capacity = lane_capacity.unwrap_or(self.config.lane_capacity);
         if !is_lane_capacity(capacity) {
             return Err(ConnectError::LaneCapacity(capacity));
         }
         // Most connections have nothing to say, and pay for one comparison here.
-        let about = if options.threads.is_empty() && options.note.is_none() {
+        let about = if threads.is_empty() && note.is_none() {
             None
         } else {
-            introduce(options, pass)?
+            introduce(threads, note, pass)?
         };
         // One guard for all steps. The steps pin as well, which costs little inside another guard.
         let _guard = pin();

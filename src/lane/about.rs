@@ -38,6 +38,8 @@ pub(super) struct Profile {
 
 impl Profile {
     /// Returns the profile of a connection that has joined at `cursor`.
+    #[cold]
+    #[inline(never)]
     pub(super) fn new(about: &About, cursor: u64) -> Arc<Self> {
         Arc::new(Self {
             note: about.note.clone(),
