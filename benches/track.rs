@@ -96,7 +96,7 @@ fn several_devices(c: &mut Criterion) {
     let thread = ThreadId::new("thread").expect("valid");
     tabs.pop();
     let options = ConnectOptions {
-        thread: Some(thread.clone()),
+        threads: vec![thread.clone()],
         ..ConnectOptions::default()
     };
     tabs.push(ann.connect_with(options).expect("room"));

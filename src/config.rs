@@ -343,15 +343,17 @@ impl Builder {
 /// # let ann = hub.scope(laneway::UserId::new("ann")?);
 /// use laneway::{ConnectOptions, ThreadId};
 ///
-/// let thread = Some(ThreadId::new("Oslo")?);
-/// let tab = ann.connect_with(ConnectOptions { thread, ..ConnectOptions::default() })?;
-/// assert_eq!(tab.thread().unwrap().as_str(), "Oslo");
+/// let oslo = ThreadId::new("Oslo")?;
+/// let tab = ann.connect_with(ConnectOptions::default().thread(oslo.clone()))?;
+/// assert_eq!(tab.threads(), [oslo]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectOptions {
-    /// The thread that the connection is attached to.
-    pub thread: Option<ThreadId>,
+    /// The threads that the connection is attached to, at most 64. It may be
+    /// [attached](crate::Connection::attach) to others later. A connection that takes the place of a live one
+    /// of its device and names no thread here keeps the threads of that one.
+    pub threads: Vec<ThreadId>,
     /// The capacity of the user's lane, if this connection brings the user online: a power of two from 2 to
     /// 65 536. `None` is the hub's setting. Connections that come later share the lane as it is.
     pub lane_capacity: Option<usize>,
@@ -362,10 +364,16 @@ pub struct ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// With a [`thread`](Self#structfield.thread).
+    /// With one more of the [`threads`](Self#structfield.threads).
     #[must_use]
     pub fn thread(mut self, thread: ThreadId) -> Self {
-        self.thread = Some(thread);
+        self.threads.push(thread);
+        self
+    }
+    /// With these [`threads`](Self#structfield.threads) too.
+    #[must_use]
+    pub fn threads(mut self, threads: impl IntoIterator<Item = ThreadId>) -> Self {
+        self.threads.extend(threads);
         self
     }
     /// With a [`note`](Self#structfield.note).

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::engine::{Core, User};
 use crate::error::CloseReason;
-use crate::id::{ConnectionId, ThreadId, UserId};
+use crate::id::{ConnectionId, UserId};
 use crate::lane::member::Member;
 use crate::lane::rule::Verdict;
 use crate::lane::{Reader, Seat};
@@ -29,6 +29,8 @@ mod merge;
 mod resume;
 
 mod answer;
+
+mod attach;
 
 mod replayed;
 
@@ -167,20 +169,6 @@ impl<E: Send + Sync + 'static> Connection<E> {
     #[must_use]
     pub fn user(&self) -> &UserId {
         &self.user.id
-    }
-
-    /// Returns the thread that this connection is attached to, from its
-    /// [`ConnectOptions`](crate::ConnectOptions). Wait-free.
-    ///
-    /// ```
-    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
-    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
-    /// assert_eq!(ann.connect()?.thread(), None);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn thread(&self) -> Option<&ThreadId> {
-        self.member().thread()
     }
 
     /// Returns the host's note, from its [`ConnectOptions`](crate::ConnectOptions#structfield.note). Wait-free.

@@ -8,6 +8,7 @@ mod absent;
 mod admit;
 mod ask;
 mod asks;
+mod attach;
 mod budget;
 mod cache;
 mod connect;

@@ -7,11 +7,13 @@ use std::fmt;
 use crate::delivery::BatchDelivery;
 
 mod ask;
+mod attach;
 mod closed;
 mod invalid;
 mod not_allowed;
 
 pub use ask::{AnswerError, AskError, NoAnswer};
+pub use attach::AttachError;
 pub use closed::{CloseReason, Closed, RecvTimeoutError, TryRecvError};
 pub use invalid::{ConfigError, InvalidId, InvalidPosition};
 pub use not_allowed::{AttenuateError, NotAllowed};
@@ -282,6 +284,8 @@ pub enum ConnectError {
     LaneCapacity(usize),
     /// The note has so many bytes, which is more than 1 024.
     Note(usize),
+    /// The connection is to be attached to so many threads, which is more than 64.
+    Threads(usize),
     /// The hub was shut down.
     Closed,
     /// The host has [revoked](crate::Hub::revoke) the scope.
@@ -302,6 +306,7 @@ impl fmt::Display for ConnectError {
             Self::TooManyUsers { limit } => write!(f, "{limit} users are online already"),
             Self::LaneCapacity(n) => ConfigError::LaneCapacity(*n).fmt(f),
             Self::Note(n) => write!(f, "the note has {n} bytes, and 1024 at most are allowed"),
+            Self::Threads(n) => write!(f, "{n} threads, and 64 at most are allowed"),
             Self::Closed => f.write_str("the hub was shut down"),
             Self::Revoked => f.write_str("the scope was revoked"),
             Self::NotAllowed(missing) => missing.fmt(f),

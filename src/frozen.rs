@@ -116,10 +116,7 @@ impl World {
 
     /// A device of ann's, attached to the thread.
     fn device(&self) -> Connection<Event> {
-        let options = ConnectOptions {
-            thread: Some(self.thread.clone()),
-            ..ConnectOptions::default()
-        };
+        let options = ConnectOptions::default().thread(self.thread.clone());
         self.ann.connect_with(options).expect("room")
     }
 

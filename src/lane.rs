@@ -9,9 +9,12 @@
 //! The protocol is described on the architecture page of the lane, with a picture and a glossary. A
 //! lane knows nothing of users.
 
+pub(crate) mod about;
 pub(crate) mod account;
 pub(crate) mod archive;
 mod arena;
+pub(crate) mod attach;
+pub(crate) mod attachments;
 pub(crate) mod audience;
 mod beside;
 mod burst;

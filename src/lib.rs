@@ -242,6 +242,7 @@
 //! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |
 //! | `UserScope::publish_when_free` | lock-free; the host's pause between two looks at a full lane |
 //! | `UserScope::connect`, `connect_with`, `disconnect`, `disconnect_all` | lock-free |
+//! | `Connection::attach`, `detach`, `UserScope::attach`, `detach` | lock-free, linear in the attachments, of which there are 64 at most |
 //! | `UserScope::ask`, `answer`, `Addressed::ask`, `Connection::answer`, `Ask::try_answer`, polling and dropping an `Ask` | lock-free, linear in the questions of the user |
 //! | `Ask::wait_timeout` | sleeps while there is no answer |
 //! | `Hub::drain`, `Drain::step` | lock-free; a step does one batch |
@@ -253,7 +254,7 @@
 //! | `UserScope::connections`, `connection_count`, `is_online`, `overrun_count`, `dump`, `Hub::is_online`, `Hub::stats`, `laggards`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
 //! | `Connection::try_recv`, `try_recv_merged`, `poll_recv`, `poll_recv_merged`, `visit`, `drain`, drop | lock-free; a gap or a drop takes one step for each unread number that the lane holds |
 //! | `Connection::recv`, `recv_merged`, `recv_timeout`, awaiting `next` and `next_merged` | sleep when there is nothing to read |
-//! | `Connection::id`, `user`, `thread`, `note`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
+//! | `Connection::id`, `user`, `threads`, `is_attached`, `note`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
 //! | `Hub::lifecycle`, `Lifecycle::lost` | lock-free |
 //! | connects, disconnects and sweeps that close, while there are subscribers | the short lock of each subscriber's channel |
 //! | `Lifecycle::try_next`, drop | the short lock of its own channel |
@@ -352,9 +353,9 @@ pub use delivery::{BatchDelivery, Delivery, RoomDelivery};
 pub use docs::{architecture, guide, observability};
 pub use drain::{Drain, DrainError, DrainPhase, DrainPlan, DrainProgress, Drained};
 pub use error::{
-    AnswerError, AskError, AttenuateError, BatchError, CloseReason, Closed, ConfigError,
-    ConnectError, InvalidId, InvalidPosition, NoAnswer, NotAllowed, PublishError, RecvTimeoutError,
-    ResumeError, TryRecvError,
+    AnswerError, AskError, AttachError, AttenuateError, BatchError, CloseReason, Closed,
+    ConfigError, ConnectError, InvalidId, InvalidPosition, NoAnswer, NotAllowed, PublishError,
+    RecvTimeoutError, ResumeError, TryRecvError,
 };
 pub use hub::Hub;
 pub use id::{ConflationKey, ConnectionId, MAX_ID_BYTES, RoomId, ThreadId, UserId};

@@ -9,6 +9,10 @@ use data_encoding::BASE64URL_NOPAD;
 use crate::error::{InvalidPosition, ResumeError};
 use crate::id::{ConnectionId, ThreadId, UserId};
 
+mod attached;
+
+pub(crate) use attached::{Attached, Threads};
+
 /// How far a device has come: an opaque token, for the client to keep and to
 /// [resume](crate::UserScope::resume) from.
 ///
@@ -139,62 +143,6 @@ pub(crate) struct Spot {
     pub(crate) attached: Attached,
 }
 
-/// The threads that a device was attached to, as digests: 0 for none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Attached {
-    /// Below the number `until`.
-    first: u64,
-    /// At most a lane behind the position's number.
-    until: u64,
-    /// From there on, or `UNSURE`.
-    then: u64,
-}
-
-impl Attached {
-    /// The device had more threads than a position has room for.
-    const UNSURE: u64 = BITS_48;
-
-    pub(crate) fn to(thread: u64) -> Self {
-        Self {
-            first: thread,
-            until: 0,
-            then: thread,
-        }
-    }
-
-    /// Returns whether the device had one thread only, the one with this digest.
-    pub(crate) fn is(self, thread: u64) -> bool {
-        (self.first, self.then) == (thread, thread)
-    }
-
-    /// Returns the threads for the position `number` of a connection that resumed from this one. That
-    /// connection is attached to `thread`, and its live events begin at `to`.
-    pub(crate) fn then(self, number: u64, to: u64, thread: u64) -> Self {
-        let Self { first, until, then } = self;
-        if number >= until || first == then {
-            Self {
-                first: then,
-                until: to,
-                then: thread,
-            }
-        } else {
-            let then = if then == thread { then } else { Self::UNSURE };
-            Self { then, ..self }
-        }
-    }
-
-    /// Returns whether the device was attached to the thread with this digest at a number. `None` if the
-    /// position does not say.
-    pub(crate) fn has(self, thread: u64, number: u64) -> Option<bool> {
-        let at = if number < self.until {
-            self.first
-        } else {
-            self.then
-        };
-        (at != Self::UNSURE).then_some(at == thread)
-    }
-}
-
 impl Spot {
     /// `[lane : 40 | until - number : 24] [number : 48 | - : 16] [device : 48 | - : 16] ...`, the gaps
     /// filled with the two digests.
@@ -238,6 +186,7 @@ enum Use<'a> {
     Tag(&'a [u8], [u64; WORDS]),
     Mask(u64, usize),
     Thread(&'a [u8]),
+    Threads(&'a [u64]),
 }
 
 impl Keys {
@@ -250,11 +199,19 @@ impl Keys {
     }
 
     /// Returns the 48 bits that stand for a thread in a position.
-    pub(crate) fn digest(&self, thread: Option<&ThreadId>) -> u64 {
-        thread.map_or(0, |thread| {
-            let digest = self.hash.hash_one(Use::Thread(thread.as_bytes()));
-            (digest & BITS_48).clamp(1, Attached::UNSURE - 1)
-        })
+    pub(crate) fn digest(&self, thread: &ThreadId) -> u64 {
+        Attached::one(self.hash.hash_one(Use::Thread(thread.as_bytes())))
+    }
+
+    /// Returns the 48 bits that stand for a set of threads, in any order.
+    pub(crate) fn digest_of<'a>(&self, threads: impl Iterator<Item = &'a ThreadId>) -> u64 {
+        let mut all: Vec<u64> = threads.map(|thread| self.digest(thread)).collect();
+        all.sort_unstable();
+        match all[..] {
+            [] => Attached::NONE,
+            [one] => one,
+            _ => Attached::several(self.hash.hash_one(Use::Threads(&all))),
+        }
     }
 
     pub(crate) fn seal(&self, user: &UserId, spot: &Spot) -> Position {

@@ -76,8 +76,8 @@ pub struct HubStats {
 pub struct ConnectionInfo {
     /// The device's id.
     pub id: ConnectionId,
-    /// The thread it is attached to.
-    pub thread: Option<ThreadId>,
+    /// The threads it is attached to.
+    pub threads: Vec<ThreadId>,
     /// The host's note, from [`ConnectOptions::note`](crate::ConnectOptions#structfield.note).
     pub note: Option<Box<str>>,
     /// How many numbers it has not read.

@@ -44,7 +44,7 @@ fn r001_every_device_of_the_user_and_nobody_else_whatever_the_entry() {
     let (ann, bob) = (scope(&hub, "ann"), scope(&hub, "bob"));
     let thread = ThreadId::new("t-1").unwrap();
     let attached = ConnectOptions {
-        thread: Some(thread.clone()),
+        threads: vec![thread.clone()],
         ..ConnectOptions::default()
     };
     let (mut phone, mut tab) = (ann.connect().unwrap(), ann.connect_with(attached).unwrap());

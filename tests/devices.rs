@@ -39,7 +39,7 @@ fn thread_named(name: &str) -> ThreadId {
 
 fn attached(thread: &ThreadId) -> ConnectOptions {
     ConnectOptions {
-        thread: Some(thread.clone()),
+        threads: vec![thread.clone()],
         ..ConnectOptions::default()
     }
 }

@@ -451,7 +451,7 @@ fn an_audience_is_counted_exactly_and_others_step_over() {
     let (hub, ann) = small();
     let thread = ThreadId::new("trip to Oslo").unwrap();
     let options = ConnectOptions {
-        thread: Some(thread.clone()),
+        threads: vec![thread.clone()],
         ..ConnectOptions::default()
     };
     let mut a = ann.connect_with(options.clone()).unwrap();
@@ -686,18 +686,21 @@ fn a_connection_tells_who_it_is() {
     let (_hub, ann) = small::<u32>();
     let thread = ThreadId::new("trip to Oslo").unwrap();
     let options = ConnectOptions {
-        thread: Some(thread.clone()),
+        threads: vec![thread.clone()],
         ..ConnectOptions::default()
     };
     let (on, off) = (ann.connect_with(options).unwrap(), ann.connect().unwrap());
-    assert_eq!((on.thread(), off.thread()), (Some(&thread), None));
+    assert_eq!(
+        (on.threads(), off.threads()),
+        (vec![thread.clone()], vec![])
+    );
     assert!(on.id() != off.id() && on.user() == ann.user());
     let listed = ann.connections();
     assert_eq!(listed.len(), 2);
     assert!(
         listed
             .iter()
-            .any(|info| info.id == on.id() && info.thread.as_ref() == Some(&thread))
+            .any(|info| info.id == on.id() && info.threads == [thread.clone()])
     );
 }
 

@@ -65,7 +65,7 @@ fn join(scope: &UserScope<()>, thread: &ThreadId) -> Seen {
 
 fn attached_to(thread: &ThreadId) -> ConnectOptions {
     ConnectOptions {
-        thread: Some(thread.clone()),
+        threads: vec![thread.clone()],
         ..ConnectOptions::default()
     }
 }

@@ -427,13 +427,13 @@ fn r107_the_hosts_note_on_a_device_is_listed_and_bounded() {
         .unwrap();
     let _other = ann.connect().unwrap();
     let notes = |list: Vec<laneway::ConnectionInfo>| {
-        let note = |info: laneway::ConnectionInfo| (info.note.map(String::from), info.thread);
+        let note = |info: laneway::ConnectionInfo| (info.note.map(String::from), info.threads);
         list.into_iter().map(note).collect::<Vec<_>>()
     };
     let expected = [
-        (Some("phone".to_owned()), None),
-        (Some("laptop".to_owned()), Some(thread)),
-        (None, None),
+        (Some("phone".to_owned()), vec![]),
+        (Some("laptop".to_owned()), vec![thread]),
+        (None, vec![]),
     ];
     assert_eq!(notes(ann.connections()), expected);
     assert_eq!(notes(presence.devices(&user(1))), expected);

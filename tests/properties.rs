@@ -105,6 +105,8 @@ fn call() -> impl Strategy<Value = Call> {
         3 => (user, at).prop_map(|(user, at)| Call::Disconnect(user, at)),
         1 => user.prop_map(Call::DisconnectAll),
         2 => at.prop_map(Call::Touch),
+        4 => (at, 0..4_u8).prop_map(|(at, thread)| Call::Attach(at, thread)),
+        3 => (at, 0..4_u8).prop_map(|(at, thread)| Call::Detach(at, thread)),
         3 => (-50..300_i16).prop_map(Call::Sweep),
         1 => (user, at).prop_map(|(user, at)| Call::Revoke(user, at)),
         1 => Just(Call::Shutdown),
@@ -128,6 +130,8 @@ fn keeping_call() -> impl Strategy<Value = Call> {
         5 => (user, events()).prop_map(|(user, events)| Call::Batch(user, events)),
         4 => (1..4_i16).prop_map(|n| Call::Sweep(50 * n)),
         4 => at.prop_map(Call::Remember),
+        4 => (at, 0..4_u8).prop_map(|(at, thread)| Call::Attach(at, thread)),
+        3 => (at, 0..4_u8).prop_map(|(at, thread)| Call::Detach(at, thread)),
         10 => at.prop_map(Call::Part),
         14 => (position, any::<u8>()).prop_map(|(at, thread)| Call::Resume(at, thread)),
         3 => (user, at).prop_map(|(user, at)| Call::ResumeAs(user, at)),
@@ -236,7 +240,7 @@ fn late_critical(connections: u64, to: To, beyond: u64) -> Model<u64> {
         conflation: None,
     });
     for _ in 0..connections {
-        model.connect(0, None, None).expect("room");
+        model.connect(0, 0, None).expect("room");
     }
     let (critical, ordinary) = (How::Critical, How::Overwriting);
     model

@@ -190,7 +190,7 @@ fn what_was_for_a_thread_or_for_the_others_is_replayed_to_a_device_that_was_away
     let (_hub, ann) = eight();
     let threads = ["Oslo", "Rome"].map(|name| ThreadId::new(name).unwrap());
     let attached = |thread: &ThreadId| ConnectOptions {
-        thread: Some(thread.clone()),
+        threads: vec![thread.clone()],
         ..ConnectOptions::default()
     };
     let phone = ann.connect_with(attached(&threads[0])).unwrap();
@@ -723,11 +723,11 @@ fn a_resumed_connection_has_options_and_a_replay_can_be_visited() {
         ann.publish(n).unwrap();
     }
     let options = ConnectOptions {
-        thread: Some(ThreadId::new("t").unwrap()),
+        threads: vec![ThreadId::new("t").unwrap()],
         ..ConnectOptions::default()
     };
     let (mut tab, _) = ann.resume_with(&position, options).unwrap();
-    assert_eq!(tab.thread().map(ThreadId::as_str), Some("t"));
+    assert_eq!(tab.threads(), [ThreadId::new("t").unwrap()]);
     ann.publish(3).unwrap();
     let mut seen = Vec::new();
     for expected in [2, 2, 0] {

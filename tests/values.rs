@@ -169,7 +169,7 @@ fn r094_options_of_a_connection_are_set_one_by_one() {
         .lane_capacity(4)
         .note("phone");
     let literal = ConnectOptions {
-        thread: Some(thread),
+        threads: vec![thread],
         lane_capacity: Some(4),
         note: Some("phone".into()),
     };

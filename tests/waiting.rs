@@ -235,9 +235,9 @@ fn changes(lifecycle: &Lifecycle) -> Vec<Change> {
 fn r081_each_subscriber_is_told_and_a_slow_one_costs_the_others_nothing() {
     let (hub, ann) = ann();
     let (quick, slow) = (hub.lifecycle(100).unwrap(), hub.lifecycle(3).unwrap());
-    let thread = Some(ThreadId::new("Oslo").unwrap());
+    let threads = vec![ThreadId::new("Oslo").unwrap()];
     let options = ConnectOptions {
-        thread,
+        threads,
         ..ConnectOptions::default()
     };
     drop((ann.connect().unwrap(), ann.connect_with(options).unwrap()));

@@ -68,6 +68,7 @@ pub(crate) async fn logout(
     gateway.sessions.end_all(&session.user);
     let scope = gateway.hub.scope(session.user.clone());
     gateway.quality.unsubscribe(&scope);
+    gateway.rooms.forget(&session.user, gateway.clock.now());
     scope.disconnect_all(LOGGED_OUT);
     Ok(StatusCode::NO_CONTENT)
 }

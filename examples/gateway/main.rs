@@ -1,13 +1,14 @@
-//! A chat server with a simulated agent, on real sockets. laneway does all of its routing.
+//! A chat server with rooms of people and a simulated agent, on real sockets. laneway does all of its routing.
 //!
 //! ```text
 //! cargo run --release --example gateway -- [--port 8080] [--origin URL]... [--pace 60]
 //!     [--beat 15000] [--session 43200000] [--sessions 10000] [--connections 4096]
+//!     [--lane 64] [--grace 120000] [--operator PASSWORD]
 //! ```
 //!
 //! With `--features metrics` the option `--metrics PORT` serves `/metrics` for Prometheus on that port.
-//! Times are in milliseconds; `--help` says what each is. Log in with any name, in as many tabs as you
-//! like; each tab has a session of its own, so one browser can hold several users.
+//! Times are in milliseconds; `--help` says what each is, and which environment variable sets it. The page
+//! shows two users side by side, each with several devices; each panel and each tab has a session of its own.
 //!
 //! # Ends and limits
 //!
@@ -22,7 +23,12 @@
 //! | a socket whose peer takes nothing | after 10 s |
 //! | a closed connection | when its peer closes, or after 2 s |
 //! | connections | beyond `--connections` with 503 |
-//! | what is kept for a reload | beyond 1024 events or 512 KiB of a user the oldest are out, and told as missed |
+//! | what is kept for a reload | beyond `--lane` events or 512 KiB of a user the oldest are out, and told as missed |
+//! | rooms | beyond 16 of a user, 8 of them direct, and 64 members |
+//! | what a user posts into rooms | beyond 20 at once and 5 a second |
+//! | what a slow device takes for an event | beyond 2 s |
+//! | floods | beyond 2000 events, and one of a user at a time |
+//! | `/stats` | without the operator's password |
 //! | the program | 5 s after SIGINT or SIGTERM, on Windows after Ctrl-C |
 //!
 //! Requests are refused unless their host is the gateway's own and their origin, if they have one, is
@@ -31,40 +37,49 @@
 
 mod agent;
 mod close;
+mod figures;
+mod flood;
 mod guard;
 mod login;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod name;
+mod page;
 mod peer;
+mod presence;
+mod rooms;
 mod server;
 mod sessions;
 mod settings;
 mod socket;
+mod stats;
 mod tab;
+mod turns;
+mod watch;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Json;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::response::Html;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use clap::Parser;
 use laneway::protocol::{
     AgentRuns, Broadcaster, MemoryQuality, MessageLimits, MessageRouter, OpenRunLimits, Packet,
-    Quality, RunRegistry,
+    Quality, RegisterError, RunRegistry,
 };
-use laneway::{DrainPhase, DrainPlan, Hub, Retention};
+use laneway::{DrainPhase, DrainPlan, Hub, PresenceFeed, Retention};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 use agent::Chat;
+use figures::Figures;
+use flood::Flood;
 use guard::Origins;
+use presence::People;
+use rooms::Rooms;
 use sessions::Sessions;
 use settings::Settings;
+use stats::Operator;
 
 /// What every request handler shares.
 struct Gateway {
@@ -75,10 +90,16 @@ struct Gateway {
     open: AgentRuns,
     runs: Arc<RunRegistry>,
     sessions: Sessions,
+    people: People,
+    rooms: Rooms,
+    figures: Figures,
+    operator: Operator,
     clock: Clock,
     beat: Duration,
+    lane: usize,
+    grace: Duration,
     /// When everything stops, once the gateway shuts down.
-    ending: watch::Sender<Option<tokio::time::Instant>>,
+    ending: tokio::sync::watch::Sender<Option<tokio::time::Instant>>,
 }
 
 /// The host's time: the engine has none.
@@ -108,18 +129,25 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(settings: Settings) -> Result<(), String> {
-    let gateway = Arc::new(gateway(&settings)?);
+    let (gateway, feed) = gateway(&settings)?;
+    let gateway = Arc::new(gateway);
     // Before the address is printed: a signal that comes earlier meets the default action.
     let signal = shutdown_signal().map_err(|e| e.to_string())?;
     let (listener, port) = listen(settings.port).await?;
     let origins = Arc::new(Origins::new(port, settings.origins)?);
     println!("listening on http://127.0.0.1:{port}");
+    if settings.operator.is_none() {
+        let password = gateway.operator.password();
+        println!("with the gateway's own figures: http://127.0.0.1:{port}/#operator={password}");
+    }
     #[cfg(feature = "metrics")]
     if let Some(port) = settings.metrics {
         metrics::serve(port, Arc::clone(&gateway)).await?;
     }
 
     let sweeper = tokio::spawn(sweep(Arc::clone(&gateway)));
+    let (people, rooms) = (gateway.people.clone(), gateway.rooms.clone());
+    let watcher = tokio::spawn(watch::watch(people, feed, rooms, gateway.clock));
     let stop = async {
         signal.await;
         drain(&gateway);
@@ -127,6 +155,7 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let app = app(Arc::clone(&gateway), origins);
     let closed = server::serve(listener, settings.connections, app, &gateway.ending, stop).await;
     sweeper.abort();
+    watcher.abort();
     if !closed {
         eprintln!("gateway: some connections did not close in time");
     }
@@ -187,14 +216,10 @@ fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 fn app(gateway: Arc<Gateway>, origins: Arc<Origins>) -> axum::Router {
-    let script = [(CONTENT_TYPE, "text/javascript")];
     axum::Router::new()
-        .route("/", get(async || Html(include_str!("page.html"))))
-        .route(
-            "/page.js",
-            get(async move || (script, include_str!("page.js"))),
-        )
-        .route("/stats", get(stats))
+        .route("/", get(page::html))
+        .route("/page/{file}", get(page::file))
+        .route("/stats", get(stats::stats))
         .route("/login", post(login::login))
         .route("/logout", post(login::logout))
         .route("/ws", get(socket::upgrade))
@@ -206,23 +231,25 @@ fn app(gateway: Arc<Gateway>, origins: Arc<Origins>) -> axum::Router {
 /// Of one user's events, for a reload.
 const KEPT_BYTES: usize = 512 * 1024;
 
-fn hub() -> Result<Hub<Packet>, String> {
+fn hub(settings: &Settings) -> Result<Hub<Packet>, String> {
     Hub::builder()
-        .lane_capacity(1024)
+        .lane_capacity(settings.lane)
+        .max_rooms_per_user(rooms::PER_USER)
+        .max_members_per_room(rooms::MEMBERS)
         .max_connections_per_user(sessions::PER_USER)
         .max_users(100_000)
         // A tab that is reloaded within the grace has missed nothing.
         .retention(Some(
-            Retention::events(1024)
+            Retention::events(settings.lane)
                 .bytes(KEPT_BYTES)
-                .grace(Duration::from_secs(120)),
+                .grace(settings.grace),
         ))
         .build_weighing(|packet: &Packet| packet.json().len())
         .map_err(|e| e.to_string())
 }
 
 /// The one broadcaster, the one message router, and what they need.
-fn gateway(settings: &Settings) -> Result<Gateway, String> {
+fn gateway(settings: &Settings) -> Result<(Gateway, PresenceFeed), String> {
     let clock = Clock::start();
     let broadcaster = Arc::new(Broadcaster::default());
     let figures = Arc::new(MemoryQuality::default());
@@ -249,63 +276,71 @@ fn gateway(settings: &Settings) -> Result<Gateway, String> {
         pace: settings.pace,
     };
     messages.register("chat", chat).map_err(|e| e.to_string())?;
-    Ok(Gateway {
-        hub: hub()?,
+    let hub = hub(settings)?;
+    let (people, feed) = People::of_hub(&hub)?;
+    let rooms = Rooms::new(hub.clone(), Arc::clone(&broadcaster), people.clone());
+    register(&messages, &rooms, &broadcaster, clock).map_err(|e| e.to_string())?;
+    let gateway = Gateway {
+        hub,
         messages,
         broadcaster,
         quality,
         open,
         runs,
         sessions: Sessions::new(settings),
+        people,
+        rooms,
+        figures: Figures::new(),
+        operator: Operator::new(settings.operator.as_deref())?,
         clock,
         beat: settings.beat,
-        ending: watch::Sender::new(None),
-    })
+        lane: settings.lane,
+        grace: settings.grace,
+        ending: tokio::sync::watch::Sender::new(None),
+    };
+    Ok((gateway, feed))
 }
+
+/// Takes what users say to rooms, and their floods.
+fn register(
+    messages: &MessageRouter,
+    rooms: &Rooms,
+    broadcaster: &Arc<Broadcaster>,
+    clock: Clock,
+) -> Result<(), RegisterError> {
+    let flood = Flood {
+        broadcaster: Arc::clone(broadcaster),
+        clock,
+        running: Arc::default(),
+    };
+    messages.register("rooms", rooms.clone())?;
+    messages.register("flood", flood)?;
+    Ok(())
+}
+
+/// The time between two sweeps, and between two of the figures.
+const SWEEP: Duration = Duration::from_secs(5);
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Lets go of users who do not come back, of sessions that are over, and of what those asked for.
 async fn sweep(gateway: Arc<Gateway>) {
-    let mut tick = tokio::time::interval(Duration::from_secs(5));
+    // So that a user is offline soon after the grace, however short it is.
+    let every = SWEEP.min(gateway.grace).max(SECOND / 10);
+    let mut seconds = tokio::time::interval(SECOND);
+    seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut sweeps = tokio::time::interval(every);
     loop {
-        tick.tick().await;
+        tokio::select! {
+            _ = seconds.tick() => { gateway.figures.tick(); continue }
+            _ = sweeps.tick() => {}
+        }
         let now = gateway.clock.now();
         gateway.hub.sweep(now);
         gateway.runs.sweep(now);
+        gateway.rooms.sweep(now);
         for user in gateway.sessions.sweep(now) {
+            gateway.rooms.forget(&user, now);
             gateway.quality.unsubscribe(&gateway.hub.scope(user));
         }
     }
-}
-
-#[derive(serde::Serialize)]
-struct Stats {
-    users: usize,
-    connections: usize,
-    sessions: usize,
-    alert_subscribers: usize,
-    accepted: u64,
-    missed: u64,
-    refused_no_connections: u64,
-    absent_users: usize,
-    broadcasts: u64,
-    contaminations_prevented: u64,
-    messages_routed: u64,
-}
-
-async fn stats(State(gateway): State<Arc<Gateway>>) -> Json<Stats> {
-    let stats = gateway.hub.stats();
-    let broadcasts = gateway.broadcaster.stats();
-    Json(Stats {
-        users: stats.users,
-        connections: stats.connections,
-        sessions: gateway.sessions.len(),
-        alert_subscribers: gateway.quality.subscriber_count(),
-        accepted: stats.accepted,
-        missed: stats.missed,
-        refused_no_connections: stats.refused_no_connections,
-        absent_users: stats.absent_users,
-        broadcasts: broadcasts.total,
-        contaminations_prevented: broadcasts.contaminations_prevented,
-        messages_routed: gateway.messages.stats().routed,
-    })
 }

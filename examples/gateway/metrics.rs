@@ -1,7 +1,8 @@
 //! Metrics as text for Prometheus, on a port of the operator's own.
 //!
-//! A proxy passes on the port of the users, and `/stats` with it. It does not pass on this one. Both are on
-//! 127.0.0.1, and both refuse a request that names another host or comes from another site's page.
+//! A proxy passes on the port of the users, and `/stats` with it, which asks for a password. It does not pass
+//! on this one. Both are on 127.0.0.1, and both refuse a request that names another host or comes from
+//! another site's page.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,7 +7,7 @@ use axum::extract::ws::{Message, WebSocket};
 use laneway::protocol::Packet;
 use laneway::{Connection, Origin, Position, Received, Resumed, UserScope};
 use serde_json::json;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use crate::Gateway;
 use crate::close::Close;
@@ -25,12 +25,36 @@ pub(crate) struct Tab {
     scope: UserScope<Packet>,
     connection: Connection<Packet>,
     resumed: Option<Resumed>,
+    /// The pause after each event, and when the last one ends.
     slow: Duration,
+    ready: Instant,
     ending: Ending,
     /// Pings since the peer last sent something. The gateway's own writes say nothing of the peer: the
     /// system takes them for a while also if the peer has gone. Pings and not seconds: a gateway that was
     /// stopped itself would find all its peers silent.
     unanswered: u32,
+}
+
+/// The longest pause that a page may ask for.
+const SLOWEST_MS: u64 = 2000;
+
+/// What a device asks of its own reader: `{"slow":250}`, in milliseconds for each event.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Slow {
+    slow: u64,
+}
+
+impl Slow {
+    /// `None` for each other message, by its first bytes.
+    fn parse(json: &[u8]) -> Option<Self> {
+        let is_own = json.starts_with(br#"{"slow":"#);
+        is_own.then(|| serde_json::from_slice(json).ok()).flatten()
+    }
+
+    fn pause(&self) -> Duration {
+        Duration::from_millis(self.slow.min(SLOWEST_MS))
+    }
 }
 
 /// Why a tab ends.
@@ -63,6 +87,7 @@ impl Tab {
             connection,
             resumed,
             slow,
+            ready: Instant::now(),
             unanswered: 0,
         }
     }
@@ -84,13 +109,14 @@ impl Tab {
         // Ticks that were missed would else come at once, and leave the peer no time to answer.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let pauses = self.ready > Instant::now();
             tokio::select! {
-                received = self.connection.next() => {
+                received = self.connection.next(), if !pauses => {
                     let received = received.map_err(|closed| End::from(closed.reason))?;
-                    send(socket, frame(&received, &self.connection.position())).await?;
-                    sleep(self.slow).await;
+                    self.pass(socket, &received).await?;
                 }
-                message = socket.recv() => self.take(message.ok_or(End::Gone)??),
+                () = sleep_until(self.ready), if pauses => {}
+                message = socket.recv() => self.take(socket, message.ok_or(End::Gone)??).await?,
                 _ = ticks.tick() => self.beat(socket).await?,
                 // A tab that has more to read than it reads in this time ends without the rest.
                 () = drained(&mut self.ending) => return Err(Close::shutdown().into()),
@@ -98,18 +124,49 @@ impl Tab {
         }
     }
 
-    /// Routes what the tab says. The answer comes back through the connection.
-    fn take(&mut self, message: Message) {
+    /// Passes on what the connection has received, and begins the pause of a slow device.
+    async fn pass(
+        &mut self,
+        socket: &mut WebSocket,
+        received: &Received<Packet>,
+    ) -> Result<(), End> {
+        let frame = frame(received, &self.connection.position());
+        let bytes = frame.len();
+        send(socket, frame).await?;
+        let figures = &self.gateway.figures;
+        figures.wrote(bytes);
+        match received {
+            Received::Event(event) if event.origin == Origin::Live && self.slow.is_zero() => {
+                figures.waited(&event.event, self.gateway.clock.now());
+            }
+            _ => {}
+        }
+        if !self.slow.is_zero() {
+            self.ready = Instant::now() + self.slow;
+        }
+        Ok(())
+    }
+
+    /// Routes what the tab says. The answer comes back through the connection. How slow a device is to be
+    /// is the socket's own affair, and answered by the socket.
+    async fn take(&mut self, socket: &mut WebSocket, message: Message) -> Result<(), End> {
         self.unanswered = 0;
         let json = match message {
             Message::Text(text) => text.into(),
             // The message router answers bytes that are no message with an error.
             Message::Binary(bytes) => bytes,
-            Message::Ping(_) | Message::Pong(_) | Message::Close(_) => return,
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) => return Ok(()),
         };
+        if let Some(slow) = Slow::parse(&json) {
+            self.slow = slow.pause();
+            self.ready = Instant::now() + self.slow;
+            let slow = self.slow.as_millis() as u64;
+            return send(socket, json!({ "slow": slow }).to_string()).await;
+        }
         let (id, now) = (self.connection.id(), self.gateway.clock.now());
         let messages = &self.gateway.messages;
         let _ = messages.route_json(&self.scope, Some(id), &json, now);
+        Ok(())
     }
 
     /// Asks the peer for a sign of life, and gives one that a page can see: browsers answer pings
@@ -138,8 +195,10 @@ impl Tab {
             "user": self.session.user.as_str(),
             "position": self.connection.position().to_string(),
             "beat": self.beat_ms(),
+            "lane": self.gateway.lane,
         });
         match self.resumed {
+            Some(Resumed::Complete { from, to, .. }) => hello["replayed"] = (to - from).into(),
             Some(Resumed::Gap { missed, .. }) => hello["gap"] = missed.into(),
             Some(Resumed::Reset) => hello["reset"] = true.into(),
             _ => {}

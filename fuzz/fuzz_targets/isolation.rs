@@ -79,7 +79,9 @@ impl<'a> Arbitrary<'a> for Script {
                 // Not `Forget`: what is lost on purpose would be found as a leak.
                 33..=35 => Call::Disconnect(who, u.arbitrary()?),
                 36 => Call::DisconnectAll(who),
-                37 => Call::Touch(who),
+                37 if call < 123 => Call::Touch(who),
+                37 if call < 200 => Call::Attach(who, u.arbitrary()?),
+                37 => Call::Detach(who, u.arbitrary()?),
                 38 => Call::Sweep(u.int_in_range(-50..=300)?),
                 39 => Call::Revoke(who, u.arbitrary()?),
                 _ => Call::Shutdown,

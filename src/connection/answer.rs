@@ -36,7 +36,6 @@ impl<E: Send + Sync + 'static> Connection<E> {
         if !member.is_open() {
             return Err(AnswerError::Closed(answer));
         }
-        let device = Some((member.id, member.thread()));
-        self.core.answer(&self.user.id, device, question, answer)
+        (self.core).answer(&self.user.id, Some(member), question, answer)
     }
 }

@@ -7,7 +7,7 @@ use super::{Connection, REPLAY};
 use crate::config::Activity;
 use crate::lane::audience::Audience;
 use crate::lane::replay::Replay;
-use crate::position::{Attached, Position, Spot};
+use crate::position::{Attached, Position, Spot, Threads};
 use crate::received::Delivered;
 use crate::retention::{Origin, Recovered, Resumed};
 
@@ -28,22 +28,45 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// sends one with each event.
     ///
     /// Without [`Retention`](crate::Retention) the position resets: the device keeps its id, and nothing is
-    /// replayed. Wait-free; computes six hashes.
+    /// replayed. Wait-free; computes six hashes, and one for each thread.
     #[must_use]
     pub fn position(&self) -> Position {
         let (lane, member) = (&self.user.lane, self.member());
-        let thread = self.core.digest(self.thread());
-        let own = Attached::to(thread);
         let waiting = self.rare.as_deref().map(|rare| &rare.replayed);
         let (number, attached) = match waiting.and_then(|r| Some((r.next()?, r))) {
-            None => (lane.public(member.cursor()), own),
+            None => {
+                let cursor = member.cursor();
+                (lane.public(cursor), self.attached_from(cursor, None))
+            }
             Some((next, replay)) => {
-                let to = lane.public(self.reader.joined_at);
-                let attached = replay.attached.map_or(own, |a| a.then(next, to, thread));
+                let (joined_at, cursor) = (self.reader.joined_at, member.cursor());
+                // An event that was recovered after the first receive. The intervals below the cursor
+                // may be gone.
+                let is_late = cursor > joined_at && member.with_attachments(|all| all.is_changed);
+                let attached = if is_late {
+                    self.attached_from(cursor, Some(Attached::unsure()))
+                } else {
+                    let before = replay.attached.map(|before| before.from(next));
+                    self.attached_from(joined_at, before)
+                };
                 (next, attached)
             }
         };
         self.core.position(&self.user, number, self.id(), attached)
+    }
+
+    /// Returns the threads of this connection from `number` on, after those of `before`.
+    fn attached_from(&self, number: u64, before: Option<Attached>) -> Attached {
+        let (lane, keys) = (&self.user.lane, self.core.keys());
+        self.member().with_attachments(|list| {
+            let at = |number| keys.digest_of(list.threads_at(number));
+            let own = match before {
+                None => Attached::to(at(number)),
+                Some(before) => before.then(lane.public(number), at(number)),
+            };
+            let changes = list.changes_after(number).into_iter();
+            changes.fold(own, |own, n| own.then(lane.public(n), at(n)))
+        })
     }
 
     pub(super) fn next_replayed(&mut self) -> Option<Delivered<E>> {
@@ -105,13 +128,23 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
         if !same || from > to {
             return Resumed::Reset;
         }
+        let threads: Vec<_> = self
+            .member()
+            .with_attachments(|list| list.threads_at(to).cloned().collect());
+        let core = std::sync::Arc::clone(&self.core);
+        let keys = core.keys();
+        let own = keys.digest_of(threads.iter());
         let gets = |number, audience: Option<&Audience>| match audience {
             None => Some(true),
             Some(Audience::Connection(only)) => Some(spot.device == *only),
             Some(Audience::Others(but)) => Some(spot.device != *but),
-            Some(Audience::Thread(thread)) => {
-                spot.attached.has(self.core.digest(Some(thread)), number)
-            }
+            Some(Audience::Thread(thread)) => match spot.attached.at(number) {
+                Threads::None => Some(false),
+                Threads::One(one) => Some(keys.digest(thread) == one),
+                // The digest of a set does not name its threads. If this connection has the same set, it does.
+                Threads::Several(several) if several == own => Some(threads.contains(thread)),
+                Threads::Several(_) | Threads::Unsure => None,
+            },
         };
         let mut events = VecDeque::new();
         let oldest = lane.replay(
@@ -129,7 +162,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
                 Replay::StartOver => events.clear(),
             },
         );
-        if !events.is_empty() || !spot.attached.is(self.core.digest(self.thread())) {
+        if !events.is_empty() || !spot.attached.is(own) {
             let replayed = self.replayed();
             replayed.events = events;
             replayed.attached = Some(spot.attached);

@@ -7,11 +7,11 @@ use super::session::Turn;
 use super::target::{Aim, Target};
 use super::user::User;
 use crate::error::{CloseReason, ConnectError, ResumeError};
-use crate::id::{ConnectionId, ThreadId, UserId};
+use crate::id::{ConnectionId, UserId};
 use crate::lane::member::Member;
 use crate::lane::{Accepted, Departure, JoinError, Refusal, Refused, Terms};
 use crate::lifecycle::Change;
-use crate::position::{Attached, BITS_40, Position, Spot};
+use crate::position::{Attached, BITS_40, Keys, Position, Spot};
 use crate::sync::{Ordering, fence, pin};
 
 impl<E: Send + Sync + 'static> Core<E> {
@@ -197,9 +197,8 @@ impl<E: Send + Sync + 'static> Core<E> {
         Ok(user)
     }
 
-    /// Returns the number that stands for a thread in positions.
-    pub(crate) fn digest(&self, thread: Option<&ThreadId>) -> u64 {
-        self.absence.keys.digest(thread)
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.absence.keys
     }
 
     /// Returns the position of a device that is to receive the event `number` next.
@@ -216,7 +215,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             lane: lane & BITS_40,
             number,
             device,
-            attached,
+            attached: attached.cut(number),
         };
         self.absence.keys.seal(&user.id, &spot)
     }

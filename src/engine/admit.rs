@@ -7,7 +7,7 @@ use super::core::Core;
 use super::gate::{is_closed, is_draining};
 use super::grant::Use;
 use super::pass::Pass;
-use crate::error::{CloseReason, ConnectError, NotAllowed};
+use crate::error::{AttachError, CloseReason, ConnectError, NotAllowed};
 use crate::id::{ThreadId, UserId};
 use crate::revocation::{Generation, Remaining, Revocation};
 use crate::room::error::JoinRoomError;
@@ -28,6 +28,15 @@ pub(crate) enum Denied {
 }
 
 impl From<Denied> for ConnectError {
+    fn from(why: Denied) -> Self {
+        match why {
+            Denied::Revoked => Self::Revoked,
+            Denied::NotAllowed(missing) => Self::NotAllowed(missing),
+        }
+    }
+}
+
+impl From<Denied> for AttachError {
     fn from(why: Denied) -> Self {
         match why {
             Denied::Revoked => Self::Revoked,
@@ -86,9 +95,9 @@ impl<E: Send + Sync + 'static> Core<E> {
         user: &UserId,
         pass: &Pass,
         word: u64,
-        thread: Option<&ThreadId>,
+        threads: &[ThreadId],
     ) -> Result<(), ConnectError> {
-        self.look_at(user, pass, word, Use::Connect(thread))?;
+        self.look_at(user, pass, word, Use::Connect(threads))?;
         if is_closed(word) {
             return Err(ConnectError::Closed);
         }

@@ -12,9 +12,10 @@ use crate::ask::answer::Answer;
 use crate::ask::id::AskId;
 use crate::delivery::Delivery;
 use crate::error::{AnswerError, AskError};
-use crate::id::{ConnectionId, ThreadId, UserId};
+use crate::id::UserId;
 use crate::lane::Terms;
 use crate::lane::audience::Audience;
+use crate::lane::member::Member;
 use crate::sync::{Fault, Ordering, broken, fence};
 
 /// A question that is listed. Dropping it removes it, whatever became of it.
@@ -87,7 +88,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     pub(crate) fn answer(
         &self,
         user: &UserId,
-        device: Option<(ConnectionId, Option<&ThreadId>)>,
+        device: Option<&Member>,
         id: AskId,
         event: E,
     ) -> Result<(), AnswerError<E>> {
@@ -102,12 +103,12 @@ impl<E: Send + Sync + 'static> Core<E> {
         let Some(question) = all.iter().find(|question| question.id == id) else {
             return Err(AnswerError::Over(event));
         };
-        if let (Some((device, thread)), Some(rule)) = (device, &question.audience)
-            && !rule.has(device, thread)
+        if let (Some(device), Some(rule)) = (device, &question.audience)
+            && !rule.has_now(device)
         {
             return Err(AnswerError::NotAsked(event));
         }
-        let answer = Box::new(Answer::new(device.map(|(id, _)| id), event));
+        let answer = Box::new(Answer::new(device.map(|device| device.id), event));
         match question.verdict.put(answer) {
             Ok(()) => {
                 question.tell();

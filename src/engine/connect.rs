@@ -5,12 +5,15 @@ use std::sync::Arc;
 use super::admit::is_good_to_connect;
 use super::core::Core;
 use super::gate::{is_closed, is_draining};
+use super::grant::Grant;
 use super::pass::Pass;
 use super::user::User;
 use crate::config::{ConnectOptions, LimitPolicy, MAX_NOTE_BYTES, is_lane_capacity};
 use crate::error::{CloseReason, ConnectError};
 use crate::id::{ConnectionId, UserId};
-use crate::lane::member::{About, Member};
+use crate::lane::about::About;
+use crate::lane::attachments::MAX_ATTACHMENTS;
+use crate::lane::member::Member;
 use crate::lane::{Departure, Ghost, JoinError, Reader, Seat};
 use crate::lifecycle::Change;
 use crate::observe;
@@ -18,6 +21,40 @@ use crate::sync::{Fault, Ordering, broken, fence, pin};
 
 /// An entry, and whether the caller has made it.
 type EntryAndNew<E> = (Arc<User<E>>, bool);
+
+/// Returns what the host says of a connection.
+fn introduce(options: ConnectOptions, pass: &Pass) -> Result<Option<Box<About>>, ConnectError> {
+    let ConnectOptions { threads, note, .. } = options;
+    let length = note.as_deref().map_or(0, str::len);
+    if length > MAX_NOTE_BYTES {
+        return Err(ConnectError::Note(length));
+    }
+    if threads.len() > MAX_ATTACHMENTS {
+        return Err(ConnectError::Threads(threads.len()));
+    }
+    let mut about = About::of(threads, note);
+    if let Some(about) = &mut about {
+        about.is_bound = pass.grant().is_some_and(Grant::is_for_a_thread);
+    }
+    Ok(about)
+}
+
+/// Returns what is known of a connection that takes over from a live one, if its host names no
+/// thread and the live one has some.
+fn keep_threads<E: 'static>(
+    user: &User<E>,
+    ghost: &Ghost,
+    about: Option<&About>,
+) -> Option<Box<About>> {
+    if about.is_some_and(|about| !about.threads.is_empty()) {
+        return None;
+    }
+    let threads = user.lane.threads_of(ghost);
+    if threads.is_empty() {
+        return None;
+    }
+    About::of(threads, about.and_then(|about| about.note.clone()))
+}
 
 impl<E: Send + Sync + 'static> Core<E> {
     /// Connects a user, or resumes a device. Returns the entry and the connection's seat.
@@ -32,24 +69,15 @@ impl<E: Send + Sync + 'static> Core<E> {
         pass: &Pass,
     ) -> Result<(Arc<User<E>>, Seat), ConnectError> {
         let limit = self.config.max_connections_per_user;
-        let ConnectOptions {
-            thread,
-            lane_capacity,
-            note,
-        } = options;
-        let capacity = lane_capacity.unwrap_or(self.config.lane_capacity);
+        let capacity = options.lane_capacity.unwrap_or(self.config.lane_capacity);
         if !is_lane_capacity(capacity) {
             return Err(ConnectError::LaneCapacity(capacity));
         }
         // Most connections have nothing to say, and pay for one comparison here.
-        let about = if thread.is_none() && note.is_none() {
+        let about = if options.threads.is_empty() && options.note.is_none() {
             None
         } else {
-            let length = note.as_deref().map_or(0, str::len);
-            if length > MAX_NOTE_BYTES {
-                return Err(ConnectError::Note(length));
-            }
-            About::of(thread, note)
+            introduce(options, pass)?
         };
         // One guard for all steps. The steps pin as well, which costs little inside another guard.
         let _guard = pin();
@@ -58,8 +86,8 @@ impl<E: Send + Sync + 'static> Core<E> {
             // revocation that comes in between.
             let word = self.gate.word();
             if !is_good_to_connect(word, pass) {
-                let thread = about.as_deref().and_then(About::thread);
-                self.admit_connect(id, pass, word, thread)?;
+                let threads = about.as_deref().map_or(&[][..], |about| &about.threads);
+                self.admit_connect(id, pass, word, threads)?;
             }
             let (user, is_new) = self.find_or_insert(id, capacity, about.as_deref(), device)?;
             let lasting = user.lane.archive().is_some();
@@ -87,7 +115,10 @@ impl<E: Send + Sync + 'static> Core<E> {
                 Ok(cursor) => {
                     let seat = (!is_new).then(|| {
                         let number = device.unwrap_or_else(|| self.next_connection());
-                        Arc::new(Member::new(number, about.clone(), cursor))
+                        let kept = (ghost.as_ref())
+                            .and_then(|ghost| keep_threads(&user, ghost, about.as_deref()));
+                        let about = kept.as_deref().or(about.as_deref());
+                        Arc::new(Member::new(number, about, cursor))
                     });
                     self.list_and_notify(&user, &seat, ghost.as_ref(), pass)?;
                     // Another call has resumed the device at the same time, and neither saw the
@@ -131,7 +162,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         let member = user.lane.member(seat);
         let connected = || Change::Connected {
             connection: member.id,
-            thread: member.thread().cloned(),
+            threads: member.threads().into(),
         };
         let replaced = || Change::Disconnected {
             connection: member.id,

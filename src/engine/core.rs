@@ -289,7 +289,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                 if member.is_open() {
                     list.push(ConnectionInfo {
                         id: member.id,
-                        thread: member.thread().cloned(),
+                        threads: member.threads(),
                         note: member.note().map(Into::into),
                         unread: user.lane.unread(member),
                         missed: member.missed(),

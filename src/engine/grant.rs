@@ -16,8 +16,8 @@ const MAX_METERS: usize = 8;
 #[derive(Clone, Copy)]
 pub(crate) enum Use<'a> {
     Publish(Target<'a>),
-    /// Attached to this thread.
-    Connect(Option<&'a ThreadId>),
+    /// Attached to these threads.
+    Connect(&'a [ThreadId]),
     Resume,
     /// To see or close connections.
     Look,
@@ -122,6 +122,11 @@ impl Grant {
         })
     }
 
+    /// Returns whether the scope is for one thread.
+    pub(super) fn is_for_a_thread(&self) -> bool {
+        self.thread.is_some()
+    }
+
     /// Returns whether the scope may be used so at the host's time `now`, in microseconds.
     pub(super) fn check(&self, for_what: Use<'_>, now: u64) -> Result<(), NotAllowed> {
         // All meters are asked, so that each that is over stays so.
@@ -134,14 +139,16 @@ impl Grant {
         {
             return Err(NotAllowed::Time);
         }
-        let is_of =
-            |thread: Option<&ThreadId>| self.thread.is_none() || self.thread.as_ref() == thread;
+        let is_of = |thread: &ThreadId| self.thread.as_ref().is_none_or(|only| only == thread);
+        let are_of = |threads: &[ThreadId]| {
+            self.thread.is_none() || (!threads.is_empty() && threads.iter().all(is_of))
+        };
         match for_what {
             Use::Publish(_) if !self.publishes => Err(NotAllowed::Publish),
             Use::Connect(_) | Use::Resume if !self.connects => Err(NotAllowed::Connect),
             Use::Look if !self.looks => Err(NotAllowed::Connect),
-            Use::Publish(Target::Thread(thread)) if is_of(Some(thread)) => Ok(()),
-            Use::Connect(thread) if is_of(thread) => Ok(()),
+            Use::Publish(Target::Thread(thread)) if is_of(thread) => Ok(()),
+            Use::Connect(threads) if are_of(threads) => Ok(()),
             Use::Look => Ok(()),
             // A position may be of a device that was in another thread.
             _ if self.thread.is_some() => Err(NotAllowed::Thread),

@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::{BLOCKS, CAPACITY, Event, World, drain, rooms};
-use crate::{ConflationKey, Connection, DrainPhase, DrainPlan, Lag, Limits, Revocation};
+use crate::{ConflationKey, Connection, DrainPhase, DrainPlan, Lag, Limits, Revocation, ThreadId};
 
 /// Whose connections an operation may close beside its own device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +78,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
     small("publish until a deadline", 0, true, publish_until),
     small("publish to one device", 0, true, publish_to_one),
     small("publish to a thread", 0, true, publish_to_thread),
+    small("attach to a thread", 1, true, attach),
+    small("detach from a thread", 1, true, detach),
+    small("attach by the user", 0, true, attach_by_user),
     small("publish to the others", 0, true, publish_to_others),
     small(
         "publish_critical to an absent user",
@@ -234,6 +237,30 @@ fn publish_to_one(world: &World, device: Device) -> Option<Device> {
 fn publish_to_thread(world: &World, device: Device) -> Option<Device> {
     let _ = world.ann.to_thread(&world.thread).publish(world.event());
     Some(device)
+}
+
+fn attach(world: &World, mut device: Device) -> Option<Device> {
+    let _ = device.attach(thread("other"));
+    let _ = world.ann.to_thread(&world.thread).publish(world.event());
+    drain(&mut device);
+    Some(device)
+}
+
+fn detach(world: &World, mut device: Device) -> Option<Device> {
+    let _ = world.ann.to_thread(&world.thread).publish(world.event());
+    device.detach(&world.thread);
+    drain(&mut device);
+    Some(device)
+}
+
+fn attach_by_user(world: &World, device: Device) -> Option<Device> {
+    let _ = world.ann.attach(device.id(), thread("other"));
+    world.ann.detach(device.id(), &world.thread);
+    Some(device)
+}
+
+fn thread(name: &str) -> ThreadId {
+    ThreadId::new(name).expect("valid")
 }
 
 fn publish_to_others(world: &World, device: Device) -> Option<Device> {

@@ -1,5 +1,6 @@
 //! The audience of an event, as a rule that each reader applies to itself.
 
+use super::attachments::Attachments;
 use super::member::Member;
 use crate::id::{ConnectionId, ThreadId};
 use crate::sync::{Fault, broken};
@@ -15,18 +16,30 @@ pub(crate) enum Audience {
 }
 
 impl Audience {
-    /// Returns whether the event is for a connection with this id, attached to this thread.
-    pub(crate) fn has(&self, id: ConnectionId, thread: Option<&ThreadId>) -> bool {
-        match self {
-            Self::Connection(only) => id == *only,
-            Self::Others(but) => id != *but,
-            Self::Thread(of) => thread == Some(of),
-        }
+    /// Returns whether the event of `number` is for this connection.
+    ///
+    /// An event for a thread is for the connections that were attached to it when the event was
+    /// accepted. A reader that is behind may be attached to other threads by now.
+    pub(crate) fn has(&self, member: &Member, number: u64) -> bool {
+        let is_attached = |list: &Attachments, of: &ThreadId| list.has(of, number);
+        self.has_if(member, is_attached) || broken(Fault::ReadWhatIsForOthers)
     }
 
-    /// Returns whether the event is for this connection.
-    pub(crate) fn has_member(&self, member: &Member) -> bool {
-        self.has(member.id, member.thread()) || broken(Fault::ReadWhatIsForOthers)
+    /// Returns whether an event that is accepted now is for this connection.
+    pub(crate) fn has_now(&self, member: &Member) -> bool {
+        self.has_if(member, Attachments::has_now) || broken(Fault::ReadWhatIsForOthers)
+    }
+
+    fn has_if(
+        &self,
+        member: &Member,
+        is_attached: impl FnOnce(&Attachments, &ThreadId) -> bool,
+    ) -> bool {
+        match self {
+            Self::Connection(only) => member.id == *only,
+            Self::Others(but) => member.id != *but,
+            Self::Thread(of) => member.with_attachments(|list| is_attached(list, of)),
+        }
     }
 
     /// Returns whether a connection that is just joining can be in the audience. An audience of one

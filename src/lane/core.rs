@@ -112,7 +112,7 @@ impl<E> Lane<E> {
             // `FREE(number - 1)`: the first publisher finds the number before its own read.
             hot: Slot::new(number - 1),
             state: AtomicU64::new(state),
-            first: Member::unlisted(id, about, number),
+            first: Member::unlisted(id, about.as_deref(), number),
         }
     }
 
@@ -255,7 +255,7 @@ impl<E> Lane<E> {
     /// listed. Otherwise an event for that device would find no connection between the two steps.
     pub(crate) fn count_matching(&self, audience: &Audience) -> usize {
         let mut count = 0;
-        self.for_each(|m| count += usize::from(m.is_open_or_replaced() && audience.has_member(m)));
+        self.for_each(|m| count += usize::from(m.is_open_or_replaced() && audience.has_now(m)));
         count
     }
 
@@ -289,7 +289,7 @@ impl<E> Lane<E> {
                     m.id,
                     self.public(m.cursor()),
                     m.missed(),
-                    m.thread(),
+                    m.threads(),
                     m.closed(),
                 );
             }

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use crate::error::CloseReason;
 use crate::id::{ConnectionId, ThreadId};
-use crate::sync::{AtomicU64, Fault, Ordering, broken};
+use crate::sync::{AtomicU64, Fault, Ordering, broken, pin};
+use crate::table::storage::OnceLink;
 use smallvec::SmallVec;
 
+use super::about::{About, Profile};
+use super::attachments::Attachments;
 use super::wake::WakeCell;
 use super::words::Mark;
 
@@ -24,29 +27,11 @@ pub(crate) struct Member {
     /// Numbers that the owner has missed. Only the owner writes it.
     missed: AtomicU64,
     pub(crate) wake: WakeCell,
-    /// Boxed: few connections have a thread or a note, and all would pay for its room.
-    about: Option<Box<About>>,
+    /// Apart: few connections have a thread or a note, and all would pay for its room.
+    profile: OnceLink<Profile>,
     /// The connection at the last sweep, as [`Activity`] packs it.
     activity: AtomicU64,
     swept: AtomicU64,
-}
-
-/// What the host has said of a connection.
-#[derive(Clone)]
-pub(crate) struct About {
-    thread: Option<ThreadId>,
-    note: Option<Box<str>>,
-}
-
-impl About {
-    /// Returns `None` if there is nothing to say.
-    pub(crate) fn of(thread: Option<ThreadId>, note: Option<Box<str>>) -> Option<Box<Self>> {
-        (thread.is_some() || note.is_some()).then(|| Box::new(Self { thread, note }))
-    }
-
-    pub(crate) fn thread(&self) -> Option<&ThreadId> {
-        self.thread.as_ref()
-    }
 }
 
 /// `[time : 42 | touched : 1 | behind : 1 | cursor : 20]`: what the last sweep saw of a connection.
@@ -99,10 +84,10 @@ impl SweptTimes {
 
 impl Member {
     /// Creates the member of a connection that has joined at `cursor`.
-    pub(crate) fn new(id: ConnectionId, about: Option<Box<About>>, cursor: u64) -> Self {
+    pub(crate) fn new(id: ConnectionId, about: Option<&About>, cursor: u64) -> Self {
         Self {
             id,
-            about,
+            profile: OnceLink::new(about.map(|about| Profile::new(about, cursor))),
             mark: AtomicU64::new(Mark::OPEN.0),
             wake: WakeCell::new(),
             cursor: AtomicU64::new(cursor),
@@ -113,7 +98,7 @@ impl Member {
     }
 
     /// As `new`, for a lane's first member. Other threads skip it until `list` was called.
-    pub(crate) fn unlisted(id: ConnectionId, about: Option<Box<About>>, cursor: u64) -> Self {
+    pub(crate) fn unlisted(id: ConnectionId, about: Option<&About>, cursor: u64) -> Self {
         // The lane comes into the table before its first connection has told of its session. A
         // thread that found the member listed could close it first, and the session's notices would
         // come in the wrong order.
@@ -147,14 +132,38 @@ impl Member {
         self.cursor.store(to, Ordering::Release);
     }
 
-    /// The thread that the connection is attached to.
-    pub(crate) fn thread(&self) -> Option<&ThreadId> {
-        self.about.as_deref()?.thread.as_ref()
+    /// What is known of the connection beside its place in the lane.
+    pub(super) fn profile_if_any(&self) -> Option<&Profile> {
+        self.profile.get()
+    }
+
+    /// As `profile_if_any`, with an empty one if there is none.
+    pub(super) fn profile(&self) -> &Profile {
+        loop {
+            if let Some(profile) = self.profile.get() {
+                return profile;
+            }
+            // Of two threads that come here, one puts its profile in, and both use that one.
+            self.profile.set(Arc::default(), &pin());
+        }
+    }
+
+    /// Calls `f` with the threads of the connection. Wait-free.
+    pub(crate) fn with_attachments<R>(&self, f: impl FnOnce(&Attachments) -> R) -> R {
+        match self.profile.get() {
+            Some(profile) => profile.attachments.with(f),
+            None => f(&Attachments::default()),
+        }
+    }
+
+    /// Returns the threads that the connection is attached to now.
+    pub(crate) fn threads(&self) -> Vec<ThreadId> {
+        self.with_attachments(|list| list.threads().cloned().collect())
     }
 
     /// The host's note.
     pub(crate) fn note(&self) -> Option<&str> {
-        self.about.as_deref()?.note.as_deref()
+        self.profile.get()?.note.as_deref()
     }
 
     pub(crate) fn missed(&self) -> u64 {

@@ -50,7 +50,7 @@ impl Rule {
         now: impl FnOnce() -> u64,
     ) -> Verdict {
         match &self.audience {
-            Some(audience) if !audience.has_member(member) => Verdict::ForOthers,
+            Some(audience) if !audience.has(member, number) => Verdict::ForOthers,
             _ => self.verdict_for_all(number, now),
         }
     }

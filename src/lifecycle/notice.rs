@@ -69,8 +69,8 @@ pub enum Change {
     Connected {
         /// The connection's id.
         connection: ConnectionId,
-        /// The thread it is attached to.
-        thread: Option<ThreadId>,
+        /// The threads it was attached to at its connect.
+        threads: Box<[ThreadId]>,
     },
     /// A [sweep](crate::Hub::sweep) has found a connection at the
     /// [watermark](crate::Builder::unread_watermark), and the sweep before had not.

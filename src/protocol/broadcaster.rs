@@ -324,11 +324,11 @@ impl Broadcaster {
         broadcast.number = Some(delivery.number);
         broadcast.connections = delivery.connections;
         broadcast.kept = delivery.kept;
-        let cut_off = scope.overrun_where(|id, thread| match audience {
+        let cut_off = scope.overrun_where(|member| match audience {
             Audience::All => true,
-            Audience::Connection(only) => id == only,
-            Audience::Thread(only) => thread == Some(only),
-            Audience::Others(than) => id != than,
+            Audience::Connection(only) => member.id == only,
+            Audience::Thread(only) => member.with_attachments(|list| list.has_now(only)),
+            Audience::Others(than) => member.id != than,
         });
         // A connection that joined after the publish is not in `delivery.connections`.
         // `overrun_where` may already count it, and `cut_off` would then exceed `connections`.

@@ -46,15 +46,16 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// # let ann = hub.scope(laneway::UserId::new("ann")?);
     /// use laneway::{ConnectOptions, ThreadId};
     ///
-    /// let thread = Some(ThreadId::new("Oslo")?);
-    /// let device = ann.connect_with(ConnectOptions { thread: thread.clone(), ..Default::default() })?;
-    /// assert_eq!(device.thread(), thread.as_ref());
+    /// let oslo = ThreadId::new("Oslo")?;
+    /// let device = ann.connect_with(ConnectOptions::default().thread(oslo.clone()))?;
+    /// assert_eq!(device.threads(), [oslo]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect), and [`ConnectError::LaneCapacity`]. Progress is as there.
+    /// As [`connect`](Self::connect), and [`ConnectError::LaneCapacity`], [`ConnectError::Note`] or
+    /// [`ConnectError::Threads`] for a bad setting. Progress is as there.
     pub fn connect_with(&self, options: ConnectOptions) -> Result<Connection<E>, ConnectError> {
         let pass = &self.cache.pass;
         let joined = self.core.connect(&self.user, options, None, pass);
@@ -103,11 +104,16 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// An event for one connection, or for all but one, goes by the device's id. An event for a thread is
     /// replayed if the device was attached to the thread when the event was accepted. A device that is away
-    /// is attached to the thread in its position. The thread of this connection counts from its first live
-    /// event on.
+    /// is attached to the threads of its position: those that it had when the position was taken. The threads
+    /// of this connection count from its first live event on.
     ///
-    /// A position has room for two threads. A device may resume into a third one before it has received the
-    /// replay of the first. It then receives a gap in place of an event for a thread that may have been its own.
+    /// This connection has the threads of its options. If it takes the place of a live connection and its
+    /// options name no thread, it keeps the threads of that one.
+    ///
+    /// A position has room for two sets of threads. It names a single thread. It does not name the threads of
+    /// a larger set: it recognises the set if this connection has the same. A host therefore resumes a device
+    /// with the threads that it had. In any other case the position does not say whether an event for a thread
+    /// is the device's. The device then receives a gap in place of such an event.
     ///
     /// # Errors
     ///
@@ -135,10 +141,10 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// # let ann = hub.scope(laneway::UserId::new("ann")?);
     /// # use laneway::{ConnectOptions, Resumed, ThreadId};
     /// # let position = ann.connect()?.position();
-    /// let options = ConnectOptions { thread: Some(ThreadId::new("Oslo")?), ..Default::default() };
+    /// let options = ConnectOptions::default().thread(ThreadId::new("Oslo")?);
     /// let (device, resumed) = ann.resume_with(&position, options)?;
     /// assert_eq!(resumed, Resumed::Reset); // this hub has no retention
-    /// # assert!(device.thread().is_some());
+    /// # assert_eq!(device.threads().len(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::UserScope;
 use crate::engine::{Use, User};
-use crate::error::CloseReason;
+use crate::error::{AttachError, CloseReason};
 use crate::id::{ConnectionId, ThreadId};
+use crate::lane::member::Member;
 use crate::stats::ConnectionInfo;
 use crate::sync::Ordering;
 
@@ -85,10 +86,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     pub fn disconnect(&self, connection: ConnectionId, code: u16) -> bool {
         let closed = self.close_where(code, |id| id == connection) > 0;
         if !closed {
-            self.core
-                .counters
-                .unknown_connections
-                .fetch_add(1, Ordering::Relaxed);
+            self.count_unknown();
         }
         closed
     }
@@ -107,6 +105,81 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// [`disconnect`](Self::disconnect).
     pub fn disconnect_all(&self, code: u16) -> usize {
         self.close_where(code, |_| true)
+    }
+
+    /// Attaches one connection to one more thread, from the next event on. Returns `false` if it is attached
+    /// already.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// use laneway::{AttachError, ThreadId};
+    ///
+    /// let oslo = ThreadId::new("Oslo")?;
+    /// let tab = ann.connect()?;
+    /// assert_eq!(ann.attach(tab.id(), oslo.clone()), Ok(true));
+    /// assert!(tab.is_attached(&oslo));
+    /// let bob = hub.scope(laneway::UserId::new("bob")?);
+    /// assert_eq!(bob.attach(tab.id(), oslo), Err(AttachError::Unknown));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// As [`Connection::attach`](crate::Connection::attach), from any task. An id that is not found is counted in
+    /// [`HubStats::unknown_connections`](crate::HubStats::unknown_connections).
+    ///
+    /// # Errors
+    ///
+    /// [`AttachError`]; nothing has changed then.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free, linear in the connections and in the attachments.
+    #[allow(clippy::needless_pass_by_value)] // The connection keeps the thread.
+    pub fn attach(&self, connection: ConnectionId, thread: ThreadId) -> Result<bool, AttachError> {
+        self.admit(Use::Look)?;
+        let done = (self.core).with_connection(&self.user, connection, |user, member| {
+            let done = user.attach(member, &thread);
+            // Closed meanwhile: its device may have another connection.
+            (done != Err(AttachError::Closed)).then_some(done)
+        });
+        done.unwrap_or_else(|| {
+            self.count_unknown();
+            Err(AttachError::Unknown)
+        })
+    }
+
+    /// Detaches one connection from a thread, from the next event on. Returns whether the user has such a
+    /// connection and it was attached.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
+    /// # let ann = hub.scope(laneway::UserId::new("ann")?);
+    /// # let oslo = laneway::ThreadId::new("Oslo")?;
+    /// let tab = ann.connect()?;
+    /// tab.attach(oslo.clone())?;
+    /// assert!(ann.detach(tab.id(), &oslo));
+    /// assert!(!tab.is_attached(&oslo));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// As [`Connection::detach`](crate::Connection::detach), from any task. An id that is not found is counted as
+    /// there. Progress is that of [`attach`](Self::attach).
+    pub fn detach(&self, connection: ConnectionId, thread: &ThreadId) -> bool {
+        if self.admit(Use::Look).is_err() {
+            return false;
+        }
+        let done = (self.core).with_connection(&self.user, connection, |user, member| {
+            Some(self.core.detach(user, member, thread))
+        });
+        if done.is_none() {
+            self.count_unknown();
+        }
+        done == Some(true)
+    }
+
+    fn count_unknown(&self) {
+        let unknown = &self.core.counters.unknown_connections;
+        unknown.fetch_add(1, Ordering::Relaxed);
     }
 
     fn close_where(&self, code: u16, which: impl Fn(ConnectionId) -> bool) -> usize {
@@ -154,19 +227,16 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// Lock-free, linear in the connections.
     #[must_use]
     pub fn overrun_count(&self) -> usize {
-        self.overrun_where(|_, _| true)
+        self.overrun_where(|_| true)
     }
 
     /// The same among those of an audience.
-    pub(crate) fn overrun_where(
-        &self,
-        among: impl Fn(ConnectionId, Option<&ThreadId>) -> bool,
-    ) -> usize {
+    pub(crate) fn overrun_where(&self, among: impl Fn(&Member) -> bool) -> usize {
         let mut overrun = 0;
         self.with_user(|user| {
             user.lane.for_each(|member| {
                 let lost = member.is_open() && user.lane.is_overrun(member);
-                overrun += usize::from(lost && among(member.id, member.thread()));
+                overrun += usize::from(lost && among(member));
             });
         });
         overrun

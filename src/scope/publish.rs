@@ -237,7 +237,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// # let ann = hub.scope(laneway::UserId::new("ann").unwrap());
     ///
     /// let oslo = ThreadId::new("Oslo").unwrap();
-    /// let options = ConnectOptions { thread: Some(oslo.clone()), ..ConnectOptions::default() };
+    /// let options = ConnectOptions::default().thread(oslo.clone());
     /// let _devices = (ann.connect().unwrap(), ann.connect_with(options).unwrap());
     /// assert_eq!(ann.to_thread(&oslo).publish(7)?.connections, 1);
     /// # Ok::<(), laneway::PublishError<u8>>(())

@@ -38,7 +38,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// each place. The first join of a hub allocates a table as large as the [user
     /// table](crate::Builder::shards).
     pub fn join(&self, room: &RoomId) -> Result<Joined, JoinRoomError> {
-        self.admit(Use::Connect(None))?;
+        self.admit(Use::Connect(&[]))?;
         self.core.join(&self.user, room)
     }
 
@@ -65,7 +65,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// Lock-free. Copies the list of the user's rooms.
     pub fn leave(&self, room: &RoomId) -> bool {
-        self.admit(Use::Connect(None)).is_ok() && self.core.leave(&self.user, room)
+        self.admit(Use::Connect(&[])).is_ok() && self.core.leave(&self.user, room)
     }
 
     /// Returns the rooms that the user is in, in no order. Lock-free.

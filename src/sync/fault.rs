@@ -204,6 +204,13 @@ faults! {
     ReplayWithHoles = "replay-with-holes",
     /// A reader takes an event that is for other connections.
     ReadWhatIsForOthers = "read-what-is-for-others",
+    // ---- threads ----
+    /// A connection is attached from its cursor on.
+    AttachFromTheCursor = "attach-from-the-cursor",
+    /// A reader decides by the threads of now.
+    DecideByTheLast = "decide-by-the-last",
+    /// A thread that attaches does not look whether the connection was taken over.
+    AttachWithoutLooking = "attach-without-looking",
     // ---- rooms ----
     /// A join fills its place although the user has left meanwhile.
     FillWithoutLooking = "fill-without-looking",

@@ -17,7 +17,11 @@ impl<T: Default> Default for CopyOnWrite<T> {
 
 impl<T: Default> CopyOnWrite<T> {
     pub(crate) fn new() -> Self {
-        Self(Link::new(Owned::Leaf(Arc::default())))
+        Self::of(T::default())
+    }
+
+    pub(crate) fn of(value: T) -> Self {
+        Self(Link::new(Owned::Leaf(Arc::new(value))))
     }
 
     /// As `new`. The default is made at the first update, and for each load before.
@@ -33,6 +37,14 @@ impl<T: Default> CopyOnWrite<T> {
         match self.0.load(&pin()) {
             View::Leaf(value) => value.arc(),
             _ => Arc::default(),
+        }
+    }
+
+    /// Calls `f` with the current version, under a guard. `f` is short. Wait-free.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&T) -> R) -> R {
+        match self.0.load(&pin()) {
+            View::Leaf(value) => f(&value),
+            _ => f(&T::default()),
         }
     }
 

@@ -262,6 +262,11 @@ impl<L, N> Link<L, N> {
 pub(crate) struct OnceLink<L>(Link<L, u16>);
 
 impl<L> OnceLink<L> {
+    /// Creates a link with this leaf, or an empty one.
+    pub(crate) fn new(leaf: Option<Arc<L>>) -> Self {
+        Self(Link::new(leaf.map_or(Owned::Empty, Owned::Leaf)))
+    }
+
     pub(crate) fn empty() -> Self {
         Self(Link::empty())
     }

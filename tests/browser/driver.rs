@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 /// More than any step takes on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
+/// The operator's password.
+pub(crate) const OPERATOR: &str = "operator-of-a-test";
+
 const FLAGS: [&str; 10] = [
     "--headless",
     "--no-sandbox",
@@ -52,7 +55,29 @@ pub(crate) fn gateway(args: &[&str]) -> (Running, String) {
     path.pop();
     path.pop();
     let mut program = Command::new(path.join("examples/gateway"));
+    // An argument goes before an environment variable.
+    program.env("GATEWAY_LANE", "1024");
+    program.env("GATEWAY_OPERATOR", OPERATOR);
     start(program.args(["--port", "0"]).args(args), "listening on ")
+}
+
+/// The bytes of a text in base64.
+fn base64(text: &str) -> Vec<u8> {
+    let digit = |c: u8| match c {
+        b'A'..=b'Z' => c - b'A',
+        b'a'..=b'z' => c - b'a' + 26,
+        b'0'..=b'9' => c - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let digits: Vec<u8> = text.trim_end_matches('=').bytes().map(digit).collect();
+    let four = |four: &[u8]| {
+        let bits = (0..4).fold(0, |bits, n| {
+            bits << 6 | u32::from(*four.get(n).unwrap_or(&0))
+        });
+        bits.to_be_bytes()[1..four.len()].to_vec()
+    };
+    digits.chunks(4).flat_map(four).collect()
 }
 
 pub(crate) struct Browser {
@@ -135,6 +160,44 @@ impl Browser {
 
     pub(crate) fn reload(&self) {
         self.call("POST", "/refresh", &json!({}));
+    }
+
+    /// Gives the tab in front this size in pixels, and the focus of the system.
+    pub(crate) fn resize(&self, width: u32, height: u32) {
+        let size =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", &size);
+        self.devtools("Emulation.setScrollbarsHidden", &json!({ "hidden": true }));
+        self.devtools(
+            "Emulation.setFocusEmulationEnabled",
+            &json!({ "enabled": true }),
+        );
+    }
+
+    /// What this tab's user prefers: `light` or `dark`.
+    pub(crate) fn prefer(&self, scheme: &str) {
+        let scheme = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "features": scheme }));
+    }
+
+    fn devtools(&self, command: &str, parameters: &Value) -> Value {
+        let body = json!({ "cmd": command, "params": parameters });
+        self.call("POST", "/goog/cdp/execute", &body)
+    }
+
+    /// Writes a picture of the whole page to `target/screenshots`.
+    pub(crate) fn picture(&self, name: &str) {
+        let whole = json!({ "captureBeyondViewport": true });
+        let png = self.devtools("Page.captureScreenshot", &whole)["data"].take();
+        let png = base64(png.as_str().unwrap());
+        let mut path = std::env::current_exe().unwrap();
+        // Of target/debug/deps/browser.
+        for _ in 0..3 {
+            path.pop();
+        }
+        path.push("screenshots");
+        std::fs::create_dir_all(&path).unwrap();
+        std::fs::write(path.join(format!("{name}.png")), png).unwrap();
     }
 
     pub(crate) fn run(&self, script: &str) -> Value {

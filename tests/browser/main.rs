@@ -5,4 +5,5 @@
 mod driver;
 mod network;
 mod page;
+mod panels;
 mod users;

@@ -250,7 +250,7 @@ fn r084_an_error_of_another_request_neither_loses_nor_repeats_what_was_said() {
     browser.log_in("ann");
     // The server's answer to the first request comes before the echo of the second.
     browser.run(
-        "socket.send(JSON.stringify({ type: 'get_quality_metrics', payload: { period_hours: 0 } }));
+        "panels[0].devices[0].socket.send(JSON.stringify({ type: 'get_quality_metrics', payload: { period_hours: 0 } }));
          document.getElementById('text').value = 'hello there';
          document.getElementById('say').requestSubmit()",
     );
@@ -283,7 +283,7 @@ fn r084_a_page_holds_a_limited_part_of_a_long_conversation() {
     browser.log_in("ann");
     browser.run(
         "for (let i = 0; i < 600; i++)
-           socket.send(JSON.stringify({ type: 'get_quality_metrics', payload: { period_hours: 0 } }))",
+           panels[0].devices[0].socket.send(JSON.stringify({ type: 'get_quality_metrics', payload: { period_hours: 0 } }))",
     );
     browser.say("the last");
     browser.wait_for_answers(1);

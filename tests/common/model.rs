@@ -123,7 +123,10 @@ struct Connection<V> {
     device: u64,
     /// Which of all lanes there were.
     lane: usize,
-    thread: Option<u8>,
+    /// The threads of now, a bit each.
+    threads: u8,
+    /// What they were before each change.
+    spans: Vec<Span>,
     joined_at: u64,
     cursor: u64,
     delivered: u64,
@@ -269,10 +272,10 @@ impl<V: Copy> Model<V> {
     pub(crate) fn connect(
         &mut self,
         user: u8,
-        thread: Option<u8>,
+        threads: u8,
         capacity: Option<u64>,
     ) -> Result<u64, NoConnect> {
-        self.connect_as(user, thread, capacity, None)
+        self.connect_as(user, threads, capacity, None)
     }
 
     /// Makes room for one more; a live connection of the same device does, whatever the limits, and says
@@ -309,12 +312,16 @@ impl<V: Copy> Model<V> {
     fn connect_as(
         &mut self,
         user: u8,
-        thread: Option<u8>,
+        mut threads: u8,
         capacity: Option<u64>,
         device: Option<u64>,
     ) -> Result<u64, NoConnect> {
         if self.shut {
             return Err(NoConnect::Closed);
+        }
+        let ghost = device.and_then(|device| self.connection_of(user, device));
+        if let (0, Some(ghost)) = (threads, ghost) {
+            threads = self.connections[&ghost].threads;
         }
         let is_replacing = self.make_room(user, device)?;
         if !self.current.contains_key(&user) {
@@ -338,7 +345,8 @@ impl<V: Copy> Model<V> {
             user,
             device,
             lane: at,
-            thread,
+            threads,
+            spans: Vec::new(),
             joined_at,
             cursor: joined_at,
             delivered: 0,
@@ -385,7 +393,7 @@ impl<V: Copy> Model<V> {
         let wanted = |id: &u64| match to {
             To::Everybody => true,
             To::Connection(device) => connections[id].device == device,
-            To::Thread(thread) => connections[id].thread == Some(thread),
+            To::Thread(thread) => connections[id].threads & 1 << thread != 0,
             To::Others(device) => connections[id].device != device,
         };
         let audience: Vec<_> = lane.live.iter().copied().filter(wanted).collect();

@@ -14,6 +14,7 @@ use super::model::rooms::{MOST, MOST_KEPT};
 use super::model::rules::Asks;
 use super::model::{End, Got, How, Keeping, Model, NoConnect, Origin, Refused, Settings, To};
 
+mod attach;
 mod compare;
 mod gate;
 mod retention;
@@ -49,6 +50,9 @@ pub(crate) enum Call {
     Disconnect(u8, u8),
     DisconnectAll(u8),
     Touch(u8),
+    /// Attaches a connection to a thread, by itself or by its user.
+    Attach(u8, u8),
+    Detach(u8, u8),
     /// So many milliseconds later; negative: the clock jumps back.
     Sweep(i16),
     /// Remembers how far a connection has come.
@@ -227,10 +231,10 @@ impl Run {
 
     fn call(&mut self, call: &Call) {
         match *call {
-            Call::Connect(user) => self.connect(user % USERS, None, None),
+            Call::Connect(user) => self.connect(user % USERS, 0, None),
             Call::ConnectWith(user, other) => {
                 let capacity = [2, 4, 8, 64][other as usize % 8 / 2];
-                self.connect(user % USERS, Some(other % THREADS), Some(capacity));
+                self.connect(user % USERS, 1 + other % 3, Some(capacity));
             }
             Call::Publish(user, how, to) => self.publish(user % USERS, how, to, None),
             Call::Until(user, how, to, later) => {
@@ -291,6 +295,8 @@ impl Run {
                     self.model.touch(self.handles[at].id);
                 }
             }
+            Call::Attach(at, thread) => self.attach(at, thread, true),
+            Call::Detach(at, thread) => self.attach(at, thread, false),
             Call::Sweep(later) => self.sweep(later),
             Call::Remember(at) => {
                 if let Some(at) = self.handle(at) {
@@ -322,10 +328,10 @@ impl Run {
         }
     }
 
-    fn connect(&mut self, user: u8, thread: Option<u8>, capacity: Option<u64>) {
-        let expected = self.model.connect(user, thread, capacity);
+    fn connect(&mut self, user: u8, threads: u8, capacity: Option<u64>) {
+        let expected = self.model.connect(user, threads, capacity);
         let options = ConnectOptions {
-            thread: thread.map(thread_id),
+            threads: thread_ids(threads),
             lane_capacity: capacity.map(|c| c as usize),
             note: None,
         };
@@ -575,6 +581,12 @@ impl Run {
         );
         seen
     }
+}
+
+/// The threads of a mask.
+fn thread_ids(mask: u8) -> Vec<ThreadId> {
+    let all = (0..THREADS).filter(|thread| mask & 1 << thread != 0);
+    all.map(thread_id).collect()
 }
 
 fn thread_id(thread: u8) -> ThreadId {

@@ -168,7 +168,7 @@ async fn r084_connections_are_limited_and_those_that_ask_for_nothing_make_room()
     let again = async {
         loop {
             let mut stream = server.connect().await;
-            let request = format!("GET /stats HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+            let request = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
             let mut told = String::new();
             if stream.write_all(request.as_bytes()).await.is_ok()
                 && stream.read_to_string(&mut told).await.is_ok()

@@ -7,4 +7,6 @@ mod limits;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod names;
+mod operator;
+mod rooms;
 mod server;

@@ -19,6 +19,9 @@ pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// More than any step takes on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
+/// The operator's password.
+pub(crate) const OPERATOR: &str = "operator-of-a-test";
+
 /// `cargo test` builds the examples beside the tests, `cargo test --test gateway` does not.
 fn program() -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
@@ -36,6 +39,9 @@ pub(crate) fn gateway(args: &[&str]) -> Command {
     let mut command = Command::new(program());
     command
         .args(args)
+        // An argument goes before an environment variable.
+        .env("GATEWAY_LANE", "1024")
+        .env("GATEWAY_OPERATOR", OPERATOR)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
@@ -82,7 +88,13 @@ impl Server {
     }
 
     pub(crate) async fn get(&self, path: &str) -> (String, String) {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+        self.get_as(path, "").await
+    }
+
+    /// Gets with these headers beside the usual one.
+    pub(crate) async fn get_as(&self, path: &str, headers: &str) -> (String, String) {
+        let host = &self.address;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n");
         self.request(request.as_bytes()).await
     }
 
@@ -158,7 +170,8 @@ impl Server {
     }
 
     pub(crate) async fn stats(&self) -> Value {
-        serde_json::from_str(&self.get("/stats").await.1).unwrap()
+        let operator = format!("Authorization: Bearer {OPERATOR}\r\n");
+        serde_json::from_str(&self.get_as("/stats", &operator).await.1).unwrap()
     }
 
     /// Waits until a figure has this value.

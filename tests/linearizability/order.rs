@@ -41,7 +41,7 @@ impl State {
         };
         let mut model = Model::new(settings);
         let mut gone = |name| {
-            let id = model.connect(USER, None, None).expect("room");
+            let id = model.connect(USER, 0, None).expect("room");
             let position = model.position(id);
             model.end(id, None);
             (name, position)
@@ -111,7 +111,7 @@ impl State {
                 Answer::Ticked
             }
             Call::Connect(name) => {
-                let connected = model.connect(USER, None, None);
+                let connected = model.connect(USER, 0, None);
                 next.names.extend(connected.ok().map(|id| (name, id)));
                 Answer::Connected(connected.is_ok())
             }
@@ -178,7 +178,7 @@ impl State {
             let floor = Floor::KeepsUnread;
             let resumed = next
                 .model
-                .resume_amid(USER, &position, None, later, floor)
+                .resume_amid(USER, &position, 0, later, floor)
                 .ok();
             if resumed.is_some() {
                 next.names.push((name, next.model.newest()));

@@ -1,6 +1,7 @@
 //! loom models of the lane: two or three threads, one to four operations, one property. Most have a
 //! broken twin: one line of the code that ships, broken by name, which loom has to reject.
 
+mod attach;
 mod burst;
 mod close;
 mod conflate;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::super::Beside;
+use super::super::about::About;
 use super::super::archive::Archive;
 use super::super::audience::Audience;
 use super::super::claim::{Claim, Offer};
 use super::super::conflation::Conflation;
 use super::super::core::Lane;
-use super::super::member::{About, Member};
+use super::super::member::Member;
 use super::super::member::{Ghost, Seat};
 use super::super::outcome::{Accepted, Refusal, Step as LaneStep, Terms};
 use super::super::read::{Entered, Seen};
@@ -177,7 +178,10 @@ impl L {
             (None, self.load().seq())
         } else {
             let cursor = self.lane.join(255).ok()?;
-            let member = Member::new(ConnectionId(id), About::of(thread, None), cursor);
+            let member = {
+                let about = About::of(thread.into_iter().collect(), None);
+                Member::new(ConnectionId(id), about.as_deref(), cursor)
+            };
             (Some(Arc::new(member)), cursor)
         };
         Some(self.listed(seat, cursor, None))
@@ -188,6 +192,18 @@ impl L {
         let ghost = self.lane.take_over(ConnectionId(id))?;
         let seat = Arc::new(Member::new(ConnectionId(id), None, ghost.end));
         Some(self.listed(Some(seat), ghost.end, Some(&ghost)))
+    }
+
+    /// As `take_over`. Returns the threads of the connection that it takes over from.
+    pub(super) fn take_over_with_threads(&self, id: u64) -> Option<(Reader, Vec<ThreadId>)> {
+        let ghost = self.lane.take_over(ConnectionId(id))?;
+        let threads = self.threads_of(&ghost);
+        let seat = Arc::new(Member::new(ConnectionId(id), None, ghost.end));
+        Some((self.listed(Some(seat), ghost.end, Some(&ghost)), threads))
+    }
+
+    pub(super) fn member_at<'a>(&'a self, member: &'a MemberRef) -> &'a Member {
+        self.lane.member(&member.0)
     }
 
     fn listed(&self, seat: Seat, cursor: u64, ghost: Option<&Ghost>) -> Reader {
@@ -377,6 +393,10 @@ impl Reader {
 
     pub(super) fn unpark(&self) {
         self.lane.unpark(self.at());
+    }
+
+    pub(super) fn member_ref(&self) -> MemberRef {
+        self.member.clone()
     }
 
     pub(super) fn member(&self) -> &Member {

@@ -28,11 +28,12 @@ pub(crate) struct Position {
     attached: Vec<Span>,
 }
 
-/// A device was in a thread, or in none, up to a number.
+/// A device was in some threads up to a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     until: u64,
-    thread: Option<u8>,
+    /// A bit for each.
+    threads: u8,
     /// There were more than have room.
     unsure: bool,
 }
@@ -89,7 +90,7 @@ pub(crate) struct Figures {
 impl<V> Item<V> {
     /// Whether it is for the device of `position`, which may have been away when the event was accepted;
     /// `None`: the position does not say.
-    fn is_replayed_to(&self, number: u64, position: &Position) -> Option<bool> {
+    fn is_replayed_to(&self, number: u64, position: &Position, own: u8) -> Option<bool> {
         match self.to {
             To::Everybody => Some(true),
             To::Connection(device) => Some(position.device == device),
@@ -97,7 +98,9 @@ impl<V> Item<V> {
             To::Thread(to) => {
                 let mut attached = position.attached.iter();
                 let span = attached.find(|span| number < span.until)?;
-                (!span.unsure).then_some(span.thread == Some(to))
+                // A position names one thread, and recognises a set that the device has again.
+                let is_known = span.threads.count_ones() < 2 || span.threads == own;
+                (!span.unsure && is_known).then_some(span.threads & 1 << to != 0)
             }
         }
     }
@@ -219,6 +222,35 @@ impl<V: Copy> Model<V> {
         self.current.values().any(|open| *open == lane)
     }
 
+    /// Attaches a connection to threads, or detaches it, from the next number on: to or from those in
+    /// `mask`. Whether that has changed anything; `None`: it is closed.
+    pub(crate) fn attach(&mut self, id: u64, mask: u8, on: bool) -> Option<bool> {
+        let c = self.connections.get_mut(&id)?;
+        if c.end.is_some() {
+            return None;
+        }
+        let before = c.threads;
+        let after = if on { before | mask } else { before & !mask };
+        if before != after {
+            c.spans.push(Span {
+                until: self.lanes[c.lane].end(),
+                threads: before,
+                unsure: false,
+            });
+            c.threads = after;
+        }
+        Some(before != after)
+    }
+
+    pub(crate) fn has_ended(&self, id: u64) -> bool {
+        self.connections[&id].end.is_some()
+    }
+
+    /// The threads of a connection.
+    pub(crate) fn threads(&self, id: u64) -> u8 {
+        self.connections[&id].threads
+    }
+
     pub(crate) fn position(&self, id: u64) -> Position {
         let c = &self.connections[&id];
         let number = c.waiting.keys().next().copied().unwrap_or(c.cursor);
@@ -227,14 +259,28 @@ impl<V: Copy> Model<V> {
         if let Some(last) = attached.last_mut() {
             last.until = c.joined_at;
         }
+        if number < c.joined_at && c.joined_at < c.cursor && !c.spans.is_empty() {
+            // What it was attached to before its cursor is known no more.
+            attached = vec![Span {
+                until: c.cursor,
+                threads: 0,
+                unsure: true,
+            }];
+        }
+        attached.extend(&c.spans);
         attached.push(Span {
             until: u64::MAX,
-            thread: c.thread,
+            threads: c.threads,
             unsure: false,
         });
-        attached.retain(|span| span.until > number);
+        let mut from = number;
+        attached.retain(|span| {
+            let is_long = span.until > from;
+            from = from.max(span.until);
+            is_long
+        });
         attached.dedup_by(|later, span| {
-            let same = (later.thread, later.unsure) == (span.thread, span.unsure);
+            let same = (later.threads, later.unsure) == (span.threads, span.unsure);
             if same {
                 span.until = later.until;
             }
@@ -244,7 +290,7 @@ impl<V: Copy> Model<V> {
             attached.truncate(SPANS);
             attached[SPANS - 1] = Span {
                 until: u64::MAX,
-                thread: None,
+                threads: 0,
                 unsure: true,
             };
         }
@@ -262,10 +308,10 @@ impl<V: Copy> Model<V> {
         &mut self,
         user: u8,
         position: &Position,
-        thread: Option<u8>,
+        threads: u8,
         floor: Floor,
     ) -> Result<Resumed, NoResume> {
-        self.resume_amid(user, position, thread, 0, floor)
+        self.resume_amid(user, position, threads, 0, floor)
     }
 
     /// When so many publishes that come later have begun to take the places of the oldest events.
@@ -273,7 +319,7 @@ impl<V: Copy> Model<V> {
         &mut self,
         user: u8,
         position: &Position,
-        thread: Option<u8>,
+        threads: u8,
         later: u64,
         floor: Floor,
     ) -> Result<Resumed, NoResume> {
@@ -282,9 +328,9 @@ impl<V: Copy> Model<V> {
             return Err(NoResume::Foreign);
         }
         let id = self
-            .connect_as(user, thread, None, Some(position.device))
+            .connect_as(user, threads, None, Some(position.device))
             .map_err(NoResume::Connect)?;
-        let at = self.connections[&id].lane;
+        let (at, own) = (self.connections[&id].lane, self.connections[&id].threads);
         let lane = &self.lanes[at];
         if at != position.lane || lane.archive.is_none() {
             self.absence.stale += 1;
@@ -297,7 +343,7 @@ impl<V: Copy> Model<V> {
         for number in first..to {
             let item = &lane.log[number as usize];
             let Some(value) = item.value else { continue };
-            let for_it = item.is_replayed_to(number, position);
+            let for_it = item.is_replayed_to(number, position, own);
             // Superseded or expired: no device receives it any more.
             let is_over = lane.verdict(number, self.now_ms) != Verdict::Deliver;
             if !self.is_there(at, number, floor) || (for_it.is_none() && !is_over) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use laneway::{ConnectOptions, ResumeError, Retention};
 
-use super::{Run, THREADS, USERS, Value, no_connect, thread_id};
+use super::{Run, THREADS, USERS, Value, no_connect, thread_ids};
 use crate::common::model::{Floor, Keeping, Model, NoResume, Origin, Position, Resumed};
 
 /// A position, as text and as the model has it.
@@ -45,9 +45,9 @@ impl Run {
         let last = self.remembered.len() - 1;
         let remembered = &self.remembered[last - at as usize % (last + 1)];
         let user = user.unwrap_or(remembered.user);
-        let thread = thread.is_multiple_of(2).then_some(thread / 2 % THREADS);
+        let threads = thread % (1 << THREADS);
         let options = ConnectOptions {
-            thread: thread.map(thread_id),
+            threads: thread_ids(threads),
             lane_capacity: None,
             note: None,
         };
@@ -63,7 +63,7 @@ impl Run {
         let lane = self.model.lane_of(user);
         let floors = [Floor::KeepsUnread, Floor::KeepsNothing];
         self.decide(lane, &answer, &floors, |model, floor| {
-            model.resume(user, &theirs, thread, floor)
+            model.resume(user, &theirs, threads, floor)
         });
         match answer {
             Ok(Resumed::Complete { from, to }) => self.seen.whole += usize::from(from < to),

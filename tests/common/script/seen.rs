@@ -25,6 +25,7 @@ outcomes! {
     overwrite: "evict",
     full: "full",
     close: "close",
+    attached: "attached",
     refused_connect: "refused connect",
     idle: "swept",
     overrun: "overrun",
