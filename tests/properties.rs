@@ -312,10 +312,10 @@ fn the_model_lets_a_gap_end_at_a_critical_event_for_others_or_pass_over_it() {
         let mut model = first.clone();
         for gap in gaps.into_iter().filter(|gap| *gap > 0) {
             assert_eq!(model.clone().receive_with(0, &[], stops), Got::Gap(gap));
-            assert_eq!(model.receive_like(0, Got::Gap(gap)), Got::Gap(gap));
+            assert_eq!(model.receive_like(0, Got::Gap(gap), None), Got::Gap(gap));
         }
         assert_eq!(model.receive(0), live(4));
     }
-    let told = first.clone().receive_like(0, Got::Gap(3));
+    let told = first.clone().receive_like(0, Got::Gap(3), None);
     assert_ne!(told, Got::Gap(3));
 }

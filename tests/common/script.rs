@@ -480,6 +480,12 @@ impl Run {
 
     /// Compares what laneway gave with what the model gives; `false` at the end of what there is.
     fn check(&mut self, at: usize, got: Got<Value>) -> bool {
+        let unread = self.handles[at].connection.unread();
+        self.check_with(at, got, Some(unread))
+    }
+
+    /// As `check`, for what a call gave that has gone on to more.
+    fn check_with(&mut self, at: usize, got: Got<Value>, unread: Option<u64>) -> bool {
         let Handle { id, user, .. } = self.handles[at];
         match got {
             Got::Event { value, origin, .. } => {
@@ -494,7 +500,7 @@ impl Run {
             }
             Got::Empty => {}
         }
-        assert_eq!(got, self.model.receive_like(id, got));
+        assert_eq!(got, self.model.receive_like(id, got, unread));
         matches!(got, Got::Event { .. } | Got::Gap(_))
     }
 
@@ -510,7 +516,7 @@ impl Run {
         }
         let full = into.len() == max;
         for received in into {
-            self.check(at, got(Ok(received)));
+            self.check_with(at, got(Ok(received)), None);
         }
         if !full && drained.is_ok() {
             let got = self.receive(at);
@@ -529,13 +535,14 @@ impl Run {
         for (number, value) in seen {
             // A visit does not tell it.
             let origin = self.model.next_origin(self.handles[at].id);
-            self.check(
+            self.check_with(
                 at,
                 Got::Event {
                     number,
                     value,
                     origin,
                 },
+                None,
             );
         }
         match visited {

@@ -48,8 +48,9 @@ impl<V: Copy> Model<V> {
     }
 
     /// The next answer, which has to be `got`: of the two that are allowed at critical events for
-    /// others, the one that was given.
-    pub(crate) fn receive_like(&mut self, id: u64, got: Got<V>) -> Got<V>
+    /// others, the one that was given. Both may give it, with different numbers. Then `unread` decides,
+    /// where it is known.
+    pub(crate) fn receive_like(&mut self, id: u64, got: Got<V>, unread: Option<u64>) -> Got<V>
     where
         V: PartialEq,
     {
@@ -57,7 +58,8 @@ impl<V: Copy> Model<V> {
             return self.receive(id);
         }
         let mut passing = self.clone();
-        if passing.receive_with(id, &[], Stops::AtItsOwn) == got {
+        let is_given = passing.receive_with(id, &[], Stops::AtItsOwn) == got;
+        if is_given && unread.is_none_or(|unread| unread == passing.unread(id)) {
             *self = passing;
             return got;
         }
