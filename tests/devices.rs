@@ -405,6 +405,33 @@ fn r071_what_is_owed_stays_owed_until_it_is_received() {
 }
 
 #[test]
+fn r071_a_loss_stays_a_loss_when_a_newer_event_is_received_in_its_place() {
+    let retention = Some(Retention::events(1));
+    let hub: Hub<u32> = (Hub::builder().lane_capacity(2).retention(retention))
+        .build()
+        .unwrap();
+    let ann = hub.scope(UserId::new("ann").unwrap());
+    ann.publish_critical(0).unwrap(); // ann is away, and never gets it
+    let phone = ann.connect().unwrap();
+    for event in 1..4 {
+        ann.publish(event).unwrap();
+    }
+    let position = phone.position();
+    drop(phone);
+    ann.publish_critical(4).unwrap();
+    ann.publish_critical(5).unwrap();
+    let (mut phone, _) = ann.resume(&position).unwrap();
+    let first = phone.recover();
+    assert_eq!((first.events, first.complete), (2, false));
+    let Ok(Received::Event(got)) = phone.try_recv() else {
+        panic!("an event is owed")
+    };
+    assert_eq!((got.event, got.origin), (4, Origin::Recovered));
+    let again = phone.recover();
+    assert_eq!((again.events, again.complete), (0, false));
+}
+
+#[test]
 fn r071_of_two_that_recover_each_event_goes_to_the_one_that_comes_to_it_first() {
     let (_hub, ann) = keeping();
     for n in [1, 2, 3, 4] {

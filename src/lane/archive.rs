@@ -89,10 +89,12 @@ impl Archive {
         self.owed_from.fetch_max(to, Ordering::AcqRel);
     }
 
-    /// Returns whether the event of `number` was received as recovered.
+    /// Returns whether the event of `number` was received as recovered. Of a number more than a lane old
+    /// whose place a newer one has taken, it is not known, and the answer is `false`: the event then counts
+    /// as a loss.
     pub(super) fn is_received(&self, number: u64) -> bool {
         let at = |received: &Vec<AtomicU64>| place(received, number).load(Ordering::Acquire);
-        self.received.get().is_some_and(|r| at(r) >= number)
+        self.received.get().is_some_and(|r| at(r) == number)
     }
 
     /// Notes that the event of `number` is received as recovered. Returns `false` if it was before.
