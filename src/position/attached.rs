@@ -83,6 +83,14 @@ impl Attached {
                 until: number,
                 then: digest,
             }
+        } else if number <= until {
+            // The second set held for no number, and leaves its room to the third.
+            let until = if first == digest { 0 } else { number };
+            Self {
+                first,
+                until,
+                then: digest,
+            }
         } else {
             // A third set has no room.
             Self {
@@ -133,6 +141,9 @@ mod tests {
         assert_eq!(both.at(9), Threads::One(a));
         assert_eq!(both.at(10), Threads::Several(b));
         assert!(both.from(10).is(b) && !both.from(9).is(b));
+        let none = Attached::NONE;
+        assert_eq!(both.then(10, none), Attached::to(a).then(10, none));
+        assert!(both.then(10, a).is(a));
         let three = both.then(20, Attached::NONE);
         assert_eq!(three.at(9), Threads::One(a));
         assert_eq!(three.at(10), Threads::Unsure);
