@@ -65,7 +65,7 @@ impl Entry {
 pub(super) struct Revoked {
     /// Scopes that are made now are of this generation.
     generation: AtomicU64,
-    /// No scope of an earlier generation is good, whoever its user is.
+    /// No scope of an earlier generation is good, of any user.
     floor: AtomicU64,
     /// Entries in the table, and threads that are about to add one.
     entries: AtomicUsize,

@@ -116,8 +116,8 @@ fn publish_with_one_unit() {
         .expect("not too deep");
     let other = weaker.clone();
     let t = loom::thread::spawn(move || {
-        let nobody = hub.scope(UserId::new("bob").expect("valid")).connect();
-        let id = nobody.expect("room").id();
+        let stranger = hub.scope(UserId::new("bob").expect("valid")).connect();
+        let id = stranger.expect("room").id();
         let refused = other.to_connection(id).publish(1);
         assert!(refused.is_err(), "no connection of hers");
         u64::from(other.publish(1).is_ok())
