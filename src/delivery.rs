@@ -78,3 +78,17 @@ pub struct RoomDelivery {
     /// How many users' lanes refused it. The hub counts the reasons in [`HubStats`](crate::HubStats).
     pub refused: usize,
 }
+
+impl RoomDelivery {
+    /// Counts one user, to so many of whose connections the event was delivered.
+    #[inline]
+    pub(crate) fn count<R>(&mut self, done: &Result<usize, R>) {
+        match done {
+            Ok(connections) => {
+                self.users += 1;
+                self.connections += connections;
+            }
+            Err(_) => self.refused += 1,
+        }
+    }
+}

@@ -30,6 +30,7 @@ mod laggards;
 mod models;
 mod notify;
 mod pass;
+mod refuse;
 mod revoked;
 mod rooms;
 mod session;

@@ -285,7 +285,7 @@ fn r106_users_subscribers_and_channels_are_bounded() {
         .collect();
     let step = presence.step(Duration::ZERO);
     assert!(step.is_full && step.changes == 3);
-    // Two leave. Those who were left out come in, whoever they are.
+    // Two leave. The two users who were left out come in.
     let there: Vec<_> = view.read().into_iter().map(|(user, ..)| user).collect();
     devices.retain(|device| !there[..2].contains(device.user()));
     presence.step(Duration::ZERO);

@@ -73,7 +73,7 @@ fn how() -> impl Strategy<Value = How> {
 
 fn to() -> impl Strategy<Value = For> {
     prop_oneof![
-        4 => Just(For::Everybody),
+        4 => Just(For::All),
         1 => any::<u8>().prop_map(For::Connection),
         2 => any::<u8>().prop_map(For::Thread),
         2 => any::<u8>().prop_map(For::Others),
@@ -243,13 +243,11 @@ fn late_critical(connections: u64, to: To, beyond: u64) -> Model<u64> {
         model.connect(0, 0, None).expect("room");
     }
     let (critical, ordinary) = (How::Critical, How::Overwriting);
-    model
-        .publish(0, 0, ordinary, To::Everybody)
-        .expect("accepted");
+    model.publish(0, 0, ordinary, To::All).expect("accepted");
     model.publish(0, 1, critical, to).expect("accepted");
     for value in 2..5 + beyond {
         model
-            .publish(0, value, ordinary, To::Everybody)
+            .publish(0, value, ordinary, To::All)
             .expect("accepted");
     }
     model
@@ -265,7 +263,7 @@ fn live(number: u64) -> Got<u64> {
 
 #[test]
 fn the_model_delivers_a_late_critical_event_that_was_not_dropped() {
-    let mut model = late_critical(2, To::Everybody, 3);
+    let mut model = late_critical(2, To::All, 3);
     model.learn_overruns(0, 0);
     assert_eq!(model.receive(0), Got::Gap(1));
     assert_eq!(model.receive(0), live(1));
@@ -273,7 +271,7 @@ fn the_model_delivers_a_late_critical_event_that_was_not_dropped() {
     assert_eq!(model.receive(0), live(4));
     // It may be dropped still, of the one that has not read it.
     model
-        .publish(0, 9, How::Overwriting, To::Everybody)
+        .publish(0, 9, How::Overwriting, To::All)
         .expect("accepted");
     model.learn_overruns(0, 1);
     assert_eq!(model.receive(1), Got::Closed(End::Overrun));
@@ -282,7 +280,7 @@ fn the_model_delivers_a_late_critical_event_that_was_not_dropped() {
 
 #[test]
 fn the_model_closes_all_that_have_lost_a_critical_event() {
-    let mut model = late_critical(3, To::Everybody, 1);
+    let mut model = late_critical(3, To::All, 1);
     assert_eq!(model.receive(2), Got::Gap(1));
     assert_eq!(model.receive(2), live(1));
     model.learn_overruns(0, 2);
@@ -295,7 +293,7 @@ fn the_model_closes_all_that_have_lost_a_critical_event() {
 #[test]
 fn the_model_refuses_overruns_that_cannot_be() {
     let refuses = |beyond, overrun| {
-        let mut model = late_critical(2, To::Everybody, beyond);
+        let mut model = late_critical(2, To::All, beyond);
         std::panic::catch_unwind(move || model.learn_overruns(0, overrun)).is_err()
     };
     assert!(!refuses(1, 0) && !refuses(1, 2));

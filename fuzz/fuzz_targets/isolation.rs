@@ -117,7 +117,7 @@ fn to(u: &mut Unstructured<'_>) -> Result<For> {
         0 => For::Connection(u.arbitrary()?),
         1 => For::Thread(u.arbitrary()?),
         2 => For::Others(u.arbitrary()?),
-        _ => For::Everybody,
+        _ => For::All,
     })
 }
 

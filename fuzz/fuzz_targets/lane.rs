@@ -26,9 +26,9 @@ fuzz_target!(|input: &[u8]| {
     let call = |byte: &u8| {
         let at = byte >> 4;
         match byte & 15 {
-            0..=3 => Call::Publish(0, How::Overwriting, For::Everybody),
-            4 => Call::Publish(0, How::Refusing, For::Everybody),
-            5 | 6 => Call::Publish(0, How::Critical, For::Everybody),
+            0..=3 => Call::Publish(0, How::Overwriting, For::All),
+            4 => Call::Publish(0, How::Refusing, For::All),
+            5 | 6 => Call::Publish(0, How::Critical, For::All),
             7 => Call::Publish(0, How::Overwriting, For::Others(at)),
             8 => Call::Batch(0, at),
             9 | 10 => Call::Receive(at),

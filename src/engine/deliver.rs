@@ -7,17 +7,17 @@ use super::cache::Cache;
 use super::core::Core;
 use super::grant::Use;
 use super::pass::Pass;
-use super::target::{Aim, Effect, Target};
+use super::target::{Aim, Effect};
 use super::user::User;
 use crate::delivery::Delivery;
-use crate::error::{CloseReason, PublishError};
+use crate::error::PublishError;
 use crate::id::UserId;
 use crate::lane::audience::Audience;
 use crate::lane::conflation::Newest;
 use crate::lane::rule::Rule;
 use crate::lane::{Accepted, Refusal, Refused, Terms};
 use crate::observe;
-use crate::sync::{Guard, Ordering, pin};
+use crate::sync::{Guard, pin};
 use crate::table::storage::LeafRef;
 
 impl<E: Send + Sync + 'static> Core<E> {
@@ -98,8 +98,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             }),
             // No lane would take the event: it goes straight back, copied once.
             Err(why) if !terms.critical => {
-                let why = self.refuse(&Aim::ALL, Refused::new(why, event, 0));
-                Err(observe::publish_refused(user, why))
+                Err(self.refuse(user, &Aim::ALL, Refused::new(why, event, 0)))
             }
             Err(why) => otherwise(Refused::new(why, event, 0)),
         }
@@ -124,7 +123,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         if let Some(pass) = pass
             && let Err(why) = self.admit(user, pass, Use::Publish(aim.target))
         {
-            return Err(observe::publish_refused(user, self.deny(why, event)));
+            return Err(self.deny(user, why, event));
         }
         let Some(grant) = pass.and_then(Pass::grant) else {
             return self.deliver_by_rule(user, None, cache, aim, event, terms);
@@ -132,8 +131,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         // The unit is taken before the event is accepted. In the other order two publishers could both
         // be accepted with the last one.
         if let Err(missing) = grant.take() {
-            let why = self.deny(Denied::NotAllowed(missing), event);
-            return Err(observe::publish_refused(user, why));
+            return Err(self.deny(user, Denied::NotAllowed(missing), event));
         }
         let done = self.deliver_by_rule(user, None, None, aim, event, terms);
         if done.is_err() {
@@ -188,11 +186,11 @@ impl<E: Send + Sync + 'static> Core<E> {
             if terms.critical {
                 return match self.append_absent(user, aim, refused.event, terms) {
                     Ok(accepted) => Ok(accepted.into()),
-                    Err(again) => Err(observe::publish_refused(user, self.refuse(aim, again))),
+                    Err(again) => Err(self.refuse(user, aim, again)),
                 };
             }
         }
-        Err(observe::publish_refused(user, self.refuse(aim, refused)))
+        Err(self.refuse(user, aim, refused))
     }
 
     /// Returns the entry that the table has for the user. Puts it into the scope's cache.
@@ -362,34 +360,6 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
     }
 
-    /// Corrects the figures after a refusal, and ends a lane that has no more numbers.
-    #[cold]
-    fn refused(&self, user: &User<E>, refused: Refused<E>) -> Refused<E> {
-        // The hub has taken the lane's figures over, with these numbers as accepted events.
-        let late = u64::from(refused.late);
-        let accepted = &self.counters.accepted_offline;
-        accepted.fetch_sub(late, Ordering::Relaxed);
-        if refused.why == Refusal::Exhausted {
-            self.exhaust(user);
-        }
-        refused
-    }
-
-    /// Closes a lane whose numbers are used up. The user may connect again at once.
-    #[cold]
-    fn exhaust(&self, user: &User<E>) {
-        // The table may have a newer entry by now, with a lane that is not at its end.
-        if let Some(found) = self.find(&user.id)
-            && std::ptr::eq(&raw const *found, user)
-        {
-            found.lane.for_each(|member| {
-                self.close(&found, member, CloseReason::Exhausted);
-            });
-            // A kept lane may have had no connection to close. Then its archive still keeps it open.
-            self.expire(&found);
-        }
-    }
-
     /// Appends events until one is refused. Wakes sleepers once, at the end.
     pub(crate) fn deliver_all(
         self: &Arc<Self>,
@@ -411,54 +381,6 @@ impl<E: Send + Sync + 'static> Core<E> {
             each(self.deliver(user, cache, event, terms)?);
         }
         Ok(())
-    }
-
-    /// Counts an event that goes back to the host, and returns the error for it.
-    #[inline]
-    pub(super) fn refuse(&self, aim: &Aim<'_>, refused: Refused<E>) -> PublishError<E> {
-        let counters = &self.counters;
-        match refused.why {
-            Refusal::Full => {
-                counters.full.fetch_add(1, Ordering::Relaxed);
-                PublishError::Full(refused.event)
-            }
-            Refusal::OverBudget => {
-                counters.over_budget.fetch_add(1, Ordering::Relaxed);
-                PublishError::OverBudget(refused.event)
-            }
-            Refusal::RateLimited => {
-                counters.rate_limited.fetch_add(1, Ordering::Relaxed);
-                PublishError::RateLimited(refused.event)
-            }
-            // A lane that was shut down and emptied is vacant as well. The flag of the hub tells
-            // the two apart.
-            Refusal::Vacant | Refusal::Exhausted if !self.is_closed() => {
-                counters.no_connections.fetch_add(1, Ordering::Relaxed);
-                if matches!(aim.target, Target::Connection(_)) {
-                    counters.unknown_connections.fetch_add(1, Ordering::Relaxed);
-                }
-                PublishError::NoConnections(refused.event)
-            }
-            Refusal::Vacant | Refusal::Exhausted | Refusal::Closed => {
-                counters.closed.fetch_add(1, Ordering::Relaxed);
-                PublishError::Closed(refused.event)
-            }
-        }
-    }
-
-    /// Counts an event that the gate hands back, and returns the error for it.
-    #[cold]
-    fn deny(&self, why: Denied, event: E) -> PublishError<E> {
-        match why {
-            Denied::NotAllowed(missing) => {
-                self.counters.not_allowed.fetch_add(1, Ordering::Relaxed);
-                PublishError::NotAllowed(event, missing)
-            }
-            Denied::Revoked => {
-                self.counters.revoked.fetch_add(1, Ordering::Relaxed);
-                PublishError::Revoked(event)
-            }
-        }
     }
 }
 

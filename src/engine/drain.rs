@@ -59,11 +59,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     /// Begins a drain. Returns `false` if one has begun before.
     pub(crate) fn begin_drain(&self, plan: DrainPlan<E>) -> bool {
         let run = Arc::new(Draining::new(plan, self.hasher.hash_one(0_u64)));
-        self.drain.set(Arc::clone(&run), &pin());
-        if !self
-            .draining()
-            .is_some_and(|r| std::ptr::eq(r, &raw const *run))
-        {
+        if !self.drain.set(Arc::clone(&run), &pin()) {
             return false;
         }
         self.gate.drain();

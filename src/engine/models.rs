@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::sync::{Fault, model};
 use crate::{Change, Connection, Hub, UserId, UserScope};
 
-fn small() -> (Hub<u8>, UserScope<u8>) {
+pub(super) fn small() -> (Hub<u8>, UserScope<u8>) {
     let hub = Hub::builder()
         .lane_capacity(2)
         .shards(1)

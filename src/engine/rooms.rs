@@ -157,7 +157,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                 return Err(Some(JoinRoomError::TooManyRooms { limit }));
             }
             let room = self.enter(directory, id, guard).map_err(Some)?;
-            let at = room.reserve(limits.max_members_per_room, guard);
+            let at = room.places.reserve(limits.max_members_per_room, guard);
             let new = Membership { room, at };
             match occupant.add(&new, limit) {
                 Ok(()) => {

@@ -280,11 +280,11 @@ impl<L> OnceLink<L> {
         unsafe { leaf.as_ref() }
     }
 
-    /// Puts `leaf` in, unless there is one. In that case `leaf` is dropped.
-    pub(crate) fn set(&self, leaf: Arc<L>, guard: &Guard) {
-        let _ = self
-            .0
-            .compare_exchange(View::Empty, Owned::Leaf(leaf), guard);
+    /// Puts `leaf` in, unless there is one. In that case `leaf` is dropped. Returns whether it is in.
+    pub(crate) fn set(&self, leaf: Arc<L>, guard: &Guard) -> bool {
+        self.0
+            .compare_exchange(View::Empty, Owned::Leaf(leaf), guard)
+            .is_ok()
     }
 }
 

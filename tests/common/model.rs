@@ -33,7 +33,7 @@ pub(crate) enum End {
 /// Whom an event is for; a connection by the device that it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum To {
-    Everybody,
+    All,
     Connection(u64),
     Thread(u8),
     Others(u64),
@@ -380,7 +380,7 @@ impl<V: Copy> Model<V> {
         if self.shut {
             return Err(Refused::Closed);
         }
-        let for_all = to == To::Everybody;
+        let for_all = to == To::All;
         if !self.current.contains_key(&user) {
             // Only a critical event waits for a user who has no lane.
             if how != How::Critical || !for_all || !self.has_room_for_absent() {
@@ -391,7 +391,7 @@ impl<V: Copy> Model<V> {
         let lane = &mut self.lanes[self.current[&user]];
         let connections = &self.connections;
         let wanted = |id: &u64| match to {
-            To::Everybody => true,
+            To::All => true,
             To::Connection(device) => connections[id].device == device,
             To::Thread(thread) => connections[id].threads & 1 << thread != 0,
             To::Others(device) => connections[id].device != device,
@@ -437,7 +437,7 @@ impl<V: Copy> Model<V> {
             value: None,
             critical: false,
             audience: Vec::new(),
-            to: To::Everybody,
+            to: To::All,
             received: false,
             at_ms: self.clocks.age,
             deadline_ms: None,

@@ -79,7 +79,7 @@ pub(crate) enum Call {
 /// Whom an event is for, in a script.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum For {
-    Everybody,
+    All,
     /// Perhaps another user's connection.
     Connection(u8),
     Thread(u8),
@@ -383,13 +383,13 @@ impl Run {
             For::Thread(thread) => (To::Thread(thread % THREADS), None),
             For::Connection(at) => match known(at) {
                 Some((id, theirs)) => (To::Connection(id), Some(theirs)),
-                None => (To::Everybody, None),
+                None => (To::All, None),
             },
             For::Others(at) => match known(at) {
                 Some((id, theirs)) => (To::Others(id), Some(theirs)),
-                None => (To::Everybody, None),
+                None => (To::All, None),
             },
-            For::Everybody => (To::Everybody, None),
+            For::All => (To::All, None),
         };
         let scope = &self.scopes[user as usize];
         let thread;
@@ -456,9 +456,7 @@ impl Run {
         for n in 0..u64::from(events) {
             self.offered += 1;
             let value = (user, first + n as u32);
-            let done = self
-                .model
-                .publish(user, value, How::Overwriting, To::Everybody);
+            let done = self.model.publish(user, value, How::Overwriting, To::All);
             expected = done;
             if done.is_err() {
                 assert_eq!((taken, error), (n as usize, done.err()));

@@ -109,7 +109,7 @@ async fn r084_requests_of_rooms_that_break_a_rule_are_told_and_change_nothing() 
         ("room_join", json!({ "room": "x".repeat(33) })),
         ("room_direct", json!({})),
         ("room_direct", json!({ "with": "ann" })),
-        ("room_direct", json!({ "with": "nobody-here" })),
+        ("room_direct", json!({ "with": "not-here" })),
         ("room_direct", json!({ "with": "ann:bob" })),
         ("room_say", json!({ "room": "lobby", "text": "x" })),
         ("flood", json!({})),

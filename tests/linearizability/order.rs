@@ -90,7 +90,7 @@ impl State {
                 record.answer
             }
             Call::Publish(how, value) => {
-                Answer::Published(model.publish(USER, value, how, To::Everybody))
+                Answer::Published(model.publish(USER, value, how, To::All))
             }
             Call::Latest(value) | Call::Until(value) => {
                 let asks = match record.call {
@@ -104,7 +104,7 @@ impl State {
                     },
                 };
                 let how = How::Overwriting;
-                Answer::Published(model.publish_asking(USER, value, how, To::Everybody, asks))
+                Answer::Published(model.publish_asking(USER, value, how, To::All, asks))
             }
             Call::Tick => {
                 model.tick(DEADLINE.as_millis() as u64);

@@ -6,20 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use crate::engine::models::small;
 use crate::sync::{AtomicUsize, Fault, Ordering, model};
-use crate::{
-    CloseReason, Closed, DrainPhase, DrainPlan, Hub, Received, TryRecvError, UserId, UserScope,
-};
-
-fn small() -> (Hub<u8>, UserScope<u8>) {
-    let hub = Hub::builder()
-        .lane_capacity(2)
-        .shards(1)
-        .build()
-        .expect("valid");
-    let scope = hub.scope(UserId::new("ann").expect("valid"));
-    (hub, scope)
-}
+use crate::{CloseReason, Closed, DrainPhase, DrainPlan, Received, TryRecvError};
 
 fn plan() -> DrainPlan<u8> {
     DrainPlan::within(Duration::from_secs(9)).tell(|_, _| 9)

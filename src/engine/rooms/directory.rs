@@ -33,7 +33,7 @@ impl<E: Send + Sync + 'static> Directory<E> {
     pub(super) fn vacate(&self, membership: &Membership<E>, guard: &Guard) {
         let Membership { room, at } = membership;
         if !broken(Fault::LeaveThePlace) {
-            room.vacate(*at, guard);
+            room.places.vacate(*at, guard);
         }
         if room.exit() {
             self.rooms.remove(room, guard);

@@ -74,7 +74,7 @@ impl<E: Send + Sync + 'static> Membership<E> {
     /// Fills the place if the occupant's list has it. Returns whether it has.
     pub(super) fn settle(&self, occupant: &Arc<Occupant<E>>, guard: &Guard) -> bool {
         let is_listed = || occupant.has_place(&self.room, self.at);
-        self.room.fill(self.at, occupant, is_listed, guard)
+        self.room.places.fill(self.at, occupant, is_listed, guard)
     }
 }
 

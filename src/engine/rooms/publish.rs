@@ -11,7 +11,6 @@ use crate::engine::core::Core;
 use crate::engine::target::Aim;
 use crate::id::{RoomId, UserId};
 use crate::lane::{Accepted, Refusal, Refused, Terms};
-use crate::observe;
 use crate::sync::{Fault, Guard, broken, pin};
 use crate::table::storage::View;
 
@@ -74,8 +73,7 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
                 });
                 match done {
                     Ok(connections) => {
-                        delivery.users += 1;
-                        delivery.connections += connections;
+                        delivery.count(&Ok::<_, ()>(connections));
                         return true;
                     }
                     Err(refused) => refused,
@@ -102,20 +100,13 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
         let is_kept = self.keeps_memberships();
         // A membership that ends with the lane is none of the user's next lane.
         if !is_kept || refused.why != Refusal::Vacant {
-            delivery.refused += 1;
-            let why = self.refuse(&Aim::ALL, refused);
-            drop(observe::publish_refused(&occupant.id, why));
+            delivery.count(&Err(self.refuse(&occupant.id, &Aim::ALL, refused)));
             return is_kept;
         }
         let found = self.table.get(self.hash(&occupant.id), &occupant.id, guard);
         occupant.note(entry, found.map(|found| found.arc()), guard);
-        match self.deliver(&occupant.id, None, refused.event, terms) {
-            Ok(accepted) => {
-                delivery.users += 1;
-                delivery.connections += accepted.connections;
-            }
-            Err(_) => delivery.refused += 1,
-        }
+        let done = self.deliver(&occupant.id, None, refused.event, terms);
+        delivery.count(&done.map(|accepted| accepted.connections));
         true
     }
 
@@ -130,17 +121,10 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
                 return;
             }
             let done = self.append_plain(user, event.clone(), terms, |done| done);
-            match done {
-                Ok(accepted) => {
-                    delivery.users += 1;
-                    delivery.connections += usize::from(accepted.connections);
-                }
-                Err(refused) => {
-                    delivery.refused += 1;
-                    let why = self.refuse(&Aim::ALL, refused);
-                    drop(observe::publish_refused(&user.id, why));
-                }
-            }
+            delivery.count(&match done {
+                Ok(accepted) => Ok(accepted.connections.into()),
+                Err(refused) => Err(self.refuse(&user.id, &Aim::ALL, refused)),
+            });
         });
         delivery
     }
@@ -164,7 +148,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                     || occupant.has_place(&room, at)
                     || broken(Fault::TrustThePlace)
             };
-            room.for_each(stays, f);
+            room.places.for_each(stays, f);
         }
     }
 

@@ -1,10 +1,8 @@
 //! One room: its name, the count of its members, and their places.
 
-use std::sync::Arc;
-
 use super::places::Places;
 use crate::id::RoomId;
-use crate::sync::{AtomicUsize, Fault, Guard, Ordering, broken};
+use crate::sync::{AtomicUsize, Fault, Ordering, broken};
 use crate::table::Keyed;
 
 /// The count of a room that its last member has left. It stays: the next member makes another room.
@@ -16,7 +14,7 @@ pub(super) struct Room<O> {
     hash: u64,
     /// Members, those included that are joining or leaving; or `OVER`.
     members: AtomicUsize,
-    places: Places<O>,
+    pub(super) places: Places<O>,
 }
 
 /// Why a room takes no more members.
@@ -87,31 +85,5 @@ impl<O> Room<O> {
             OVER => 0,
             members => members,
         }
-    }
-
-    /// Reserves a place for a member who is counted.
-    pub(super) fn reserve(&self, limit: usize, guard: &Guard) -> usize {
-        self.places.reserve(limit, guard)
-    }
-
-    /// Puts the member into the place that is reserved for it. From here on publishers reach the member.
-    pub(super) fn fill(
-        &self,
-        at: usize,
-        occupant: &Arc<O>,
-        is_listed: impl Fn() -> bool,
-        guard: &Guard,
-    ) -> bool {
-        self.places.fill(at, occupant, is_listed, guard)
-    }
-
-    /// Empties a place. No publish that begins afterwards reaches the member.
-    pub(super) fn vacate(&self, at: usize, guard: &Guard) {
-        self.places.vacate(at, guard);
-    }
-
-    /// Calls `f` with each member. `stays` returns whether the member's list has the place.
-    pub(super) fn for_each(&self, stays: impl Fn(&O, usize) -> bool, f: impl FnMut(&O, &Guard)) {
-        self.places.for_each(stays, f);
     }
 }

@@ -92,7 +92,7 @@ impl<V> Item<V> {
     /// `None`: the position does not say.
     fn is_replayed_to(&self, number: u64, position: &Position, own: u8) -> Option<bool> {
         match self.to {
-            To::Everybody => Some(true),
+            To::All => Some(true),
             To::Connection(device) => Some(position.device == device),
             To::Others(device) => Some(position.device != device),
             To::Thread(to) => {
@@ -395,7 +395,7 @@ impl<V: Copy> Model<V> {
         let lane = &self.lanes[at];
         let unseen = |n: &u64| {
             let item = &lane.log[*n as usize];
-            let is_owed = item.to == To::Everybody && item.audience.is_empty();
+            let is_owed = item.to == To::All && item.audience.is_empty();
             item.critical && is_owed && !item.received
         };
         let (there, gone): (Vec<u64>, Vec<u64>) = (from..to)

@@ -116,7 +116,7 @@ impl<V: Copy> Model<V> {
     ) -> (usize, usize, usize) {
         let mut done = (0, 0, 0);
         for user in users {
-            match self.publish(user, value, how, To::Everybody) {
+            match self.publish(user, value, how, To::All) {
                 Ok((_, connections)) => done = (done.0 + 1, done.1 + connections, done.2),
                 Err(_) => done.2 += 1,
             }

@@ -55,7 +55,7 @@ impl Run {
             ..Asks::default()
         };
         let value = (user, self.serial);
-        let (how, to) = (How::Overwriting, To::Everybody);
+        let (how, to) = (How::Overwriting, To::All);
         let expected = self.model.publish_asking(user, value, how, to, asks);
         assert_eq!(done, expected);
         self.learn_overruns(user);
