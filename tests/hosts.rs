@@ -140,7 +140,7 @@ fn of_several_drops_that_panic_in_one_call_the_first_is_told() {
 }
 
 #[test]
-fn r016_a_panic_whose_value_panics_when_it_is_dropped_goes_no_further() {
+fn r016_a_panic_whose_value_panics_when_it_is_dropped_is_forgotten() {
     struct Again;
     impl Drop for Again {
         fn drop(&mut self) {
