@@ -253,6 +253,7 @@
 //! | `Connection::recover` | lock-free; one step for each number that the lane holds |
 //! | `UserScope::connections`, `connection_count`, `is_online`, `overrun_count`, `dump`, `Hub::is_online`, `Hub::stats`, `laggards`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
 //! | `Connection::try_recv`, `try_recv_merged`, `poll_recv`, `poll_recv_merged`, `visit`, `drain`, drop | lock-free; a gap or a drop takes one step for each unread number that the lane holds |
+//! | `Connection::poll_closed`, awaiting `closed` | lock-free; sleeps while the connection is open |
 //! | `Connection::recv`, `recv_merged`, `recv_timeout`, awaiting `next` and `next_merged` | sleep when there is nothing to read |
 //! | `Connection::id`, `user`, `threads`, `is_attached`, `note`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
 //! | `Hub::lifecycle`, `Lifecycle::lost` | lock-free |
@@ -348,7 +349,7 @@ pub use ask::Ask;
 pub use ask::answer::Answer;
 pub use ask::id::AskId;
 pub use config::{Activity, Builder, ConnectOptions, LimitPolicy};
-pub use connection::{Connection, Next};
+pub use connection::{Connection, Next, UntilClosed};
 pub use delivery::{BatchDelivery, Delivery, RoomDelivery};
 pub use docs::{architecture, guide, observability};
 pub use drain::{Drain, DrainError, DrainPhase, DrainPlan, DrainProgress, Drained};

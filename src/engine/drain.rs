@@ -51,6 +51,17 @@ impl<E: Send + Sync + 'static> Core<E> {
         self.draining().is_some()
     }
 
+    /// Returns why the connections of a lane that was shut are closed. The lane does not know whether the
+    /// hub was drained or shut down at once.
+    #[cold]
+    pub(crate) fn shutdown_reason(&self) -> CloseReason {
+        if self.is_draining() {
+            CloseReason::Drained
+        } else {
+            CloseReason::Shutdown
+        }
+    }
+
     pub(crate) fn reconnect_after(&self, user: &UserId) -> Option<Duration> {
         let run = self.draining()?;
         Some(run.plan.delay(user, run.seed))

@@ -391,6 +391,11 @@ impl Reader {
         lane.park(lane.member(&self.member.0), &mut self.way, waker)
     }
 
+    /// Registers for the connection's end, unless that has come.
+    pub(super) fn park_until_closed(&self, waker: &std::task::Waker) -> bool {
+        self.lane.park_until_closed(self.at(), waker)
+    }
+
     pub(super) fn unpark(&self) {
         self.lane.unpark(self.at());
     }
