@@ -260,7 +260,8 @@
 //! | connects, disconnects and sweeps that close, while there are subscribers | the short lock of each subscriber's channel |
 //! | `Lifecycle::try_next`, drop | the short lock of its own channel |
 //! | `Hub::presence`, `Presence::step`, `subscribe` | one owner; the short lock of its own channels |
-//! | `Presence::status`, `of`, `users`, `len`, `is_empty`, `devices` | lock-free, linear in what they walk |
+//! | `RoomSender::presence`, `RoomPresence::update`, `members`, `status`, `number` | lock-free, linear in the members |
+//! | `Presence::status`, `users`, `len`, `is_empty`, `devices` | lock-free, linear in what they walk |
 //! | `PresenceFeed::try_next`, `poll_next`, `next` | the short lock of its own channel |
 //! | `PresenceFeed::next_timeout` | the same, and sleeps when there is nothing to read |
 //! | `Lifecycle::next_timeout` | the same, and sleeps when there is nothing to read |
@@ -367,7 +368,7 @@ pub use merge::{Merge, Merged};
 pub use position::Position;
 pub use presence::{
     NextUpdate, Presence, PresenceChange, PresenceError, PresenceFeed, PresenceSettings,
-    PresenceStep, PresenceUpdate, Status,
+    PresenceStep, PresenceUpdate, RoomChange, RoomPresence, Status,
 };
 pub use rate::Rate;
 pub use received::{Delivered, Received, Visited};
