@@ -21,6 +21,51 @@ fn user(name: &str) -> UserId {
     UserId::new(name).expect("valid")
 }
 
+#[test]
+fn r110_a_publisher_may_wait_for_bytes_and_an_event_that_never_fits_comes_back_at_once() {
+    let (hub, ann) = small(Some(100), None);
+    let mut device = ann.connect().unwrap();
+    ann.publish(60).unwrap();
+    let start = Instant::now();
+    let refused = ann
+        .publish_timeout(41, Duration::from_millis(20))
+        .unwrap_err();
+    assert!(refused.is_over_budget() && start.elapsed() >= Duration::from_millis(20));
+    let heavy = ann.publish_timeout(101, Duration::MAX).unwrap_err();
+    assert!(heavy.is_over_budget());
+    let scope = ann.clone();
+    let waiting = std::thread::spawn(move || scope.publish_timeout(41, 60 * SECOND));
+    while hub.stats().refused_over_budget < 3 {
+        std::thread::yield_now();
+    }
+    assert_eq!(drain(&mut device), [60]);
+    assert_eq!(waiting.join().unwrap().unwrap().number, 1);
+    assert_eq!(drain(&mut device), [41]);
+}
+
+#[test]
+fn r112_a_publisher_that_waits_uses_no_tokens_and_is_one_refusal() {
+    let hub = Hub::builder()
+        .lane_capacity(2)
+        .rate(Some(Rate::events(4, SECOND)))
+        .build::<u32>()
+        .unwrap();
+    let ann = hub.scope(user("ann"));
+    let mut device = ann.connect().unwrap();
+    for n in 0..2 {
+        ann.try_publish(n).unwrap();
+    }
+    // Some twenty looks at a full lane. The first one takes the third token.
+    let refused = ann
+        .publish_timeout(2, Duration::from_millis(20))
+        .unwrap_err();
+    assert!(refused.is_full());
+    assert_eq!(hub.stats().refused_full, 1);
+    assert_eq!(drain(&mut device), [0, 1]);
+    ann.publish(3).unwrap();
+    assert!(ann.publish(4).unwrap_err().is_rate_limited());
+}
+
 /// A hub of lanes of four whose events weigh what they say, and ann's scope.
 fn small(lane_bytes: Option<u64>, hub_bytes: Option<u64>) -> (Hub<u32>, UserScope<u32>) {
     let builder = Hub::builder()

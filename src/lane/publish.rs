@@ -159,6 +159,13 @@ impl<E: 'static> Lane<E> {
             .is_ok()
     }
 
+    /// Returns whether `append` with terms that do not evict may accept an event, or refuses it for good.
+    #[cold]
+    pub(crate) fn may_have_room(&self) -> bool {
+        let state = self.load();
+        state.refuses() || !self.is_full(state)
+    }
+
     /// Returns whether a live connection has not passed the number that lies `capacity` before the
     /// `seq` of `state`. While the lane is hot no unread number is that old.
     #[cold]
