@@ -132,7 +132,7 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
 
 impl<E: Send + Sync + 'static> Core<E> {
     /// Calls `f` with each member of the room.
-    fn with_members(&self, room: &RoomId, f: impl FnMut(&Occupant<E>, &Guard)) {
+    fn with_members(&self, room: &RoomId, mut f: impl FnMut(&Occupant<E>, &Guard)) {
         let Some(directory) = self.rooms.get() else {
             return;
         };
@@ -148,7 +148,19 @@ impl<E: Send + Sync + 'static> Core<E> {
                     || occupant.has_place(&room, at)
                     || broken(Fault::TrustThePlace)
             };
-            room.places.for_each(stays, f);
+            room.places.for_each_few(stays, |occupants, guard| {
+                // The occupants and their lanes are looked at before the first call. An append ends with a
+                // locked instruction, and no load behind it begins before that. So each miss on a lane would
+                // be waited for.
+                for occupant in occupants {
+                    if let View::Leaf(user) = occupant.entry(guard) {
+                        user.lane.look_ahead();
+                    }
+                }
+                for occupant in occupants {
+                    f(occupant, guard);
+                }
+            });
         }
     }
 
