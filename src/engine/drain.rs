@@ -78,7 +78,9 @@ impl<E: Send + Sync + 'static> Core<E> {
         // connection before, and the walks come to it.
         fence(Ordering::SeqCst);
         let mut connections = 0;
-        self.table.for_each(|user| connections += user.lane.live());
+        self.table.for_each_few(|users| {
+            connections += users.iter().map(|user| user.lane.live()).sum::<usize>();
+        });
         run.figures
             .connections
             .store(connections, Ordering::Relaxed);
