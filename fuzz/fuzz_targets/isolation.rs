@@ -6,8 +6,10 @@
 mod common;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
+use common::model::budgets::Budgets;
 use common::model::{How, Keeping, Settings};
-use common::script::{Call, For, run};
+use common::script::call::For;
+use common::script::{Call, run};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Debug)]
