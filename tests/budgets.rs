@@ -203,7 +203,7 @@ fn r110_a_member_of_several_rooms_who_is_over_budget_is_refused_once() {
     let (hub, ann) = small(Some(100), None);
     let mut device = ann.connect().unwrap();
     let rooms = ["Oslo", "Lima"].map(|name| RoomId::new(name).unwrap());
-    rooms.each_ref().map(|room| ann.join(room).unwrap());
+    let _ = rooms.each_ref().map(|room| ann.join(room).unwrap());
     let sender = hub.rooms(rooms);
     let done = [sender.publish(&60), sender.publish(&60)];
     assert_eq!(
@@ -242,6 +242,31 @@ fn r110_bytes_of_an_earlier_session_refuse_no_event_of_the_next_one() {
         assert_eq!(drain(&mut device), [50, 50]);
         assert_eq!(hub.stats().refused_over_budget, 0);
     }
+}
+
+#[test]
+fn r110_a_critical_event_over_budget_keeps_no_lane_of_a_user_who_is_away() {
+    let builder = Hub::builder().lane_bytes(Some(100));
+    let retention = Retention::events(4).max_absent_users(2);
+    let hub: Hub<u32> = builder
+        .retention(Some(retention))
+        .build_weighing(|event| *event as usize)
+        .unwrap();
+    let (ann, bob) = (hub.scope(user("ann")), hub.scope(user("bob")));
+    assert!(ann.publish_critical(101).unwrap_err().is_over_budget());
+    assert_eq!(hub.stats().absent_users, 0);
+    bob.publish_critical(60).unwrap();
+    assert!(bob.publish_critical(60).unwrap_err().is_over_budget());
+    assert_eq!(
+        (hub.stats().absent_users, hub.stats().unread_bytes),
+        (1, 60)
+    );
+    let mut device = bob.connect().unwrap();
+    assert_eq!((device.recover().events, drain(&mut device)), (1, vec![60]));
+    // A lane that a device has left stays, also without an event.
+    drop((device, ann.connect().unwrap()));
+    assert!(ann.publish_critical(101).unwrap_err().is_over_budget());
+    assert_eq!(hub.stats().absent_users, 2);
 }
 
 #[test]

@@ -440,7 +440,8 @@ impl<V: Copy> Model<V> {
             return Err(Refused::Closed);
         }
         let for_all = to == To::All;
-        if !self.current.contains_key(&user) {
+        let is_new = !self.current.contains_key(&user);
+        if is_new {
             // Only a critical event waits for a user who has no lane, and who may come back.
             let waits = how == How::Critical && for_all && !self.is_draining();
             if !waits || !self.has_room_for_absent() {
@@ -463,7 +464,12 @@ impl<V: Copy> Model<V> {
         if lane.is_shut {
             return Err(Refused::Closed);
         }
-        self.reserve(user, value)?;
+        if let Err(why) = self.reserve(user, value) {
+            if is_new {
+                self.current.remove(&user);
+            }
+            return Err(why);
+        }
         let lane = &mut self.lanes[self.current[&user]];
         lane.seen_bytes = None;
         let number = lane.end();
