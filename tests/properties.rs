@@ -178,7 +178,7 @@ fn every_call() -> impl Strategy<Value = Call> {
         100 => roomed_call(),
         14 => user.prop_map(Call::Connect),
         8 => at.prop_map(Call::Receive),
-        4 => (10..100_i16).prop_map(Call::Sweep),
+        6 => (-100..100_i16).prop_map(Call::Sweep),
         8 => (user, any::<u8>(), any::<u8>())
             .prop_map(|(user, what, how_much)| Call::Weaken(user, what, how_much)),
         12 => (0..3_u8, how(), to()).prop_map(|(at, how, to)| Call::PublishWeaker(at, how, to)),

@@ -301,7 +301,8 @@ impl<V: Copy> Model<V> {
                 unsure: true,
             }];
         }
-        attached.extend(&c.spans);
+        // Threads that it had for no number are as if it had never had them.
+        attached.extend(c.spans.iter().filter(|span| span.until > c.joined_at));
         attached.push(Span {
             until: u64::MAX,
             threads: c.threads,
