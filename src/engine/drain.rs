@@ -77,6 +77,11 @@ impl<E: Send + Sync + 'static> Core<E> {
         // Pairs with the fence in `list_and_notify`. A connect that does not see the drain has listed its
         // connection before, and the walks come to it.
         fence(Ordering::SeqCst);
+        // Pairs with the fence in `shutdown`. A shutdown that has not found the drain came before: it has not
+        // dropped the host's functions, and they would be called on a hub that is shut down.
+        if self.is_closed() {
+            run.forget_hooks();
+        }
         let mut connections = 0;
         self.table.for_each_few(|users| {
             connections += users.iter().map(|user| user.lane.live()).sum::<usize>();

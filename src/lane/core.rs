@@ -190,6 +190,13 @@ impl<E> Lane<E> {
         }
     }
 
+    /// Returns why every publisher is refused now, or `None` if the lane takes events.
+    #[cold]
+    pub(crate) fn refusal_of_all(&self) -> Option<Refusal> {
+        let state = self.load();
+        state.refuses().then(|| self.refusal(state))
+    }
+
     // ---- figures ----
 
     /// Returns whether a critical event was evicted that the connection had not read.

@@ -97,11 +97,12 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
         terms: Terms,
         guard: &Guard,
     ) -> bool {
-        let is_kept = self.keeps_memberships();
+        let (is_kept, is_over) = (self.keeps_memberships(), refused.why == Refusal::Vacant);
         // A membership that ends with the lane is none of the user's next lane.
-        if !is_kept || refused.why != Refusal::Vacant {
+        if !is_kept || !is_over {
             delivery.count(&Err(self.refuse(&occupant.id, &Aim::ALL, refused)));
-            return is_kept;
+            // A lane that is there and refuses is not asked again: it would be counted once for each room.
+            return is_kept || !is_over;
         }
         let found = self.table.get(self.hash(&occupant.id), &occupant.id, guard);
         occupant.note(entry, found.map(|found| found.arc()), guard);
