@@ -148,6 +148,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Ends::Nothing,
         sweep_absent,
     ),
+    ending(
+        "end the lane of an absent user",
+        0,
+        Ends::Nothing,
+        end_absent,
+    ),
     // Rooms.
     small("join a room", 0, true, rooms::join),
     small(
@@ -429,6 +435,13 @@ fn sweep_absent(world: &World, device: Device) -> Option<Device> {
     for now in 0..5 {
         world.hub.sweep(Duration::from_secs(60 * now));
     }
+    Some(device)
+}
+
+fn end_absent(world: &World, device: Device) -> Option<Device> {
+    let _ = world.cem.publish_critical(world.event());
+    world.hub.end_absent(world.cem.user());
+    world.hub.end_absent(world.ann.user()); // online
     Some(device)
 }
 

@@ -64,6 +64,8 @@ pub(crate) enum Call {
     /// A user names a position, perhaps not one of theirs.
     ResumeAs(u8, u8),
     Recover(u8),
+    /// The host ends the lane of a user, if the user is away.
+    EndAbsent(u8),
     Join(u8, u8),
     Leave(u8, u8),
     /// All memberships of a user end.
@@ -316,6 +318,7 @@ impl Run {
                     self.recover(at);
                 }
             }
+            Call::EndAbsent(user) => self.end_absent(user % USERS),
             Call::Join(user, room) => self.join(user % USERS, room % rooms::ROOMS),
             Call::Leave(user, room) => self.leave(user % USERS, room % rooms::ROOMS),
             Call::ForgetUser(user) => self.forget(user % USERS),
