@@ -450,7 +450,11 @@ fn r001_a_message_to_a_room_reaches_its_members_and_names_no_receiver() {
             RoomRefusal::TooDeep,
         ),
     ] {
-        assert_eq!(broadcaster.broadcast_to_room(&oslo, &message), Err(why), "{message:?}");
+        assert_eq!(
+            broadcaster.broadcast_to_room(&oslo, &message),
+            Err(why),
+            "{message:?}"
+        );
     }
     assert!(phones.iter_mut().all(|phone| read(phone).is_empty()));
     let stats = broadcaster.stats();

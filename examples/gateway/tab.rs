@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use crate::Gateway;
+use crate::absent::Here;
 use crate::close::Close;
 use crate::server::{Ending, drained};
 use crate::sessions::Session;
@@ -19,12 +20,23 @@ const SEND: Duration = Duration::from_secs(10);
 /// A tab is closed at the heartbeat after so many without an answer.
 const BEATS: u32 = 3;
 
+/// The lane's side of a tab.
+pub(crate) struct Attached {
+    pub(crate) scope: UserScope<Packet>,
+    pub(crate) connection: Connection<Packet>,
+    pub(crate) resumed: Option<Resumed>,
+    /// Behind the connection, so that it is dropped after it.
+    pub(crate) here: Here,
+}
+
 pub(crate) struct Tab {
     gateway: Arc<Gateway>,
     session: Arc<Session>,
     scope: UserScope<Packet>,
     connection: Connection<Packet>,
     resumed: Option<Resumed>,
+    /// Behind the connection, so that it is dropped after it.
+    _here: Here,
     /// The pause after each event, and when the last one ends.
     slow: Duration,
     ready: Instant,
@@ -74,13 +86,18 @@ impl Tab {
     pub(crate) fn new(
         gateway: Arc<Gateway>,
         session: Arc<Session>,
-        scope: UserScope<Packet>,
-        connection: Connection<Packet>,
-        resumed: Option<Resumed>,
+        attached: Attached,
         slow: Duration,
     ) -> Self {
+        let Attached {
+            scope,
+            connection,
+            resumed,
+            here,
+        } = attached;
         Self {
             ending: gateway.ending.subscribe(),
+            _here: here,
             gateway,
             session,
             scope,
@@ -94,7 +111,11 @@ impl Tab {
 
     /// Serves the socket to its end, and says why it ends.
     pub(crate) async fn serve(mut self, mut socket: WebSocket) {
-        let end = self.run(&mut socket).await;
+        let (gateway, device) = (Arc::clone(&self.gateway), self.connection.id());
+        let end = tokio::select! {
+            end = self.run(&mut socket) => end,
+            () = gateway.stuck.closed(device) => Err(Close::too_many_bytes().into()),
+        };
         // The tab's place is free before the peer hears of the end.
         drop(self);
         if let Err(End::Close(why)) = end {

@@ -144,6 +144,74 @@ async fn r084_what_is_kept_for_a_reload_is_limited_in_bytes_and_a_loss_is_told()
 }
 
 #[tokio::test]
+async fn r084_a_user_who_reloads_comes_back_whoever_else_comes_and_goes() {
+    let server = Server::with(&["--absent", "4"]);
+    let first = server.login("first").await;
+    let (_, first_was) = server.tab_at(&first, "").await;
+    server.empty().await;
+    // More users than are kept, who come once and leave.
+    for user in 0..12 {
+        let (mut tab, _) = server
+            .tab_at(&server.login(&format!("user-{user}")).await, "")
+            .await;
+        say(&mut tab, "hello").await;
+        conversation(&mut tab, 1).await;
+        drop(tab);
+        server.empty().await;
+    }
+    assert_eq!(server.stats().await["absent_users"], 4);
+    // Ann leaves last, and is kept.
+    let ann = server.login("ann").await;
+    let (mut tab, hello) = server.tab_at(&ann, "").await;
+    say(&mut tab, "before the reload").await;
+    let said = conversation(&mut tab, 1).await;
+    drop(tab);
+    server.empty().await;
+    assert_eq!(server.stats().await["absent_users"], 4);
+    let query = format!("?position={}", hello["position"].as_str().unwrap());
+    let (mut tab, hello) = server.tab_at(&ann, &query).await;
+    assert_eq!(hello["replayed"].as_u64(), Some(said.len() as u64));
+    assert_eq!(conversation(&mut tab, 1).await, said);
+    // The one who left first is not, and is told so.
+    let query = format!("?position={}", first_was["position"].as_str().unwrap());
+    assert_eq!(server.tab_at(&first, &query).await.1["reset"], true);
+    // A run that ends while its user is away does not make one more.
+    let late = server.login("late").await;
+    let mut tab = server.tab(&late).await;
+    say(&mut tab, "answer me later").await;
+    hear(&mut tab).await;
+    drop(tab);
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(server.stats().await["absent_users"], 4);
+}
+
+#[tokio::test]
+async fn r084_a_device_that_stands_still_holds_limited_bytes_and_stalls_no_other() {
+    let server = Server::start();
+    let token = server.login("ann").await;
+    let (mut slow, hello) = server.tab_at(&token, "").await;
+    let mut quick = server.tab(&token).await;
+    slow.send(Message::text(r#"{"slow":2000}"#)).await.unwrap();
+    assert_eq!(hear(&mut slow).await["slow"], 2000);
+    // 32 KB each, in far fewer events than a lane has, and 3 MB in all.
+    let long = "\u{1f600}".repeat(4000);
+    for _ in 0..96 {
+        say(&mut quick, &long).await;
+        for frame in conversation(&mut quick, 1).await {
+            assert!(frame["gap"].is_null(), "{frame}");
+        }
+        let held = server.stats().await["unread_bytes"].as_u64().unwrap();
+        assert!(held <= 1024 * 1024, "{held}");
+        // As fast as a person who pastes: the gateway looks once a second.
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(close_code(&mut slow).await, 4006);
+    let query = format!("?position={}", hello["position"].as_str().unwrap());
+    let (_slow, hello) = server.tab_at(&token, &query).await;
+    assert!(hello["gap"].as_u64() > Some(0), "{hello}");
+}
+
+#[tokio::test]
 async fn r084_connections_are_limited_and_those_that_ask_for_nothing_make_room() {
     let server = Server::with(&["--connections", "8"]);
     let token = server.login("ann").await;
