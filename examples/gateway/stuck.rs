@@ -69,7 +69,12 @@ impl Stuck {
 
     /// Waits until this device is closed. For ever, if it is not.
     pub(crate) async fn closed(&self, device: ConnectionId) {
+        // A device that comes back has the same id, so what was closed before this call does not count.
         let mut last = self.0.subscribe();
-        let _ = last.wait_for(|closed| closed.contains(&device)).await;
+        while last.changed().await.is_ok() {
+            if last.borrow_and_update().contains(&device) {
+                return;
+            }
+        }
     }
 }

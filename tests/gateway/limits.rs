@@ -202,13 +202,20 @@ async fn r084_a_device_that_stands_still_holds_limited_bytes_and_stalls_no_other
         }
         let held = server.stats().await["unread_bytes"].as_u64().unwrap();
         assert!(held <= 1024 * 1024, "{held}");
-        // As fast as a person who pastes: the gateway looks once a second.
-        sleep(Duration::from_millis(50)).await;
+        // Half a megabyte a second: the gateway looks four times in it.
+        sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(close_code(&mut slow).await, 4006);
     let query = format!("?position={}", hello["position"].as_str().unwrap());
-    let (_slow, hello) = server.tab_at(&token, &query).await;
+    let (mut slow, hello) = server.tab_at(&token, &query).await;
     assert!(hello["gap"].as_u64() > Some(0), "{hello}");
+    // It has the id that was closed, and stays.
+    say(&mut quick, "the last").await;
+    loop {
+        if hear(&mut slow).await["event"]["text"] == "the last" {
+            break;
+        }
+    }
 }
 
 #[tokio::test]
