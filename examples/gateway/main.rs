@@ -89,7 +89,7 @@ use rooms::Rooms;
 use sessions::Sessions;
 use settings::Settings;
 use stats::Operator;
-use stuck::{Resting, Stuck};
+use stuck::Resting;
 
 /// What every request handler shares.
 struct Gateway {
@@ -103,7 +103,6 @@ struct Gateway {
     people: People,
     rooms: Rooms,
     absent: Arc<Absent>,
-    stuck: Stuck,
     figures: Figures,
     operator: Operator,
     clock: Clock,
@@ -326,7 +325,6 @@ async fn gateway(settings: &Settings) -> Result<(Gateway, PresenceFeed), String>
         people,
         rooms,
         absent,
-        stuck: Stuck::new(),
         figures: Figures::new(),
         operator: Operator::new(settings.operator.as_deref())?,
         clock,
@@ -373,7 +371,7 @@ async fn sweep(gateway: Arc<Gateway>) {
     loop {
         tokio::select! {
             _ = seconds.tick() => { gateway.figures.tick(); continue }
-            _ = looks.tick() => { gateway.stuck.close(&gateway.hub, &mut resting); continue }
+            _ = looks.tick() => { stuck::close(&gateway.hub, &mut resting); continue }
             _ = sweeps.tick() => {}
         }
         let now = gateway.clock.now();

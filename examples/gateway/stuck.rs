@@ -1,10 +1,9 @@
 //! Devices that stand still, and hold the bytes of a lane that has no room for more.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use laneway::protocol::Packet;
-use laneway::{ConnectionId, Hub, UserId};
-use tokio::sync::watch;
+use laneway::{Hub, UserId};
 
 use crate::close::TOO_MANY_BYTES;
 
@@ -23,58 +22,32 @@ const REST: u8 = 8;
 /// The users whose devices were closed in the last looks, with the looks that are left.
 pub(crate) type Resting = HashMap<UserId, u8>;
 
-/// The devices that were closed last. Each tab watches it: one that writes to a peer that takes nothing, or that is
-/// slowed, looks at its connection only later, and holds the bytes until then.
-pub(crate) struct Stuck(watch::Sender<HashSet<ConnectionId>>);
-
-impl Stuck {
-    pub(crate) fn new() -> Self {
-        Self(watch::Sender::default())
-    }
-
-    /// Closes the devices that hold a lane of more than 768 KiB: the slowest one, and those with half as much to
-    /// read. Without this a device that stands still would fill the lane, and the user's other devices would
-    /// receive nothing more.
-    pub(crate) fn close(&self, hub: &Hub<Packet>, resting: &mut Resting) {
-        resting.retain(|_, looks| {
-            *looks -= 1;
-            *looks > 0
-        });
-        let mut closed = HashSet::new();
-        hub.for_each_user(|user, _| {
-            if resting.contains_key(user) {
-                return;
-            }
-            let scope = hub.scope(user.clone());
-            let devices = scope.connections();
-            if devices
-                .first()
-                .is_none_or(|any| any.lane_bytes <= FULL_BYTES)
-            {
-                return;
-            }
-            let most = devices.iter().map(|device| device.unread).max();
-            let is_slow = |unread| unread >= FEW && most.is_some_and(|most| unread > most / 2);
-            for device in devices.iter().filter(|device| is_slow(device.unread)) {
-                if scope.disconnect(device.id, TOO_MANY_BYTES) {
-                    closed.insert(device.id);
-                    resting.insert(user.clone(), REST);
-                }
-            }
-        });
-        if !closed.is_empty() {
-            self.0.send_replace(closed);
+/// Closes the devices that hold a lane of more than 768 KiB: the slowest one, and those with half as much to
+/// read. Without this a device that stands still would fill the lane, and the user's other devices would
+/// receive nothing more.
+pub(crate) fn close(hub: &Hub<Packet>, resting: &mut Resting) {
+    resting.retain(|_, looks| {
+        *looks -= 1;
+        *looks > 0
+    });
+    hub.for_each_user(|user, _| {
+        if resting.contains_key(user) {
+            return;
         }
-    }
-
-    /// Waits until this device is closed. For ever, if it is not.
-    pub(crate) async fn closed(&self, device: ConnectionId) {
-        // A device that comes back has the same id, so what was closed before this call does not count.
-        let mut last = self.0.subscribe();
-        while last.changed().await.is_ok() {
-            if last.borrow_and_update().contains(&device) {
-                return;
+        let scope = hub.scope(user.clone());
+        let devices = scope.connections();
+        if devices
+            .first()
+            .is_none_or(|any| any.lane_bytes <= FULL_BYTES)
+        {
+            return;
+        }
+        let most = devices.iter().map(|device| device.unread).max();
+        let is_slow = |unread| unread >= FEW && most.is_some_and(|most| unread > most / 2);
+        for device in devices.iter().filter(|device| is_slow(device.unread)) {
+            if scope.disconnect(device.id, TOO_MANY_BYTES) {
+                resting.insert(user.clone(), REST);
             }
         }
-    }
+    });
 }

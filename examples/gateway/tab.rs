@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use laneway::protocol::Packet;
-use laneway::{Connection, Origin, Position, Received, Resumed, UserScope};
+use laneway::{CloseReason, Connection, Origin, Position, Received, Resumed, UserScope};
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
@@ -111,11 +111,7 @@ impl Tab {
 
     /// Serves the socket to its end, and says why it ends.
     pub(crate) async fn serve(mut self, mut socket: WebSocket) {
-        let (gateway, device) = (Arc::clone(&self.gateway), self.connection.id());
-        let end = tokio::select! {
-            end = self.run(&mut socket) => end,
-            () = gateway.stuck.closed(device) => Err(Close::too_many_bytes().into()),
-        };
+        let end = self.run(&mut socket).await;
         // The tab's place is free before the peer hears of the end.
         drop(self);
         if let Err(End::Close(why)) = end {
@@ -132,10 +128,7 @@ impl Tab {
         loop {
             let pauses = self.ready > Instant::now();
             tokio::select! {
-                received = self.connection.next(), if !pauses => {
-                    let received = received.map_err(|closed| End::from(closed.reason))?;
-                    self.pass(socket, &received).await?;
-                }
+                received = next(&mut self.connection, pauses) => self.pass(socket, &received?).await?,
                 () = sleep_until(self.ready), if pauses => {}
                 message = socket.recv() => self.take(socket, message.ok_or(End::Gone)??).await?,
                 _ = ticks.tick() => self.beat(socket).await?,
@@ -153,7 +146,12 @@ impl Tab {
     ) -> Result<(), End> {
         let frame = frame(received, &self.connection.position());
         let bytes = frame.len();
-        send(socket, frame).await?;
+        // A peer that takes nothing holds its lane's bytes up, until the gateway closes the device.
+        tokio::select! {
+            biased;
+            sent = send(socket, frame) => sent?,
+            end = cut_off(&mut self.connection) => return Err(end),
+        }
         let figures = &self.gateway.figures;
         figures.wrote(bytes);
         match received {
@@ -225,6 +223,25 @@ impl Tab {
             _ => {}
         }
         hello.to_string()
+    }
+}
+
+/// The next event of a connection. While the device pauses, only its end.
+async fn next(connection: &mut Connection<Packet>, pauses: bool) -> Result<Received<Packet>, End> {
+    if pauses {
+        return Err(cut_off(connection).await);
+    }
+    connection
+        .next()
+        .await
+        .map_err(|closed| closed.reason.into())
+}
+
+/// Waits until the device is closed, and may read no more. At a shutdown it still receives what was accepted.
+async fn cut_off(connection: &mut Connection<Packet>) -> End {
+    match connection.closed().await.reason {
+        CloseReason::Shutdown | CloseReason::Drained => std::future::pending().await,
+        reason => reason.into(),
     }
 }
 
