@@ -25,6 +25,7 @@
 //! | a socket whose peer takes nothing | after 10 s |
 //! | a closed connection | when its peer closes, or after 2 s |
 //! | connections | beyond `--connections` with 503 |
+//! | what the system holds of a connection | beyond 128 KiB each way the peer waits, or the gateway |
 //! | a user's events, kept and unread | beyond 1 MiB refused; from 768 KiB on the slowest device is closed with 4006 |
 //! | users who are away | beyond `--absent` the one who left first is offline |
 //! | what is kept for a reload | beyond `--lane` events or 512 KiB of a user the oldest are out, and told as missed |
@@ -144,7 +145,7 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let gateway = Arc::new(gateway);
     // Before the address is printed: a signal that comes earlier meets the default action.
     let signal = shutdown_signal().map_err(|e| e.to_string())?;
-    let (listener, port) = listen(settings.port).await?;
+    let (listener, port) = listen(settings.port)?;
     let origins = Arc::new(Origins::new(port, settings.origins)?);
     println!("listening on http://127.0.0.1:{port}");
     if settings.operator.is_none() {
@@ -175,10 +176,9 @@ async fn serve(settings: Settings) -> Result<(), String> {
 }
 
 /// Listens on this port of 127.0.0.1, or on one of the system's choice for 0. Returns the port as well.
-async fn listen(port: u16) -> Result<(TcpListener, u16), String> {
-    let listener = TcpListener::bind(("127.0.0.1", port))
-        .await
-        .map_err(|e| format!("cannot listen on 127.0.0.1:{port}: {e}"))?;
+fn listen(port: u16) -> Result<(TcpListener, u16), String> {
+    let listener =
+        server::bind(port).map_err(|e| format!("cannot listen on 127.0.0.1:{port}: {e}"))?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     Ok((listener, address.port()))
 }

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use futures_util::SinkExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 use tokio::time::{sleep, timeout};
+use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::conversations::conversation;
-use crate::server::{LONG, Server, close_code, hear, say};
+use crate::server::{LONG, Server, Socket, close_code, hear, say};
 
 #[tokio::test]
 async fn r084_too_many_tabs_of_a_user_are_refused_and_cost_no_other_user_a_tab() {
@@ -185,6 +188,21 @@ async fn r084_a_user_who_reloads_comes_back_whoever_else_comes_and_goes() {
     assert_eq!(server.stats().await["absent_users"], 4);
 }
 
+/// Says so much, at half a megabyte a second, that a device that stands still fills its lane. The others hear all of it.
+async fn say_three_megabytes(server: &Server, quick: &mut Socket) {
+    // 32 KB each, in far fewer events than a lane has.
+    let long = "\u{1f600}".repeat(4000);
+    for _ in 0..96 {
+        say(quick, &long).await;
+        for frame in conversation(quick, 1).await {
+            assert!(frame["gap"].is_null(), "{frame}");
+        }
+        let held = server.stats().await["unread_bytes"].as_u64().unwrap();
+        assert!(held <= 1024 * 1024, "{held}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test]
 async fn r084_a_device_that_stands_still_holds_limited_bytes_and_stalls_no_other() {
     let server = Server::start();
@@ -193,18 +211,7 @@ async fn r084_a_device_that_stands_still_holds_limited_bytes_and_stalls_no_other
     let mut quick = server.tab(&token).await;
     slow.send(Message::text(r#"{"slow":2000}"#)).await.unwrap();
     assert_eq!(hear(&mut slow).await["slow"], 2000);
-    // 32 KB each, in far fewer events than a lane has, and 3 MB in all.
-    let long = "\u{1f600}".repeat(4000);
-    for _ in 0..96 {
-        say(&mut quick, &long).await;
-        for frame in conversation(&mut quick, 1).await {
-            assert!(frame["gap"].is_null(), "{frame}");
-        }
-        let held = server.stats().await["unread_bytes"].as_u64().unwrap();
-        assert!(held <= 1024 * 1024, "{held}");
-        // Half a megabyte a second: the gateway looks four times in it.
-        sleep(Duration::from_millis(20)).await;
-    }
+    say_three_megabytes(&server, &mut quick).await;
     assert_eq!(close_code(&mut slow).await, 4006);
     let query = format!("?position={}", hello["position"].as_str().unwrap());
     let (mut slow, hello) = server.tab_at(&token, &query).await;
@@ -216,6 +223,28 @@ async fn r084_a_device_that_stands_still_holds_limited_bytes_and_stalls_no_other
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn r084_a_peer_that_takes_nothing_holds_limited_bytes_and_stalls_no_other() {
+    let server = Server::start();
+    let token = server.login("ann").await;
+    // A peer with little room of its own, which never reads: the gateway waits in a write.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let stream = socket.connect(server.address.parse().unwrap()).await;
+    let mut request = format!("ws://{}/ws", server.address)
+        .into_client_request()
+        .unwrap();
+    let offered = format!("laneway, {token}").parse().unwrap();
+    request
+        .headers_mut()
+        .insert("sec-websocket-protocol", offered);
+    let (_stalled, _) = client_async(request, stream.unwrap()).await.unwrap();
+    let mut quick = server.tab(&token).await;
+    server.until("connections", 2).await;
+    say_three_megabytes(&server, &mut quick).await;
+    server.until("connections", 1).await;
 }
 
 #[tokio::test]
