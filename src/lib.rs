@@ -237,6 +237,7 @@
 //! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_latest`, `publish_barrier`, `until`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
 //! | `RoomSender::publish`, `publish_critical`, `members`, `Announcer::publish`, `publish_critical` | lock-free, linear in the members or users; the same a member as a publish |
 //! | `UserScope::join`, `leave`, `rooms`, `Hub::forget` | lock-free, linear in the user's rooms; a join in a room that had more members looks at one bit for each |
+//! | `Hub::end_absent` | lock-free, linear in the kept events and the user's rooms |
 //! | `Hub::room`, `rooms`, `announcer` | wait-free |
 //! | `RoomSender::member_count` | lock-free, linear in the rooms of the call |
 //! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |

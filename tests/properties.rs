@@ -139,6 +139,7 @@ fn keeping_call() -> impl Strategy<Value = Call> {
         14 => (position, any::<u8>()).prop_map(|(at, thread)| Call::Resume(at, thread)),
         3 => (user, at).prop_map(|(user, at)| Call::ResumeAs(user, at)),
         6 => at.prop_map(Call::Recover),
+        2 => user.prop_map(Call::EndAbsent),
     ]
 }
 

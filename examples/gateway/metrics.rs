@@ -28,7 +28,7 @@ pub(crate) async fn serve(port: u16, gateway: Arc<Gateway>) -> Result<(), String
     let handle = builder
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(|e| e.to_string())?;
-    let (listener, port) = crate::listen(port).await?;
+    let (listener, port) = crate::listen(port)?;
     println!("metrics on http://127.0.0.1:{port}/metrics");
     let origins = Arc::new(Origins::new(port, Vec::new())?);
     let app = axum::Router::new()

@@ -56,7 +56,8 @@ impl<'a> Arbitrary<'a> for Script {
                     0 => Call::Remember(who),
                     1 | 2 => Call::Part(who),
                     3..=5 => Call::Resume(who, u.arbitrary()?),
-                    6 => Call::ResumeAs(who, u.arbitrary()?),
+                    6 if call < 244 => Call::ResumeAs(who, u.arbitrary()?),
+                    6 => Call::EndAbsent(who),
                     _ => Call::Recover(who),
                 });
                 continue;

@@ -137,6 +137,11 @@ impl<E: Send + Sync + 'static> Core<E> {
         true
     }
 
+    /// Ends the kept lane of a user without connections. Returns `false` if there is none. Lock-free.
+    pub(crate) fn end_absent(&self, user: &UserId) -> bool {
+        self.find(user).is_some_and(|entry| self.expire(&entry))
+    }
+
     /// Appends a critical event for a user who has no lane. Makes the lane.
     ///
     /// Lock-free: each repetition means that a lane of this user has ended.

@@ -154,6 +154,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Ends::Nothing,
         sweep_absent,
     ),
+    ending(
+        "end the lane of an absent user",
+        0,
+        Ends::Nothing,
+        end_absent,
+    ),
     // Rooms.
     small("join a room", 0, true, rooms::join),
     small(

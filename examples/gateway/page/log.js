@@ -69,6 +69,7 @@ export class Log {
       case 'quality_metrics': this.add('notice', figures(e.payload)); break;
       case 'quality_alert': this.add('notice', `${e.payload.severity}: ${e.payload.message}`); break;
       case 'room_message': this.add(e.from === mine ? 'mine' : 'theirs', e.text, `${e.from} in ${title(e.room, mine)}`); break;
+      case 'node_gap': this.add('gap', `${e.missed} events of another gateway were lost`); break;
       case 'flood': this.poured(e); break;
     }
   }

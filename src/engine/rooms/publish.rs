@@ -24,10 +24,23 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
         event: &E,
         terms: Terms,
     ) -> RoomDelivery {
+        self.publish_to_members(rooms, event, terms, |_| true)
+    }
+
+    /// The same for the members for which `is_for` returns `true`. It may be asked more than once for a member.
+    pub(crate) fn publish_to_members(
+        self: &Arc<Self>,
+        rooms: &[RoomId],
+        event: &E,
+        terms: Terms,
+        mut is_for: impl FnMut(&UserId) -> bool,
+    ) -> RoomDelivery {
         let mut delivery = RoomDelivery::default();
         if let [room] = rooms {
             self.with_members(room, |occupant, guard| {
-                self.deliver_to_member(&mut delivery, occupant, event, terms, guard);
+                if is_for(&occupant.id) {
+                    self.deliver_to_member(&mut delivery, occupant, event, terms, guard);
+                }
             });
             return delivery;
         }
@@ -45,6 +58,7 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
                 // A membership of an earlier session is refused. The user may be back, and be in the
                 // next room anew.
                 if !is_reached
+                    && is_for(&occupant.id)
                     && self.deliver_to_member(&mut delivery, occupant, event, terms, guard)
                 {
                     reached.insert(occupant.id.clone());

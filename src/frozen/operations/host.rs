@@ -162,3 +162,10 @@ pub(super) fn drain_hub(world: &World, device: Device) -> Option<Device> {
     assert_eq!(drain.progress().phase, DrainPhase::Drained);
     Some(device)
 }
+
+pub(super) fn end_absent(world: &World, device: Device) -> Option<Device> {
+    let _ = world.cem.publish_critical(world.event());
+    world.hub.end_absent(world.cem.user());
+    world.hub.end_absent(world.ann.user()); // online
+    Some(device)
+}

@@ -148,6 +148,16 @@ impl<V: Copy> Model<V> {
         }
     }
 
+    /// The host ends the lane of a user without connections. Whether there was one.
+    pub(crate) fn end_absent(&mut self, user: u8) -> bool {
+        let lane = self.current.get(&user);
+        let is_absent = lane.is_some_and(|lane| self.lanes[*lane].live.is_empty());
+        if is_absent {
+            self.current.remove(&user);
+        }
+        is_absent
+    }
+
     /// Drops a user's events that are too old, and a lane to which no device came back in time.
     pub(super) fn tend(&mut self, user: u8) {
         let now_ms = self.clocks.grace;

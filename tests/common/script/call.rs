@@ -43,6 +43,8 @@ pub(crate) enum Call {
     /// A user names a position, perhaps not one of theirs.
     ResumeAs(u8, u8),
     Recover(u8),
+    /// The host ends the lane of a user, if the user is away.
+    EndAbsent(u8),
     Join(u8, u8),
     Leave(u8, u8),
     /// All memberships of a user end.
@@ -202,6 +204,7 @@ impl Run {
                 run.let_go(at);
             }),
             Call::Recover(at) => self.with_handle(at, Self::recover),
+            Call::EndAbsent(user) => self.end_absent(user % USERS),
             Call::Answer(at, which) => self.with_handle(at, |run, at| run.answer(at, which)),
             ref other => panic!("{other:?} is not done"),
         }

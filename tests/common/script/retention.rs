@@ -125,6 +125,12 @@ impl Run {
         panic!("{answer:?}, none of {other:?}");
     }
 
+    pub(super) fn end_absent(&mut self, user: u8) {
+        let ended = self.hub.end_absent(self.scopes[user as usize].user());
+        assert_eq!(ended, self.model.end_absent(user));
+        self.seen.ended_early += usize::from(ended);
+    }
+
     pub(super) fn sweep(&mut self, later: i16) {
         let to_ms = self.now_ms.saturating_add_signed(later.into());
         // Often enough for the age of events. For all else every other sweep comes late.

@@ -49,6 +49,7 @@ outcomes! {
     crowded_out: "crowded out",
     too_heavy: "too heavy",
     too_old: "too old",
+    ended_early: "ended early",
     // From here on with rooms only.
     roomed: "reached by a room",
     refused_join: "refused join",
