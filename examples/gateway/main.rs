@@ -276,6 +276,7 @@ async fn broadcaster(
 
 /// The one that all senders share.
 #[cfg(not(feature = "nats"))]
+#[allow(clippy::unused_async)] // As with the feature.
 async fn broadcaster(_: &Settings, _: &Hub<Packet>, _: Clock) -> Result<Broadcaster, String> {
     Ok(Broadcaster::default())
 }
