@@ -1,5 +1,6 @@
 //! What the hardware asks for parts of the work: no peer can be faster than these together.
 
+mod one_broadcast;
 mod shared_ring;
 
 use std::collections::HashMap;
@@ -15,6 +16,9 @@ use crate::workloads::{Event, Random, Round, Sample, name, paced, route_events};
 pub(crate) fn set_up<E: Event>(floor: &str, workload: &str) -> Option<Round> {
     if floor == "floor: disruptor" {
         return shared_ring::set_up::<E>(workload);
+    }
+    if floor == "floor: one broadcast" {
+        return one_broadcast::set_up::<E>(workload);
     }
     let users = match workload {
         "W1 1k" => 1_000,

@@ -19,6 +19,8 @@ mod receive;
 
 mod wait;
 
+mod closed;
+
 #[cfg(feature = "stream")]
 mod stream;
 
@@ -34,6 +36,7 @@ mod attach;
 
 mod replayed;
 
+pub use closed::UntilClosed;
 use replayed::Replayed;
 pub use wait::Next;
 
@@ -73,6 +76,7 @@ pub use wait::Next;
 /// | in an async task, under any runtime | [`next`](Self::next), [`poll_recv`](Self::poll_recv) |
 /// | on a thread that sleeps | [`recv`](Self::recv), [`recv_timeout`](Self::recv_timeout) |
 /// | what is there, without waiting | [`try_recv`](Self::try_recv), [`drain`](Self::drain), [`visit`](Self::visit) |
+/// | nothing, until it is closed | [`closed`](Self::closed), [`poll_closed`](Self::poll_closed) |
 /// | pieces of a stream as one event | [`try_recv_merged`](Self::try_recv_merged), [`recv_merged`](Self::recv_merged), [`next_merged`](Self::next_merged) |
 ///
 /// With [`Retention`](crate::Retention) the host sends [`position`](Self::position) to the client at connect,

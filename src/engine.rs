@@ -40,6 +40,7 @@ mod target;
 mod tests;
 mod time;
 mod user;
+mod wait;
 
 pub(crate) use admit::Denied;
 pub(crate) use ask::Asked;

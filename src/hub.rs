@@ -15,6 +15,8 @@ use crate::stats::HubStats;
 // In the order of the documentation, which lists methods by the order of these lines.
 mod time;
 
+mod absent;
+
 mod laggards;
 
 mod revoke;

@@ -237,6 +237,7 @@
 //! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_latest`, `publish_barrier`, `until`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
 //! | `RoomSender::publish`, `publish_critical`, `members`, `Announcer::publish`, `publish_critical` | lock-free, linear in the members or users; the same a member as a publish |
 //! | `UserScope::join`, `leave`, `rooms`, `Hub::forget` | lock-free, linear in the user's rooms; a join in a room that had more members looks at one bit for each |
+//! | `Hub::end_absent` | lock-free, linear in the kept events and the user's rooms |
 //! | `Hub::room`, `rooms`, `announcer` | wait-free |
 //! | `RoomSender::member_count` | lock-free, linear in the rooms of the call |
 //! | `UserScope::publish_timeout` | sleeps between two looks at a full lane |
@@ -253,13 +254,15 @@
 //! | `Connection::recover` | lock-free; one step for each number that the lane holds |
 //! | `UserScope::connections`, `connection_count`, `is_online`, `overrun_count`, `dump`, `Hub::is_online`, `Hub::stats`, `laggards`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
 //! | `Connection::try_recv`, `try_recv_merged`, `poll_recv`, `poll_recv_merged`, `visit`, `drain`, drop | lock-free; a gap or a drop takes one step for each unread number that the lane holds |
+//! | `Connection::poll_closed`, awaiting `closed` | lock-free; sleeps while the connection is open |
 //! | `Connection::recv`, `recv_merged`, `recv_timeout`, awaiting `next` and `next_merged` | sleep when there is nothing to read |
 //! | `Connection::id`, `user`, `threads`, `is_attached`, `note`, `unread`, `missed`, `stats`, `touch`, `position` | wait-free |
 //! | `Hub::lifecycle`, `Lifecycle::lost` | lock-free |
 //! | connects, disconnects and sweeps that close, while there are subscribers | the short lock of each subscriber's channel |
 //! | `Lifecycle::try_next`, drop | the short lock of its own channel |
 //! | `Hub::presence`, `Presence::step`, `subscribe` | one owner; the short lock of its own channels |
-//! | `Presence::status`, `of`, `users`, `len`, `is_empty`, `devices` | lock-free, linear in what they walk |
+//! | `RoomSender::presence`, `RoomPresence::update`, `members`, `status`, `number` | lock-free, linear in the members |
+//! | `Presence::status`, `users`, `len`, `is_empty`, `devices` | lock-free, linear in what they walk |
 //! | `PresenceFeed::try_next`, `poll_next`, `next` | the short lock of its own channel |
 //! | `PresenceFeed::next_timeout` | the same, and sleeps when there is nothing to read |
 //! | `Lifecycle::next_timeout` | the same, and sleeps when there is nothing to read |
@@ -349,7 +352,7 @@ pub use ask::Ask;
 pub use ask::answer::Answer;
 pub use ask::id::AskId;
 pub use config::{Activity, Builder, ConnectOptions, LimitPolicy};
-pub use connection::{Connection, Next};
+pub use connection::{Connection, Next, UntilClosed};
 pub use delivery::{BatchDelivery, Delivery, RoomDelivery};
 pub use docs::{architecture, guide, observability};
 pub use drain::{Drain, DrainError, DrainPhase, DrainPlan, DrainProgress, Drained};
@@ -367,7 +370,7 @@ pub use merge::{Merge, Merged};
 pub use position::Position;
 pub use presence::{
     NextUpdate, Presence, PresenceChange, PresenceError, PresenceFeed, PresenceSettings,
-    PresenceStep, PresenceUpdate, Status,
+    PresenceStep, PresenceUpdate, RoomChange, RoomPresence, Status,
 };
 pub use rate::Rate;
 pub use received::{Delivered, Received, Visited};

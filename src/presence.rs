@@ -15,12 +15,14 @@ use crate::lifecycle::{Change, Lifecycle, NoNotice};
 use crate::sync::{Fault, broken};
 
 mod feed;
+mod room;
 mod settings;
 mod status;
 mod view;
 
 pub use feed::{NextUpdate, PresenceFeed};
 use feed::{Sending, channel};
+pub use room::{RoomChange, RoomPresence};
 pub use settings::{PresenceError, PresenceSettings};
 pub use status::{PresenceChange, PresenceStep, PresenceUpdate, Status};
 
@@ -41,13 +43,10 @@ const MAX_UPDATES: usize = 1 << 20;
 /// let _phone = ann.connect()?;
 /// presence.step(Duration::ZERO); // of the timer that sweeps, say
 /// assert_eq!(presence.status(ann.user()), Status::Online);
-///
-/// // Of a room: its members, and who of them is there.
-/// let members = [UserId::new("ann")?, UserId::new("bob")?];
-/// let there = presence.of(&members).filter(|(_, status)| *status == Status::Online);
-/// assert_eq!(there.count(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// [`RoomPresence`] shows who is in a room, with the statuses of a tracker.
 ///
 /// One task or thread owns the tracker and steps it. Others [subscribe](Self::subscribe), and receive a
 /// snapshot and each change after it.

@@ -45,7 +45,7 @@
 //! | inbound | [`MessageRouter`] with its [`Handler`]s and [`Middleware`]; [`InboundQueue`] for a fixed number of workers |
 //! | agent | [`AgentRun`] and [`AgentRuns`]; [`Confirmations`] of events; [`RunRegistry`]; [`SequenceChecker`] for tests; [`clean`] |
 //! | quality | [`Quality`], its [`QualityProvider`], and [`MemoryQuality`], a provider in memory |
-//! | outbound | [`Broadcaster`], the only sender; [`Packet`], [`Audience`], [`Broadcast`] |
+//! | outbound | [`Broadcaster`], the only sender; [`Packet`], [`Audience`], [`Broadcast`], [`RoomRefusal`] |
 //!
 //! [`UserContext`] names the user, thread, run and request that an agent works for.
 //!
@@ -111,6 +111,7 @@ mod quality;
 mod quota;
 #[cfg(feature = "cluster")]
 mod relay_hook;
+mod room_broadcast;
 
 pub use crate::id::{RequestId, RunId};
 pub use agent::cleaning::{MAX_CLEANED_BYTES, clean};
@@ -153,3 +154,4 @@ pub use quality::provider::{
 };
 pub use quality::records::{MAX_RECORDS, RunRecord};
 pub use quality::requests::{MAX_SUBSCRIBERS, Quality, QualityReach};
+pub use room_broadcast::RoomRefusal;

@@ -157,6 +157,20 @@ impl<E: Send + Sync + 'static> RoomSender<E> {
             .publish_to_rooms(&self.rooms, event, Terms::OVERWRITE)
     }
 
+    /// Publishes to the members for which `is_for` returns `true`. The others are not counted.
+    #[cfg_attr(not(feature = "protocol"), allow(dead_code))]
+    pub(crate) fn publish_where(
+        &self,
+        event: &E,
+        is_for: impl FnMut(&UserId) -> bool,
+    ) -> RoomDelivery
+    where
+        E: Clone,
+    {
+        self.core
+            .publish_to_members(&self.rooms, event, Terms::OVERWRITE, is_for)
+    }
+
     /// Publishes a clone of `event` to each member as
     /// [`UserScope::publish_critical`](crate::UserScope::publish_critical) does.
     ///

@@ -16,7 +16,7 @@ mod walk;
 
 use std::sync::Arc;
 
-use crate::sync::{Fault, Guard, broken, pin};
+use crate::sync::{Fault, Guard, broken};
 use storage::{LeafRef, Link, Owned, View};
 pub(crate) use walk::END;
 
@@ -24,9 +24,6 @@ pub(crate) use walk::END;
 const BITS: u32 = 4;
 /// The children of a node.
 const WAYS: usize = 1 << BITS;
-/// The entries that a walk collects at once.
-const BATCH: usize = if cfg!(laneway_loom) { 1 } else { 64 };
-
 /// An entry that the table can hold.
 pub(crate) trait Keyed {
     type Key: ?Sized + Eq;
@@ -215,83 +212,6 @@ impl<V: Keyed> Table<V> {
                 return true;
             }
         }
-    }
-
-    /// Calls `f` for every entry. An entry that is there during the whole walk is visited exactly
-    /// once.
-    ///
-    /// No guard is held during a call. An `f` that hangs keeps at most one batch of entries from
-    /// being freed.
-    pub(crate) fn for_each(&self, mut f: impl FnMut(&Arc<V>)) {
-        let mut batch = Vec::new();
-        for root in self.roots.iter().filter(|root| !root.is_empty()) {
-            let mut after = None;
-            loop {
-                self.collect(root, self.root_bits, after, &pin(), &mut batch);
-                // A batch that is not full was the last of this root.
-                let is_full = batch.len() >= BATCH;
-                // The walk continues by the hash, not by a pointer: without a guard the nodes'
-                // leaves may change.
-                after = batch.last().map(|last| last.hash());
-                batch.drain(..).for_each(|entry| f(&entry));
-                if !is_full {
-                    break;
-                }
-            }
-        }
-    }
-
-    /// Adds the entries below `link` that come after the hash `after`, in the order of their
-    /// digits. Stops when there are [`BATCH`] of them. Entries with one hash stay together.
-    ///
-    /// A split moves an entry down one level and keeps its place in that order. So a walk neither
-    /// misses it nor visits it twice.
-    fn collect(
-        &self,
-        link: &Child<V>,
-        shift: u32,
-        after: Option<u64>,
-        guard: &Guard,
-        batch: &mut Vec<Arc<V>>,
-    ) {
-        let is_next = |hash| after.is_none_or(|after| self.comes_after(hash, after));
-        match link.load(guard) {
-            View::Empty => {}
-            View::Leaf(leaf) => batch.extend(is_next(leaf.hash()).then(|| leaf.arc())),
-            View::Node(node) => match node.get() {
-                Branch::Node(children) => {
-                    // Children before the one with the last hash were visited already. Only in that
-                    // child the walk goes on behind the hash, in all later ones it begins at the
-                    // start.
-                    let first = after.map_or(0, |after| index(after, shift));
-                    for (i, child) in children.iter().enumerate().skip(first) {
-                        if batch.len() >= BATCH {
-                            return;
-                        }
-                        let after = after.filter(|_| i == first);
-                        self.collect(child, shift + BITS, after, guard, batch);
-                    }
-                }
-                Branch::Collision(entries) => {
-                    let entries = leaves(entries, guard).filter(|leaf| is_next(leaf.hash()));
-                    batch.extend(entries.map(|leaf| leaf.arc()));
-                }
-            },
-        }
-    }
-
-    /// Compares two hashes in the order of a walk below one root: by the digits that choose
-    /// children, the highest level first.
-    fn comes_after(&self, hash: u64, other: u64) -> bool {
-        if broken(Fault::WalkByLeaves) {
-            return true;
-        }
-        let digits = |hash| {
-            (self.root_bits..64)
-                .step_by(BITS as usize)
-                .map(move |at| index(hash, at))
-        };
-        digits(hash).gt(digits(other))
     }
 }
 

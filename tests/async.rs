@@ -1,4 +1,4 @@
-//! R091, R092, R093: tasks that wait for room and for notices, and handles that keep no hub open.
+//! R091, R092, R093, R098: tasks that wait for room, for notices and for an end, and handles that keep no hub open.
 #![cfg(not(any(laneway_loom, laneway_shuttle)))]
 #![allow(clippy::disallowed_methods)] // Gives a sleeper time to fall asleep, and blocks on futures.
 
@@ -11,8 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use laneway::{
-    Change, CloseReason, Connection, Hub, Lifecycle, NoNotice, PublishError, Received, UserId,
-    UserScope,
+    Change, CloseReason, Closed, Connection, DrainPlan, Hub, Lifecycle, NoNotice, PublishError,
+    Received, UserId, UserScope,
 };
 
 #[path = "common/executors.rs"]
@@ -501,6 +501,97 @@ fn r092_a_waker_of_notices_that_panics_or_calls_back_hurts_no_connect() {
         let told = std::iter::from_fn(|| lifecycle.try_next().ok());
         assert!(told.count() >= 8, "of ann and of bob");
     }
+}
+
+#[test]
+fn r098_a_task_awaits_the_end_of_a_connection_on_any_executor() {
+    on_each_executor(|| {
+        let hub: Hub<u8> = Hub::new();
+        let ann = scope(&hub, "ann");
+        let [mut phone, mut laptop] = [(); 2].map(|()| ann.connect().unwrap());
+        let (id, closer) = (phone.id(), ann.clone());
+        vec![
+            task(async move {
+                let reason = CloseReason::Disconnected { code: 4000 };
+                assert_eq!(phone.closed().await, Closed { reason });
+                assert_eq!(phone.closed().await, Closed { reason }, "for good");
+                ann.publish(2).unwrap();
+            }),
+            task(async move {
+                closer.publish(1).unwrap();
+                assert!(closer.disconnect(id, 4000));
+                // The other device's task goes on, and publishes.
+                assert!(matches!(laptop.next().await, Ok(Received::Event(_))));
+                assert!(matches!(laptop.next().await, Ok(Received::Event(_))));
+                hub.shutdown();
+                let reason = CloseReason::Shutdown;
+                assert_eq!(laptop.closed().await, Closed { reason });
+            }),
+        ]
+    });
+}
+
+#[test]
+fn r098_a_wait_for_the_end_reads_nothing_and_is_woken_by_the_end_alone() {
+    type End = fn(&Hub<u8>, &UserScope<u8>) -> usize;
+    let ends: [(End, CloseReason, bool); 3] = [
+        (
+            |_, ann| ann.disconnect_all(9),
+            CloseReason::Disconnected { code: 9 },
+            false,
+        ),
+        (|hub, _| hub.shutdown(), CloseReason::Shutdown, true),
+        (
+            |hub, _| {
+                hub.drain(DrainPlan::within(Duration::ZERO))
+                    .unwrap()
+                    .step(Duration::ZERO)
+                    .closed
+            },
+            CloseReason::Drained,
+            false,
+        ),
+    ];
+    for (end, reason, is_readable) in ends {
+        let hub: Hub<u8> = Hub::new();
+        let ann = scope(&hub, "ann");
+        let mut device = ann.connect().unwrap();
+        let calls = Arc::new(Calls::default());
+        let waker = Waker::from(Arc::clone(&calls));
+        let mut cx = Context::from_waker(&waker);
+        ann.publish(1).unwrap();
+        assert!(device.poll_closed(&mut cx).is_pending());
+        ann.publish(2).unwrap();
+        assert_eq!(calls.so_far(), 0, "an event is no end");
+        assert_eq!(device.unread(), 2);
+        assert_eq!((end(&hub, &ann), calls.so_far()), (1, 1));
+        assert_eq!(device.poll_closed(&mut cx), Poll::Ready(Closed { reason }));
+        assert_eq!(device.try_recv().is_ok(), is_readable);
+        assert_eq!(device.poll_closed(&mut cx), Poll::Ready(Closed { reason }));
+        assert_eq!(calls.so_far(), 1);
+    }
+}
+
+#[test]
+fn r098_a_wait_for_the_end_that_is_dropped_wakes_no_task() {
+    let hub: Hub<u8> = Hub::new();
+    let ann = scope(&hub, "ann");
+    let mut device = ann.connect().unwrap();
+    let [ended, came] = [(); 2].map(|()| Arc::new(Calls::default()));
+    let wakers = [&ended, &came].map(|calls| Waker::from(Arc::clone(calls)));
+    let [mut until_end, mut until_event] = wakers.each_ref().map(Context::from_waker);
+    assert!(pin!(device.closed()).poll(&mut until_end).is_pending());
+    // The next wait is for an event, and only its waker is called.
+    assert!(device.poll_recv(&mut until_event).is_pending());
+    ann.publish(1).unwrap();
+    assert!(device.poll_recv(&mut until_event).is_ready());
+    assert!(device.poll_recv(&mut until_event).is_pending());
+    ann.disconnect_all(0);
+    assert_eq!((ended.so_far(), came.so_far()), (0, 2));
+    assert!(matches!(
+        device.poll_recv(&mut until_event),
+        Poll::Ready(Err(_))
+    ));
 }
 
 #[test]

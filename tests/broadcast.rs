@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use laneway::protocol::{
     Audience, Broadcast, BroadcastError, Broadcaster, Contamination, Isolation, Message,
-    MessageKind, Packet,
+    MessageKind, Packet, RoomRefusal,
 };
-use laneway::{ConnectOptions, Connection, Hub, Received, ThreadId, UserId, UserScope};
+use laneway::{ConnectOptions, Connection, Hub, Received, RoomId, ThreadId, UserId, UserScope};
 use serde_json::{Value, json};
 
 type Engine = Hub<Packet>;
@@ -409,4 +409,63 @@ fn r060_bursts_of_twenty_five_while_a_device_reconnects() {
         assert!(reconnecting.join().unwrap() > 0);
     });
     assert_eq!(broadcaster.stats().successful, 1_000);
+}
+
+#[test]
+fn r001_a_message_to_a_room_reaches_its_members_and_names_no_receiver() {
+    let hub = Engine::new();
+    let [ann, bob, carl] = ["ann", "bob", "carl"].map(|name| scope(&hub, name));
+    let pending = scope(&hub, "pending_auth");
+    let mut phones = [&ann, &bob, &carl, &pending].map(|scope| scope.connect().unwrap());
+    let (oslo, rome) = (RoomId::new("Oslo").unwrap(), RoomId::new("Rome").unwrap());
+    for (scope, room) in [
+        (&ann, &oslo),
+        (&bob, &oslo),
+        (&bob, &rome),
+        (&pending, &oslo),
+    ] {
+        scope.join(room).unwrap();
+    }
+    let broadcaster = Broadcaster::default();
+    let both = hub.rooms([oslo.clone(), rome]);
+    let done = broadcaster
+        .broadcast_to_room(&both, &chat("hello"))
+        .unwrap();
+    assert_eq!((done.users, done.connections, done.refused), (2, 2, 0));
+    let got = phones.each_mut().map(|phone| read(phone).len());
+    assert_eq!(got, [1, 1, 0, 0], "members, once, who have logged in");
+    let oslo = hub.room(oslo);
+    for (message, why) in [
+        (chat("x").with("userId", "ann"), RoomRefusal::NamesReceiver),
+        (
+            chat("x").with("more", json!([{ "recipient_id": 7 }])),
+            RoomRefusal::NamesReceiver,
+        ),
+        (
+            Message::parse(br#"{"type":"chat","payload":{"userId":"bob"}}"#).unwrap(),
+            RoomRefusal::NamesReceiver,
+        ),
+        (
+            chat("x").with("deep", (0..200).fold(json!(1), |deep, _| json!([deep]))),
+            RoomRefusal::TooDeep,
+        ),
+    ] {
+        assert_eq!(
+            broadcaster.broadcast_to_room(&oslo, &message),
+            Err(why),
+            "{message:?}"
+        );
+    }
+    assert!(phones.iter_mut().all(|phone| read(phone).is_empty()));
+    let stats = broadcaster.stats();
+    assert_eq!((stats.total, stats.successful, stats.deliveries), (1, 1, 2));
+    let none = hub.room(RoomId::new("none").unwrap());
+    assert_eq!(
+        broadcaster
+            .broadcast_to_room(&none, &chat("x"))
+            .unwrap()
+            .users,
+        0
+    );
+    assert_eq!(broadcaster.stats().failed, 1);
 }

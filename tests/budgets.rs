@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use laneway::{
-    ConfigError, Connection, Hub, PublishError, Rate, Received, Retention, RoomId, UserId,
-    UserScope, conserved,
+    ConfigError, Connection, Hub, Memberships, PublishError, Rate, Received, Retention, RoomId,
+    UserId, UserScope, conserved,
 };
 use proptest::prelude::*;
 
@@ -19,6 +19,51 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn user(name: &str) -> UserId {
     UserId::new(name).expect("valid")
+}
+
+#[test]
+fn r110_a_publisher_may_wait_for_bytes_and_an_event_that_never_fits_comes_back_at_once() {
+    let (hub, ann) = small(Some(100), None);
+    let mut device = ann.connect().unwrap();
+    ann.publish(60).unwrap();
+    let start = Instant::now();
+    let refused = ann
+        .publish_timeout(41, Duration::from_millis(20))
+        .unwrap_err();
+    assert!(refused.is_over_budget() && start.elapsed() >= Duration::from_millis(20));
+    let heavy = ann.publish_timeout(101, Duration::MAX).unwrap_err();
+    assert!(heavy.is_over_budget());
+    let scope = ann.clone();
+    let waiting = std::thread::spawn(move || scope.publish_timeout(41, 60 * SECOND));
+    while hub.stats().refused_over_budget < 3 {
+        std::thread::yield_now();
+    }
+    assert_eq!(drain(&mut device), [60]);
+    assert_eq!(waiting.join().unwrap().unwrap().number, 1);
+    assert_eq!(drain(&mut device), [41]);
+}
+
+#[test]
+fn r112_a_publisher_that_waits_uses_no_tokens_and_is_one_refusal() {
+    let hub = Hub::builder()
+        .lane_capacity(2)
+        .rate(Some(Rate::events(4, SECOND)))
+        .build::<u32>()
+        .unwrap();
+    let ann = hub.scope(user("ann"));
+    let mut device = ann.connect().unwrap();
+    for n in 0..2 {
+        ann.try_publish(n).unwrap();
+    }
+    // Some twenty looks at a full lane. The first one takes the third token.
+    let refused = ann
+        .publish_timeout(2, Duration::from_millis(20))
+        .unwrap_err();
+    assert!(refused.is_full());
+    assert_eq!(hub.stats().refused_full, 1);
+    assert_eq!(drain(&mut device), [0, 1]);
+    ann.publish(3).unwrap();
+    assert!(ann.publish(4).unwrap_err().is_rate_limited());
 }
 
 /// A hub of lanes of four whose events weigh what they say, and ann's scope.
@@ -151,6 +196,77 @@ fn r110_a_refused_event_comes_back_and_leaves_nothing_reserved() {
     conserved(13, &stats, [device.stats()]).unwrap();
     hub.shutdown();
     assert!(ann.publish(1).unwrap_err().is_closed());
+}
+
+#[test]
+fn r110_a_member_of_several_rooms_who_is_over_budget_is_refused_once() {
+    let (hub, ann) = small(Some(100), None);
+    let mut device = ann.connect().unwrap();
+    let rooms = ["Oslo", "Lima"].map(|name| RoomId::new(name).unwrap());
+    let _ = rooms.each_ref().map(|room| ann.join(room).unwrap());
+    let sender = hub.rooms(rooms);
+    let done = [sender.publish(&60), sender.publish(&60)];
+    assert_eq!(
+        done.map(|done| (done.users, done.refused)),
+        [(1, 0), (0, 1)]
+    );
+    assert_eq!(hub.stats().refused_over_budget, 1);
+    assert_eq!(drain(&mut device), [60]);
+}
+
+/// The scope knows the lane of the user's first session, whose bytes a closed device still holds.
+#[test]
+fn r110_bytes_of_an_earlier_session_refuse_no_event_of_the_next_one() {
+    for kept in [false, true] {
+        let builder = Hub::builder().lane_bytes(Some(100));
+        let builder = builder.memberships(if kept {
+            Memberships::Kept { max_users: 1 }
+        } else {
+            Memberships::Online
+        });
+        let hub: Hub<u32> = builder.build_weighing(|event| *event as usize).unwrap();
+        let (ann, oslo) = (hub.scope(user("ann")), RoomId::new("Oslo").unwrap());
+        let _closed = ann.connect().unwrap();
+        ann.join(&oslo).unwrap();
+        let room = hub.room(oslo.clone());
+        for _ in 0..2 {
+            ann.publish(25).unwrap();
+            assert_eq!(room.publish(&25).users, 1);
+        }
+        ann.disconnect_all(1);
+        assert!(ann.publish(1).unwrap_err().is_no_connections());
+        let mut device = ann.connect().unwrap();
+        ann.join(&oslo).unwrap();
+        assert_eq!(room.publish(&50).users, 1);
+        ann.publish(50).unwrap();
+        assert_eq!(drain(&mut device), [50, 50]);
+        assert_eq!(hub.stats().refused_over_budget, 0);
+    }
+}
+
+#[test]
+fn r110_a_critical_event_over_budget_keeps_no_lane_of_a_user_who_is_away() {
+    let builder = Hub::builder().lane_bytes(Some(100));
+    let retention = Retention::events(4).max_absent_users(2);
+    let hub: Hub<u32> = builder
+        .retention(Some(retention))
+        .build_weighing(|event| *event as usize)
+        .unwrap();
+    let (ann, bob) = (hub.scope(user("ann")), hub.scope(user("bob")));
+    assert!(ann.publish_critical(101).unwrap_err().is_over_budget());
+    assert_eq!(hub.stats().absent_users, 0);
+    bob.publish_critical(60).unwrap();
+    assert!(bob.publish_critical(60).unwrap_err().is_over_budget());
+    assert_eq!(
+        (hub.stats().absent_users, hub.stats().unread_bytes),
+        (1, 60)
+    );
+    let mut device = bob.connect().unwrap();
+    assert_eq!((device.recover().events, drain(&mut device)), (1, vec![60]));
+    // A lane that a device has left stays, also without an event.
+    drop((device, ann.connect().unwrap()));
+    assert!(ann.publish_critical(101).unwrap_err().is_over_budget());
+    assert_eq!(hub.stats().absent_users, 2);
 }
 
 #[test]

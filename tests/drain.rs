@@ -184,6 +184,24 @@ fn r108_a_plan_out_of_its_bounds_is_refused_and_so_is_a_second_drain() {
 }
 
 #[test]
+fn r108_a_drain_of_a_hub_that_is_shut_down_calls_none_of_the_hosts_functions() {
+    let hub = hub();
+    let mut device = hub.scope(user(1)).connect().unwrap();
+    hub.shutdown();
+    let plan = DrainPlan::within(40 * SECOND)
+        .tell(|_, _| panic!("it is too late to tell"))
+        .before_closing(|| panic!("publishes are refused already"));
+    let drain = hub.drain(plan).unwrap();
+    for second in 0..3 {
+        let progress = drain.step(second * SECOND);
+        assert_eq!((progress.told, progress.untold), (0, 0));
+    }
+    assert_eq!(all(&mut device), (vec![], Some(CloseReason::Drained)));
+    drop(device);
+    assert_eq!(drain.step(3 * SECOND).phase, DrainPhase::Drained);
+}
+
+#[test]
 fn r108_steps_go_by_the_hosts_clock_and_a_pause_cuts_nothing_off() {
     let hub = hub();
     let ann = hub.scope(user(1));

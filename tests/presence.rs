@@ -173,8 +173,7 @@ fn r105_a_tracker_begins_with_those_who_are_there_and_ends_with_the_hub() {
     drop(hub.scope(user(2)).connect().unwrap());
     let mut presence = hub.presence(settings().debounce(10 * SECOND)).unwrap();
     assert_eq!(presence.len(), 2);
-    let members = [user(1), user(2), user(3)];
-    let statuses: Vec<_> = presence.of(&members).map(|(_, status)| status).collect();
+    let statuses = [1, 2, 3].map(|n| presence.status(&user(n)));
     assert_eq!(statuses, [Status::Online, Status::Away, Status::Offline]);
     let mut view = View::new(&mut presence, 16);
     view.read();

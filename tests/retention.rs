@@ -345,6 +345,33 @@ fn one_absent_user_too_many_is_not_kept() {
 }
 
 #[test]
+fn r079_the_host_ends_the_lane_of_a_user_who_is_away_and_of_no_other() {
+    let hub = keeping(Retention::events(8).max_absent_users(2));
+    let [a, b] = ["a", "b"].map(|name| hub.scope(user(name)));
+    assert!(!hub.end_absent(a.user()), "no lane");
+    let [here, gone] = [&a, &b].map(|scope| scope.connect().unwrap());
+    let room = laneway::RoomId::new("room").unwrap();
+    b.join(&room).unwrap();
+    b.publish(1).unwrap();
+    let position = gone.position();
+    drop(gone);
+    assert!(!hub.end_absent(a.user()), "online");
+    a.publish(1).unwrap();
+    assert_eq!(here.unread(), 1);
+    assert!(hub.end_absent(b.user()));
+    assert!(!hub.end_absent(b.user()), "it has ended");
+    assert_eq!((hub.stats().absent_users, hub.stats().users), (0, 1));
+    assert_eq!(hub.room(room).member_count(), 0);
+    assert_eq!(b.resume(&position).unwrap().1, Resumed::Reset);
+    // There is room for others.
+    drop(here);
+    assert_eq!(hub.stats().absent_users, 2);
+    conserved(2, &hub.stats(), []).unwrap();
+    let none = Hub::<u8>::new();
+    assert!(!none.end_absent(&user("a")));
+}
+
+#[test]
 fn r014_critical_events_for_nobody_wait_for_who_asks() {
     let (hub, ann) = eight();
     assert!(ann.publish(0).unwrap_err().is_no_connections());

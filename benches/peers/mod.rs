@@ -73,7 +73,7 @@ pub(crate) trait Rival<E>: Send + Sync + 'static {
 }
 
 /// The peers' names, in the order of the report. Those with `floor` route nothing.
-pub(crate) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 16] = [
     "laneway by id",
     "laneway by scope",
     "Mutex + std mpsc",
@@ -89,6 +89,7 @@ pub(crate) const NAMES: [&str; 15] = [
     "floor: SPSC ring",
     "floor: lookup + ring",
     "floor: disruptor",
+    "floor: one broadcast",
 ];
 
 /// The peers without any lock, neither of the table nor of the queue.

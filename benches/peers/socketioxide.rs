@@ -56,21 +56,46 @@ impl<E: Clone + Send + Sync + 'static> Rival<E> for Peer<E> {
         self.sockets.write().expect("calm").remove(&sid);
     }
     fn publish(&self, user: &String, event: E) -> bool {
-        let mut options = BroadcastOptions::default();
-        options.rooms.push(Cow::Owned(user.clone()));
-        let sids = self.rooms.sockets(options);
-        let sockets = self.sockets.read().expect("calm");
-        let mut all = !sids.is_empty();
-        for sender in sids.iter().filter_map(|sid| sockets.get(sid)) {
-            all &= sender.try_send(event.clone()).is_ok();
-        }
-        all
+        self.send_to(user.clone(), &event)
     }
     fn receive(&self, (_, receiver): &mut Self::Tab) -> Option<E> {
         receiver.try_recv().ok()
     }
     fn wait(&self, (_, receiver): &mut Self::Tab) -> Option<E> {
         receiver.blocking_recv()
+    }
+    fn make_room(&self, users: &[String]) {
+        for user in users {
+            for sid in self.sids(user.clone()) {
+                self.rooms.add_all(sid, ROOM);
+            }
+        }
+    }
+    fn publish_to_room(&self, _: &[String], event: &E) {
+        self.send_to(ROOM.to_owned(), event);
+    }
+}
+
+/// The one room of a benchmark that is no user's.
+const ROOM: &str = "room";
+
+impl<E: Clone> Peer<E> {
+    /// The sockets in a room.
+    fn sids(&self, room: String) -> Vec<Sid> {
+        let mut options = BroadcastOptions::default();
+        options.rooms.push(Cow::Owned(room));
+        self.rooms.sockets(options)
+    }
+
+    /// To each socket in a room. `false` if one did not get it.
+    fn send_to(&self, room: String, event: &E) -> bool {
+        let sids = self.sids(room);
+        let sockets = self.sockets.read().expect("calm");
+        let mut all = !sids.is_empty();
+        for sender in sids.iter().filter_map(|sid| sockets.get(sid)) {
+            all &= sender.try_send(event.clone()).is_ok();
+        }
+        all
     }
 }
 

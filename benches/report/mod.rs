@@ -18,7 +18,8 @@ const WORDS: &str = "\
 *laneway by scope*: the publisher holds a handle for each user. *By id*: it looks the user up for each event, as every peer \
 does. *Ratio*: how many times as good as the best peer laneway is; below 1 it is worse. *Floor*: parts of the work by hand, \
 without what a hub does for it; no floor routes anything. The lookup is a hash map's, the SPSC ring has one publisher \
-and one reader, the disruptor's ring has several of both, never drops an event and lets a publisher wait instead. A ring a \
+and one reader, the disruptor's ring has several of both, never drops an event and lets a publisher wait instead. One \
+broadcast is one channel for all members of a room, who have no lane of their own then. A ring a \
 user takes more memory than a lane, so with many users this floor can be slower than laneway.
 
 *Payload V* is an event of 64 bytes that is copied by value. *Payload H* is an event behind an `Arc` that was made once: a \

@@ -16,7 +16,7 @@ pub(crate) use latency::paced;
 pub(crate) use memory::{BURST, burst};
 pub(crate) use stalled::STALLED;
 pub(crate) use threads::{BURST_CAPACITY, bursts};
-pub(crate) use users::{W2_BURST, route_events, w2_turns};
+pub(crate) use users::{W2_BURST, per_member, room_turns, route_events, w2_turns};
 
 use crate::peers::Rival;
 
@@ -181,11 +181,11 @@ pub(crate) const WORKLOADS: [(&str, &str); 23] = [
     ),
     (
         "W9 1k",
-        "One event to each of 1 000 users, as a room where a peer has that, and in a loop of publishes.",
+        "One event to each of 1 000 users, as a room where a peer has that, and in a loop of publishes. Received: each device has read it besides.",
     ),
     (
         "W9 100k",
-        "One event to each of 100 000 users, as a room where a peer has that, and in a loop of publishes.",
+        "One event to each of 100 000 users, as a room where a peer has that, and in a loop of publishes. Received: each device has read it besides.",
     ),
     (
         "W10",

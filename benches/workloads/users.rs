@@ -94,9 +94,27 @@ pub(super) fn fan_out<H: Rival<E>, E: Event>(devices: usize) -> Round {
     })
 }
 
+/// The turns of a round of W9.
+pub(crate) fn room_turns(users: usize) -> usize {
+    (200_000 / users).min(200)
+}
+
+/// The figures of W9 for a room: the publishes alone, and with each member's receive.
+pub(crate) fn per_member(
+    users: usize,
+    publishing: u128,
+    receiving: u128,
+) -> Vec<(&'static str, f64)> {
+    let all = (room_turns(users) * users) as f64;
+    vec![
+        ("ns/user", publishing as f64 / all),
+        ("ns/user received", (publishing + receiving) as f64 / all),
+    ]
+}
+
 /// W9: one event to many users.
 pub(super) fn set<H: Rival<E>, E: Event>(users: usize) -> Round {
-    let turns = (200_000 / users).min(200);
+    let turns = room_turns(users);
     let hub = H::new(CAPACITY);
     let source = E::source();
     let names: Vec<_> = (0..users).map(|u| hub.user(&name(u))).collect();
@@ -115,7 +133,7 @@ pub(super) fn set<H: Rival<E>, E: Event>(users: usize) -> Round {
     hub.make_room(&set);
     Box::new(move || {
         let mut sample = Sample::default();
-        let (mut spent, mut looped) = (0, 0);
+        let (mut spent, mut receiving, mut looped) = (0, 0, 0);
         // One pass that is not timed, so that both ways find what a pass before them has left.
         for user in &set {
             hub.publish(user, E::make(&source, 1));
@@ -127,10 +145,12 @@ pub(super) fn set<H: Rival<E>, E: Event>(users: usize) -> Round {
             let event = E::make(&source, 1);
             let start = Instant::now();
             hub.publish_to_room(&set, &event);
-            spent += ns(start);
+            spent += start.elapsed().as_nanos();
+            let start = Instant::now();
             for tab in &mut tabs {
                 sample.lost += usize::from(hub.receive(tab).is_none());
             }
+            receiving += start.elapsed().as_nanos();
             let start = Instant::now();
             for user in &set {
                 hub.publish(user, event.clone());
@@ -140,11 +160,11 @@ pub(super) fn set<H: Rival<E>, E: Event>(users: usize) -> Round {
                 sample.lost += usize::from(hub.receive(tab).is_none());
             }
         }
+        sample.figures = per_member(users, spent, receiving);
         let all = (turns * users) as f64;
-        sample.figures = vec![
-            ("ns/user", spent as f64 / all),
-            ("ns/user in a loop", looped as f64 / all),
-        ];
+        sample
+            .figures
+            .push(("ns/user in a loop", looped as f64 / all));
         sample
     })
 }

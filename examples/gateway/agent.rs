@@ -12,6 +12,7 @@ use serde_json::{Map, json};
 use tokio::time::sleep;
 
 use crate::Clock;
+use crate::absent::Absent;
 
 const TEXT_CHARS: usize = 4000;
 /// An answer that takes longer is told to those who asked for alerts.
@@ -25,6 +26,7 @@ pub(crate) struct Chat {
     pub(crate) quality: Arc<MemoryQuality>,
     pub(crate) alerts: Quality,
     pub(crate) runs: Arc<RunRegistry>,
+    pub(crate) absent: Arc<Absent>,
     pub(crate) clock: Clock,
     pub(crate) pace: Duration,
 }
@@ -72,6 +74,7 @@ impl laneway::protocol::Handler for Chat {
             quality: Arc::clone(&self.quality),
             alerts: self.alerts.clone(),
             runs: Arc::clone(&self.runs),
+            absent: Arc::clone(&self.absent),
             context,
             text: text.to_owned(),
             clock: self.clock,
@@ -87,6 +90,7 @@ struct Answer {
     quality: Arc<MemoryQuality>,
     alerts: Quality,
     runs: Arc<RunRegistry>,
+    absent: Arc<Absent>,
     context: UserContext,
     text: String,
     clock: Clock,
@@ -98,6 +102,8 @@ impl Answer {
         // A run that cannot go on has told its user so, when it was dropped.
         let _ = self.events(run).await;
         self.runs.remove(self.context.user(), self.context.run());
+        // The end of a run is kept, also for a user whose lane had ended before.
+        self.absent.left(self.context.user());
     }
 
     async fn events(&self, mut run: AgentRun) -> Result<(), RunError> {

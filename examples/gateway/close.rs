@@ -9,6 +9,9 @@ use tokio_tungstenite::tungstenite;
 /// The user logged out. The page asks for a name.
 pub(crate) const LOGGED_OUT: u16 = 4001;
 
+/// More bytes wait for the device than its user's lane has room for.
+pub(crate) const TOO_MANY_BYTES: u16 = 4006;
+
 /// A close code and its reason.
 ///
 /// | code | reason | what the page does |
@@ -22,6 +25,7 @@ pub(crate) const LOGGED_OUT: u16 = 4001;
 /// | 4003 | three heartbeats without an answer | comes back |
 /// | 4004 | too slow for critical events | comes back, and is told what it missed |
 /// | 4005 | another tab goes on from this one's position, as the copy of a duplicated tab does | forgets its position and comes back |
+/// | 4006 | 768 KiB of the lane, and no device of the user is slower | comes back, and is told what it missed |
 /// | 4401 | no session, or one that has ended | asks for a name |
 /// | 4403 | a position of another user | forgets its position and comes back |
 /// | 4429 | too many tabs of this user | comes back later |
@@ -45,6 +49,10 @@ impl Close {
 
     pub(crate) fn silent() -> Self {
         Self::new(4003, "no answer to the heartbeat")
+    }
+
+    pub(crate) fn too_many_bytes() -> Self {
+        Self::new(TOO_MANY_BYTES, "too slow: too many bytes wait")
     }
 
     pub(crate) fn no_session() -> Self {
@@ -71,6 +79,9 @@ impl Close {
 impl From<CloseReason> for Close {
     fn from(reason: CloseReason) -> Self {
         let code = match reason {
+            CloseReason::Disconnected {
+                code: TOO_MANY_BYTES,
+            } => return Self::too_many_bytes(),
             CloseReason::Disconnected { code } => code,
             CloseReason::Shutdown | CloseReason::Drained => 1001,
             // A whole lane behind, with a critical event among the events that are gone.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use laneway::protocol::{
-    Broadcaster, Handled, Handler, HandlerError, Message, MessageKind, Packet, Sender,
+    Broadcaster, Handled, Handler, HandlerError, Message, MessageKind, Packet, RoomRefusal, Sender,
 };
 use laneway::{Hub, Joined, RoomId, Status, UserId};
 use serde_json::{Value, json};
@@ -147,8 +147,7 @@ impl Rooms {
         if let Some(id) = id.filter(|id| id.len() <= ID_BYTES) {
             said = said.with("message_id", id);
         }
-        self.publish(&room, &said, now);
-        Ok(())
+        self.publish(&room, &said).map_err(|e| refused("ROOM", e))
     }
 
     /// Tells one device of all rooms of its user.
@@ -176,16 +175,15 @@ impl Rooms {
 
     /// Tells the members of a room who is in it.
     pub(crate) fn tell(&self, room: &RoomId, now: Duration) {
-        self.publish(room, &self.state(room, now), now);
+        let _ = self.publish(room, &self.state(room, now));
     }
 
-    /// Sends a message to each member. The broadcaster checks each one's copy, as it checks all that a user
-    /// receives.
-    fn publish(&self, room: &RoomId, message: &Message, now: Duration) {
-        for member in self.hub.room(room.clone()).members() {
-            let scope = self.hub.scope(member);
-            let _ = self.broadcaster.broadcast(&scope, message, now);
-        }
+    /// Sends a message to each member. The broadcaster checks it, as it checks all that a user receives, and
+    /// writes it once.
+    fn publish(&self, room: &RoomId, message: &Message) -> Result<(), RoomRefusal> {
+        let room = self.hub.room(room.clone());
+        self.broadcaster.broadcast_to_room(&room, message)?;
+        Ok(())
     }
 
     /// Ends all memberships of a user who has logged out.

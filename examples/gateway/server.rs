@@ -1,6 +1,8 @@
 //! The listener: it accepts connections, limits them, and ends them in time.
 
 use std::future::Future;
+use std::io;
+use std::net::Ipv4Addr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -23,8 +25,25 @@ const HEADERS: usize = 64;
 pub(crate) const DRAIN: Duration = Duration::from_secs(2);
 /// All connections have closed so long after a shutdown, or the gateway leaves them.
 const SHUTDOWN: Duration = Duration::from_secs(5);
+/// Bytes of a connection that the system holds each way. Without a limit of its own a peer that takes nothing costs up
+/// to some megabytes that are in no account of the gateway's.
+const SYSTEM_BYTES: u32 = 64 * 1024;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// Listens on this port of 127.0.0.1. Each connection has the listener's limits of bytes, of which Linux takes double.
+pub(crate) fn bind(port: u16) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    // As a listener of the standard library: a gateway may start again at once.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SYSTEM_BYTES)?;
+    socket.set_recv_buffer_size(SYSTEM_BYTES)?;
+    socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
+    socket.listen(BACKLOG)
+}
 
 /// When the gateway stops delivering; `None` while it is not shutting down.
 pub(crate) type Ending = watch::Receiver<Option<Instant>>;

@@ -59,6 +59,14 @@ pub(crate) struct Settings {
     /// The time that a user without a device is away, before the user is offline.
     #[arg(long, env = "GATEWAY_GRACE", value_name = "MS", default_value = "120000", value_parser = positive)]
     pub(crate) grace: Duration,
+    /// Users without a device whose events are kept. Beyond it the user who left first is offline.
+    #[arg(
+        long,
+        env = "GATEWAY_ABSENT",
+        value_name = "NUMBER",
+        default_value_t = 10_000
+    )]
+    pub(crate) absent: u16,
     /// The password of /stats: 16 to 128 of a-z, A-Z, 0-9, - and _. Without it, the gateway makes one and
     /// prints the page's address with it.
     #[arg(long, env = "GATEWAY_OPERATOR", hide_env_values = true, value_name = "PASSWORD", value_parser = password)]
@@ -67,6 +75,10 @@ pub(crate) struct Settings {
     #[cfg(feature = "metrics")]
     #[arg(long, env = "GATEWAY_METRICS", value_name = "PORT")]
     pub(crate) metrics: Option<u16>,
+    /// A server of NATS that joins this gateway with others: `nats://127.0.0.1:4222`.
+    #[cfg(feature = "nats")]
+    #[arg(long, env = "GATEWAY_CLUSTER", value_name = "URL")]
+    pub(crate) cluster: Option<String>,
 }
 
 fn time(text: &str) -> Result<Duration, ParseIntError> {

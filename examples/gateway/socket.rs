@@ -12,14 +12,14 @@ use laneway::{Connection, Position, ResumeError, Resumed, UserScope};
 
 use crate::Gateway;
 use crate::close::Close;
-use crate::tab::{self, Tab};
+use crate::tab::{self, Attached, Tab};
 
 /// What the gateway speaks. A page offers it, and the token of its session beside it: the protocol is the
 /// one header that a page can set, and it is not a part of the address, which is written to logs.
 const PROTOCOL: &str = "laneway";
 /// A client's message. A frame is refused by its header, before there is room for its content.
 const MESSAGE_BYTES: usize = 64 * 1024;
-const READ_BYTES: usize = 8 * 1024;
+const READ_BYTES: usize = 1024;
 /// An event, which is longer than the message that it tells of by a name and a few numbers.
 const WRITE_BYTES: usize = 1024 * 1024;
 /// The longest that a test may ask a tab to take for an event. The tab sees neither its peer's end nor the
@@ -80,12 +80,20 @@ fn enter(
     let session = gateway.sessions.find(token, now);
     let session = session.ok_or_else(Close::no_session)?;
     let scope = gateway.hub.scope(session.user.clone());
+    // Before the connection, so that it is dropped after it also where this function ends early.
+    let here = gateway.absent.is_back(session.user.clone());
     let (connection, resumed) = attach(&scope, position.as_ref())?;
     // A log-out between `find` and `attach` has not seen this connection; a later one does.
     if !gateway.sessions.is_open(&session, now) {
         return Err(Close::no_session());
     }
-    Ok(Tab::new(gateway, session, scope, connection, resumed, slow))
+    let attached = Attached {
+        scope,
+        connection,
+        resumed,
+        here,
+    };
+    Ok(Tab::new(gateway, session, attached, slow))
 }
 
 /// A page that has been here before goes on where it was. The first connection gets the critical events

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use laneway::protocol::Packet;
-use laneway::{Connection, Origin, Position, Received, Resumed, UserScope};
+use laneway::{CloseReason, Connection, Origin, Position, Received, Resumed, UserScope};
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use crate::Gateway;
+use crate::absent::Here;
 use crate::close::Close;
 use crate::server::{Ending, drained};
 use crate::sessions::Session;
@@ -19,12 +20,23 @@ const SEND: Duration = Duration::from_secs(10);
 /// A tab is closed at the heartbeat after so many without an answer.
 const BEATS: u32 = 3;
 
+/// The lane's side of a tab.
+pub(crate) struct Attached {
+    pub(crate) scope: UserScope<Packet>,
+    pub(crate) connection: Connection<Packet>,
+    pub(crate) resumed: Option<Resumed>,
+    /// Behind the connection, so that it is dropped after it.
+    pub(crate) here: Here,
+}
+
 pub(crate) struct Tab {
     gateway: Arc<Gateway>,
     session: Arc<Session>,
     scope: UserScope<Packet>,
     connection: Connection<Packet>,
     resumed: Option<Resumed>,
+    /// Behind the connection, so that it is dropped after it.
+    _here: Here,
     /// The pause after each event, and when the last one ends.
     slow: Duration,
     ready: Instant,
@@ -74,13 +86,18 @@ impl Tab {
     pub(crate) fn new(
         gateway: Arc<Gateway>,
         session: Arc<Session>,
-        scope: UserScope<Packet>,
-        connection: Connection<Packet>,
-        resumed: Option<Resumed>,
+        attached: Attached,
         slow: Duration,
     ) -> Self {
+        let Attached {
+            scope,
+            connection,
+            resumed,
+            here,
+        } = attached;
         Self {
             ending: gateway.ending.subscribe(),
+            _here: here,
             gateway,
             session,
             scope,
@@ -111,10 +128,7 @@ impl Tab {
         loop {
             let pauses = self.ready > Instant::now();
             tokio::select! {
-                received = self.connection.next(), if !pauses => {
-                    let received = received.map_err(|closed| End::from(closed.reason))?;
-                    self.pass(socket, &received).await?;
-                }
+                received = next(&mut self.connection, pauses) => self.pass(socket, &received?).await?,
                 () = sleep_until(self.ready), if pauses => {}
                 message = socket.recv() => self.take(socket, message.ok_or(End::Gone)??).await?,
                 _ = ticks.tick() => self.beat(socket).await?,
@@ -132,7 +146,12 @@ impl Tab {
     ) -> Result<(), End> {
         let frame = frame(received, &self.connection.position());
         let bytes = frame.len();
-        send(socket, frame).await?;
+        // A peer that takes nothing holds its lane's bytes up, until the gateway closes the device.
+        tokio::select! {
+            biased;
+            sent = send(socket, frame) => sent?,
+            end = cut_off(&mut self.connection) => return Err(end),
+        }
         let figures = &self.gateway.figures;
         figures.wrote(bytes);
         match received {
@@ -204,6 +223,25 @@ impl Tab {
             _ => {}
         }
         hello.to_string()
+    }
+}
+
+/// The next event of a connection. While the device pauses, only its end.
+async fn next(connection: &mut Connection<Packet>, pauses: bool) -> Result<Received<Packet>, End> {
+    if pauses {
+        return Err(cut_off(connection).await);
+    }
+    connection
+        .next()
+        .await
+        .map_err(|closed| closed.reason.into())
+}
+
+/// Waits until the device is closed, and may read no more. At a shutdown it still receives what was accepted.
+async fn cut_off(connection: &mut Connection<Packet>) -> End {
+    match connection.closed().await.reason {
+        CloseReason::Shutdown | CloseReason::Drained => std::future::pending().await,
+        reason => reason.into(),
     }
 }
 

@@ -6,8 +6,10 @@
 mod common;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
+use common::model::budgets::Budgets;
 use common::model::{How, Keeping, Settings};
-use common::script::{Call, For, run};
+use common::script::call::For;
+use common::script::{Call, run};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Debug)]
@@ -23,6 +25,7 @@ impl<'a> Arbitrary<'a> for Script {
         // An input from before there was retention means what it meant, unless it has a bit set that
         // meant nothing.
         let bits: u8 = u.arbitrary()?;
+        let has_every_verb = bits & 0x86 == 0x80;
         let settings = Settings {
             capacity,
             max_connections,
@@ -32,18 +35,29 @@ impl<'a> Arbitrary<'a> for Script {
             retention: (bits & 2 != 0).then(|| keeping(bits >> 2)),
             keeps_members: bits & 10 == 8,
             conflation: (bits & 0x86 == 0x84).then(|| 1 + usize::from(bits >> 3 & 7)),
+            budgets: Budgets::default(),
+        };
+        let settings = if has_every_verb {
+            with_more(settings, bits, u.arbitrary()?, u.arbitrary()?)
+        } else {
+            settings
         };
         let has_rooms = bits & 0x86 == 4;
         let mut calls = Vec::new();
         while !u.is_empty() && calls.len() < 200 {
             let who = u.arbitrary()?;
             let call: u8 = u.arbitrary()?;
+            if has_every_verb && call >= 4 * 41 {
+                calls.push(newer(u, who, call)?);
+                continue;
+            }
             if settings.retention.is_some() && call >= 4 * 41 {
                 calls.push(match call % 8 {
                     0 => Call::Remember(who),
                     1 | 2 => Call::Part(who),
                     3..=5 => Call::Resume(who, u.arbitrary()?),
-                    6 => Call::ResumeAs(who, u.arbitrary()?),
+                    6 if call < 244 => Call::ResumeAs(who, u.arbitrary()?),
+                    6 => Call::EndAbsent(who),
                     _ => Call::Recover(who),
                 });
                 continue;
@@ -89,6 +103,53 @@ impl<'a> Arbitrary<'a> for Script {
         }
         Ok(Self { settings, calls })
     }
+}
+
+/// Retention, keys and budgets together, for inputs that call every verb.
+fn with_more(settings: Settings, bits: u8, kept: u8, budgets: u8) -> Settings {
+    let mut retention = (kept & 3 != 0).then(|| keeping(kept >> 2));
+    if let Some(keeping) = retention.as_mut().filter(|_| settings.keeps_members) {
+        // Which members get the last lanes depends on the order of their places.
+        keeping.max_absent_users = 10_000;
+    }
+    Settings {
+        retention,
+        conflation: (bits & 16 != 0).then(|| 1 + usize::from(bits >> 5 & 3)),
+        budgets: Budgets {
+            lane: [None, Some(64), Some(120), Some(250)][usize::from(budgets & 3)],
+            hub: [None, Some(128), Some(200), Some(380)][usize::from(budgets >> 2 & 3)],
+        },
+        ..settings
+    }
+}
+
+/// The verbs that came later.
+fn newer(u: &mut Unstructured<'_>, who: u8, call: u8) -> Result<Call> {
+    Ok(match call % 46 {
+        0..=2 => Call::Weaken(who, u.arbitrary()?, u.arbitrary()?),
+        3..=6 => Call::PublishWeaker(who, how(u)?, to(u)?),
+        7..=10 => Call::UseWeaker(who, u.arbitrary()?, u.arbitrary()?),
+        11..=14 => Call::Ask(who, to(u)?, u.int_in_range(-2..=20)?),
+        15 => Call::AskWeaker(who, to(u)?),
+        16..=19 => Call::Answer(who, u.arbitrary()?),
+        20 => Call::AnswerAs(who, u.arbitrary()?),
+        21 | 22 => Call::TakeAnswer(who),
+        23 => Call::DropAsk(who),
+        24 => Call::BeginDrain(who),
+        25..=28 => Call::Step(u.int_in_range(-5..=40)?),
+        29..=31 => Call::Join(who, u.arbitrary()?),
+        32 => Call::Leave(who, u.arbitrary()?),
+        33 => Call::ForgetUser(who),
+        34..=36 => Call::PublishToRooms(who, u.arbitrary()?, u.arbitrary()?),
+        37 => Call::Announce(u.arbitrary()?),
+        38 | 39 => Call::Latest(who, u.int_in_range(0..=11)?),
+        40 => Call::Barrier(who),
+        41 => Call::Until(who, how(u)?, to(u)?, u.int_in_range(-2..=40)?),
+        42 => Call::Part(who),
+        43 => Call::Resume(who, u.arbitrary()?),
+        44 => Call::ResumeAs(who, u.arbitrary()?),
+        _ => Call::Recover(who),
+    })
 }
 
 /// Six bits of settings.

@@ -5,8 +5,10 @@
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
+use common::model::budgets::Budgets;
 use common::model::{How, Settings};
-use common::script::{Call, For, run};
+use common::script::call::For;
+use common::script::{Call, run};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -21,7 +23,8 @@ fuzz_target!(|input: &[u8]| {
         idle_timeout_ms: None,
         retention: None,
         keeps_members: false,
-            conflation: None,
+        conflation: None,
+        budgets: Budgets::default(),
     };
     let call = |byte: &u8| {
         let at = byte >> 4;

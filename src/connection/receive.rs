@@ -122,10 +122,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
                 core.close(user, member, CloseReason::Overrun);
                 Step::Closed(member.close_reason())
             }
-            // The lane does not know whether the hub was drained or shut down at once.
-            Step::Closed(CloseReason::Shutdown) if core.is_draining() => {
-                Step::Closed(CloseReason::Drained)
-            }
+            Step::Closed(CloseReason::Shutdown) => Step::Closed(core.shutdown_reason()),
             Step::Gap(missed) => {
                 core.counters.missed.fetch_add(missed, Ordering::Relaxed);
                 observe::gap(&user.id, member.id, missed);

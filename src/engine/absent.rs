@@ -119,9 +119,14 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Ends a lane without connections. Returns `false` if a connection is there.
     pub(super) fn expire(&self, user: &Arc<User<E>>) -> bool {
+        self.forget_expired(user, user.lane.expire())
+    }
+
+    /// Counts out a lane that this thread has ended with so many accepted events, if it has.
+    fn forget_expired(&self, user: &Arc<User<E>>, accepted: Option<u64>) -> bool {
         // Of several threads one ends the lane, and only that one comes past this line. So the
         // user's figures are added once.
-        let Some(accepted) = user.lane.expire() else {
+        let Some(accepted) = accepted else {
             return false;
         };
         self.counters
@@ -130,6 +135,11 @@ impl<E: Send + Sync + 'static> Core<E> {
         self.absence.users.fetch_sub(1, Ordering::AcqRel);
         self.remove_if_over(user);
         true
+    }
+
+    /// Ends the kept lane of a user without connections. Returns `false` if there is none. Lock-free.
+    pub(crate) fn end_absent(&self, user: &UserId) -> bool {
+        self.find(user).is_some_and(|entry| self.expire(&entry))
     }
 
     /// Appends a critical event for a user who has no lane. Makes the lane.
@@ -162,6 +172,15 @@ impl<E: Send + Sync + 'static> Core<E> {
                 Err(refused) if refused.why == Refusal::Vacant => {
                     event = refused.event;
                     self.remove_if_over(&user);
+                }
+                Err(refused) => {
+                    // A lane that was made for this event would take the place of another absent user. Its
+                    // end and a number for another thread's event are exchanges of one word. So that event
+                    // keeps the lane, or finds it over and makes another one.
+                    if !user.was_online() {
+                        self.forget_expired(&user, user.lane.expire_unused());
+                    }
+                    return Err(refused);
                 }
                 done => return done,
             }

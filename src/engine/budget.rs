@@ -43,7 +43,11 @@ impl<E> Budget<E> {
         };
         let bytes = weigh(event);
         let charge = match user.lane.account() {
-            Some(account) => account.admit(bytes as u64, || time.now())?,
+            // A lane that is over may hold the bytes of a closed connection that is not dropped. A scope that
+            // still knows that lane would be refused for these, and not look for the user's next lane.
+            Some(account) => account
+                .admit(bytes as u64, || time.now())
+                .map_err(|why| user.lane.refusal_of_all().unwrap_or(why))?,
             None => None,
         };
         Ok((Some(bytes), charge))

@@ -368,15 +368,21 @@ impl<E: Send + Sync + 'static> Core<E> {
             absent_users: 0,
             ..self.counted()
         };
-        self.table.for_each(|user| {
-            // An entry whose last connection is just leaving is still in the table, with no live
-            // connection.
-            let live = user.lane.live();
-            stats.users += usize::from(live > 0);
-            stats.absent_users += usize::from(live == 0 && !user.lane.is_over());
-            stats.connections += live;
-            stats.accepted += user.lane.accepted();
-            stats.unread_bytes += user.lane.account().map_or(0, |account| account.bytes());
+        self.table.for_each_few(|users| {
+            // All lanes are looked at first: their misses then overlap.
+            for user in users {
+                user.lane.look_ahead();
+            }
+            for user in users {
+                // An entry whose last connection is just leaving is still in the table, with no live
+                // connection.
+                let live = user.lane.live();
+                stats.users += usize::from(live > 0);
+                stats.absent_users += usize::from(live == 0 && !user.lane.is_over());
+                stats.connections += live;
+                stats.accepted += user.lane.accepted();
+                stats.unread_bytes += user.lane.account().map_or(0, |account| account.bytes());
+            }
         });
         stats
     }

@@ -253,7 +253,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             }
             Effect::Bars => {
                 let append = || self.append_with(user, aim, None, event, terms);
-                conflation.barrier(append, number)
+                conflation.barrier(append, number, || user.lane.last_number())
             }
         }
     }

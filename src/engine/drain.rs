@@ -51,6 +51,17 @@ impl<E: Send + Sync + 'static> Core<E> {
         self.draining().is_some()
     }
 
+    /// Returns why the connections of a lane that was shut are closed. The lane does not know whether the
+    /// hub was drained or shut down at once.
+    #[cold]
+    pub(crate) fn shutdown_reason(&self) -> CloseReason {
+        if self.is_draining() {
+            CloseReason::Drained
+        } else {
+            CloseReason::Shutdown
+        }
+    }
+
     pub(crate) fn reconnect_after(&self, user: &UserId) -> Option<Duration> {
         let run = self.draining()?;
         Some(run.plan.delay(user, run.seed))
@@ -66,8 +77,15 @@ impl<E: Send + Sync + 'static> Core<E> {
         // Pairs with the fence in `list_and_notify`. A connect that does not see the drain has listed its
         // connection before, and the walks come to it.
         fence(Ordering::SeqCst);
+        // Pairs with the fence in `shutdown`. A shutdown that has not found the drain came before: it has not
+        // dropped the host's functions, and they would be called on a hub that is shut down.
+        if self.is_closed() {
+            run.forget_hooks();
+        }
         let mut connections = 0;
-        self.table.for_each(|user| connections += user.lane.live());
+        self.table.for_each_few(|users| {
+            connections += users.iter().map(|user| user.lane.live()).sum::<usize>();
+        });
         run.figures
             .connections
             .store(connections, Ordering::Relaxed);

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Event, World, drain};
+use super::world::{Event, World, drain};
 use crate::{Connection, RoomDelivery, RoomId, RoomSender};
 
 type Device = Connection<Event>;

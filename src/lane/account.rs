@@ -61,6 +61,15 @@ impl Account {
         }
     }
 
+    /// Returns whether an event of this weight may be admitted now. Wait-free.
+    pub(crate) fn may_have_room(&self, bytes: u64) -> bool {
+        let is_limited = bytes > 0 && self.pool.has_budget();
+        !is_limited || {
+            let (held, total) = (self.bytes(), self.pool.total());
+            (self.pool).has_room(held.saturating_add(bytes), total.saturating_add(bytes))
+        }
+    }
+
     /// Reserves bytes: one addition to the lane's, and one to all lanes'. Wait-free.
     fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Charge> {
         // Such an event never fits. Without this look, its weight could run over the sums.

@@ -172,6 +172,11 @@ impl<E> Lane<E> {
         number - self.capacity()
     }
 
+    /// Returns the newest number that was claimed. It is below the next one.
+    pub(crate) fn last_number(&self) -> u64 {
+        self.load().seq() - 1
+    }
+
     /// Returns why a publisher is refused in this state, which refuses.
     #[cold]
     pub(super) fn refusal(&self, state: State) -> Refusal {
@@ -188,6 +193,13 @@ impl<E> Lane<E> {
         } else {
             Refusal::Exhausted
         }
+    }
+
+    /// Returns why every publisher is refused now, or `None` if the lane takes events.
+    #[cold]
+    pub(crate) fn refusal_of_all(&self) -> Option<Refusal> {
+        let state = self.load();
+        state.refuses().then(|| self.refusal(state))
     }
 
     // ---- figures ----

@@ -138,11 +138,20 @@ impl<E: 'static> Lane<E> {
     /// Ends a lane without connections: the archive leaves, which closes the lane. Returns the
     /// number of accepted events. Returns `None` if a connection is there, or the lane is over.
     pub(crate) fn expire(&self) -> Option<u64> {
+        self.expire_if(|_| true)
+    }
+
+    /// As `expire`, for a lane that has had no event. Returns `None` also if it has had one.
+    pub(crate) fn expire_unused(&self) -> Option<u64> {
+        self.expire_if(|state| self.public(state.seq()) == 0)
+    }
+
+    fn expire_if(&self, may_end: impl Fn(State) -> bool) -> Option<u64> {
         // Before the exchange, as for a connection that leaves.
         self.begin_leaving();
         loop {
             let state = self.load();
-            if !state.is_archived() || state.connections() > 0 {
+            if !state.is_archived() || state.connections() > 0 || !may_end(state) {
                 self.end_leaving();
                 return None;
             }

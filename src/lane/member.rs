@@ -204,6 +204,12 @@ impl Member {
         self.load().reason() == 0
     }
 
+    /// Returns the mark by an exchange that changes nothing. A closer that exchanges the mark later sees
+    /// what this thread did before.
+    pub(crate) fn exchange_nothing(&self) -> Mark {
+        Mark(self.mark.fetch_or(0, Ordering::AcqRel))
+    }
+
     /// Returns whether the connection is open, or is replaced by one that is not listed yet.
     pub(crate) fn is_open_or_replaced(&self) -> bool {
         let mark = self.load();

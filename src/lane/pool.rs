@@ -61,7 +61,7 @@ impl Pool {
     }
 
     /// Returns the weight of the heaviest event that fits anywhere.
-    pub(super) fn largest(&self) -> u64 {
+    pub(crate) fn largest(&self) -> u64 {
         let (lane, hub) = (self.lane_bytes, self.hub_bytes);
         lane.unwrap_or(u64::MAX).min(hub.unwrap_or(u64::MAX))
     }
@@ -109,7 +109,6 @@ impl Pool {
     }
 
     /// Returns the bytes of all lanes. 0 if the hub has no budget.
-    #[cfg(all(test, laneway_loom))]
     pub(crate) fn total(&self) -> u64 {
         self.total.load(Ordering::Acquire)
     }

@@ -40,6 +40,14 @@ impl<E: 'static> Lane<E> {
         done(self.append_slowly(Offer { event, rule }, terms, 0))
     }
 
+    /// Loads the words that a publish looks at first. A caller that publishes to several lanes looks at
+    /// all of them before, so that the processor waits for their memory once and not for each.
+    #[inline]
+    pub(crate) fn look_ahead(&self) {
+        self.hot.load();
+        self.load();
+    }
+
     /// Claims the next number if its home is ready and no other thread comes in between.
     #[inline(always)]
     #[allow(clippy::inline_always)] // As above.
@@ -157,6 +165,13 @@ impl<E: 'static> Lane<E> {
         self.run
             .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
+    }
+
+    /// Returns whether `append` with terms that do not evict may accept an event, or refuses it for good.
+    #[cold]
+    pub(crate) fn may_have_room(&self) -> bool {
+        let state = self.load();
+        state.refuses() || !self.is_full(state)
     }
 
     /// Returns whether a live connection has not passed the number that lies `capacity` before the

@@ -1,4 +1,4 @@
-//! Connections that wait for an event.
+//! Connections that wait for an event, or for their end.
 
 use super::core::Lane;
 use super::home::Home;
@@ -55,6 +55,29 @@ impl<E: 'static> Lane<E> {
             return false;
         }
         true
+    }
+
+    /// Registers a waker that is called when the connection is closed or the lane is shut, unless
+    /// that has happened. After `true` the caller owes `unpark`.
+    ///
+    /// The connection is not counted in `waiting`, so its publishers do not look for it. A publisher
+    /// that wakes another connection of the lane calls this waker as well.
+    pub(crate) fn park_until_closed(&self, member: &Member, waker: &std::task::Waker) -> bool {
+        member.wake.arm(waker);
+        // Two exchanges that change nothing. A closer exchanges the mark, and a shutdown the state,
+        // before it looks for the waker. If the closer's exchange comes first, this thread finds the
+        // connection closed. If it comes second, the closer sees the waker. With two loads each
+        // thread could miss what the other has just stored.
+        let is_over = if broken(Fault::AwaitTheEndByLoads) {
+            !member.is_open() || self.load().is_closed()
+        } else {
+            let is_open = member.exchange_nothing().reason() == 0;
+            !is_open || State(self.state.fetch_or(0, Ordering::AcqRel)).is_closed()
+        };
+        if is_over {
+            member.wake.disarm();
+        }
+        !is_over
     }
 
     /// Ends a sleep: takes the unit of `waiting` back, unless a closer has.

@@ -20,24 +20,6 @@ impl<E: Send + Sync + 'static> Presence<E> {
         self.users.get(user).map_or(Status::Offline, |t| t.shown)
     }
 
-    /// Returns the statuses of these users as of the last step: the members of a room, say.
-    ///
-    /// ```
-    /// use laneway::{Hub, PresenceSettings, Status, UserId};
-    ///
-    /// let hub: Hub<u8> = Hub::new();
-    /// let presence = hub.presence(PresenceSettings::default())?;
-    /// let members = [UserId::new("ann")?, UserId::new("bob")?];
-    /// assert!(presence.of(&members).all(|(_, status)| status == Status::Offline));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn of<'a>(
-        &'a self,
-        users: impl IntoIterator<Item = &'a UserId>,
-    ) -> impl Iterator<Item = (&'a UserId, Status)> {
-        users.into_iter().map(|user| (user, self.status(user)))
-    }
-
     /// Returns all users who are not offline as of the last step, in no order.
     ///
     /// ```

@@ -37,7 +37,7 @@ impl std::error::Error for UnknownFlag {}
 /// For each message the broadcaster checks that the body names no other receiver. It writes the
 /// message as JSON once, and publishes it in the scope that the caller passes.
 ///
-/// * Only a scope can say which user receives the message.
+/// * Only a scope, or a [room](Self::broadcast_to_room) of the host, can say which users receive the message.
 /// * No flag turns the check off.
 /// * A user who is not authenticated yet receives no message: see [`BroadcastError::Unauthenticated`].
 /// * Sending is lock-free, and linear in the connections of the user.
@@ -68,7 +68,7 @@ pub struct Broadcaster {
     connections: AtomicU64,
     deliveries: AtomicU64,
     #[cfg(feature = "cluster")]
-    relay: RelayHook,
+    pub(super) relay: RelayHook,
 }
 
 impl Broadcaster {
@@ -241,22 +241,22 @@ impl Broadcaster {
             }
             broadcast.refused = Some(error);
         }
-        // Relaxed: the flag guards no other memory. A send that runs beside `set_flag` may go either way.
-        if !self.silent.load(Ordering::Relaxed) {
-            self.count(broadcast);
-        }
+        self.count(broadcast.connections, broadcast.deliveries());
     }
 
-    /// Adds one result to the sums.
-    fn count(&self, broadcast: &Broadcast) {
+    /// Adds one result to the sums, unless the host has turned that off.
+    pub(super) fn count(&self, connections: usize, deliveries: usize) {
+        // Relaxed: the flag guards no other memory. A send that runs beside `set_flag` may go either way.
+        if self.silent.load(Ordering::Relaxed) {
+            return;
+        }
         let add = |to: &AtomicU64, n: u64| to.fetch_add(n, Ordering::Release);
-        let deliveries = broadcast.deliveries();
         // The order matters, because `stats` may read between two of these additions.
         // `stats` reads in the opposite order: failed, successful, deliveries, connections.
         // If `successful` came first, a snapshot could count a success without its delivery.
         // If `deliveries` came first, a snapshot could count more deliveries than connections.
         // Release: pairs with the Acquire in `stats`.
-        add(&self.connections, broadcast.connections as u64);
+        add(&self.connections, connections as u64);
         add(&self.deliveries, deliveries as u64);
         add(&self.successful, u64::from(deliveries > 0));
         add(&self.failed, u64::from(deliveries == 0));

@@ -32,6 +32,35 @@ impl RelayHook {
     }
 }
 
+impl RelayHook {
+    /// Calls `deliver` with a note of the users whom the packet is for. Then queues the packet for their devices at
+    /// the other nodes.
+    ///
+    /// Delivers here first, as all of the layer does. So the users are noted, and there are as many as members.
+    pub(super) fn pass_to_each<R>(
+        &self,
+        packet: &Packet,
+        deliver: impl FnOnce(&mut dyn FnMut(&UserId) -> bool) -> R,
+    ) -> R {
+        let Some(relay) = &self.0 else {
+            return deliver(&mut |_| true);
+        };
+        let mut users = Vec::new();
+        let done = deliver(&mut |user| {
+            users.push(user.clone());
+            true
+        });
+        // A member of several rooms may be noted for each of them.
+        users.sort_unstable();
+        users.dedup();
+        for user in &users {
+            // A packet that goes to no other node is told there as a gap.
+            let _ = relay(user, Audience::All, packet, false);
+        }
+        done
+    }
+}
+
 impl fmt::Debug for RelayHook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("RelayHook").field(&self.0.is_some()).finish()

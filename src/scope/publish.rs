@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::UserScope;
-use super::pauses::Pauses;
+use super::pauses::{Attempt, Pauses};
 use crate::addressed::Addressed;
 use crate::delivery::{BatchDelivery, Delivery};
 use crate::engine::Target;
@@ -115,7 +115,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         self.deliver(event, Terms::REFUSE)
     }
 
-    /// Publishes `event` as soon as the lane has room, and waits at most `timeout` for that.
+    /// Publishes `event` as soon as the lane has room for it, in numbers and in [bytes](crate::Builder::lane_bytes),
+    /// and waits at most `timeout` for that.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -131,8 +132,9 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// # Errors
     ///
-    /// [`PublishError`] hands the event back; [`Full`](PublishError::Full) when the time is up. The other
-    /// errors come at once.
+    /// [`PublishError`] hands the event back; [`Full`](PublishError::Full) or
+    /// [`OverBudget`](PublishError::OverBudget) when the time is up. The other errors come at once, and
+    /// `OverBudget` too for an event that weighs more than a whole budget.
     ///
     /// # Progress
     ///
@@ -141,22 +143,24 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     #[allow(clippy::disallowed_methods)] // A call whose purpose is to wait.
     pub fn publish_timeout(
         &self,
-        mut event: E,
+        event: E,
         timeout: Duration,
     ) -> Result<Delivery, PublishError<E>> {
         let deadline = Instant::now().checked_add(timeout);
         let mut pauses = Pauses::new();
+        let mut attempt = self.publish_or_wait(event);
         loop {
-            event = match self.try_publish(event) {
-                Err(PublishError::Full(event)) => event,
-                done => return done,
+            let refused = match attempt {
+                Attempt::Break(done) => return done,
+                Attempt::Continue(refused) => refused,
             };
             let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
-                return Err(PublishError::Full(event));
+                return Err(refused);
             }
             let pause = pauses.next();
             std::thread::sleep(pause.min(left.unwrap_or(pause)));
+            attempt = self.publish_again(refused);
         }
     }
 

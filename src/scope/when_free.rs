@@ -4,18 +4,18 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::UserScope;
-use super::pauses::Pauses;
+use super::pauses::{Attempt, Pauses};
 use crate::delivery::Delivery;
 use crate::error::PublishError;
 use crate::turns::rest;
 
 impl<E: Send + Sync + 'static> UserScope<E> {
-    /// Publishes `event` as [`try_publish`](Self::try_publish) does, and waits in the task while the lane is
-    /// full. This is back-pressure for a task that can afford it. It blocks no thread and no other task.
+    /// Publishes `event` as [`try_publish`](Self::try_publish) does, and waits in the task while the lane has no
+    /// room for it, in numbers or in [bytes](crate::Builder::lane_bytes). This is back-pressure for a task that can afford it. It blocks no thread and no other task.
     ///
-    /// The host supplies the timer. When the lane is full, this calls `pause` with a proposal from 10 µs to
+    /// The host supplies the timer. While there is no room, this calls `pause` with a proposal from 10 µs to
     /// 1 ms, awaits the future that `pause` returns, and looks again. If `pause` returns `None`, the wait is
-    /// over, and the event comes back as `Full`. Before each pause the task gives way once to the other tasks
+    /// over, and the event comes back as `Full` or `OverBudget`. Before each pause the task gives way once to the other tasks
     /// of its executor. So a pause that is over at once does not starve them.
     ///
     /// Readers do not wake the publisher, because each reader would have to look for one at each event.
@@ -49,10 +49,11 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// # Errors
     ///
-    /// [`PublishError`] hands the event back, with `Full` when `pause` returns `None`.
+    /// [`PublishError`] hands the event back, with `Full` or `OverBudget` when `pause` returns `None`. An event
+    /// that weighs more than a whole budget comes back at once.
     pub async fn publish_when_free<P, F>(
         &self,
-        mut event: E,
+        event: E,
         mut pause: P,
     ) -> Result<Delivery, PublishError<E>>
     where
@@ -60,18 +61,20 @@ impl<E: Send + Sync + 'static> UserScope<E> {
         F: Future<Output = ()>,
     {
         let mut pauses = Pauses::new();
+        let mut attempt = self.publish_or_wait(event);
         loop {
-            event = match self.try_publish(event) {
-                Err(PublishError::Full(event)) => event,
-                done => return done,
+            let refused = match attempt {
+                Attempt::Break(done) => return done,
+                Attempt::Continue(refused) => refused,
             };
             let Some(pausing) = pause(pauses.next()) else {
-                return Err(PublishError::Full(event));
+                return Err(refused);
             };
             // Without it: on an executor of one thread, pauses that are over at once keep the reader from
             // running, and the lane stays full.
             rest().await;
             pausing.await;
+            attempt = self.publish_again(refused);
         }
     }
 }

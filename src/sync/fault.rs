@@ -176,6 +176,8 @@ faults! {
     SleepWithoutLooking = "sleep-without-looking",
     /// A sleeper waits for a publisher that may never come.
     SleepBehindTheFrozen = "sleep-behind-the-frozen",
+    /// A connection that waits for its end looks by loads.
+    AwaitTheEndByLoads = "await-the-end-by-loads",
     /// A waker that comes second trusts the first to wake.
     TrustTheOtherWaker = "trust-the-other-waker",
     // ---- conflation ----

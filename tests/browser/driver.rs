@@ -174,6 +174,13 @@ impl Browser {
         );
     }
 
+    /// Presses a key and lets it go: a character, or a key's code.
+    pub(crate) fn key(&self, key: &str) {
+        let [down, up] = ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key }));
+        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": [down, up] });
+        self.call("POST", "/actions", &json!({ "actions": [keyboard] }));
+    }
+
     /// What this tab's user prefers: `light` or `dark`.
     pub(crate) fn prefer(&self, scheme: &str) {
         let scheme = json!([{ "name": "prefers-color-scheme", "value": scheme }]);

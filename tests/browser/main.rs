@@ -2,6 +2,7 @@
 #![cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]
 #![allow(clippy::disallowed_methods)] // Tests that wait for a browser.
 
+mod controls;
 mod driver;
 mod network;
 mod page;

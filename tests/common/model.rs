@@ -5,16 +5,24 @@
 
 use std::collections::BTreeMap;
 
+pub(crate) mod asks;
+pub(crate) mod budgets;
+pub(crate) mod counts;
 mod critical;
+pub(crate) mod drain;
 mod figures;
 mod gate;
+pub(crate) mod grants;
 pub(crate) mod receive;
 mod retention;
 pub(crate) mod rooms;
 pub(crate) mod rules;
 mod time;
+use budgets::Budgets;
+use counts::Counts;
+use grants::{Grants, Missing};
 use retention::{Archive, Span};
-pub(crate) use retention::{Figures, Floor, Keeping, NoResume, Position, Resumed};
+pub(crate) use retention::{Figures, Floor, Keeping, NoAttach, NoResume, Position, Resumed};
 use rules::{Asks, Keys};
 use time::Clocks;
 
@@ -27,6 +35,7 @@ pub(crate) enum End {
     Idle,
     Overrun,
     Revoked,
+    Drained,
     Shutdown,
 }
 
@@ -62,14 +71,22 @@ pub(crate) enum Told {
 pub(crate) enum Refused {
     NoConnections,
     Full,
+    OverBudget,
     Closed,
+    Revoked,
+    /// By a weaker scope.
+    Lacks(Missing),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoConnect {
     TooManyConnections,
     TooManyUsers,
+    Draining,
     Closed,
+    Revoked,
+    /// By a weaker scope.
+    Lacks(Missing),
 }
 
 /// Why an event is received.
@@ -104,6 +121,7 @@ pub(crate) struct Settings {
     pub(crate) keeps_members: bool,
     /// So many keys of a user are remembered, at most eight.
     pub(crate) conflation: Option<usize>,
+    pub(crate) budgets: Budgets,
 }
 
 /// An event from before a connection's time.
@@ -127,6 +145,8 @@ struct Connection<V> {
     threads: u8,
     /// What they were before each change.
     spans: Vec<Span>,
+    /// It was made by a scope for one thread.
+    is_bound: bool,
     joined_at: u64,
     cursor: u64,
     delivered: u64,
@@ -159,6 +179,10 @@ struct Lane<V> {
     /// If it keeps what was read.
     archive: Option<Archive>,
     keys: Keys,
+    /// A drain has closed it.
+    is_shut: bool,
+    /// The bytes that it was seen to hold before this call.
+    seen_bytes: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -207,12 +231,20 @@ pub(crate) struct Model<V> {
     shut: bool,
     clocks: Clocks,
     rooms: rooms::Rooms,
+    grants: Grants,
+    questions: Vec<asks::Question<V>>,
+    drain: Option<drain::Drain>,
     /// The newest time that was told.
     now_ms: u64,
+    /// The time of the last sweep.
+    told_ms: u64,
+    pub(crate) counts: Counts,
     /// Superseded events that a receive finds all the same: the publisher that supersedes them has the
     /// number and has not come to say so.
     pub(crate) there: Vec<u64>,
     pub(crate) accepted: u64,
+    /// The hub has refused the event for its bytes: decides where the model cannot know.
+    pub(crate) said_over_budget: bool,
     /// Publishes that overwrote what a live connection had not read.
     pub(crate) overwrote: usize,
     pub(crate) told: Vec<(u8, Told)>,
@@ -236,9 +268,15 @@ impl<V: Copy> Model<V> {
             shut: false,
             clocks: Clocks::default(),
             rooms: rooms::Rooms::default(),
+            grants: Grants::default(),
+            questions: Vec::new(),
+            drain: None,
             now_ms: 0,
+            told_ms: 0,
+            counts: Counts::default(),
             there: Vec::new(),
             accepted: 0,
+            said_over_budget: false,
             overwrote: 0,
             told: Vec::new(),
             absence: Figures::default(),
@@ -266,6 +304,8 @@ impl<V: Copy> Model<V> {
             lost: None,
             archive: keeping.map(|_| Archive::default()),
             keys: Keys::default(),
+            is_shut: false,
+            seen_bytes: None,
         });
     }
 
@@ -319,6 +359,9 @@ impl<V: Copy> Model<V> {
         if self.shut {
             return Err(NoConnect::Closed);
         }
+        if self.is_draining() {
+            return Err(NoConnect::Draining);
+        }
         let ghost = device.and_then(|device| self.connection_of(user, device));
         if let (0, Some(ghost)) = (threads, ghost) {
             threads = self.connections[&ghost].threads;
@@ -347,6 +390,7 @@ impl<V: Copy> Model<V> {
             lane: at,
             threads,
             spans: Vec::new(),
+            is_bound: false,
             joined_at,
             cursor: joined_at,
             delivered: 0,
@@ -377,13 +421,30 @@ impl<V: Copy> Model<V> {
         to: To,
         asks: Asks,
     ) -> Result<(u64, usize), Refused> {
+        let done = self.append(user, value, how, to, asks);
+        if let Err(why) = done {
+            self.counts.refuse(why, to);
+        }
+        done
+    }
+
+    fn append(
+        &mut self,
+        user: u8,
+        value: V,
+        how: How,
+        to: To,
+        asks: Asks,
+    ) -> Result<(u64, usize), Refused> {
         if self.shut {
             return Err(Refused::Closed);
         }
         let for_all = to == To::All;
-        if !self.current.contains_key(&user) {
-            // Only a critical event waits for a user who has no lane.
-            if how != How::Critical || !for_all || !self.has_room_for_absent() {
+        let is_new = !self.current.contains_key(&user);
+        if is_new {
+            // Only a critical event waits for a user who has no lane, and who may come back.
+            let waits = how == How::Critical && for_all && !self.is_draining();
+            if !waits || !self.has_room_for_absent() {
                 return Err(Refused::NoConnections);
             }
             self.begin(user, None);
@@ -400,6 +461,17 @@ impl<V: Copy> Model<V> {
         if audience.is_empty() && !(for_all && lane.archive.is_some()) {
             return Err(Refused::NoConnections);
         }
+        if lane.is_shut {
+            return Err(Refused::Closed);
+        }
+        if let Err(why) = self.reserve(user, value) {
+            if is_new {
+                self.current.remove(&user);
+            }
+            return Err(why);
+        }
+        let lane = &mut self.lanes[self.current[&user]];
+        lane.seen_bytes = None;
         let number = lane.end();
         let old = number.checked_sub(lane.capacity);
         // A number that was given up holds nothing.
@@ -465,6 +537,9 @@ impl<V: Copy> Model<V> {
     pub(crate) fn end(&mut self, id: u64, end: Option<End>) -> bool {
         let user = self.connections[&id].user;
         let was_open = self.close(id, end);
+        if was_open {
+            self.end_questions(user);
+        }
         if was_open && self.lane(user).unwrap().live.is_empty() {
             self.told.push((user, Told::Offline));
             self.desert(user);
@@ -496,8 +571,16 @@ impl<V: Copy> Model<V> {
     }
 
     pub(crate) fn disconnect(&mut self, user: u8, device: u64, code: u16) -> bool {
-        self.connection_of(user, device)
-            .is_some_and(|id| self.end(id, Some(End::Disconnected(code))))
+        let found = self.connection_of(user, device);
+        let closed = found.is_some_and(|id| self.end(id, Some(End::Disconnected(code))));
+        self.counts.unknown += u64::from(!closed);
+        closed
+    }
+
+    /// A call names a connection that is not there. Returns what it answers.
+    pub(crate) fn find_none(&mut self) -> bool {
+        self.counts.unknown += 1;
+        false
     }
 
     pub(crate) fn disconnect_all(&mut self, user: u8, code: u16) -> usize {
@@ -515,8 +598,11 @@ impl<V: Copy> Model<V> {
     /// Comes to the users one after the other.
     pub(crate) fn sweep(&mut self, now_ms: u64, order: &[u8]) -> usize {
         self.now_ms = self.now_ms.max(now_ms);
+        self.told_ms = now_ms;
         self.clocks.sweep(&self.settings, now_ms);
-        order.iter().map(|&user| self.sweep_one(user)).sum()
+        let closed = order.iter().map(|&user| self.sweep_one(user)).sum();
+        self.sweep_questions(now_ms);
+        closed
     }
 
     fn sweep_one(&mut self, user: u8) -> usize {
@@ -542,8 +628,14 @@ impl<V: Copy> Model<V> {
     }
 
     pub(crate) fn shutdown(&mut self) -> usize {
-        let closed = if self.shut { 0 } else { self.current.len() };
+        let lanes = &self.lanes;
+        // Not those that a drain has closed.
+        let is_open = |at: &&usize| !self.shut && !lanes[**at].is_shut;
+        let closed = self.current.values().filter(is_open).count();
         self.shut = true;
+        for at in self.current.values() {
+            self.lanes[*at].is_shut = true;
+        }
         let lanes = &self.lanes;
         self.current.retain(|_, at| !lanes[*at].live.is_empty());
         closed

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use futures_util::SinkExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 use tokio::time::{sleep, timeout};
+use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::conversations::conversation;
-use crate::server::{LONG, Server, close_code, hear, say};
+use crate::server::{LONG, Server, Socket, close_code, hear, say};
 
 #[tokio::test]
 async fn r084_too_many_tabs_of_a_user_are_refused_and_cost_no_other_user_a_tab() {
@@ -141,6 +144,107 @@ async fn r084_what_is_kept_for_a_reload_is_limited_in_bytes_and_a_loss_is_told()
     let (mut tab, hello) = server.tab_at(&token, &query).await;
     let gap = hello["gap"].as_u64().expect("a part of it is gone");
     assert_eq!(hear(&mut tab).await["number"].as_u64(), Some(gap));
+}
+
+#[tokio::test]
+async fn r084_a_user_who_reloads_comes_back_whoever_else_comes_and_goes() {
+    let server = Server::with(&["--absent", "4"]);
+    let first = server.login("first").await;
+    let (_, first_was) = server.tab_at(&first, "").await;
+    server.empty().await;
+    // More users than are kept, who come once and leave.
+    for user in 0..12 {
+        let (mut tab, _) = server
+            .tab_at(&server.login(&format!("user-{user}")).await, "")
+            .await;
+        say(&mut tab, "hello").await;
+        conversation(&mut tab, 1).await;
+        drop(tab);
+        server.empty().await;
+    }
+    assert_eq!(server.stats().await["absent_users"], 4);
+    // Ann leaves last, and is kept.
+    let ann = server.login("ann").await;
+    let (mut tab, hello) = server.tab_at(&ann, "").await;
+    say(&mut tab, "before the reload").await;
+    let said = conversation(&mut tab, 1).await;
+    drop(tab);
+    server.empty().await;
+    assert_eq!(server.stats().await["absent_users"], 4);
+    let query = format!("?position={}", hello["position"].as_str().unwrap());
+    let (mut tab, hello) = server.tab_at(&ann, &query).await;
+    assert_eq!(hello["replayed"].as_u64(), Some(said.len() as u64));
+    assert_eq!(conversation(&mut tab, 1).await, said);
+    // The one who left first is not, and is told so.
+    let query = format!("?position={}", first_was["position"].as_str().unwrap());
+    assert_eq!(server.tab_at(&first, &query).await.1["reset"], true);
+    // A run that ends while its user is away does not make one more.
+    let late = server.login("late").await;
+    let mut tab = server.tab(&late).await;
+    say(&mut tab, "answer me later").await;
+    hear(&mut tab).await;
+    drop(tab);
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(server.stats().await["absent_users"], 4);
+}
+
+/// Says so much, at half a megabyte a second, that a device that stands still fills its lane. The others hear all of it.
+async fn say_three_megabytes(server: &Server, quick: &mut Socket) {
+    // 32 KB each, in far fewer events than a lane has.
+    let long = "\u{1f600}".repeat(4000);
+    for _ in 0..96 {
+        say(quick, &long).await;
+        for frame in conversation(quick, 1).await {
+            assert!(frame["gap"].is_null(), "{frame}");
+        }
+        let held = server.stats().await["unread_bytes"].as_u64().unwrap();
+        assert!(held <= 1024 * 1024, "{held}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn r084_a_device_that_stands_still_holds_limited_bytes_and_stalls_no_other() {
+    let server = Server::start();
+    let token = server.login("ann").await;
+    let (mut slow, hello) = server.tab_at(&token, "").await;
+    let mut quick = server.tab(&token).await;
+    slow.send(Message::text(r#"{"slow":2000}"#)).await.unwrap();
+    assert_eq!(hear(&mut slow).await["slow"], 2000);
+    say_three_megabytes(&server, &mut quick).await;
+    assert_eq!(close_code(&mut slow).await, 4006);
+    let query = format!("?position={}", hello["position"].as_str().unwrap());
+    let (mut slow, hello) = server.tab_at(&token, &query).await;
+    assert!(hello["gap"].as_u64() > Some(0), "{hello}");
+    // It has the id that was closed, and stays.
+    say(&mut quick, "the last").await;
+    loop {
+        if hear(&mut slow).await["event"]["text"] == "the last" {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn r084_a_peer_that_takes_nothing_holds_limited_bytes_and_stalls_no_other() {
+    let server = Server::start();
+    let token = server.login("ann").await;
+    // A peer with little room of its own, which never reads: the gateway waits in a write.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let stream = socket.connect(server.address.parse().unwrap()).await;
+    let mut request = format!("ws://{}/ws", server.address)
+        .into_client_request()
+        .unwrap();
+    let offered = format!("laneway, {token}").parse().unwrap();
+    request
+        .headers_mut()
+        .insert("sec-websocket-protocol", offered);
+    let (_stalled, _) = client_async(request, stream.unwrap()).await.unwrap();
+    let mut quick = server.tab(&token).await;
+    server.until("connections", 2).await;
+    say_three_megabytes(&server, &mut quick).await;
+    server.until("connections", 1).await;
 }
 
 #[tokio::test]

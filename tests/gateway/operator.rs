@@ -68,6 +68,7 @@ fn r084_each_setting_has_an_environment_variable_and_a_clear_error() {
         "CONNECTIONS",
         "LANE",
         "GRACE",
+        "ABSENT",
         "OPERATOR",
     ] {
         assert!(help.contains(&format!("GATEWAY_{name}")), "{name}: {help}");
@@ -79,6 +80,7 @@ fn r084_each_setting_has_an_environment_variable_and_a_clear_error() {
         ("LANE", "8"),
         ("GRACE", "0"),
         ("BEAT", "x"),
+        ("ABSENT", "-1"),
         ("OPERATOR", "short"),
         ("OPERATOR", "with a blank in it"),
     ] {

@@ -22,8 +22,12 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// The operator's password.
 pub(crate) const OPERATOR: &str = "operator-of-a-test";
 
-/// `cargo test` builds the examples beside the tests, `cargo test --test gateway` does not.
+/// `cargo test` builds the examples beside the tests, `cargo test --test gateway` does not. A measurement names the
+/// program that is built for release.
 fn program() -> PathBuf {
+    if let Some(program) = std::env::var_os("GATEWAY_PROGRAM") {
+        return program.into();
+    }
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
@@ -70,6 +74,10 @@ impl Server {
             child,
             stdout,
         }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) async fn connect(&self) -> TcpStream {

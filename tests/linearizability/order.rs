@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::history::{Answer, CAPACITY, Call, DEADLINE, FIRST, Kind, MOST_THREADS, Record};
+use crate::common::model::budgets::Budgets;
 use crate::common::model::receive::Stops;
 use crate::common::model::rules::{Asks, Effect};
 use crate::common::model::{End, Floor, Got, How, Keeping, Model, Position, Refused, Settings, To};
@@ -38,6 +39,7 @@ impl State {
             retention: kind.keeps().then_some(keeping),
             keeps_members: false,
             conflation: (kind == Kind::Ruled).then_some(1),
+            budgets: Budgets::default(),
         };
         let mut model = Model::new(settings);
         let mut gone = |name| {

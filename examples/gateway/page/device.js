@@ -94,7 +94,7 @@ export class Device {
   hasMissed(events) {
     this.missed += events;
     this.part.missed.textContent = this.missed;
-    this.log.add('gap', `${events} events missed: too slow, or away too long`);
+    this.log.missed(events);
     this.tell(`missed ${events}`, 'bad');
   }
   // The first frame says whose socket it is. Nothing is shown before, and nothing at all under another name.
@@ -110,7 +110,7 @@ export class Device {
     if (frame.reset) this.log.add('gap', 'what came while this device was away is gone');
     if (frame.reset || !this.kept.beginning) this.kept.begin(frame.position);
     if (frame.reset) this.tell('not resumed: what was kept is gone', 'bad');
-    else if (frame.replayed !== undefined) this.tell(`resumed: ${frame.replayed} events replayed, nothing lost`, 'good');
+    else if (frame.replayed !== undefined) this.tell(`resumed: ${frame.replayed} replayed, nothing lost`, 'good');
     this.status('online', 'online');
     if (this.slow) this.sendSlow(this.slow);
     this.panel.greeted(this, frame);
@@ -135,7 +135,7 @@ export class Device {
     if (code === 1008 || code === 4005 || code === 4403) { this.position = null; this.kept.begin(undefined) }
     if (code === 1009) { this.log.add('notice', 'the message is too long'); this.panel.refused() }
     // The gateway's own word on this device, which stays when the next socket is open.
-    if (code === 4003 || code === 4004) this.log.add('gap', `closed by the gateway: ${reason} (${code})`);
+    if (code === 4003 || code === 4004 || code === 4006) this.log.add('gap', `closed by the gateway: ${reason} (${code})`);
     this.status('connection lost', 'lost');
     this.tell(`closed ${code || ''}${reason && `: ${reason}`}`, 'bad');
     this.panel.heardState(this, `connection lost${reason && `: ${reason}`}, trying again …`);

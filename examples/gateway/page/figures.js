@@ -64,7 +64,7 @@ function chart() {
   pen.fillText('a minute ago', 4, height - 3);
   pen.fillText('now', width - 28, height - 3);
   pen.globalAlpha = 1;
-  canvas.setAttribute('aria-label', `Events a second over the last minute: now ${history.at(-1)}, at most ${Math.max(...history)}`);
+  canvas.setAttribute('aria-label', `Events a second over the last minute: now ${history.at(-1) ?? 0}, at most ${Math.max(0, ...history)}`);
 }
 
 async function second() {
@@ -88,4 +88,6 @@ async function second() {
 export function begin() {
   void second();
   setInterval(second, 1000);
+  // Drawn for its width, and drawn anew for another one.
+  new ResizeObserver(chart).observe(document.getElementById('chart'));
 }

@@ -7,11 +7,11 @@ export class Log {
   constructor(element) {
     this.element = element;
     this.runs = new Map();
-    this.flood = null;
+    this.flood = this.gap = null;
   }
   clear() {
     this.runs.clear();
-    this.flood = null;
+    this.flood = this.gap = null;
     this.element.replaceChildren();
   }
   add(kind, text, note) {
@@ -41,6 +41,12 @@ export class Log {
     }
     return this.runs.get(id);
   }
+  // One box for gaps in a row, with their sum.
+  missed(events) {
+    if (!this.gap || this.gap.box !== this.element.lastElementChild) this.gap = { box: this.add('gap', ''), events: 0 };
+    this.gap.events += events;
+    this.gap.box.textContent = `${this.gap.events} events missed: too slow, or away too long`;
+  }
   // One box for the events of a flood that come in a row.
   poured(e) {
     if (!this.flood || e.n < this.flood.last) {
@@ -69,6 +75,7 @@ export class Log {
       case 'quality_metrics': this.add('notice', figures(e.payload)); break;
       case 'quality_alert': this.add('notice', `${e.payload.severity}: ${e.payload.message}`); break;
       case 'room_message': this.add(e.from === mine ? 'mine' : 'theirs', e.text, `${e.from} in ${title(e.room, mine)}`); break;
+      case 'node_gap': this.add('gap', `${e.missed} events of another gateway were lost`); break;
       case 'flood': this.poured(e); break;
     }
   }

@@ -41,6 +41,7 @@ export class Rooms {
     }
     leave.type = 'button';
     leave.textContent = 'Leave';
+    leave.title = 'Nothing more of this room comes to your devices.';
     leave.setAttribute('aria-label', `Leave ${name.textContent}`);
     leave.onclick = () => this.panel.send({ type: 'room_leave', payload: { room: room.room } });
     item.append(leave);

@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::sync::{AtomicU64, AtomicUsize, Fault, Guard, Ordering, broken, pin};
 use crate::table::storage::{Link, OnceLink, Owned, View};
 
 /// The places that a room begins with. Each further segment has as many as there are already.
 const FIRST: usize = if cfg!(laneway_loom) { 1 } else { 4 };
-/// The places that one word of marks stands for, and that a walk visits under one guard.
+/// The places that one word of marks stands for. A walk visits at most so many under one guard.
 const WORD: usize = 64;
 
 /// One place.
@@ -216,15 +218,15 @@ impl<O> Places<O> {
         }
     }
 
-    /// Calls `f` with each occupant, under a guard for at most [`WORD`] of them. `stays` returns whether
-    /// the occupant's list has the place.
+    /// Calls `f` with the occupants of a few places at a time, each time under a guard of its own. `stays`
+    /// returns whether the occupant's list has the place.
     ///
     /// An occupant who stays from before the call to its end is visited once. One that was put in after
     /// the call began is left out, so a user who leaves and joins again meanwhile is not visited twice.
-    pub(super) fn for_each(
+    pub(super) fn for_each_few(
         &self,
         stays: impl Fn(&O, usize) -> bool,
-        mut f: impl FnMut(&O, &Guard),
+        mut f: impl FnMut(&[&O], &Guard),
     ) {
         // Acquire: a join that is counted here has seen its user's leave before it. So the walk does not
         // find the user in the earlier place as well.
@@ -236,23 +238,15 @@ impl<O> Places<O> {
                     continue;
                 }
                 let guard = pin();
-                // First all occupants, and then the calls. An append ends with a locked instruction, and no
-                // load behind it begins before that. So a miss on each occupant would be waited for.
-                let mut occupants: [Option<&O>; WORD] = [None; WORD];
-                let mut len = 0;
+                let mut occupants = SmallVec::<[&O; WORD]>::new();
                 while marks != 0 {
                     let index = word * WORD + marks.trailing_zeros() as usize;
                     marks &= marks - 1;
                     let place = &segment.places[index];
                     let stays = |occupant: &O| stays(occupant, base + index);
-                    if let Some(occupant) = place.occupant_until(until, &guard, stays) {
-                        occupants[len] = Some(occupant);
-                        len += 1;
-                    }
+                    occupants.extend(place.occupant_until(until, &guard, stays));
                 }
-                for occupant in occupants[..len].iter().flatten() {
-                    f(occupant, &guard);
-                }
+                f(&occupants, &guard);
             }
         }
     }

@@ -24,10 +24,23 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
         event: &E,
         terms: Terms,
     ) -> RoomDelivery {
+        self.publish_to_members(rooms, event, terms, |_| true)
+    }
+
+    /// The same for the members for which `is_for` returns `true`. It may be asked more than once for a member.
+    pub(crate) fn publish_to_members(
+        self: &Arc<Self>,
+        rooms: &[RoomId],
+        event: &E,
+        terms: Terms,
+        mut is_for: impl FnMut(&UserId) -> bool,
+    ) -> RoomDelivery {
         let mut delivery = RoomDelivery::default();
         if let [room] = rooms {
             self.with_members(room, |occupant, guard| {
-                self.deliver_to_member(&mut delivery, occupant, event, terms, guard);
+                if is_for(&occupant.id) {
+                    self.deliver_to_member(&mut delivery, occupant, event, terms, guard);
+                }
             });
             return delivery;
         }
@@ -45,6 +58,7 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
                 // A membership of an earlier session is refused. The user may be back, and be in the
                 // next room anew.
                 if !is_reached
+                    && is_for(&occupant.id)
                     && self.deliver_to_member(&mut delivery, occupant, event, terms, guard)
                 {
                     reached.insert(occupant.id.clone());
@@ -97,11 +111,12 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
         terms: Terms,
         guard: &Guard,
     ) -> bool {
-        let is_kept = self.keeps_memberships();
+        let (is_kept, is_over) = (self.keeps_memberships(), refused.why == Refusal::Vacant);
         // A membership that ends with the lane is none of the user's next lane.
-        if !is_kept || refused.why != Refusal::Vacant {
+        if !is_kept || !is_over {
             delivery.count(&Err(self.refuse(&occupant.id, &Aim::ALL, refused)));
-            return is_kept;
+            // A lane that is there and refuses is not asked again: it would be counted once for each room.
+            return is_kept || !is_over;
         }
         let found = self.table.get(self.hash(&occupant.id), &occupant.id, guard);
         occupant.note(entry, found.map(|found| found.arc()), guard);
@@ -132,7 +147,7 @@ impl<E: Clone + Send + Sync + 'static> Core<E> {
 
 impl<E: Send + Sync + 'static> Core<E> {
     /// Calls `f` with each member of the room.
-    fn with_members(&self, room: &RoomId, f: impl FnMut(&Occupant<E>, &Guard)) {
+    fn with_members(&self, room: &RoomId, mut f: impl FnMut(&Occupant<E>, &Guard)) {
         let Some(directory) = self.rooms.get() else {
             return;
         };
@@ -148,7 +163,19 @@ impl<E: Send + Sync + 'static> Core<E> {
                     || occupant.has_place(&room, at)
                     || broken(Fault::TrustThePlace)
             };
-            room.places.for_each(stays, f);
+            room.places.for_each_few(stays, |occupants, guard| {
+                // The occupants and their lanes are looked at before the first call. An append ends with a
+                // locked instruction, and no load behind it begins before that. So each miss on a lane would
+                // be waited for.
+                for occupant in occupants {
+                    if let View::Leaf(user) = occupant.entry(guard) {
+                        user.lane.look_ahead();
+                    }
+                }
+                for occupant in occupants {
+                    f(occupant, guard);
+                }
+            });
         }
     }
 

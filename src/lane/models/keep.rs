@@ -93,6 +93,27 @@ fn expire_and_join() {
     end(l, c, 0, 0);
 }
 
+/// A lane that was made for an event is ended, because that event was refused, while another thread publishes
+/// an event: that one is kept, or its publisher finds the lane over.
+fn expire_unused_and_publish() {
+    let (l, c) = (deserted_lane(), counts());
+    let from = l.clock();
+    let l2 = l.clone();
+    let t = spawn(move || l2.expire_unused().is_some());
+    let accepted = l.publish_as(Ev::new(0, c), true, false).is_ok();
+    let is_expired = t.join().unwrap();
+    assert!(accepted != is_expired, "accepted, or ended");
+    if accepted {
+        let mut b = l.join().unwrap();
+        b.replay(from);
+        b.drain();
+        assert_eq!((b.ids(), b.gone), (vec![0], 0), "the event is kept");
+        drop(b.leave());
+        l.expire_now();
+    }
+    end(l, c, 0, 0);
+}
+
 /// The last connection leaves while the lane expires: the archive does not go before it.
 fn expire_and_leave() {
     let (l, c) = (kept_lane(2), counts());
@@ -276,6 +297,11 @@ fn model_resume_and_late_publish() {
 fn model_expire_and_join() {
     model::sound("expire and join", 3, expire_and_join);
     model::twin(Fault::ExpireInTwoSteps, "joined, or ended");
+}
+#[test]
+fn model_expire_unused_and_publish() {
+    model::sound("expire unused and publish", 3, expire_unused_and_publish);
+    model::twin(Fault::ExpireInTwoSteps, "accepted, or ended");
 }
 #[test]
 fn model_expire_and_leave() {

@@ -6,6 +6,7 @@ mod burst;
 mod close;
 mod conflate;
 mod evict;
+mod full;
 mod halves;
 mod join;
 mod keep;

@@ -15,13 +15,17 @@ use super::super::conflation::Conflation;
 use super::super::core::Lane;
 use super::super::member::Member;
 use super::super::member::{Ghost, Seat};
-use super::super::outcome::{Accepted, Refusal, Step as LaneStep, Terms};
-use super::super::read::{Entered, Seen};
+use super::super::outcome::{Accepted, Refusal, Terms};
 use super::super::reader::Reader as Way;
-use super::super::replay::Replay;
 use super::super::rule::Rule;
 use crate::error::CloseReason;
 use crate::id::{ConflationKey, ConnectionId, ThreadId};
+
+mod check;
+mod reader;
+
+pub(super) use check::{all_read, clean, end, exact, exact_r};
+pub(super) use reader::{Left, Reader, Step};
 
 /// The number that a model gives to its lane's first event.
 pub(super) const FIRST: u64 = 10;
@@ -284,7 +288,8 @@ impl L {
     pub(super) fn publish_barrier(&self, event: Ev) -> u64 {
         let append = || self.publish_as(event, false, false).expect("accepted");
         let conflation = self.conflation().expect("a lane that conflates");
-        conflation.barrier(append, |done| Some(self.internal(*done - FIRST)))
+        let number = |done: &u64| Some(self.internal(*done - FIRST));
+        conflation.barrier(append, number, || self.last_number())
     }
 
     /// Counts the archive out of the numbers below `to`, as a sweep does that finds them too old.
@@ -308,179 +313,6 @@ impl L {
         self.dump(&mut text).expect("a string takes all");
         text
     }
-}
-
-#[derive(Debug, PartialEq, Clone, Copy)]
-pub(super) enum Step {
-    Got(u64),
-    Gap(u64),
-    Empty,
-    Overrun,
-    Closed,
-}
-
-pub(super) struct Reader {
-    way: Way<Ev>,
-    pub(super) lane: L,
-    pub(super) member: MemberRef,
-    pub(super) joined: u64,
-    pub(super) cursor: u64,
-    pub(super) got: Vec<(u64, u64)>,
-    pub(super) missed: u64,
-    /// Numbers that a replay did not find any more.
-    pub(super) gone: u64,
-}
-
-/// The next event, as a connection looks for it.
-fn see(lane: &Lane<Ev>, member: &Member, way: &mut Way<Ev>) -> Result<Seen<Ev>, LaneStep> {
-    match lane.see(member, way) {
-        Some(seen) => Ok(seen),
-        None if lane.is_idle(member, way) => Err(LaneStep::Empty),
-        None => lane.search(member, way, || 0, |_| {}),
-    }
-}
-
-impl Reader {
-    fn at(&self) -> &Member {
-        self.lane.lane.member(&self.member.0)
-    }
-
-    /// One look. Without patience a number whose publisher has not come is made void.
-    pub(super) fn read(&mut self, patient: bool) -> Step {
-        loop {
-            let lane = Arc::clone(&self.lane.lane);
-            let member = lane.member(&self.member.0);
-            let step = match see(&lane, member, &mut self.way) {
-                Ok(seen) => {
-                    let took = |number, event| (number, event);
-                    let (number, event) = lane.take(member, &mut self.way, seen, took);
-                    self.got.push((number + FIRST, event.id));
-                    Step::Got(number + FIRST)
-                }
-                Err(LaneStep::Gap(missed)) => Step::Gap(missed),
-                Err(LaneStep::Empty) => Step::Empty,
-                Err(LaneStep::Closed(CloseReason::Overrun)) => Step::Overrun,
-                Err(LaneStep::Closed(_)) => Step::Closed,
-            };
-            self.missed = member.missed();
-            self.cursor = self.lane.number(member.cursor());
-            let behind = step == Step::Empty && lane.load().seq() > member.cursor();
-            if patient || !behind {
-                return step;
-            }
-            let waker = std::task::Waker::noop();
-            if lane.park(member, &mut self.way, waker) {
-                lane.unpark(member);
-            }
-        }
-    }
-
-    /// Stands inside the next event, until what is returned is dropped.
-    pub(super) fn enter(&mut self) -> Entered<'_, Ev> {
-        let lane = &self.lane.lane;
-        let member = lane.member(&self.member.0);
-        match see(lane, member, &mut self.way) {
-            Ok(seen) => lane.enter(member, &mut self.way, seen).1,
-            Err(step) => panic!("there is an event: {step:?}"),
-        }
-    }
-
-    /// Registers as a sleeper, unless there is something to look at.
-    pub(super) fn park(&mut self, waker: &std::task::Waker) -> bool {
-        let lane = &self.lane.lane;
-        lane.park(lane.member(&self.member.0), &mut self.way, waker)
-    }
-
-    pub(super) fn unpark(&self) {
-        self.lane.unpark(self.at());
-    }
-
-    pub(super) fn member_ref(&self) -> MemberRef {
-        self.member.clone()
-    }
-
-    pub(super) fn member(&self) -> &Member {
-        self.at()
-    }
-
-    /// Reads again what came from the number `from` on until it joined, before what comes live.
-    pub(super) fn replay(&mut self, from: u64) {
-        let (start, to) = (self.lane.internal(from - FIRST), self.way.joined_at);
-        let mut got = Vec::new();
-        let first = self.lane.lane.replay(
-            start,
-            to,
-            || 0,
-            |_, _| Some(true),
-            |step| match step {
-                Replay::Event(number, event) => got.push((number + FIRST, event.id)),
-                Replay::StartOver => got.clear(),
-            },
-        );
-        self.gone = first - start;
-        self.got = got;
-    }
-
-    /// Gets the critical events that no connection was there for and receives so many of them; of these
-    /// it has what no other connection has received.
-    pub(super) fn recover(&mut self, receives: usize) {
-        let (lane, to) = (&self.lane.lane, self.way.joined_at);
-        let mut found = Vec::new();
-        lane.recover(to, || 0, |number, event| found.push((number, event.id)));
-        let all = found.len();
-        for (number, id) in found.into_iter().take(receives) {
-            if lane.receive_owed(number) {
-                self.got.push((number + FIRST, id));
-            }
-        }
-        if receives >= all {
-            lane.end_recovery(to);
-        }
-    }
-
-    /// The events that it got.
-    pub(super) fn ids(&self) -> Vec<u64> {
-        self.got.iter().map(|got| got.1).collect()
-    }
-
-    pub(super) fn drain(&mut self) -> Step {
-        loop {
-            match self.read(false) {
-                Step::Got(_) | Step::Gap(_) => {}
-                step => return step,
-            }
-        }
-    }
-
-    pub(super) fn stepped(&self) -> u64 {
-        self.lane.stats(self.at(), &self.way).stepped_over
-    }
-
-    /// The owner closes, or finds itself closed, and goes.
-    pub(super) fn leave(mut self) -> Left {
-        let lane = self.lane.clone();
-        let member = lane.member(&self.member.0);
-        lane.close(member, CloseReason::Dropped, Some(&mut self.way));
-        lane.leave(member, &mut self.way);
-        let end = member.left_at().map(|end| lane.number(end));
-        Left {
-            joined: self.joined,
-            cursor: self.cursor,
-            stepped: lane.stats(member, &self.way).stepped_over,
-            end,
-            got: std::mem::take(&mut self.got),
-            missed: self.missed,
-        }
-    }
-}
-
-pub(super) struct Left {
-    pub(super) joined: u64,
-    pub(super) cursor: u64,
-    pub(super) end: Option<u64>,
-    pub(super) got: Vec<(u64, u64)>,
-    pub(super) missed: u64,
-    pub(super) stepped: u64,
 }
 
 pub(super) fn spawn<T: 'static>(f: impl FnOnce() -> T + 'static) -> loom::thread::JoinHandle<T> {
@@ -515,76 +347,6 @@ pub(super) fn finish(
             false
         }
     }
-}
-
-/// Everything that was accepted while the reader was live was read, in order, or told as missed. Of
-/// what is told, so many numbers may have been void.
-pub(super) fn exact(done: &Done, to: u64, left: &Left, voids: u64) {
-    let Left { joined, got, .. } = left;
-    assert!(got.windows(2).all(|w| w[0].0 < w[1].0), "order");
-    let told = got.len() as u64 + left.missed + left.stepped;
-    assert_eq!(to - joined, told, "accounting");
-    for g in got {
-        assert!(
-            done.contains(g),
-            "read {g:?}, which was not accepted: {done:?}"
-        );
-    }
-    let lost = |d: &&(u64, u64)| d.0 >= *joined && d.0 < to && !got.contains(d);
-    let lost = done.iter().filter(lost).count() as u64;
-    assert!(
-        lost <= left.missed,
-        "silent loss: {lost} lost, {} told",
-        left.missed
-    );
-    assert!(
-        left.missed <= lost + voids,
-        "too much told: {lost} lost, {} told",
-        left.missed
-    );
-}
-
-pub(super) fn exact_r(done: &Done, reader: &Reader, voids: u64) {
-    let left = Left {
-        joined: reader.joined,
-        cursor: reader.cursor,
-        end: None,
-        got: reader.got.clone(),
-        missed: reader.missed,
-        stepped: reader.stepped(),
-    };
-    exact(done, reader.cursor, &left, voids);
-}
-
-/// No event is left but `full`, and each was dropped once, but those that stopped threads leaked.
-pub(super) fn end(lane: L, counts: &'static Counts, leaked: u64, full: usize) {
-    assert_eq!(
-        lane.full(),
-        full,
-        "no reader counts for an event: {}",
-        lane.told()
-    );
-    assert_eq!(lane.count(), 1);
-    drop(lane);
-    let (made, gone) = (counts.made.load(Relaxed), counts.gone.load(Relaxed));
-    assert_eq!(made, gone + leaked, "payloads dropped once");
-}
-
-/// Every connection has read or left everything: no slot holds an event. The end of a lane would hide
-/// one, because it gives the arenas back with what is in them.
-pub(super) fn clean(lane: &L) {
-    assert_eq!(
-        lane.full(),
-        0,
-        "an event is left that no reader counts for: {}",
-        lane.told()
-    );
-}
-
-pub(super) fn all_read(lane: &L, reader: &mut Reader) {
-    reader.drain();
-    reader.drain();
-    assert_eq!(reader.cursor, lane.clock(), "stuck: {}", lane.told());
 }
 
 /// Writes the event of a claim, and is never heard of again.

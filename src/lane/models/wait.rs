@@ -77,6 +77,37 @@ fn wait_and_shut() {
     wait_and(Cause::Shut, 0);
 }
 
+/// A connection waits for its end while that comes: it is closed, or the lane is shut.
+fn await_the_end(is_shut: bool) {
+    let (l, c) = (lane(), counts());
+    let (a, b) = (l.join().unwrap(), l.join().unwrap());
+    let (calls, waker) = waker();
+    let (l2, m) = (l.clone(), a.member.clone());
+    let t = spawn(move || {
+        if is_shut {
+            l2.shut();
+        } else {
+            l2.close_member(&m);
+        }
+    });
+    let waits = a.park_until_closed(&waker);
+    t.join().unwrap();
+    if waits {
+        assert_eq!(calls.count(), 1, "a connection is woken by its end, once");
+        a.unpark();
+    }
+    drop(a.leave());
+    drop(b.leave());
+    end(l, c, 0, 0);
+}
+
+fn await_the_end_and_close() {
+    await_the_end(false);
+}
+fn await_the_end_and_shut() {
+    await_the_end(true);
+}
+
 /// Two connections fall asleep while one event comes.
 fn two_sleepers() {
     let (l, c) = (lane(), counts());
@@ -229,6 +260,17 @@ fn model_wait_and_close() {
 #[test]
 fn model_wait_and_shut() {
     model::sound("wait and shut", 3, wait_and_shut);
+}
+#[test]
+fn model_await_the_end_and_close() {
+    model::sound("await the end and close", 3, await_the_end_and_close);
+    model::twin(Fault::AwaitTheEndByLoads, "woken by its end");
+    model::twin(Fault::CloseWithoutWake, "woken by its end");
+}
+#[test]
+fn model_await_the_end_and_shut() {
+    model::sound("await the end and shut", 3, await_the_end_and_shut);
+    model::twin(Fault::AwaitTheEndByLoads, "woken by its end");
 }
 #[test]
 fn model_two_sleepers() {

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::protocol::message::envelope::{Body, Message};
-use crate::protocol::message::facts::{Facts, Member};
-use crate::protocol::message::json::Owned;
+use crate::protocol::message::facts::{Facts, Member, routing};
+use crate::protocol::message::json::{Owned, Visit};
 use crate::protocol::message::kind::MessageKind;
 use crate::protocol::message::scan::Scan;
 use crate::protocol::message::{json, rpc, token};
@@ -50,6 +50,15 @@ impl Message {
     /// Returns `true` if it is known to have no routing field.
     pub(in crate::protocol) fn names_no_receiver(&self) -> bool {
         matches!(&self.body, Body::Came(came) if !came.facts.names_receiver)
+    }
+
+    /// Returns whether a field names a receiver, at any depth. Linear in the message.
+    pub(in crate::protocol) fn has_receiver(&self) -> bool {
+        let visit = |name: Option<&str>, _: &Value, _| match name.and_then(routing) {
+            Some(_) => Visit::Stop,
+            None => Visit::Enter,
+        };
+        !self.names_no_receiver() && !json::all_fields(self.fields(), visit)
     }
 
     /// Returns its kind by the rules of JSON-RPC 2.0. `None` if it is no JSON-RPC.

@@ -16,6 +16,12 @@ impl<V: Copy> Model<V> {
         self.lane(user).map_or(Vec::new(), |l| l.live.clone())
     }
 
+    /// How many numbers the lanes of some users have had.
+    pub(crate) fn ends(&self, users: &[u8]) -> Vec<Option<u64>> {
+        let end = |user: &u8| self.lane(*user).map(super::Lane::end);
+        users.iter().map(end).collect()
+    }
+
     pub(crate) fn unread(&self, id: u64) -> u64 {
         let connection = &self.connections[&id];
         self.end_of(connection) - connection.cursor
@@ -54,7 +60,7 @@ impl<V: Copy> Model<V> {
             }
         }
         let waiting = self.connections.values().map(|c| c.waiting.len() as u64);
-        most + waiting.sum::<u64>()
+        most + waiting.sum::<u64>() + self.answers()
     }
 
     fn end_of(&self, connection: &Connection<V>) -> u64 {

@@ -5,6 +5,7 @@ use super::{End, Model};
 impl<V: Copy> Model<V> {
     /// Returns how many connections are closed: all of the user's, but for the device that is spared.
     pub(crate) fn revoke(&mut self, user: u8, spared: Option<u64>) -> usize {
+        self.revoke_grants(user);
         let closed: Vec<_> = self
             .live(user)
             .into_iter()

@@ -110,10 +110,10 @@ impl<V: Copy> Model<V> {
                 }
             }
             let Some(item) = lane.log.get(connection.cursor as usize) else {
-                return if self.shut {
-                    Got::Closed(End::Shutdown)
-                } else {
-                    Got::Empty
+                return match (self.shut || lane.is_shut, &self.drain) {
+                    (false, _) => Got::Empty,
+                    (true, None) => Got::Closed(End::Shutdown),
+                    (true, Some(_)) => Got::Closed(End::Drained),
                 };
             };
             let number = connection.cursor;

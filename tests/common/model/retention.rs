@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::grants::Use;
 use super::rules::Verdict;
 use super::{Got, Item, Model, NoConnect, Origin, To, Waiting};
 
@@ -55,6 +56,16 @@ pub(crate) enum Floor {
     KeepsUnread,
     /// None of them.
     KeepsNothing,
+}
+
+/// Why a connection is not attached or detached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoAttach {
+    Closed,
+    /// The user has no such connection.
+    Unknown,
+    /// It was made by a scope for another thread.
+    Bound,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,9 +142,20 @@ impl<V: Copy> Model<V> {
     /// A user's last connection has gone.
     pub(super) fn desert(&mut self, user: u8) {
         let at = self.current.remove(&user).unwrap();
-        if !self.shut && self.has_room_for_absent() {
+        let is_over = self.shut || self.lanes[at].is_shut;
+        if !is_over && self.has_room_for_absent() {
             self.current.insert(user, at);
         }
+    }
+
+    /// The host ends the lane of a user without connections. Whether there was one.
+    pub(crate) fn end_absent(&mut self, user: u8) -> bool {
+        let lane = self.current.get(&user);
+        let is_absent = lane.is_some_and(|lane| self.lanes[*lane].live.is_empty());
+        if is_absent {
+            self.current.remove(&user);
+        }
+        is_absent
     }
 
     /// Drops a user's events that are too old, and a lane to which no device came back in time.
@@ -218,18 +240,21 @@ impl<V: Copy> Model<V> {
         self.is_open(at) && number >= lane.oldest() && (is_kept || is_unread())
     }
 
-    fn is_open(&self, lane: usize) -> bool {
+    pub(super) fn is_open(&self, lane: usize) -> bool {
         self.current.values().any(|open| *open == lane)
     }
 
     /// Attaches a connection to threads, or detaches it, from the next number on: to or from those in
-    /// `mask`. Whether that has changed anything; `None`: it is closed.
-    pub(crate) fn attach(&mut self, id: u64, mask: u8, on: bool) -> Option<bool> {
-        let c = self.connections.get_mut(&id)?;
+    /// `mask`. Returns whether that has changed anything.
+    pub(crate) fn attach(&mut self, id: u64, mask: u8, on: bool) -> Result<bool, NoAttach> {
+        let c = self.connections.get_mut(&id).ok_or(NoAttach::Closed)?;
         if c.end.is_some() {
-            return None;
+            return Err(NoAttach::Closed);
         }
         let before = c.threads;
+        if on && c.is_bound && before & mask == 0 {
+            return Err(NoAttach::Bound);
+        }
         let after = if on { before | mask } else { before & !mask };
         if before != after {
             c.spans.push(Span {
@@ -239,7 +264,26 @@ impl<V: Copy> Model<V> {
             });
             c.threads = after;
         }
-        Some(before != after)
+        let user = c.user;
+        if before != after && !on {
+            self.end_questions(user);
+        }
+        Ok(before != after)
+    }
+
+    /// The same by the user, who names a device.
+    pub(crate) fn attach_by_user(
+        &mut self,
+        user: u8,
+        device: u64,
+        mask: u8,
+        on: bool,
+    ) -> Result<bool, NoAttach> {
+        let Some(id) = self.connection_of(user, device) else {
+            self.find_none();
+            return Err(NoAttach::Unknown);
+        };
+        self.attach(id, mask, on)
     }
 
     pub(crate) fn has_ended(&self, id: u64) -> bool {
@@ -267,7 +311,8 @@ impl<V: Copy> Model<V> {
                 unsure: true,
             }];
         }
-        attached.extend(&c.spans);
+        // Threads that it had for no number are as if it had never had them.
+        attached.extend(c.spans.iter().filter(|span| span.until > c.joined_at));
         attached.push(Span {
             until: u64::MAX,
             threads: c.threads,
@@ -303,14 +348,19 @@ impl<V: Copy> Model<V> {
         }
     }
 
-    /// `floor` says what that means.
+    /// By a weaker scope, if there is one. `floor` says what that means.
     pub(crate) fn resume(
         &mut self,
+        grant: Option<usize>,
         user: u8,
         position: &Position,
         threads: u8,
         floor: Floor,
     ) -> Result<Resumed, NoResume> {
+        if let Some(grant) = grant {
+            let admitted = self.admit(grant, Use::Resume);
+            admitted.map_err(|why| NoResume::Connect(why.into()))?;
+        }
         self.resume_amid(user, position, threads, 0, floor)
     }
 

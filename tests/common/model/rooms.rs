@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::grants::{Denied, Missing};
 use super::{How, Model, To};
 
 /// The most rooms that a user may be in, and the most members that a room may have.
@@ -16,6 +17,18 @@ pub(crate) enum NoJoin {
     RoomFull,
     TooManyUsers,
     Closed,
+    Revoked,
+    /// By a weaker scope.
+    Lacks(Missing),
+}
+
+impl From<Denied> for NoJoin {
+    fn from(why: Denied) -> Self {
+        match why {
+            Denied::Revoked => Self::Revoked,
+            Denied::Lacks(missing) => Self::Lacks(missing),
+        }
+    }
 }
 
 /// The memberships: of a room and a user, with the lane with which each ends, if it ends with one.
@@ -87,36 +100,30 @@ impl<V: Copy> Model<V> {
             .collect()
     }
 
-    /// To each member of any of the rooms once. Users, connections and refusals.
-    pub(crate) fn publish_to_rooms(
-        &mut self,
-        rooms: &[u8],
-        value: V,
-        how: How,
-    ) -> (usize, usize, usize) {
-        let all = rooms.iter().flat_map(|room| self.members(*room)).collect();
-        self.publish_to_each(all, value, how)
+    /// The members of any of the rooms.
+    pub(crate) fn members_of(&mut self, rooms: &[u8]) -> Vec<u8> {
+        let all: BTreeSet<_> = rooms.iter().flat_map(|room| self.members(*room)).collect();
+        all.into_iter().collect()
     }
 
-    /// To each user online.
-    pub(crate) fn announce(&mut self, value: V, how: How) -> (usize, usize, usize) {
-        let known = self.known();
-        let online = known
-            .into_iter()
-            .filter(|user| !self.live(*user).is_empty())
-            .collect();
-        self.publish_to_each(online, value, how)
+    /// The users online.
+    pub(crate) fn online(&self) -> Vec<u8> {
+        let known = self.known().into_iter();
+        known.filter(|user| !self.live(*user).is_empty()).collect()
     }
 
-    fn publish_to_each(
+    /// To each of the users once, in this order. Returns users, connections and refusals.
+    pub(crate) fn publish_to_each(
         &mut self,
-        users: BTreeSet<u8>,
+        users: &[u8],
         value: V,
         how: How,
+        said_over_budget: &[u8],
     ) -> (usize, usize, usize) {
         let mut done = (0, 0, 0);
         for user in users {
-            match self.publish(user, value, how, To::All) {
+            self.said_over_budget = said_over_budget.contains(user);
+            match self.publish(*user, value, how, To::All) {
                 Ok((_, connections)) => done = (done.0 + 1, done.1 + connections, done.2),
                 Err(_) => done.2 += 1,
             }

@@ -2,6 +2,7 @@
 
 use laneway::AttachError;
 
+use super::weaker::attach_error;
 use super::{Run, THREADS, thread_id, thread_ids};
 
 impl Run {
@@ -25,16 +26,17 @@ impl Run {
         if done == Err(AttachError::TooManyThreads { limit: 64 }) {
             return;
         }
-        let Some(is_changed) = self.model.attach(handle.id, 1 << thread, on) else {
-            let refused = if on {
-                Err(AttachError::Closed)
-            } else {
-                Ok(false)
-            };
-            assert_eq!(done, refused);
-            return;
+        let expected = match self.model.attach(handle.id, 1 << thread, on) {
+            // A detach says no more.
+            Err(_) if !on => Ok(false),
+            Err(why) => Err(attach_error(why)),
+            Ok(is_changed) => Ok(is_changed),
         };
-        assert_eq!(done, Ok(is_changed));
+        self.seen.bound += usize::from(matches!(expected, Err(AttachError::NotAllowed(_))));
+        assert_eq!(done, expected);
+        if self.model.has_ended(handle.id) {
+            return;
+        }
         self.seen.attached += usize::from(done == Ok(true));
         let mut threads = connection.threads();
         threads.sort();

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
-use laneway::{Change, CloseReason, ConnectionId, conserved};
+use laneway::{Change, CloseReason, ConnectionId, HubStats, conserved};
 
 use super::{Run, SLOW, USERS, end};
 use crate::common::model::Told;
+use crate::common::model::counts::Counts;
 
 impl Run {
     /// Everything that can be looked at without changing it.
@@ -18,6 +19,10 @@ impl Run {
         let (foreign, stale) = (self.model.absence.foreign, self.model.absence.stale);
         assert_eq!(stats.foreign_positions, foreign);
         assert_eq!(stats.stale_positions, stale);
+        self.compare_counts(&stats);
+        self.compare_weaker();
+        self.compare_drain();
+        self.compare_bytes(stats.unread_bytes);
         let mut connections = 0;
         for (user, scope) in (0..USERS).zip(&self.scopes) {
             let live = self.model.live(user);
@@ -63,10 +68,32 @@ impl Run {
         );
     }
 
+    /// Each refusal is counted once, under its reason.
+    fn compare_counts(&self, stats: &HubStats) {
+        let counts = Counts {
+            no_connections: stats.refused_no_connections,
+            full: stats.refused_full,
+            over_budget: stats.refused_over_budget,
+            closed: stats.refused_closed,
+            revoked: stats.refused_revoked,
+            lacking: stats.refused_not_allowed,
+            unknown: stats.unknown_connections,
+            foreign_answers: stats.foreign_answers,
+        };
+        assert_eq!(counts, self.model.counts);
+        assert_eq!(stats.refused_rate_limited, 0);
+    }
+
     /// The id of a device.
-    fn theirs(&self, device: u64) -> ConnectionId {
+    pub(super) fn theirs(&self, device: u64) -> ConnectionId {
         let mut ids = self.ids.iter();
         ids.find(|(id, _)| *id == device).expect("it was there").1
+    }
+
+    /// The device of an id.
+    pub(super) fn device_of(&self, theirs: ConnectionId) -> u64 {
+        let mut ids = self.ids.iter();
+        ids.find(|(_, id)| *id == theirs).expect("it was there").0
     }
 
     /// What the subscriber was told of each user is what happened, in numbers without holes.
@@ -74,7 +101,6 @@ impl Run {
         assert_eq!(self.lifecycle.lost(), 0);
         let (mut all, mut told) = (Vec::new(), Vec::new());
         let mut last = [(0, 0); USERS as usize];
-        let id_of = |theirs| self.ids.iter().find(|(_, id)| *id == theirs).unwrap().0;
         while let Ok(notice) = self.lifecycle.try_next() {
             let user = (0..USERS).find(|u| self.scopes[*u as usize].user() == &notice.user);
             let user = user.expect("a user of the script");
@@ -89,15 +115,15 @@ impl Run {
             let change = match notice.change.clone() {
                 Change::Online => Told::Online,
                 Change::Offline => Told::Offline,
-                Change::Connected { connection, .. } => Told::Connected(id_of(connection)),
+                Change::Connected { connection, .. } => Told::Connected(self.device_of(connection)),
                 Change::Disconnected {
                     connection,
                     reason: CloseReason::Dropped,
                     ..
-                } => Told::Left(id_of(connection)),
+                } => Told::Left(self.device_of(connection)),
                 Change::Disconnected {
                     connection, reason, ..
-                } => Told::Disconnected(id_of(connection), end(reason)),
+                } => Told::Disconnected(self.device_of(connection), end(reason)),
                 other => panic!("no such notice: {other:?}"),
             };
             all.push(notice);

@@ -1,12 +1,14 @@
 //! Revocations in a script.
 
-use laneway::{ConnectError, Revocation, UserScope};
+use laneway::Revocation;
 
-use super::{Run, Tainted};
+use super::Run;
+use super::weaker::Weaker;
+use crate::common::model::grants;
 
 impl Run {
-    /// The host takes back what it has handed out for a user, and makes a new scope. The old scope does nothing
-    /// any more.
+    /// The host takes back what it has handed out for a user, and makes a new scope. No verb of the old scope does
+    /// anything any more, nor one of a scope that was made from it.
     pub(super) fn revoke(&mut self, user: u8, spared: u8) {
         let at = user as usize;
         let id = self.scopes[at].user().clone();
@@ -28,6 +30,9 @@ impl Run {
         if let Some((_, theirs)) = kept {
             revocation = revocation.keep_connection(theirs);
         }
+        let whole = grants::Limits::default();
+        let grant = self.model.attenuate(user, None, whole);
+        let grant = grant.expect("a scope without limits");
         let closed = self.hub.revoke(&id, revocation);
         assert_eq!(
             closed,
@@ -36,25 +41,13 @@ impl Run {
         if !is_marked {
             self.scopes[at] = self.hub.scope(id);
         }
-        self.revoked.push(old);
+        self.keep_weaker(Weaker {
+            user,
+            grant,
+            thread: None,
+            scope: old,
+        });
         self.seen.revoked += 1;
-        for at in 0..self.revoked.len().min(4) {
-            self.try_revoked(at);
-        }
-    }
-
-    fn try_revoked(&mut self, at: usize) {
-        let event = self.event(0);
-        self.offered += 1;
-        let scope: &UserScope<Tainted> = &self.revoked[at];
-        let refused = scope.publish(event).expect_err("it was revoked");
-        assert!(refused.is_revoked());
-        assert_eq!(
-            refused.into_inner().serial,
-            self.serial,
-            "the event comes back"
-        );
-        assert_eq!(scope.connect().err(), Some(ConnectError::Revoked));
-        assert_eq!(scope.disconnect_all(1), 0);
+        self.try_all_weaker(spared);
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use laneway::{ConnectOptions, ResumeError, Retention};
 
+use super::call::By;
 use super::{Run, THREADS, USERS, Value, no_connect, thread_ids};
 use crate::common::model::{Floor, Keeping, Model, NoResume, Origin, Position, Resumed};
 
@@ -16,7 +17,7 @@ pub(super) struct Remembered {
 }
 
 /// In any of these a sweep may come to the users.
-const ORDERS: [[u8; USERS as usize]; 6] = [
+pub(super) const ORDERS: [[u8; USERS as usize]; 6] = [
     [0, 1, 2],
     [0, 2, 1],
     [1, 0, 2],
@@ -36,15 +37,25 @@ impl Run {
         });
     }
 
-    /// In the scope of `user`, or else of the one whose position it is.
-    pub(super) fn resume(&mut self, user: Option<u8>, at: u8, thread: u8) {
-        if self.remembered.is_empty() {
-            return;
+    /// In the scope of the user whose position it is.
+    pub(super) fn resume_own(&mut self, at: u8, thread: u8) {
+        if let Some(remembered) = self.remembered(at) {
+            self.resume(By::User(remembered.user), at, thread);
         }
-        // The last ones are the ones that a client has.
-        let last = self.remembered.len() - 1;
-        let remembered = &self.remembered[last - at as usize % (last + 1)];
-        let user = user.unwrap_or(remembered.user);
+    }
+
+    /// The last ones are the ones that a client has.
+    fn remembered(&self, at: u8) -> Option<&Remembered> {
+        let last = self.remembered.len().checked_sub(1)?;
+        Some(&self.remembered[last - at as usize % (last + 1)])
+    }
+
+    /// In any scope.
+    pub(super) fn resume(&mut self, by: By, at: u8, thread: u8) {
+        let Some(remembered) = self.remembered(at) else {
+            return;
+        };
+        let (user, grant) = self.publisher(by);
         let threads = thread % (1 << THREADS);
         let options = ConnectOptions {
             threads: thread_ids(threads),
@@ -53,7 +64,7 @@ impl Run {
         };
         let position = remembered.text.parse().expect("as it was written");
         let theirs = remembered.position.clone();
-        let done = self.scopes[user as usize].resume_with(&position, options);
+        let done = self.scope(by).resume_with(&position, options);
         let answer = match &done {
             Ok((_, resumed)) => Ok(resumed_as(*resumed)),
             Err(ResumeError::Foreign) => Err(NoResume::Foreign),
@@ -63,7 +74,7 @@ impl Run {
         let lane = self.model.lane_of(user);
         let floors = [Floor::KeepsUnread, Floor::KeepsNothing];
         self.decide(lane, &answer, &floors, |model, floor| {
-            model.resume(user, &theirs, threads, floor)
+            model.resume(grant, user, &theirs, threads, floor)
         });
         match answer {
             Ok(Resumed::Complete { from, to }) => self.seen.whole += usize::from(from < to),
@@ -112,6 +123,12 @@ impl Run {
             }
         }
         panic!("{answer:?}, none of {other:?}");
+    }
+
+    pub(super) fn end_absent(&mut self, user: u8) {
+        let ended = self.hub.end_absent(self.scopes[user as usize].user());
+        assert_eq!(ended, self.model.end_absent(user));
+        self.seen.ended_early += usize::from(ended);
     }
 
     pub(super) fn sweep(&mut self, later: i16) {

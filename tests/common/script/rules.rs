@@ -50,6 +50,7 @@ impl Run {
         let done = done
             .map(|delivery| self.delivered(delivery))
             .map_err(|e| refused(&e));
+        self.said(done.err());
         let asks = Asks {
             effect,
             ..Asks::default()

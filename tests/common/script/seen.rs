@@ -49,16 +49,31 @@ outcomes! {
     crowded_out: "crowded out",
     too_heavy: "too heavy",
     too_old: "too old",
+    ended_early: "ended early",
     // From here on with rooms only.
     roomed: "reached by a room",
     refused_join: "refused join",
+    // From here on with every verb only.
+    lacking: "refused to a weaker scope",
+    by_weaker: "accepted from a weaker scope",
+    bound: "kept in its thread",
+    over_budget: "over a budget",
+    answered: "answered",
+    late_answer: "answered too late",
+    unanswerable: "no device is left to answer",
+    too_late: "no answer before the deadline",
+    told: "told of a drain",
+    drained: "drained",
+    cut: "cut off by a drain",
 }
 
 impl Seen {
     /// The outcomes that need no retention come first.
-    pub(crate) const WITHOUT_RETENTION: usize = 12;
+    pub(crate) const WITHOUT_RETENTION: usize = 13;
     /// Those that need no rooms come first.
-    pub(crate) const WITHOUT_ROOMS: usize = Self::NAMES.len() - 2;
+    pub(crate) const WITHOUT_ROOMS: usize = Self::OF_FEW - 2;
+    /// Those of scripts without every verb come first.
+    pub(crate) const OF_FEW: usize = Self::NAMES.len() - 11;
 
     /// What became of a connection's numbers.
     pub(super) fn count(&mut self, stats: &laneway::ConnectionStats) {
