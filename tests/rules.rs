@@ -208,16 +208,17 @@ fn r113_a_key_that_falls_out_of_the_table_loses_no_event() {
     let hub: Hub<u32> = builder.build().expect("valid");
     let ann = hub.scope(user("ann"));
     let mut device = ann.connect().unwrap();
-    for (name, event) in [("a", 1), ("b", 2), ("a", 3), ("c", 4), ("a", 5)] {
+    let published = [("a", 1), ("b", 2), ("a", 3), ("c", 4), ("a", 5), ("b", 6)];
+    for (name, event) in published {
         ann.publish_latest(&key(name), event).unwrap();
     }
-    // The table has two places, and `b` was published longest ago.
-    assert_eq!(events(&mut device), (vec![2, 4, 5], 0));
-    for (name, event) in [("b", 6), ("a", 7), ("b", 8)] {
+    // The table has two places. `c` has taken that of `b`, so 6 does not supersede 2.
+    assert_eq!(events(&mut device), (vec![2, 4, 5, 6], 0));
+    for (name, event) in [("b", 7), ("a", 8), ("b", 9)] {
         ann.publish_latest(&key(name), event).unwrap();
     }
-    assert_eq!(events(&mut device), (vec![7, 8], 0));
-    holds(&hub, 8, &[&device]);
+    assert_eq!(events(&mut device), (vec![8, 9], 0));
+    holds(&hub, 9, &[&device]);
 }
 
 #[test]

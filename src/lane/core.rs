@@ -353,3 +353,14 @@ impl<E> Lane<E> {
             .fetch_add(on * State::ONE_NUMBER, Ordering::AcqRel);
     }
 }
+
+#[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
+mod tests {
+    use super::arena_len;
+
+    #[test]
+    fn an_arena_has_a_quarter_of_the_capacity_from_16_to_256_slots() {
+        let all = [2, 8, 16, 32, 64, 128, 1_024, 2_048, 65_536].map(arena_len);
+        assert_eq!(all, [2, 8, 16, 16, 16, 32, 256, 256, 256]);
+    }
+}
