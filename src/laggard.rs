@@ -20,8 +20,10 @@ pub enum Lag {
     /// How many numbers it has not read.
     #[default]
     Unread,
-    /// How many bytes these numbers weigh. Known where the hub weighs, for
-    /// [`Retention::bytes`](crate::Retention#structfield.bytes), and 0 elsewhere.
+    /// How many bytes those of these numbers weigh that a lane keeps by
+    /// [`Retention::bytes`](crate::Retention#structfield.bytes), and 0 elsewhere. A device that is behind what
+    /// the lane keeps has more: [`ConnectionInfo::lane_bytes`](crate::ConnectionInfo#structfield.lane_bytes) counts
+    /// what all devices of a user hold, where [`Builder::lane_bytes`](crate::Builder::lane_bytes) limits it.
     Bytes,
     /// How long ago [sweeps](crate::Hub::sweep) last saw [activity](crate::Builder::activity) of it, while it has
     /// numbers to read. A connection that no sweep has seen comes last.
@@ -51,7 +53,8 @@ pub struct Laggard {
     pub connection: ConnectionId,
     /// How many numbers it has not read.
     pub unread: u64,
-    /// How many bytes these weigh, in steps of 16. 0 where the hub does not weigh.
+    /// How many bytes those of them weigh that the lane keeps by
+    /// [`Retention::bytes`](crate::Retention#structfield.bytes), in steps of 16.
     pub unread_bytes: u64,
     /// As [`ConnectionInfo::active_at`](crate::ConnectionInfo#structfield.active_at).
     pub active_at: Option<Duration>,

@@ -327,6 +327,7 @@ mod lifecycle;
 mod limits;
 mod merge;
 mod observe;
+mod panics;
 mod position;
 mod presence;
 #[cfg(all(feature = "protocol", not(any(laneway_loom, laneway_shuttle))))]

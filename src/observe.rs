@@ -50,10 +50,7 @@ macro_rules! report {
 /// Calls the host's code, and catches its panic.
 #[cfg(any(feature = "tracing", feature = "metrics"))]
 fn caught(f: impl FnOnce()) {
-    if let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)) {
-        // Forgotten, because the `Drop` of the panic's value may panic as well.
-        std::mem::forget(panic);
-    }
+    let _ = crate::panics::contain(f);
 }
 
 /// A connection was listed.

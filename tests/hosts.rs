@@ -140,6 +140,31 @@ fn of_several_drops_that_panic_in_one_call_the_first_is_told() {
 }
 
 #[test]
+fn r016_a_panic_whose_value_panics_when_it_is_dropped_is_forgotten() {
+    struct Again;
+    impl Drop for Again {
+        fn drop(&mut self) {
+            panic!("again");
+        }
+    }
+    struct Bad;
+    impl Wake for Bad {
+        fn wake(self: Arc<Self>) {
+            std::panic::panic_any(Again);
+        }
+    }
+    let (_hub, ann) = small();
+    let mut device = ann.connect().unwrap();
+    let bad = Waker::from(Arc::new(Bad));
+    let mut asleep = Context::from_waker(&bad);
+    for n in 0..3 {
+        assert!(device.poll_recv(&mut asleep).is_pending());
+        ann.publish(Arc::new(n)).unwrap();
+        assert!(device.try_recv().is_ok());
+    }
+}
+
+#[test]
 fn devices_that_stand_in_forty_blocks_are_told_exactly_what_they_miss() {
     const DEVICES: usize = 40;
     let (_hub, ann) = small();

@@ -12,6 +12,10 @@ mod common;
 mod history;
 #[path = "linearizability/order.rs"]
 mod order;
+#[path = "linearizability/steps.rs"]
+mod steps;
+#[path = "linearizability/verbs.rs"]
+mod verbs;
 
 use common::model::{End, Got, How, Origin, Refused, Resumed};
 use history::{Answer, Call, FIRST, Kind, Record, history, overlaps, told};
@@ -47,6 +51,133 @@ fn every_history_has_a_sequential_order() {
     let percent = 100 * overlapping / histories;
     println!("{histories} histories, {percent} % of them with calls that overlap");
     assert!(overlapping > 0, "this machine runs one thread at a time");
+}
+
+/// Rooms, revocations and questions: calls of several steps, with a search of their own.
+#[test]
+fn r100_r118_r120_every_history_of_rooms_revocations_and_questions_has_an_order() {
+    let wanted = std::env::var("LANEWAY_HISTORIES").map_or(1_200, |n| n.parse().expect("a number"));
+    let seed: u64 = std::env::var("LANEWAY_SEED").map_or(0, |n| n.parse().expect("a number"));
+    let mut overlapping = 0;
+    for at in 0..wanted {
+        let kinds = [verbs::Kind::Rooms, verbs::Kind::Gate, verbs::Kind::Asks];
+        let kind = kinds[at as usize % kinds.len()];
+        let records = verbs::history(kind, seed + at);
+        let is_beside = |pair: &[verbs::Record]| pair[1].began < pair[0].ended;
+        overlapping += u64::from(records.windows(2).any(is_beside));
+        assert!(
+            steps::has_an_order(kind, &records),
+            "{kind:?} history {at} of seed {seed} has no order:\n{records:#?}"
+        );
+    }
+    println!(
+        "{wanted} histories, {} % of them with calls that overlap",
+        100 * overlapping / wanted
+    );
+}
+
+/// One thread, whose calls come one after the other.
+fn calls_of_one(calls: &[(verbs::Call, verbs::Answer)]) -> Vec<verbs::Record> {
+    let records = (0..).step_by(2).zip(calls);
+    records
+        .map(|(began, &(call, answer))| verbs::Record {
+            thread: 0,
+            call,
+            answer,
+            began,
+            ended: began + 1,
+        })
+        .collect()
+}
+
+#[test]
+fn a_history_of_verbs_without_an_order_is_found() {
+    use verbs::{Answer::*, Call, Kind};
+    let rooms = [
+        (Call::Join(0), Joined(None)),
+        (Call::Connect(1), Done),
+        (Call::Join(0), Joined(Some(true))),
+        (Call::Join(1), Joined(Some(true))),
+        (Call::PublishToRooms(None, 7), Reached(1, 1, 0)),
+        (Call::Leave(0), Left(true)),
+        (Call::PublishToRooms(Some(0), 8), Reached(0, 0, 0)),
+        (Call::Receive(1), Received(Some(7))),
+        (Call::Receive(1), Received(None)),
+        (Call::Drop(1), Done),
+        (Call::PublishToRooms(None, 9), Reached(0, 0, 0)),
+    ];
+    let gate = [
+        (Call::Connect(1), Done),
+        (Call::Publish(7), Published(Some(1))),
+        (Call::Revoke(true), Closed(1)),
+        (Call::Publish(8), Revoked),
+        (Call::Connect(2), Revoked),
+        (Call::Renew, Done),
+        (Call::Publish(9), Published(None)),
+        (Call::Receive(1), Ended(End::Revoked)),
+    ];
+    let asks = [
+        (Call::Ask(7), Published(None)),
+        (Call::Connect(1), Done),
+        (Call::Ask(8), Published(Some(1))),
+        (Call::Take(8), Waits),
+        (Call::Answer(1, 8), Answered(true)),
+        (Call::Answer(1, 8), Answered(false)),
+        (Call::Take(8), Taken(1)),
+        (Call::Take(8), Done),
+        (Call::Ask(9), Published(Some(1))),
+        (Call::DisconnectAll, Closed(1)),
+        (Call::Answer(1, 9), NoDevice),
+        (Call::Take(9), NoDevice),
+    ];
+    // Reached twice, after it has left, never, offline; accepted or connected by a revoked scope, or not closed; an
+    // answer that is lost, comes twice, or is taken after the end.
+    let wrong = [
+        (4, Reached(1, 1, 1)),
+        (4, Reached(2, 2, 0)),
+        (4, Reached(0, 0, 0)),
+        (6, Reached(1, 1, 0)),
+        (8, Received(Some(7))),
+        (10, Reached(0, 0, 1)),
+        (0, Joined(Some(true))),
+        (3, Joined(Some(false))),
+    ];
+    check_verbs(Kind::Rooms, &rooms, &wrong);
+    let wrong = [
+        (2, Closed(0)),
+        (3, Published(None)),
+        (4, Done),
+        (6, Revoked),
+        (7, Received(Some(7))),
+    ];
+    check_verbs(Kind::Gate, &gate, &wrong);
+    let wrong = [
+        (4, Answered(false)),
+        (5, Answered(true)),
+        (6, Waits),
+        (7, Taken(1)),
+        (10, Answered(true)),
+        (11, Waits),
+        (9, Closed(0)),
+    ];
+    check_verbs(Kind::Asks, &asks, &wrong);
+}
+
+fn check_verbs(
+    kind: verbs::Kind,
+    good: &[(verbs::Call, verbs::Answer)],
+    wrong: &[(usize, verbs::Answer)],
+) {
+    let has_an_order = |calls: &[_]| steps::has_an_order(kind, &calls_of_one(calls));
+    assert!(has_an_order(good), "{kind:?}");
+    for &(at, answer) in wrong {
+        let mut bad = good.to_vec();
+        bad[at].1 = answer;
+        assert!(
+            !has_an_order(&bad),
+            "{answer:?} at {at} of {kind:?} goes unnoticed"
+        );
+    }
 }
 
 fn record(began: u64, ended: u64, call: Call, answer: Answer) -> Record {

@@ -3,10 +3,12 @@
 #![cfg(not(any(laneway_loom, laneway_shuttle)))]
 #![allow(clippy::disallowed_types)] // The tests take turns.
 
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use allocation_counter::measure;
@@ -299,6 +301,98 @@ fn r079_a_callback_that_panics_keeps_nothing() {
     let mut seen = 0;
     hub.for_each_user(|_, _| seen += 1);
     assert_eq!(seen, USERS, "and the next call tells of all");
+}
+
+/// The bytes that stay after 1 000 calls, in each of which the host's code panics.
+fn left_by_panics(mut call: impl FnMut()) -> i64 {
+    let hook = std::panic::take_hook();
+    // The usual one writes into memory of the test.
+    std::panic::set_hook(Box::new(|_| {}));
+    (0..100).for_each(|_| call());
+    let left = bytes(|| (0..1_000).for_each(|_| call()));
+    std::panic::set_hook(hook);
+    left
+}
+
+thread_local! {
+    static DROPS_PANIC: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Its drop panics with a text of its own, while the thread wants that.
+struct Panics(u64);
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        assert!(!DROPS_PANIC.get(), "the drop of {}", self.0);
+    }
+}
+
+#[test]
+fn r079_payloads_whose_drops_panic_leave_nothing() {
+    let _turn = turn();
+    let hub = Hub::builder().lane_capacity(64).build().unwrap();
+    let ann = hub.scope(UserId::new("ann").unwrap());
+    let _stalled = ann.connect().unwrap();
+    (0..1_000).for_each(|n| drop(ann.publish(Panics(n))));
+    DROPS_PANIC.set(true);
+    let mut told = 0;
+    // One in sixteen evicts sixteen events.
+    let left = left_by_panics(|| {
+        let publish = || ann.publish(Panics(0)).is_ok();
+        told += usize::from(catch_unwind(AssertUnwindSafe(publish)).is_err());
+    });
+    DROPS_PANIC.set(false);
+    assert!(told >= 60, "{told} publishes panicked");
+    assert!(left <= SLACK, "{left} bytes stay");
+}
+
+#[test]
+fn r079_wakers_that_panic_leave_nothing() {
+    struct Bad;
+    impl Wake for Bad {
+        fn wake(self: Arc<Self>) {
+            panic!("the waker of {}", Arc::strong_count(&self));
+        }
+    }
+    let _turn = turn();
+    let hub = hub(16);
+    let ann = hub.scope(UserId::new("ann").unwrap());
+    let mut device = ann.connect().unwrap();
+    let bad = Waker::from(Arc::new(Bad));
+    let left = left_by_panics(|| {
+        let pending = device
+            .poll_recv(&mut Context::from_waker(&bad))
+            .is_pending();
+        assert!(pending && ann.publish(EVENT).is_ok() && device.try_recv().is_ok());
+    });
+    assert!(left <= SLACK, "{left} bytes stay");
+}
+
+#[cfg(feature = "protocol")]
+#[test]
+fn r079_a_client_whose_messages_make_a_handler_panic_leaves_nothing() {
+    use laneway::protocol::{
+        Handled, Handler, HandlerError, Message, MessageRouter, Outcome, Sender,
+    };
+    struct Bad;
+    impl Handler for Bad {
+        fn handle(&self, _: &Sender<'_>, message: &Message) -> Result<Handled, HandlerError> {
+            panic!("{:?}", message.kind);
+        }
+    }
+    let _turn = turn();
+    let hub = Hub::builder().lane_capacity(16).build().unwrap();
+    let ann = hub.scope(UserId::new("ann").unwrap());
+    let mut device = ann.connect().unwrap();
+    let router = MessageRouter::new(Arc::default(), Duration::ZERO);
+    router.register("bad", Bad).unwrap();
+    let left = left_by_panics(|| {
+        let json = br#"{"type":"chat"}"#;
+        let outcome = router.route_json(&ann, Some(device.id()), json, Duration::ZERO);
+        assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
+        while device.try_recv().is_ok() {}
+    });
+    assert!(left <= SLACK, "{left} bytes stay");
 }
 
 /// Calls its function at each piece that is written.

@@ -177,23 +177,32 @@ fn every_call() -> impl Strategy<Value = Call> {
     let (user, at) = (any::<u8>(), any::<u8>());
     prop_oneof![
         100 => roomed_call(),
-        14 => user.prop_map(Call::Connect),
+        12 => user.prop_map(Call::Connect),
         8 => at.prop_map(Call::Receive),
-        6 => (-100..100_i16).prop_map(Call::Sweep),
+        4 => (-100..100_i16).prop_map(Call::Sweep),
+        6 => (1..8_i16).prop_map(|n| Call::Sweep(4 * n)),
         8 => (user, any::<u8>(), any::<u8>())
             .prop_map(|(user, what, how_much)| Call::Weaken(user, what, how_much)),
+        // For one thread, and a connection of it.
+        4 => (user, any::<u8>()).prop_map(|(user, how_much)| Call::Weaken(user, 8, how_much)),
+        4 => (8..16_u8).prop_map(|with| Call::UseWeaker(0, 0, with)),
         12 => (0..3_u8, how(), to()).prop_map(|(at, how, to)| Call::PublishWeaker(at, how, to)),
         8 => (0..3_u8, any::<u8>(), any::<u8>())
             .prop_map(|(at, verb, with)| Call::UseWeaker(at, verb, with)),
         4 => (user, at).prop_map(|(user, at)| Call::Revoke(user, at)),
-        14 => (user, to(), 0..9_i8).prop_map(|(user, to, later)| Call::Ask(user, to, later)),
+        12 => (user, to(), 0..9_i8).prop_map(|(user, to, later)| Call::Ask(user, to, later)),
+        8 => (user, at.prop_map(For::Thread))
+            .prop_map(|(user, to)| Call::Ask(user, to, 100)),
+        6 => (user, at).prop_map(|(user, other)| Call::ConnectWith(user, other)),
+        3 => (at, 0..4_u8).prop_map(|(at, thread)| Call::Attach(at, thread)),
+        6 => (at, 0..4_u8).prop_map(|(at, thread)| Call::Detach(at, thread)),
         2 => (0..3_u8, to()).prop_map(|(at, to)| Call::AskWeaker(at, to)),
         14 => (at, 0..3_u8).prop_map(|(at, which)| Call::Answer(at, which)),
         3 => (any::<u8>(), 0..3_u8).prop_map(|(by, which)| Call::AnswerAs(by, which)),
         12 => (0..4_u8).prop_map(Call::TakeAnswer),
         2 => (0..4_u8).prop_map(Call::DropAsk),
-        2 => any::<u8>().prop_map(Call::BeginDrain),
-        14 => (-5..40_i16).prop_map(Call::Step),
+        3 => any::<u8>().prop_map(Call::BeginDrain),
+        20 => (-5..40_i16).prop_map(Call::Step),
     ]
 }
 

@@ -1,6 +1,9 @@
 //! Rules that readers apply: deadlines, conflation, merging; and connections that are behind.
 #![cfg(not(any(laneway_loom, laneway_shuttle)))]
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use laneway::{
@@ -205,16 +208,17 @@ fn r113_a_key_that_falls_out_of_the_table_loses_no_event() {
     let hub: Hub<u32> = builder.build().expect("valid");
     let ann = hub.scope(user("ann"));
     let mut device = ann.connect().unwrap();
-    for (name, event) in [("a", 1), ("b", 2), ("a", 3), ("c", 4), ("a", 5)] {
+    let published = [("a", 1), ("b", 2), ("a", 3), ("c", 4), ("a", 5), ("b", 6)];
+    for (name, event) in published {
         ann.publish_latest(&key(name), event).unwrap();
     }
-    // The table has two places, and `b` was published longest ago.
-    assert_eq!(events(&mut device), (vec![2, 4, 5], 0));
-    for (name, event) in [("b", 6), ("a", 7), ("b", 8)] {
+    // The table has two places. `c` has taken that of `b`, so 6 does not supersede 2.
+    assert_eq!(events(&mut device), (vec![2, 4, 5, 6], 0));
+    for (name, event) in [("b", 7), ("a", 8), ("b", 9)] {
         ann.publish_latest(&key(name), event).unwrap();
     }
-    assert_eq!(events(&mut device), (vec![7, 8], 0));
-    holds(&hub, 8, &[&device]);
+    assert_eq!(events(&mut device), (vec![8, 9], 0));
+    holds(&hub, 9, &[&device]);
 }
 
 #[test]
@@ -238,6 +242,46 @@ fn r113_many_keys_are_conflated_in_sets() {
     );
     assert!(seen.len() < 400, "{} of 640 events came", seen.len());
     holds(&hub, 640, &[&device]);
+}
+
+/// Panics when it is dropped with `true`.
+#[derive(Clone)]
+struct Fragile(u32, Arc<AtomicBool>);
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        assert!(!self.1.swap(false, Ordering::SeqCst), "the host's drop");
+    }
+}
+
+#[test]
+fn r114_a_barrier_whose_publish_panics_holds_up_no_later_event() {
+    let builder = Hub::builder().lane_capacity(2).conflation(Some(2));
+    let hub: Hub<Fragile> = builder.build().unwrap();
+    let ann = hub.scope(user("ann"));
+    let mut device = ann.connect().unwrap();
+    let (a, panics) = (key("a"), Arc::new(AtomicBool::new(false)));
+    let event = |n| Fragile(n, Arc::clone(&panics));
+    for n in 0..8 {
+        ann.publish(event(n)).unwrap();
+    }
+    panics.store(true, Ordering::SeqCst);
+    let barrier = || {
+        for _ in 0..8 {
+            ann.publish_barrier(event(8)).unwrap();
+        }
+    };
+    assert!(catch_unwind(AssertUnwindSafe(barrier)).is_err());
+    while device.try_recv().is_ok() {}
+    for n in 9..12 {
+        ann.publish_latest(&a, event(n)).unwrap();
+        ann.publish_latest(&a, event(n)).unwrap();
+        let Ok(Received::Event(next)) = device.try_recv() else {
+            panic!("the newest of the key")
+        };
+        assert_eq!((next.event.0, device.unread()), (n, 0));
+    }
+    assert_eq!(device.stats().superseded, 3);
 }
 
 #[test]

@@ -36,6 +36,22 @@
 //! | `/stats` | without the operator's password |
 //! | the program | 5 s after SIGINT or SIGTERM, on Windows after Ctrl-C |
 //!
+//! # Figures
+//!
+//! Of a program built for release, on two cores of an Intel Xeon with other work, 2026-11-26. `tests/gateway/crowd.rs`
+//! measures them and fails beyond the last column.
+//!
+//! | what | measured | at most |
+//! |---|---|---|
+//! | memory of an idle socket, of 2 000 with a user each | 7.2 KB (14.3 KB with a read buffer of 8 KiB in place of 1 KiB) | 12 KB |
+//! | 250 connections that drip half a request's head: the last one is gone after | 5.0 s | 8 s |
+//! | 250 sockets that drip half a frame, with a heartbeat of 1 s: the last one is gone after | 4.0 s | 7 s |
+//! | the program ends after SIGINT, with 500 peers of these kinds and some that answer nothing | 4.0 s | 8 s |
+//!
+//! The memory is that of the process. The system's own for a connection is not in it.
+//!
+//! # Who may ask
+//!
 //! Requests are refused unless their host is the gateway's own and their origin, if they have one, is
 //! one of its pages: 127.0.0.1 and localhost, and each `--origin`. `close::Close` lists the close codes,
 //! `name::parse` the rule of names.
@@ -154,7 +170,7 @@ async fn serve(settings: Settings) -> Result<(), String> {
     }
     #[cfg(feature = "metrics")]
     if let Some(port) = settings.metrics {
-        metrics::serve(port, Arc::clone(&gateway)).await?;
+        metrics::serve(port, Arc::clone(&gateway))?;
     }
 
     let sweeper = tokio::spawn(sweep(Arc::clone(&gateway)));

@@ -23,7 +23,7 @@ const CONNECTIONS: u16 = 4;
 const BUCKETS: [f64; 9] = [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0, 1024.0];
 
 /// Records from now on, and serves `/metrics` until the gateway stops.
-pub(crate) async fn serve(port: u16, gateway: Arc<Gateway>) -> Result<(), String> {
+pub(crate) fn serve(port: u16, gateway: Arc<Gateway>) -> Result<(), String> {
     let builder = PrometheusBuilder::new().set_buckets(&BUCKETS);
     let handle = builder
         .and_then(PrometheusBuilder::install_recorder)

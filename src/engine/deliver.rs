@@ -17,7 +17,7 @@ use crate::lane::conflation::Newest;
 use crate::lane::rule::Rule;
 use crate::lane::{Accepted, Refusal, Refused, Terms};
 use crate::observe;
-use crate::sync::{Guard, pin};
+use crate::sync::{Fault, Guard, broken, pin};
 use crate::table::storage::LeafRef;
 
 impl<E: Send + Sync + 'static> Core<E> {
@@ -253,7 +253,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             }
             Effect::Bars => {
                 let append = || self.append_with(user, aim, None, event, terms);
-                conflation.barrier(append, number)
+                conflation.barrier(append, number, || user.lane.last_number())
             }
         }
     }
@@ -298,6 +298,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         // connection could be listed in between: too late for the walk, and no longer joining at
         // the look. The event would be refused although a connection for it is there.
         let is_joined = user.lane.is_joined() && audience.may_have_a_newcomer();
+        let is_joined = is_joined && !broken(Fault::OverlookTheNewcomer);
         let count = user.lane.count_matching(audience);
         (count > 0 || is_joined).then_some(count as u8)
     }

@@ -181,6 +181,34 @@ fn resume_against_resume() {
 fn resume_against_resume_online() {
     model::sound("resume, resume, online", 2, || resume_while_resuming(true));
 }
+/// A publisher has reached two devices: what it publishes then to all but the first has a reader.
+fn publish_to_others_while_connecting() {
+    let (hub, ann) = small();
+    let first = ann.connect().expect("room");
+    let other = ann.clone();
+    let t = loom::thread::spawn(move || other.connect().expect("room"));
+    let reached = ann.publish(1).expect("a device is there").connections;
+    let to_others = ann.to_others(first.id()).publish(2).is_ok();
+    let mut second = t.join().unwrap();
+    assert!(reached == 1 || to_others, "a device that counts is found");
+    let received = std::iter::from_fn(|| second.try_recv().ok()).count();
+    assert!(
+        reached == 1 || received == 2,
+        "a device that counts receives both"
+    );
+    drop((first, second));
+    assert_eq!(hub.user_count(), 0);
+}
+
+#[test]
+fn r072_publish_to_others_against_connect() {
+    model::sound(
+        "publish to others, connect",
+        2,
+        publish_to_others_while_connecting,
+    );
+    model::twin(Fault::OverlookTheNewcomer, "a device that counts is found");
+}
 #[test]
 fn sweep_against_coming_back() {
     model::sound("sweep, come back", 3, sweep_while_coming_back);

@@ -151,3 +151,19 @@ impl Drop for Charge {
         self.account.release(self.bytes);
     }
 }
+
+#[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r111_a_lane_that_never_came_into_the_table_counts_for_no_share() {
+        let pool = Arc::new(Pool::new(None, Some(10), None));
+        let _listed = Account::new(&pool);
+        // Of two first connects of one user, one makes a lane that is dropped.
+        let dropped = Account::new(&pool);
+        assert!(!pool.has_room(10, 11), "two lanes share 10 bytes");
+        drop(dropped);
+        assert!(pool.has_room(10, 11), "one lane has all of them");
+    }
+}

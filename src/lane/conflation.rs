@@ -94,6 +94,28 @@ pub(crate) struct Conflation {
     barrier: AtomicU64,
 }
 
+/// A barrier that is being appended. While there is one, no event supersedes another one.
+struct Pending<'a, F: Fn() -> u64> {
+    conflation: &'a Conflation,
+    /// Returns a number that is not below the barrier's. `None` once the barrier is noted.
+    number: Option<F>,
+}
+
+impl<F: Fn() -> u64> Drop for Pending<'_, F> {
+    fn drop(&mut self) {
+        let Conflation {
+            pending, barrier, ..
+        } = self.conflation;
+        if let Some(number) = &self.number {
+            barrier.fetch_max(number(), Ordering::AcqRel);
+        }
+        // After `barrier`: a publisher that finds nothing pending finds the barrier.
+        if !broken(Fault::BarrierUnannounced) {
+            pending.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
 impl Conflation {
     /// Creates a table for so many keys, from 1.
     pub(crate) fn new(keys: usize) -> Self {
@@ -131,27 +153,32 @@ impl Conflation {
         done
     }
 
-    /// Appends a barrier: no event before it is superseded by one after it.
+    /// Appends a barrier: no event before it is superseded by one after it. `last` returns the newest
+    /// number of the lane.
     ///
-    /// A publisher that is stopped in here, or that panics, leaves `pending` raised. From then on no
-    /// event of this lane supersedes another one, and each is delivered.
+    /// A publisher that is stopped in here leaves `pending` raised. Meanwhile no event of this lane
+    /// supersedes another one, and each is delivered.
     pub(crate) fn barrier<R>(
         &self,
         append: impl FnOnce() -> R,
         number: impl FnOnce(&R) -> Option<u64>,
+        last: impl Fn() -> u64,
     ) -> R {
         // Before the claim. A publisher of a key that claims a number above the barrier's sees this,
         // because its claim comes after the barrier's on the one state.
         if !broken(Fault::BarrierUnannounced) {
             self.pending.fetch_add(1, Ordering::AcqRel);
         }
+        let mut pending = Pending {
+            conflation: self,
+            // The host's `Drop` of an older event may panic inside the append. The barrier may be
+            // accepted then, and its number is not told. It is not above the lane's last one.
+            number: Some(last),
+        };
         let done = append();
+        pending.number = None;
         if let Some(number) = number(&done) {
             self.barrier.fetch_max(number, Ordering::AcqRel);
-        }
-        // After `barrier`: a publisher that finds nothing pending finds the barrier.
-        if !broken(Fault::BarrierUnannounced) {
-            self.pending.fetch_sub(1, Ordering::AcqRel);
         }
         done
     }

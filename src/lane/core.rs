@@ -172,6 +172,11 @@ impl<E> Lane<E> {
         number - self.capacity()
     }
 
+    /// Returns the newest number that was claimed. It is below the next one.
+    pub(crate) fn last_number(&self) -> u64 {
+        self.load().seq() - 1
+    }
+
     /// Returns why a publisher is refused in this state, which refuses.
     #[cold]
     pub(super) fn refusal(&self, state: State) -> Refusal {
@@ -346,5 +351,16 @@ impl<E> Lane<E> {
         let on = to - state.seq();
         self.state
             .fetch_add(on * State::ONE_NUMBER, Ordering::AcqRel);
+    }
+}
+
+#[cfg(all(test, not(any(laneway_loom, laneway_shuttle))))]
+mod tests {
+    use super::arena_len;
+
+    #[test]
+    fn an_arena_has_a_quarter_of_the_capacity_from_16_to_256_slots() {
+        let all = [2, 8, 16, 32, 64, 128, 1_024, 2_048, 65_536].map(arena_len);
+        assert_eq!(all, [2, 8, 16, 16, 16, 32, 256, 256, 256]);
     }
 }

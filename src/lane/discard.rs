@@ -4,6 +4,8 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use crate::panics;
+
 /// Drops events for a call that has more to do. If the host's `Drop` panics, the first panic is
 /// kept, and rethrown when the collector itself is dropped at the end of the call.
 pub(super) struct Discard<E: 'static> {
@@ -39,8 +41,7 @@ impl<E> Discard<E> {
             if self.panic.is_none() {
                 self.panic = Some(panic);
             } else {
-                // Forgotten, because the `Drop` of the panic's value may panic as well.
-                std::mem::forget(panic);
+                panics::end(panic);
             }
         }
     }
@@ -58,7 +59,9 @@ impl<E> Drop for Discard<E> {
 /// Rethrows a panic, unless the thread panics already: a second panic would end the process.
 #[cold]
 fn rethrow(panic: Box<dyn Any + Send>) {
-    if !std::thread::panicking() {
+    if std::thread::panicking() {
+        panics::end(panic);
+    } else {
         resume_unwind(panic);
     }
 }

@@ -8,9 +8,9 @@
 //! wakes once. The generation is part of each exchange. A publisher that is stopped inside a wake
 //! therefore cannot mark a later wait as notified.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
+use crate::panics;
 use crate::sync::reentry::once_at_a_time;
 use crate::sync::{AtomicU64, Fault, Ordering, broken, pin};
 use crate::table::storage::{Link, Owned, View};
@@ -121,7 +121,7 @@ impl WakeCell {
         let guard = pin();
         if let View::Node(waker) = self.waker.load(&guard) {
             // The waker is the host's code. A panic in it is not passed on to the publisher.
-            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake_by_ref()));
+            let _ = panics::contain(|| waker.wake_by_ref());
         }
         // It fails if the wait is over, and then a later wait is left alone.
         let notified = at(word, NOTIFIED);

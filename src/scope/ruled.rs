@@ -91,7 +91,8 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     ///
     /// # Panics
     ///
-    /// As [`publish`](Self::publish). After a panic no event supersedes another one, until the user's lane ends.
+    /// As [`publish`](Self::publish). The barrier then lies between the events before this call and those after
+    /// it.
     ///
     /// # Progress
     ///

@@ -286,6 +286,8 @@ faults! {
     TrustTheNotice = "trust-the-notice",
     /// Two calls that resume one device both keep a connection.
     TwoOfOne = "two-of-one",
+    /// A publisher to some devices does not look whether one is joining.
+    OverlookTheNewcomer = "overlook-the-newcomer",
     /// The last user who goes does not end the notices of a closed hub.
     EndWithoutLooking = "end-without-looking",
     /// The end of the notices is decided by a load of the count.

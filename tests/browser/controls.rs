@@ -3,7 +3,7 @@
 use crate::driver::{Browser, gateway};
 use crate::panels::{LANE, enter, join, log, press, shows, submit};
 
-/// Keys as WebDriver codes them.
+/// Keys, by the codes of the browser's driver.
 const TAB: &str = "\u{e004}";
 const ENTER: &str = "\u{e007}";
 const SPACE: &str = " ";

@@ -174,7 +174,7 @@ impl Browser {
         );
     }
 
-    /// Presses a key and lets it go: a character, or a key's code of WebDriver.
+    /// Presses a key and lets it go: a character, or a key's code.
     pub(crate) fn key(&self, key: &str) {
         let [down, up] = ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key }));
         let keyboard = json!({ "type": "key", "id": "keyboard", "actions": [down, up] });

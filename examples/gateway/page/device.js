@@ -94,7 +94,7 @@ export class Device {
   hasMissed(events) {
     this.missed += events;
     this.part.missed.textContent = this.missed;
-    this.log.add('gap', `${events} events missed: too slow, or away too long`);
+    this.log.missed(events);
     this.tell(`missed ${events}`, 'bad');
   }
   // The first frame says whose socket it is. Nothing is shown before, and nothing at all under another name.

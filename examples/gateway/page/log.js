@@ -7,11 +7,11 @@ export class Log {
   constructor(element) {
     this.element = element;
     this.runs = new Map();
-    this.flood = null;
+    this.flood = this.gap = null;
   }
   clear() {
     this.runs.clear();
-    this.flood = null;
+    this.flood = this.gap = null;
     this.element.replaceChildren();
   }
   add(kind, text, note) {
@@ -40,6 +40,12 @@ export class Log {
       if (this.runs.size > BOXES) this.runs.delete(this.runs.keys().next().value);
     }
     return this.runs.get(id);
+  }
+  // One box for gaps in a row, with their sum.
+  missed(events) {
+    if (!this.gap || this.gap.box !== this.element.lastElementChild) this.gap = { box: this.add('gap', ''), events: 0 };
+    this.gap.events += events;
+    this.gap.box.textContent = `${this.gap.events} events missed: too slow, or away too long`;
   }
   // One box for the events of a flood that come in a row.
   poured(e) {

@@ -288,7 +288,8 @@ impl L {
     pub(super) fn publish_barrier(&self, event: Ev) -> u64 {
         let append = || self.publish_as(event, false, false).expect("accepted");
         let conflation = self.conflation().expect("a lane that conflates");
-        conflation.barrier(append, |done| Some(self.internal(*done - FIRST)))
+        let number = |done: &u64| Some(self.internal(*done - FIRST));
+        conflation.barrier(append, number, || self.last_number())
     }
 
     /// Counts the archive out of the numbers below `to`, as a sweep does that finds them too old.

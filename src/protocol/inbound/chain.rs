@@ -1,8 +1,8 @@
 //! The handlers and middlewares that a message goes through.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::panics;
 use crate::protocol::inbound::handler::{Handler, Middleware};
 use crate::protocol::message::kind::MessageKind;
 
@@ -41,9 +41,7 @@ pub(in crate::protocol) struct Shielded(pub(in crate::protocol) Option<Box<dyn H
 impl Drop for Shielded {
     fn drop(&mut self) {
         let handler = self.0.take();
-        let dropped = catch_unwind(AssertUnwindSafe(|| drop(handler)));
-        // The panic's value may panic again when it is dropped.
-        dropped.unwrap_or_else(std::mem::forget);
+        let _ = panics::contain(|| drop(handler));
     }
 }
 

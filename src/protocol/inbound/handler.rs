@@ -1,8 +1,8 @@
 //! The host's part: handlers and middlewares, and the outcome of a message.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::panics;
 use crate::protocol::inbound::error::HandlerError;
 use crate::protocol::inbound::sender::Sender;
 use crate::protocol::message::envelope::Message;
@@ -225,11 +225,9 @@ pub(in crate::protocol) enum Trouble {
 pub(in crate::protocol) fn contained<R>(
     f: impl FnOnce() -> Result<R, HandlerError>,
 ) -> Result<R, Trouble> {
-    match catch_unwind(AssertUnwindSafe(f)) {
-        Ok(done) => done.map_err(Trouble::Error),
-        Err(panic) => {
-            // Forgotten, because the `Drop` of the panic's value may panic as well.
-            std::mem::forget(panic);
+    match panics::contain(f) {
+        Some(done) => done.map_err(Trouble::Error),
+        None => {
             let text = "the message could not be handled";
             Err(Trouble::Panic(HandlerError::new("INTERNAL", text)))
         }

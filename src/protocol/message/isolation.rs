@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use crate::id::UserId;
 use crate::observe;
+use crate::panics;
 use crate::protocol::message::contamination::{
     Contaminated, Contamination, ForeignField, Isolated,
 };
@@ -149,10 +149,7 @@ impl Isolation {
         observe::contaminated(fields.len(), fields.first().map(|foreign| foreign.field));
         if let Some(audit) = &self.audit {
             // A panic of the host's audit must not end the publisher's call.
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| audit(receiver, &fields))) {
-                // Forgotten, because the `Drop` of the panic's value may panic as well.
-                std::mem::forget(panic);
-            }
+            let _ = panics::contain(|| audit(receiver, &fields));
         }
         match self.policy {
             Contamination::Rewrite => Ok(fields),

@@ -32,6 +32,7 @@ impl Run {
             Err(why) => Err(attach_error(why)),
             Ok(is_changed) => Ok(is_changed),
         };
+        self.seen.bound += usize::from(matches!(expected, Err(AttachError::NotAllowed(_))));
         assert_eq!(done, expected);
         if self.model.has_ended(handle.id) {
             return;

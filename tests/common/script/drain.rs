@@ -21,8 +21,8 @@ pub(super) struct Draining {
 
 impl Run {
     pub(super) fn begin_drain(&mut self, how: u8) {
-        let deadline_ms = [8, 16, 40, 80][usize::from(how & 3)];
-        let publish_for_ms = [0, 0, 8, 44][usize::from(how >> 2 & 3)];
+        let deadline_ms = [8, 8, 16, 40][usize::from(how & 3)];
+        let publish_for_ms = [0, 0, 8, 24][usize::from(how >> 2 & 3)];
         let (tells, hook_calls) = (how >> 4 & 3 != 3, Arc::new(AtomicUsize::new(0)));
         let (alive, calls) = (Arc::clone(&self.alive), Arc::clone(&hook_calls));
         let serial = self.serial + 1;

@@ -44,6 +44,7 @@ impl Run {
         self.keep_weaker(Weaker {
             user,
             grant,
+            thread: None,
             scope: old,
         });
         self.seen.revoked += 1;

@@ -56,6 +56,7 @@ outcomes! {
     // From here on with every verb only.
     lacking: "refused to a weaker scope",
     by_weaker: "accepted from a weaker scope",
+    bound: "kept in its thread",
     over_budget: "over a budget",
     answered: "answered",
     late_answer: "answered too late",
@@ -72,7 +73,7 @@ impl Seen {
     /// Those that need no rooms come first.
     pub(crate) const WITHOUT_ROOMS: usize = Self::OF_FEW - 2;
     /// Those of scripts without every verb come first.
-    pub(crate) const OF_FEW: usize = Self::NAMES.len() - 10;
+    pub(crate) const OF_FEW: usize = Self::NAMES.len() - 11;
 
     /// What became of a connection's numbers.
     pub(super) fn count(&mut self, stats: &laneway::ConnectionStats) {

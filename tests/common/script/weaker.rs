@@ -12,12 +12,14 @@ use crate::common::model::grants::{self, Denied, Missing, Use};
 /// So many are kept at a time.
 const MOST: usize = 6;
 /// Verbs of `use_weaker`.
-pub(super) const VERBS: u8 = 8;
+pub(super) const VERBS: u8 = 10;
 
 /// A scope that may do less than the user's own.
 pub(super) struct Weaker {
     pub(super) user: u8,
     pub(super) grant: usize,
+    /// If the last limit names one.
+    pub(super) thread: Option<u8>,
     pub(super) scope: UserScope<Tainted>,
 }
 
@@ -62,13 +64,19 @@ impl Run {
         let grant = self.model.attenuate(user, grant, limits);
         assert_eq!(made.is_ok(), grant.is_some());
         if let (Ok(scope), Some(grant)) = (made, grant) {
-            self.keep_weaker(Weaker { user, grant, scope });
+            let thread = limits.thread;
+            self.keep_weaker(Weaker {
+                user,
+                grant,
+                thread,
+                scope,
+            });
         }
     }
 
     pub(super) fn use_weaker(&mut self, at: usize, verb: u8, with: u8) {
         match verb % VERBS {
-            0 => self.connect_weaker(at, with),
+            0 | 8 | 9 => self.connect_weaker(at, with),
             1 => self.resume(By::Weaker(at), with, with >> 4),
             2 => self.look_weaker(at),
             3 => self.disconnect_weaker(at, with),
@@ -86,13 +94,20 @@ impl Run {
     }
 
     fn connect_weaker(&mut self, at: usize, threads: u8) {
-        let threads = threads % (1 << THREADS);
+        // In most cases to the scope's own thread, if it has one.
+        let own = self.weaker[at].thread.filter(|_| threads >> 2 & 3 != 0);
+        let threads = own.map_or(threads % (1 << THREADS), |own| 1 << own);
         let options = ConnectOptions::default().threads(thread_ids(threads));
         let Weaker { user, grant, .. } = self.weaker[at];
         let done = self.weaker[at].scope.connect_with(options);
         let expected = self.model.connect_by(grant, threads);
         match done {
-            Ok(connection) => self.hold(expected.expect("it may not connect"), user, connection),
+            Ok(connection) => {
+                self.hold(expected.expect("it may not connect"), user, connection);
+                // A connection of one thread comes into no other.
+                let newest = self.handles.len() - 1;
+                self.attach(newest as u8, threads & 1, true);
+            }
             Err(error) => assert_eq!(expected, Err(no_connect(&error))),
         }
     }
