@@ -5,12 +5,23 @@
 //! joins of one user, and between a join and a leave.
 
 pub(crate) mod directory;
+// Only a node of a cluster asks and watches.
+#[cfg_attr(
+    any(not(feature = "cluster"), laneway_loom, laneway_shuttle),
+    allow(dead_code)
+)]
+mod look;
 #[cfg(all(test, laneway_loom))]
 mod models;
 mod occupant;
 mod places;
 mod publish;
 mod room;
+#[cfg_attr(
+    any(not(feature = "cluster"), laneway_loom, laneway_shuttle),
+    allow(dead_code)
+)]
+pub(crate) mod watch;
 
 use std::sync::Arc;
 
@@ -23,6 +34,7 @@ use crate::sync::{Fault, Guard, Ordering, broken, fence, pin};
 use directory::Directory;
 use occupant::{Membership, NotAdded, Occupant};
 use room::{NoEntry, Room};
+use watch::Changes;
 
 impl<E: Send + Sync + 'static> Core<E> {
     /// Makes the user a member of the room.
@@ -30,6 +42,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     /// Lock-free: each repetition means that a session or a room has ended, or that another call for the
     /// same user has changed the list.
     pub(crate) fn join(&self, user: &UserId, room: &RoomId) -> Result<Joined, JoinRoomError> {
+        let mut changes = Changes::of(&self.watchers);
         // One guard for all steps. `Places::fill` needs it from the reservation on.
         let guard = pin();
         loop {
@@ -39,13 +52,13 @@ impl<E: Send + Sync + 'static> Core<E> {
             let entry = self.entry_to_join(user, &guard)?;
             let directory = self.directory(&guard);
             let Some(occupant) =
-                self.find_or_add_occupant(directory, user, entry.as_ref(), &guard)?
+                self.find_or_add_occupant(directory, user, entry.as_ref(), &mut changes, &guard)?
             else {
                 continue;
             };
-            match self.join_as(directory, &occupant, room, &guard) {
+            match self.join_as(directory, &occupant, room, &mut changes, &guard) {
                 Ok(joined) => {
-                    if self.may_stay(directory, &occupant, entry.as_ref(), &guard) {
+                    if self.may_stay(directory, &occupant, entry.as_ref(), &mut changes, &guard) {
                         return Ok(joined);
                     }
                 }
@@ -100,6 +113,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         directory: &Directory<E>,
         user: &UserId,
         entry: Option<&Arc<User<E>>>,
+        changes: &mut Changes<'_>,
         guard: &Guard,
     ) -> Result<Option<Arc<Occupant<E>>>, JoinRoomError> {
         let hash = self.hash(user);
@@ -111,7 +125,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             // Of another session of the user. If that one is over, its memberships are as well, and the
             // thread that ends them has not come to it. Otherwise the caller's entry is the older one.
             if found.is_left(guard) {
-                self.end_occupant(directory, &found, guard);
+                self.end_occupant(directory, &found, changes, guard);
             }
             return Ok(None);
         }
@@ -138,6 +152,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         directory: &Directory<E>,
         occupant: &Arc<Occupant<E>>,
         id: &RoomId,
+        changes: &mut Changes<'_>,
         guard: &Guard,
     ) -> Result<Joined, Option<JoinRoomError>> {
         let limits = &self.config.rooms;
@@ -156,7 +171,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             if occupant.len() >= limit {
                 return Err(Some(JoinRoomError::TooManyRooms { limit }));
             }
-            let room = self.enter(directory, id, guard).map_err(Some)?;
+            let room = self.enter(directory, id, changes, guard).map_err(Some)?;
             let at = room.places.reserve(limits.max_members_per_room, guard);
             let new = Membership { room, at };
             match occupant.add(&new, limit) {
@@ -166,7 +181,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                     return Ok(Joined::Now);
                 }
                 Err(why) => {
-                    directory.vacate(&new, guard);
+                    directory.vacate(&new, changes, guard);
                     match why {
                         NotAdded::Over => return Err(None),
                         NotAdded::IsThere => {}
@@ -184,6 +199,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         &self,
         directory: &Directory<E>,
         id: &RoomId,
+        changes: &mut Changes<'_>,
         guard: &Guard,
     ) -> Result<Arc<Room<Occupant<E>>>, JoinRoomError> {
         let hash = id.hash_with(&self.hasher);
@@ -192,6 +208,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             let Some(found) = directory.rooms.get(hash, id, guard) else {
                 let new = Arc::new(Room::new(id.clone(), hash));
                 if directory.rooms.insert(&new, guard).is_ok() {
+                    changes.note(id);
                     return Ok(new);
                 }
                 continue;
@@ -213,6 +230,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         directory: &Directory<E>,
         occupant: &Arc<Occupant<E>>,
         entry: Option<&Arc<User<E>>>,
+        changes: &mut Changes<'_>,
         guard: &Guard,
     ) -> bool {
         // Pairs with the fences in `end_memberships` and `shutdown`. This thread lists the room and then
@@ -223,7 +241,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         let is_left = entry.is_some_and(|entry| entry.lane.is_over());
         let is_over = is_left || self.is_closed();
         if is_over && !broken(Fault::JoinWithoutLooking) {
-            self.end_occupant(directory, occupant, guard);
+            self.end_occupant(directory, occupant, changes, guard);
             return false;
         }
         true
@@ -231,14 +249,15 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Ends the user's membership of the room. Returns whether there was one. Lock-free.
     pub(crate) fn leave(&self, user: &UserId, room: &RoomId) -> bool {
+        let mut changes = Changes::of(&self.watchers);
         let guard = pin();
-        let Some((directory, occupant)) = self.occupant(user, &guard) else {
+        let Some((directory, occupant)) = self.occupant(user, &mut changes, &guard) else {
             return false;
         };
         occupant.begin_leaving();
         let removed = occupant.remove(room);
         if let Some((membership, is_over)) = &removed {
-            directory.vacate(membership, &guard);
+            directory.vacate(membership, &mut changes, &guard);
             if *is_over {
                 self.remove_occupant(directory, &occupant, &guard);
             }
@@ -249,28 +268,35 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Returns the rooms that the user is in. Lock-free.
     pub(crate) fn rooms_of(&self, user: &UserId) -> Vec<RoomId> {
+        let mut changes = Changes::of(&self.watchers);
         let guard = pin();
-        let found = self.occupant(user, &guard);
+        let found = self.occupant(user, &mut changes, &guard);
         found.map_or_else(Vec::new, |(_, occupant)| occupant.rooms())
     }
 
     /// Ends all memberships of the user. Returns how many there were. Lock-free.
     pub(crate) fn forget(&self, user: &UserId) -> usize {
+        let mut changes = Changes::of(&self.watchers);
         let guard = pin();
-        let found = self.occupant(user, &guard);
+        let found = self.occupant(user, &mut changes, &guard);
         found.map_or(0, |(directory, occupant)| {
-            self.end_occupant(directory, &occupant, &guard)
+            self.end_occupant(directory, &occupant, &mut changes, &guard)
         })
     }
 
     /// Returns the directory and the occupant of the user, if the user is in a room.
-    fn occupant(&self, user: &UserId, guard: &Guard) -> Option<(&Directory<E>, Arc<Occupant<E>>)> {
+    fn occupant(
+        &self,
+        user: &UserId,
+        changes: &mut Changes<'_>,
+        guard: &Guard,
+    ) -> Option<(&Directory<E>, Arc<Occupant<E>>)> {
         let directory = self.rooms.get()?;
         let found = directory.occupants.get(self.hash(user), user, guard)?;
         let found = found.arc();
         // Of a session that is over: the thread that ends the memberships has not come to it.
         if !self.keeps_memberships() && found.is_left(guard) {
-            self.end_occupant(directory, &found, guard);
+            self.end_occupant(directory, &found, changes, guard);
             return None;
         }
         Some((directory, found))
@@ -286,13 +312,14 @@ impl<E: Send + Sync + 'static> Core<E> {
         let Some(directory) = self.rooms.get() else {
             return;
         };
+        let mut changes = Changes::of(&self.watchers);
         let guard = pin();
         let found = directory.occupants.get(user.hash, &user.id, &guard);
         // The user may be back, and have joined rooms with another entry. Those memberships stay.
         if let Some(found) = found.map(|found| found.arc())
             && (found.is_of(user, &guard) || broken(Fault::EndTheNewer))
         {
-            self.end_occupant(directory, &found, &guard);
+            self.end_occupant(directory, &found, &mut changes, &guard);
         }
     }
 
@@ -300,7 +327,8 @@ impl<E: Send + Sync + 'static> Core<E> {
     pub(super) fn end_all_memberships(&self) {
         if let Some(directory) = self.rooms.get() {
             directory.occupants.for_each(|occupant| {
-                self.end_occupant(directory, occupant, &pin());
+                let mut changes = Changes::of(&self.watchers);
+                self.end_occupant(directory, occupant, &mut changes, &pin());
             });
         }
     }
@@ -310,12 +338,13 @@ impl<E: Send + Sync + 'static> Core<E> {
         &self,
         directory: &Directory<E>,
         occupant: &Arc<Occupant<E>>,
+        changes: &mut Changes<'_>,
         guard: &Guard,
     ) -> usize {
         occupant.begin_leaving();
         let ended = occupant.end();
         for membership in &ended {
-            directory.vacate(membership, guard);
+            directory.vacate(membership, changes, guard);
         }
         occupant.end_leaving();
         self.remove_occupant(directory, occupant, guard);

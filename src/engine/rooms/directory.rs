@@ -2,6 +2,7 @@
 
 use super::occupant::{Membership, Occupant};
 use super::room::Room;
+use super::watch::Changes;
 use crate::sync::{AtomicUsize, Fault, Guard, broken};
 use crate::table::Table;
 
@@ -30,13 +31,26 @@ impl<E: 'static> Directory<E> {
 impl<E: Send + Sync + 'static> Directory<E> {
     /// Gives a place back that is off its occupant's list. The last member who goes takes the room out of
     /// the directory.
-    pub(super) fn vacate(&self, membership: &Membership<E>, guard: &Guard) {
+    pub(super) fn vacate(
+        &self,
+        membership: &Membership<E>,
+        changes: &mut Changes<'_>,
+        guard: &Guard,
+    ) {
         let Membership { room, at } = membership;
         if !broken(Fault::LeaveThePlace) {
             room.places.vacate(*at, guard);
         }
+        if broken(Fault::TellBeforeTheEnd) {
+            changes.tell_now(&room.id);
+        }
         if room.exit() {
             self.rooms.remove(room, guard);
+            // After the exit. In the other order a watcher could look in between, find the room, and listen for it
+            // for ever.
+            if !broken(Fault::TellBeforeTheEnd) {
+                changes.note(&room.id);
+            }
         }
     }
 }
