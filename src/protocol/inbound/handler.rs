@@ -225,11 +225,9 @@ pub(in crate::protocol) enum Trouble {
 pub(in crate::protocol) fn contained<R>(
     f: impl FnOnce() -> Result<R, HandlerError>,
 ) -> Result<R, Trouble> {
-    match panics::contain(f) {
-        Some(done) => done.map_err(Trouble::Error),
-        None => {
-            let text = "the message could not be handled";
-            Err(Trouble::Panic(HandlerError::new("INTERNAL", text)))
-        }
-    }
+    let panicked = || {
+        let text = "the message could not be handled";
+        Err(Trouble::Panic(HandlerError::new("INTERNAL", text)))
+    };
+    panics::contain(f).map_or_else(panicked, |done| done.map_err(Trouble::Error))
 }
