@@ -169,7 +169,10 @@ impl<E: Send + Sync + 'static> RoomSender<E> {
     }
 
     /// Publishes to the members for which `is_for` returns `true`. The others are not counted.
-    #[cfg_attr(not(feature = "protocol"), allow(dead_code))]
+    #[cfg_attr(
+        any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
+        allow(dead_code)
+    )]
     pub(crate) fn publish_where(
         &self,
         event: &E,

@@ -2,8 +2,8 @@
 
 use super::occupant::{Membership, Occupant};
 use super::room::Room;
-use super::watch::Changes;
-use crate::sync::{AtomicUsize, Fault, Guard, broken};
+use super::watch::Call;
+use crate::sync::{AtomicUsize, Fault, broken};
 use crate::table::Table;
 
 /// The most roots of the table of rooms. Publishers look a room up once for all its members.
@@ -31,25 +31,20 @@ impl<E: 'static> Directory<E> {
 impl<E: Send + Sync + 'static> Directory<E> {
     /// Gives a place back that is off its occupant's list. The last member who goes takes the room out of
     /// the directory.
-    pub(super) fn vacate(
-        &self,
-        membership: &Membership<E>,
-        changes: &mut Changes<'_>,
-        guard: &Guard,
-    ) {
+    pub(super) fn vacate(&self, membership: &Membership<E>, call: &Call<'_>) {
         let Membership { room, at } = membership;
         if !broken(Fault::LeaveThePlace) {
-            room.places.vacate(*at, guard);
+            room.places.vacate(*at, &call.guard);
         }
         if broken(Fault::TellBeforeTheEnd) {
-            changes.tell_now(&room.id);
+            call.tell_now(&room.id);
         }
         if room.exit() {
-            self.rooms.remove(room, guard);
+            self.rooms.remove(room, &call.guard);
             // After the exit. In the other order a watcher could look in between, find the room, and listen for it
             // for ever.
             if !broken(Fault::TellBeforeTheEnd) {
-                changes.note(&room.id);
+                call.note(&room.id);
             }
         }
     }

@@ -3,6 +3,7 @@
 //! A notice is a trigger. The watcher asks the hub what is true now. Each change is followed by its notice. So the
 //! look after the last notice sees the last change, in whatever order the notices of a room come.
 
+use std::cell::RefCell;
 use std::mem::take;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,7 +13,7 @@ use smallvec::SmallVec;
 use crate::id::RoomId;
 use crate::lane::wake::WakeCell;
 use crate::sync::channel::{Receiver, Sender, unbounded};
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Fault, Ordering, broken, fence};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Fault, Guard, Ordering, broken, fence, pin};
 use crate::table::copy_on_write::CopyOnWrite;
 
 /// The receiving end of one watcher's notices.
@@ -36,13 +37,19 @@ struct Inbox {
 /// A hub's watchers of rooms. At most as many as subscribers to its notices: a node is one of each.
 pub(crate) struct Watchers(CopyOnWrite<Vec<Arc<Inbox>>>);
 
-/// The rooms that one call has begun or ended.
+/// One call that may begin or end rooms: its guard, and the rooms that it has begun or ended.
 ///
-/// The watchers are told when it is dropped. A call makes it before its guard, so that it is dropped after the guard:
-/// a thread that is stopped with a channel's lock would otherwise keep the whole process from freeing memory.
-pub(super) struct Changes<'a> {
+/// The watchers are told when it is dropped, behind the guard: a thread that is stopped with a channel's lock would
+/// otherwise keep the whole process from freeing memory.
+pub(super) struct Call<'a> {
+    // Fields are dropped in this order.
+    pub(super) guard: Guard,
+    changes: Changes<'a>,
+}
+
+struct Changes<'a> {
     watchers: &'a Watchers,
-    rooms: SmallVec<[RoomId; 1]>,
+    rooms: RefCell<SmallVec<[RoomId; 1]>>,
 }
 
 impl RoomWatch {
@@ -156,30 +163,32 @@ impl Watchers {
     }
 }
 
-impl<'a> Changes<'a> {
-    pub(super) fn of(watchers: &'a Watchers) -> Self {
+impl<'a> Call<'a> {
+    pub(super) fn begin(watchers: &'a Watchers) -> Self {
+        let rooms = RefCell::default();
         Self {
-            watchers,
-            rooms: SmallVec::new(),
+            guard: pin(),
+            changes: Changes { watchers, rooms },
         }
     }
 
     /// Notes a room that has begun or ended. One branch in a hub that was never a node.
-    pub(super) fn note(&mut self, room: &RoomId) {
-        if !self.watchers.0.was_never_set() {
-            self.rooms.push(room.clone());
+    pub(super) fn note(&self, room: &RoomId) {
+        let Changes { watchers, rooms } = &self.changes;
+        if !watchers.0.was_never_set() {
+            rooms.borrow_mut().push(room.clone());
         }
     }
 
     /// Tells the watchers at once: a defect of the models.
     pub(super) fn tell_now(&self, room: &RoomId) {
-        self.watchers.tell(room);
+        self.changes.watchers.tell(room);
     }
 }
 
 impl Drop for Changes<'_> {
     fn drop(&mut self) {
-        for room in take(&mut self.rooms) {
+        for room in take(self.rooms.get_mut()) {
             self.watchers.tell(&room);
         }
     }
