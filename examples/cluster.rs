@@ -1,12 +1,13 @@
 //! A node of a cluster: a chat on the terminal, of which each process is a node.
 //!
 //! ```sh
-//! examples/cluster.sh          # starts a nats-server and two nodes, says something at each, and ends
-//! cargo run --features nats --example cluster -- nats://127.0.0.1:4222 ann
+//! examples/cluster.sh          # starts a nats-server and three nodes, says something at each, and ends
+//! cargo run --features nats --example cluster -- nats://127.0.0.1:4222 ann lobby
 //! ```
 //!
-//! The arguments are the server's address and the user's name. Each line of the input is published to all devices of
-//! that user, at every node. Each event that the user's device here receives is a line of the output. So are gaps.
+//! The arguments are the server's address, the user's name, and a room's. Each line of the input is published to all
+//! devices of that user, at every node. A line that begins with `#` is published to the members of the room, at every
+//! node. Each event that the user's device here receives is a line of the output. So are gaps.
 
 use std::error::Error;
 use std::io::BufRead;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use laneway::cluster::{ClusterEvent, ClusterOptions, CodecError, NatsRelay, Node, closures};
-use laneway::{Connection, Hub, Received, UserId};
+use laneway::{Connection, Hub, Received, RoomId, UserId};
 
 type Text = Arc<str>;
 
@@ -23,6 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().unwrap_or("nats://127.0.0.1:4222".into());
     let user = UserId::new(arguments.next().unwrap_or("ann".into()))?;
+    let room = RoomId::new(arguments.next().unwrap_or("lobby".into()))?;
 
     // An event is a text, and travels as its bytes.
     let texts = closures(
@@ -41,7 +43,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ClusterEvent::Disconnected => {
             println!("* the server is gone: only devices here get what is said");
         }
-        ClusterEvent::Gap { missed, .. } => println!("* {missed} lines of another node were lost"),
+        ClusterEvent::Gap { missed, .. } | ClusterEvent::RoomGap { missed, .. } => {
+            println!("* {missed} lines of another node were lost");
+        }
         _ => {}
     });
     let relay = NatsRelay::connect(&address).await?;
@@ -50,15 +54,30 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let scope = node.scope(user);
     let device = tokio::spawn(show(scope.local().connect()?));
-    println!("* node {} of {}", node.id(), scope.user());
+    // A membership is one of this node. It ends with the user's last device here.
+    scope.local().join(&room)?;
+    let room = node.room(room);
+    println!(
+        "* node {} of {} in {}",
+        node.id(),
+        scope.user(),
+        room.room()
+    );
 
     // The terminal has a thread of its own, because reading it blocks.
     let saying = tokio::task::spawn_blocking(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            match scope.publish(line.as_str().into()) {
-                Ok(published) if published.relayed.is_queued() => {}
-                Ok(published) => println!("* not relayed: {:?}", published.relayed),
-                Err(refused) => return println!("* {refused}"),
+            let text: Text = line.as_str().into();
+            let relayed = if line.starts_with('#') {
+                room.publish(&text).relayed
+            } else {
+                match scope.publish(text) {
+                    Ok(published) => published.relayed,
+                    Err(refused) => return println!("* {refused}"),
+                }
+            };
+            if !relayed.is_queued() {
+                println!("* not relayed: {relayed:?}");
             }
         }
     });

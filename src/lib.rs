@@ -267,6 +267,8 @@
 //! | `PresenceFeed::next_timeout` | the same, and sleeps when there is nothing to read |
 //! | `Lifecycle::next_timeout` | the same, and sleeps when there is nothing to read |
 //! | `NodeScope::publish` and its other verbs, of the feature `cluster` | that of the scope's verb, and the short lock of the queue to the broker |
+//! | `NodeRoom::publish`, `publish_critical` | that of the verb of `RoomSender`, and the short lock of the queue to the broker |
+//! | joins and leaves that begin or end a room, while the hub is a node | the short lock of each node's channel |
 //!
 //! Exceptions, which are the host's: the allocator, the payload's own `Clone` and `Drop`, and wakers. A reader
 //! spins a bounded time before it gives up a number whose publisher does not come. No thread waits for another

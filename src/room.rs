@@ -92,10 +92,7 @@ impl<E: Send + Sync + 'static> Hub<E> {
     /// ```
     #[must_use]
     pub fn rooms(&self, rooms: impl IntoIterator<Item = RoomId>) -> RoomSender<E> {
-        RoomSender {
-            core: Arc::clone(&self.core),
-            rooms: rooms.into_iter().collect(),
-        }
+        RoomSender::new(Arc::clone(&self.core), rooms)
     }
 
     /// Ends all memberships of a user. Returns how many there were.
@@ -119,6 +116,20 @@ impl<E: Send + Sync + 'static> Hub<E> {
 }
 
 impl<E: Send + Sync + 'static> RoomSender<E> {
+    pub(crate) fn new(core: Arc<Core<E>>, rooms: impl IntoIterator<Item = RoomId>) -> Self {
+        Self {
+            core,
+            rooms: rooms.into_iter().collect(),
+        }
+    }
+
+    /// Returns whether the hub was shut down.
+    #[cfg(feature = "cluster")]
+    #[cfg_attr(any(laneway_loom, laneway_shuttle), allow(dead_code))]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.core.is_closed()
+    }
+
     /// [Publishes](crate::UserScope::publish) a clone of `event` to each member.
     ///
     /// ```
@@ -158,7 +169,10 @@ impl<E: Send + Sync + 'static> RoomSender<E> {
     }
 
     /// Publishes to the members for which `is_for` returns `true`. The others are not counted.
-    #[cfg_attr(not(feature = "protocol"), allow(dead_code))]
+    #[cfg_attr(
+        any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
+        allow(dead_code)
+    )]
     pub(crate) fn publish_where(
         &self,
         event: &E,

@@ -1,13 +1,13 @@
 //! The way of an event to bytes and back.
 
+use crate::cluster::addressee::Addressee;
 use crate::cluster::error::CodecError;
-use crate::id::UserId;
 
 /// Writes events as bytes, and reads them.
 ///
 /// ```
 /// use laneway::UserId;
-/// use laneway::cluster::{Codec, CodecError};
+/// use laneway::cluster::{Addressee, Codec, CodecError};
 ///
 /// struct Texts;
 ///
@@ -16,13 +16,13 @@ use crate::id::UserId;
 ///         into.extend_from_slice(event.as_bytes());
 ///         Ok(())
 ///     }
-///     fn decode(&self, _receiver: &UserId, bytes: &[u8]) -> Result<String, CodecError> {
+///     fn decode(&self, _to: &Addressee, bytes: &[u8]) -> Result<String, CodecError> {
 ///         String::from_utf8(bytes.to_vec()).map_err(CodecError::new)
 ///     }
 /// }
 /// # let (mut bytes, ann) = (Vec::new(), UserId::new("ann")?);
 /// # Texts.encode(&"hello".to_owned(), &mut bytes)?;
-/// # assert_eq!(Texts.decode(&ann, &bytes)?, "hello");
+/// # assert_eq!(Texts.decode(&ann.into(), &bytes)?, "hello");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -35,13 +35,14 @@ pub trait Codec<E>: Send + Sync + 'static {
     /// [`CodecError`]: the event is lost to the other nodes, which are told a gap.
     fn encode(&self, event: &E, into: &mut Vec<u8>) -> Result<(), CodecError>;
 
-    /// Reads an event for `receiver`. The bytes come from another process, and may be anything.
+    /// Reads an event for a user or for a room's members. The bytes come from another process, and may be anything.
     ///
     /// # Errors
     ///
     /// [`CodecError`]: the event is not delivered. It is counted, and told as
-    /// [`ClusterEvent::Undecodable`](crate::cluster::ClusterEvent::Undecodable).
-    fn decode(&self, receiver: &UserId, bytes: &[u8]) -> Result<E, CodecError>;
+    /// [`Undecodable`](crate::cluster::ClusterEvent::Undecodable) or
+    /// [`RoomUndecodable`](crate::cluster::ClusterEvent::RoomUndecodable).
+    fn decode(&self, to: &Addressee, bytes: &[u8]) -> Result<E, CodecError>;
 }
 
 /// A codec of two closures, from [`closures`].
@@ -64,13 +65,13 @@ pub struct Closures<W, R> {
 ///     |_, bytes| bytes.try_into().map(u64::from_le_bytes).map_err(CodecError::new),
 /// );
 /// # use laneway::{UserId, cluster::Codec};
-/// # assert!(numbers.decode(&UserId::new("ann")?, &[1]).is_err());
+/// # assert!(numbers.decode(&UserId::new("ann")?.into(), &[1]).is_err());
 /// # Ok::<(), laneway::InvalidId>(())
 /// ```
 pub fn closures<E, W, R>(write: W, read: R) -> Closures<W, R>
 where
     W: Fn(&E, &mut Vec<u8>) -> Result<(), CodecError> + Send + Sync + 'static,
-    R: Fn(&UserId, &[u8]) -> Result<E, CodecError> + Send + Sync + 'static,
+    R: Fn(&Addressee, &[u8]) -> Result<E, CodecError> + Send + Sync + 'static,
 {
     Closures { write, read }
 }
@@ -78,12 +79,12 @@ where
 impl<E, W, R> Codec<E> for Closures<W, R>
 where
     W: Fn(&E, &mut Vec<u8>) -> Result<(), CodecError> + Send + Sync + 'static,
-    R: Fn(&UserId, &[u8]) -> Result<E, CodecError> + Send + Sync + 'static,
+    R: Fn(&Addressee, &[u8]) -> Result<E, CodecError> + Send + Sync + 'static,
 {
     fn encode(&self, event: &E, into: &mut Vec<u8>) -> Result<(), CodecError> {
         (self.write)(event, into)
     }
-    fn decode(&self, receiver: &UserId, bytes: &[u8]) -> Result<E, CodecError> {
-        (self.read)(receiver, bytes)
+    fn decode(&self, to: &Addressee, bytes: &[u8]) -> Result<E, CodecError> {
+        (self.read)(to, bytes)
     }
 }

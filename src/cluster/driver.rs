@@ -13,13 +13,14 @@ use crate::cluster::outbound::Outbound;
 use crate::cluster::outbox::{Outbox, Waitings};
 use crate::cluster::relay::Relay;
 use crate::cluster::subject::Subjects;
-use crate::engine::Core;
+use crate::engine::{Core, RoomWatch};
 use crate::lifecycle::Lifecycle;
 use crate::sync::Ordering;
 
 /// The driver of a node, from [`Node::join`](crate::cluster::Node::join). The host runs it in one task.
 ///
-/// It sends what publishers queue, listens for the users who are online here, and delivers what other nodes send.
+/// It sends what publishers queue, listens for the users who are online and the rooms
+/// that have a member here, and delivers what other nodes send.
 pub struct Driver<E: Send + Sync + 'static, C, R: Relay> {
     outbound: Outbound<E>,
     inbound: Inbound<E, R::Subscription>,
@@ -43,12 +44,12 @@ impl<E: Send + Sync + 'static, C: Codec<E>, R: Relay> Driver<E, C, R> {
     pub(super) fn new(
         (core, outbox): (Arc<Core<E>>, Arc<Outbox<E>>),
         waitings: Waitings<E>,
-        notices: Lifecycle,
+        notices: (Lifecycle, RoomWatch),
         (codec, relay): (C, R),
-        (subjects, users, told): (Subjects, usize, Told),
+        (subjects, limits, told): (Subjects, (usize, usize), Told),
     ) -> Self {
         let stop = Stop(Arc::clone(&outbox));
-        let outbound = Outbound::new(Arc::clone(&outbox), waitings, subjects.clone(), users);
+        let outbound = Outbound::new(Arc::clone(&outbox), waitings, subjects.clone(), limits);
         let inbound = Inbound::new(core, outbox, notices, subjects, told);
         Self {
             outbound,
@@ -61,7 +62,7 @@ impl<E: Send + Sync + 'static, C: Codec<E>, R: Relay> Driver<E, C, R> {
 
     /// Drives the node until its hub is shut down and no connection is left, or until the broker is closed for good.
     ///
-    /// `tick` returns a timer of the host's runtime, a second long, say. The loss of a user's last events is told
+    /// `tick` returns a timer of the host's runtime, a second long, say. The loss of a user's or room's last events is told
     /// between one and two ticks after the last one.
     ///
     /// ```
@@ -88,6 +89,7 @@ impl<E: Send + Sync + 'static, C: Codec<E>, R: Relay> Driver<E, C, R> {
     /// [`told`](crate::cluster::ClusterOptions::told), or `tick` does.
     pub async fn run<T, F>(self, mut tick: T)
     where
+        E: Clone,
         T: FnMut() -> F + Send,
         F: Future<Output = ()> + Send,
     {

@@ -21,6 +21,8 @@ pub enum ClusterError {
     Queue(usize),
     /// The number of users to publish to is not from 2 to 16 777 216.
     Users(usize),
+    /// The number of rooms to publish to is not from 2 to 16 777 216.
+    Rooms(usize),
     /// The hub has no room for a subscriber of its notices.
     Lifecycle(LifecycleError),
 }
@@ -35,6 +37,10 @@ impl fmt::Display for ClusterError {
             Self::Users(n) => write!(
                 f,
                 "a node numbers the events of 2 to 16777216 users, not {n}"
+            ),
+            Self::Rooms(n) => write!(
+                f,
+                "a node numbers the events of 2 to 16777216 rooms, not {n}"
             ),
             Self::Lifecycle(error) => error.fmt(f),
         }

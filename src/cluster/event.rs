@@ -1,8 +1,9 @@
 //! What a node tells its host.
 
+use crate::cluster::addressee::Addressee;
 use crate::cluster::error::CodecError;
 use crate::cluster::frame::NodeId;
-use crate::id::UserId;
+use crate::id::{RoomId, UserId};
 
 /// The host's closure.
 pub(super) type Told = Box<dyn Fn(&ClusterEvent) + Send + Sync>;
@@ -42,8 +43,42 @@ pub enum ClusterEvent {
         /// The reason.
         error: CodecError,
     },
+    /// Events for a room that has a member here were lost between another node and this one.
+    #[non_exhaustive]
+    RoomGap {
+        /// The room.
+        room: RoomId,
+        /// The node that published them.
+        node: NodeId,
+        /// How many, exactly.
+        missed: u64,
+    },
+    /// An event for a room came and could not be read. It is not in a gap.
+    #[non_exhaustive]
+    RoomUndecodable {
+        /// The room.
+        room: RoomId,
+        /// The reason.
+        error: CodecError,
+    },
     /// The broker is connected.
     Connected,
     /// The connection to the broker is lost. Publishes are told `Dropped` from now on.
     Disconnected,
+}
+
+impl ClusterEvent {
+    pub(super) fn gap(to: Addressee, node: NodeId, missed: u64) -> Self {
+        match to {
+            Addressee::User(user) => Self::Gap { user, node, missed },
+            Addressee::Room(room) => Self::RoomGap { room, node, missed },
+        }
+    }
+
+    pub(super) fn undecodable(to: Addressee, error: CodecError) -> Self {
+        match to {
+            Addressee::User(user) => Self::Undecodable { user, error },
+            Addressee::Room(room) => Self::RoomUndecodable { room, error },
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! The half of the driver that receives: listens for the users who are online, and delivers to them.
+//! The half of the driver that receives: listens for the users who are online and the rooms that have
+//! members, and delivers to them.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -7,18 +8,18 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use crate::cluster::addressee::Addressee;
 use crate::cluster::codec::Codec;
 use crate::cluster::event::{ClusterEvent, Told};
 use crate::cluster::frame::{Header, Kind};
-use crate::cluster::numbers::Heard;
+use crate::cluster::listened::Listened;
 use crate::cluster::outbox::Outbox;
 use crate::cluster::relay::{Incoming, Relay};
 use crate::cluster::stats::add;
 use crate::cluster::subject::Subjects;
-use crate::engine::Core;
-use crate::id::{ThreadId, UserId};
+use crate::engine::{Core, RoomWatch};
+use crate::id::{RoomId, UserId};
 use crate::lifecycle::{Change, Lifecycle, Notice};
-use crate::scope::UserScope;
 use crate::sync::Ordering;
 use crate::turns::{rest, take_turn};
 
@@ -27,12 +28,16 @@ pub(super) struct Inbound<E: Send + Sync + 'static, S> {
     core: Arc<Core<E>>,
     outbox: Arc<Outbox<E>>,
     notices: Lifecycle,
+    watch: RoomWatch,
     subjects: Subjects,
     told: Told,
     /// The users who are online here, by their subjects.
-    listened: HashMap<String, Listened<E, S>>,
-    /// Lost notices that were made up for by a walk.
+    users: HashMap<String, Listened<E, S>>,
+    /// The rooms that have a member here, by their subjects.
+    rooms: HashMap<String, Listened<E, S>>,
+    /// Lost notices of users that were made up for by a walk, and those of rooms.
     lost: u64,
+    lost_of_rooms: u64,
     /// Frames so far.
     at: u64,
     /// Ticks that were seen.
@@ -40,17 +45,10 @@ pub(super) struct Inbound<E: Send + Sync + 'static, S> {
     turns: u8,
 }
 
-/// A user who is online here.
-struct Listened<E: Send + Sync + 'static, S> {
-    scope: UserScope<E>,
-    heard: Heard,
-    /// Ends when it is dropped.
-    _subscription: S,
-}
-
 /// What has come.
 enum Step {
     Notice(Option<Notice>),
+    Room(RoomId),
     Incoming(Option<Incoming>),
     Tick,
 }
@@ -59,7 +57,7 @@ impl<E: Send + Sync + 'static, S: Send + 'static> Inbound<E, S> {
     pub(super) fn new(
         core: Arc<Core<E>>,
         outbox: Arc<Outbox<E>>,
-        notices: Lifecycle,
+        (notices, watch): (Lifecycle, RoomWatch),
         subjects: Subjects,
         told: Told,
     ) -> Self {
@@ -67,10 +65,13 @@ impl<E: Send + Sync + 'static, S: Send + 'static> Inbound<E, S> {
             core,
             outbox,
             notices,
+            watch,
             subjects,
             told,
-            listened: HashMap::new(),
+            users: HashMap::new(),
+            rooms: HashMap::new(),
             lost: 0,
+            lost_of_rooms: 0,
             at: 0,
             ticks: 0,
             turns: 0,
@@ -80,19 +81,22 @@ impl<E: Send + Sync + 'static, S: Send + 'static> Inbound<E, S> {
     /// Receives until the hub is shut down and empty, or the broker is closed for good.
     pub(super) async fn run<C, R>(mut self, codec: &C, relay: &R)
     where
+        E: Clone,
         C: Codec<E>,
         R: Relay<Subscription = S>,
     {
         let _control = relay.subscribe(&self.subjects.control());
-        self.walk(relay);
+        self.walk_users(relay);
+        self.walk_rooms(relay);
         loop {
             match self.next(relay).await {
                 Step::Notice(None) | Step::Incoming(None) => return,
                 Step::Notice(Some(notice)) => {
                     if matches!(notice.change, Change::Online | Change::Offline) {
-                        self.look(&notice.user, relay);
+                        self.look_at_user(&notice.user, relay);
                     }
                 }
+                Step::Room(room) => self.look_at_room(&room, relay),
                 Step::Incoming(Some(incoming)) => self.receive(incoming, codec),
                 Step::Tick => {}
             }
@@ -100,7 +104,11 @@ impl<E: Send + Sync + 'static, S: Send + 'static> Inbound<E, S> {
             // no other notice comes to wake this task.
             if self.notices.lost() != self.lost {
                 add(&self.outbox.counters.resyncs, 1);
-                self.walk(relay);
+                self.walk_users(relay);
+            }
+            if self.watch.lost() != self.lost_of_rooms {
+                add(&self.outbox.counters.resyncs, 1);
+                self.walk_rooms(relay);
             }
             if !take_turn(&mut self.turns) {
                 self.turns = 0;
@@ -120,6 +128,9 @@ impl<E: Send + Sync + 'static, S: Send + 'static> Inbound<E, S> {
             if let Poll::Ready(notice) = self.notices.poll_next(cx) {
                 return Poll::Ready(Step::Notice(notice));
             }
+            if let Poll::Ready(room) = self.watch.poll_next(cx) {
+                return Poll::Ready(Step::Room(room));
+            }
             incoming.as_mut().poll(cx).map(Step::Incoming)
         })
         .await
@@ -129,46 +140,70 @@ impl<E: Send + Sync + 'static, S: Send + 'static> Inbound<E, S> {
     ///
     /// A notice is a trigger, and the hub says what is true now. Each change is followed by its notice. So the look
     /// after the last notice sees the last change, in whatever order the notices of a user's sessions come.
-    fn look<R: Relay<Subscription = S>>(&mut self, user: &UserId, relay: &R) {
+    fn look_at_user<R: Relay<Subscription = S>>(&mut self, user: &UserId, relay: &R) {
         let subject = self.subjects.user(user);
-        if self.core.is_online(user) {
-            if let Entry::Vacant(entry) = self.listened.entry(subject) {
-                let subscription = relay.subscribe(entry.key());
-                let pass = self.core.make_pass_of_node();
-                entry.insert(Listened {
-                    scope: UserScope::new(Arc::clone(&self.core), user.clone(), pass),
-                    heard: Heard::default(),
-                    _subscription: subscription,
-                });
-            }
-        } else {
-            self.listened.remove(&subject);
+        if !self.core.is_online(user) {
+            self.users.remove(&subject);
+        } else if let Entry::Vacant(entry) = self.users.entry(subject) {
+            let subscription = relay.subscribe(entry.key());
+            let to = Addressee::User(user.clone());
+            entry.insert(Listened::new(&self.core, to, subscription));
+        }
+        self.count();
+    }
+
+    /// Listens for a room that has a member here, and for no other. As for a user, a notice is a trigger.
+    fn look_at_room<R: Relay<Subscription = S>>(&mut self, room: &RoomId, relay: &R) {
+        let subject = self.subjects.room(room);
+        if !self.core.has_members(room) {
+            self.rooms.remove(&subject);
+        } else if let Entry::Vacant(entry) = self.rooms.entry(subject) {
+            let subscription = relay.subscribe(entry.key());
+            let to = Addressee::Room(room.clone());
+            entry.insert(Listened::new(&self.core, to, subscription));
         }
         self.count();
     }
 
     /// Listens for all users who are online, and for no others, whatever the notices said.
-    fn walk<R: Relay<Subscription = S>>(&mut self, relay: &R) {
+    fn walk_users<R: Relay<Subscription = S>>(&mut self, relay: &R) {
         // The count first. A notice that is lost during the walk then leads to another walk.
         self.lost = self.notices.lost();
         let core = Arc::clone(&self.core);
-        self.listened
-            .retain(|_, listened| core.is_online(listened.scope.user()));
+        self.users.retain(
+            |_, listened| matches!(&listened.to, Addressee::User(user) if core.is_online(user)),
+        );
         core.for_each(|user| {
             if user.lane.live() > 0 {
-                self.look(&user.id, relay);
+                self.look_at_user(&user.id, relay);
             }
         });
         self.count();
     }
 
-    fn count(&self) {
-        let users = self.listened.len() as u64;
-        let counters = &self.outbox.counters;
-        counters.subscribed.store(users, Ordering::Relaxed);
+    /// Listens for all rooms that have a member here, and for no others.
+    fn walk_rooms<R: Relay<Subscription = S>>(&mut self, relay: &R) {
+        // The count first, as for users.
+        self.lost_of_rooms = self.watch.lost();
+        let core = Arc::clone(&self.core);
+        self.rooms.retain(
+            |_, listened| matches!(&listened.to, Addressee::Room(room) if core.has_members(room)),
+        );
+        core.for_each_room(|room| self.look_at_room(room, relay));
+        self.count();
     }
 
-    fn receive<C: Codec<E>>(&mut self, incoming: Incoming, codec: &C) {
+    fn count(&self) {
+        let (users, rooms) = (self.users.len() as u64, self.rooms.len() as u64);
+        let counters = &self.outbox.counters;
+        counters.subscribed.store(users, Ordering::Relaxed);
+        counters.subscribed_rooms.store(rooms, Ordering::Relaxed);
+    }
+
+    fn receive<C: Codec<E>>(&mut self, incoming: Incoming, codec: &C)
+    where
+        E: Clone,
+    {
         match incoming {
             Incoming::Connected => {
                 add(&self.outbox.counters.connects, 1);
@@ -185,7 +220,11 @@ impl<E: Send + Sync + 'static, S: Send + 'static> Inbound<E, S> {
         }
     }
 
-    fn frame<C: Codec<E>>(&mut self, subject: &str, bytes: &[u8], codec: &C) {
+    /// Takes a frame. Delivers the event in it to the user or the room whose subject it came on.
+    fn frame<C: Codec<E>>(&mut self, subject: &str, bytes: &[u8], codec: &C)
+    where
+        E: Clone,
+    {
         self.at += 1;
         let counters = &self.outbox.counters;
         let Some((header, thread, event)) = Header::read(bytes) else {
@@ -198,7 +237,11 @@ impl<E: Send + Sync + 'static, S: Send + 'static> Inbound<E, S> {
             return self.outbox.retells.store(true, Ordering::Release);
         }
         // The last frames of a subscription may come after its end.
-        let Some(listened) = self.listened.get_mut(subject) else {
+        let found = match self.users.get_mut(subject) {
+            None => self.rooms.get_mut(subject),
+            found => found,
+        };
+        let Some(listened) = found else {
             return add(&counters.unwanted, u64::from(header.kind != Kind::Tip));
         };
         let Some(missed) = listened.heard.note(&header, self.at) else {
@@ -207,44 +250,20 @@ impl<E: Send + Sync + 'static, S: Send + 'static> Inbound<E, S> {
         if missed > 0 {
             add(&counters.gaps, 1);
             add(&counters.missed, missed);
-            (self.told)(&ClusterEvent::Gap {
-                user: listened.scope.user().clone(),
-                node: header.node,
-                missed,
-            });
+            let to = listened.to.clone();
+            (self.told)(&ClusterEvent::gap(to, header.node, missed));
         }
-        if header.kind != Kind::Tip {
-            self.deliver(subject, &header, thread.as_ref(), event, codec);
+        if header.kind == Kind::Tip {
+            return;
         }
-    }
-
-    /// Publishes an event of another node in its user's scope, by the verb of its publisher.
-    fn deliver<C: Codec<E>>(
-        &self,
-        subject: &str,
-        header: &Header,
-        thread: Option<&ThreadId>,
-        event: &[u8],
-        codec: &C,
-    ) {
-        let (counters, scope) = (&self.outbox.counters, &self.listened[subject].scope);
-        let event = match codec.decode(scope.user(), event) {
-            Ok(event) => event,
+        match listened.deliver(&header, thread.as_ref(), event, codec) {
+            Ok(true) => add(&counters.delivered, 1),
+            Ok(false) => add(&counters.unwanted, 1),
             Err(error) => {
                 add(&counters.undecodable, 1);
-                let user = scope.user().clone();
-                return (self.told)(&ClusterEvent::Undecodable { user, error });
+                let to = listened.to.clone();
+                (self.told)(&ClusterEvent::undecodable(to, error));
             }
-        };
-        let to = thread.map_or_else(|| scope.to_all(), |thread| scope.to_thread(thread));
-        let done = if header.kind == Kind::Critical {
-            to.publish_critical(event)
-        } else {
-            to.publish(event)
-        };
-        match done {
-            Ok(_) => add(&counters.delivered, 1),
-            Err(_) => add(&counters.unwanted, 1),
         }
     }
 }

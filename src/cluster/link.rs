@@ -1,20 +1,20 @@
-//! The events for one user that were dropped before they were numbered.
+//! The events for one user or room that were dropped before they were numbered.
 
 use std::sync::Arc;
 
 use ahash::RandomState;
 
+use crate::cluster::addressee::Addressee;
 use crate::cluster::owed::Owed;
-use crate::id::UserId;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, pin};
 use crate::table::{Keyed, Table};
 
 /// The places in which the table of links begins.
 const ROOTS: usize = 256;
 
-/// A user to whom this node publishes. A user may have several: each counts its own drops.
+/// A user or a room that this node publishes to. One may have several links: each counts its own drops.
 pub(super) struct Link {
-    pub(super) user: UserId,
+    pub(super) to: Addressee,
     hash: u64,
     pub(super) owed: Owed,
     /// It was used since the driver looked last.
@@ -22,16 +22,16 @@ pub(super) struct Link {
 }
 
 impl Keyed for Link {
-    type Key = UserId;
+    type Key = Addressee;
     fn hash(&self) -> u64 {
         self.hash
     }
-    fn key(&self) -> &UserId {
-        &self.user
+    fn key(&self) -> &Addressee {
+        &self.to
     }
 }
 
-/// The links of a node, found by their users. At most `limit`, and beyond that links that are not found again.
+/// The links of a node to users, or those to rooms. At most `limit`, and beyond that links that are not found again.
 pub(super) struct Links {
     table: Table<Link>,
     hasher: RandomState,
@@ -49,15 +49,15 @@ impl Links {
         }
     }
 
-    /// Returns the link of a user. Lock-free.
-    pub(super) fn of(&self, user: &UserId) -> Arc<Link> {
-        let (hash, guard) = (user.hash_with(&self.hasher), pin());
-        if let Some(found) = self.table.get(hash, user, &guard) {
+    /// Returns the link to a user or a room. Lock-free.
+    pub(super) fn to(&self, to: Addressee) -> Arc<Link> {
+        let (hash, guard) = (self.hasher.hash_one(&to), pin());
+        if let Some(found) = self.table.get(hash, &to, &guard) {
             found.is_used.store(true, Ordering::Relaxed);
             return found.arc();
         }
         let link = Arc::new(Link {
-            user: user.clone(),
+            to,
             hash,
             owed: Owed::new(),
             is_used: AtomicBool::new(true),

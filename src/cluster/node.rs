@@ -10,12 +10,14 @@ use crate::cluster::event::{ClusterEvent, Told};
 use crate::cluster::frame::NodeId;
 use crate::cluster::outbox::Outbox;
 use crate::cluster::relay::Relay;
+use crate::cluster::room::NodeRoom;
 use crate::cluster::scope::NodeScope;
 use crate::cluster::stats::ClusterStats;
 use crate::cluster::subject::Subjects;
 use crate::engine::Core;
 use crate::hub::Hub;
-use crate::id::UserId;
+use crate::id::{RoomId, UserId};
+use crate::room::RoomSender;
 use crate::scope::UserScope;
 use crate::sync::Ordering;
 
@@ -36,6 +38,7 @@ pub struct ClusterOptions {
     name: String,
     queue: usize,
     users: usize,
+    rooms: usize,
     told: Option<Told>,
 }
 
@@ -51,6 +54,7 @@ impl ClusterOptions {
             name: name.into(),
             queue: 8_192,
             users: 1 << 18,
+            rooms: 1 << 16,
             told: None,
         }
     }
@@ -80,6 +84,20 @@ impl ClusterOptions {
         self
     }
 
+    /// Sets for how many rooms the node numbers the events that it publishes, 2 to 16 777 216. Default 65 536.
+    ///
+    /// A node that publishes to more rooms in turn forgets the number of the room to which it published longest
+    /// ago. The loss of that room's last events may not be told then.
+    ///
+    /// ```
+    /// let options = laneway::cluster::ClusterOptions::new("chat").rooms(1 << 18);
+    /// # drop(options);
+    /// ```
+    pub fn rooms(mut self, rooms: usize) -> Self {
+        self.rooms = rooms;
+        self
+    }
+
     /// Sets the closure that is called with each [`ClusterEvent`], in the driver's task.
     ///
     /// ```
@@ -103,17 +121,19 @@ impl fmt::Debug for ClusterOptions {
             .field("name", &self.name)
             .field("queue", &self.queue)
             .field("users", &self.users)
+            .field("rooms", &self.rooms)
             .finish_non_exhaustive()
     }
 }
 
-/// Notices of the hub that may wait for the driver. More are lost, and the driver walks over all users.
+/// Notices of each kind that may wait for the driver. More are lost, and the driver walks over all users or all rooms.
 const NOTICES: usize = 1 << 16;
 
-/// A hub in a cluster: makes the scopes whose publishes reach a user's devices at every node.
+/// A hub in a cluster: makes the capabilities whose publishes reach a user's devices, or a room's members, at
+/// every node.
 ///
 /// [`Loopback`](crate::cluster::Loopback) has an example of two nodes. All clones are the same node. A host keeps
-/// it where it keeps the hub, because code with a node can make any user's scope.
+/// it where it keeps the hub, because code with a node can make any user's scope, and any room's.
 ///
 /// A node does not keep its hub open.
 pub struct Node<E: Send + Sync + 'static> {
@@ -150,9 +170,13 @@ impl<E: Send + Sync + 'static> Node<E> {
         if !(2..=1 << 24).contains(&options.users) {
             return Err(ClusterError::Users(options.users));
         }
-        // Before the driver's first walk. In the other order a user could come in between, and stay unheard.
+        if !(2..=1 << 24).contains(&options.rooms) {
+            return Err(ClusterError::Rooms(options.rooms));
+        }
+        // Before the driver's first walk. In the other order a user or a room could come in between, and stay unheard.
         let notices = hub.lifecycle(NOTICES).map_err(ClusterError::Lifecycle)?;
-        let (outbox, waitings) = Outbox::new(options.queue, options.users);
+        let rooms = hub.core.watch_rooms(NOTICES);
+        let (outbox, waitings) = Outbox::new(options.queue, options.users, options.rooms);
         let node = Self {
             core: Arc::clone(&hub.core),
             outbox: Arc::new(outbox),
@@ -161,9 +185,9 @@ impl<E: Send + Sync + 'static> Node<E> {
         let driver = Driver::new(
             (Arc::clone(&node.core), Arc::clone(&node.outbox)),
             waitings,
-            notices,
+            (notices, rooms),
             (codec, relay),
-            (subjects, options.users, told),
+            (subjects, (options.users, options.rooms), told),
         );
         Ok((node, driver))
     }
@@ -183,9 +207,29 @@ impl<E: Send + Sync + 'static> Node<E> {
     /// Lock-free. One allocation for a user who is new to the node.
     #[must_use]
     pub fn scope(&self, user: UserId) -> NodeScope<E> {
-        let link = self.outbox.links.of(&user);
+        let link = self.outbox.link(user.clone().into());
         let local = UserScope::new(Arc::clone(&self.core), user, self.core.make_pass());
         NodeScope::new(local, link, Arc::clone(&self.outbox))
+    }
+
+    /// Returns the capability to publish to a room's members, at every node. [`NodeRoom`] has an example of two nodes.
+    ///
+    /// ```
+    /// # let hub: laneway::Hub<String> = laneway::Hub::new();
+    /// # use laneway::cluster::{ClusterOptions, Loopback, Node, closures};
+    /// # let text = closures(|e: &String, out| { out.extend(e.bytes()); Ok(()) }, |_, _| Ok(String::new()));
+    /// let (node, _driver) = Node::join(&hub, ClusterOptions::new("chat"), text, Loopback::new())?;
+    /// let oslo = node.room(laneway::RoomId::new("Oslo")?);
+    /// assert_eq!(oslo.local().member_count(), 0); // a room without members is no error
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Lock-free. Two allocations more for a room that is new to the node.
+    #[must_use]
+    pub fn room(&self, room: RoomId) -> NodeRoom<E> {
+        let link = self.outbox.link(room.clone().into());
+        let local = RoomSender::new(Arc::clone(&self.core), [room.clone()]);
+        NodeRoom::new(local, room, link, Arc::clone(&self.outbox))
     }
 
     /// Returns the id of the node. Wait-free.

@@ -5,51 +5,51 @@ use std::mem::take;
 
 use smallvec::SmallVec;
 
+use crate::cluster::addressee::Addressee;
 use crate::cluster::frame::{Header, Kind, NodeId};
-use crate::id::UserId;
 
-/// The numbers that a node has given to the events of each user that it publishes to.
+/// The numbers that a node has given to the events for each user, or for each room, that it publishes to.
 ///
-/// Bounded: `users` entries. They lie in two maps. An entry that is used moves into the young one. When the young
+/// Bounded: `limit` entries. They lie in two maps. An entry that is used moves into the young one. When the young
 /// one has half of all, the old one goes, and the young one becomes the old one.
 pub(super) struct Given {
-    young: HashMap<UserId, Entry>,
-    old: HashMap<UserId, Entry>,
+    young: HashMap<Addressee, Entry>,
+    old: HashMap<Addressee, Entry>,
     half: usize,
     births: u64,
-    /// Users whose last number was not told by a tip.
-    unsettled: Vec<UserId>,
+    /// Those whose last number was not told by a tip.
+    unsettled: Vec<Addressee>,
 }
 
 struct Entry {
     born: u64,
     number: u64,
-    /// It is in the list of unsettled users.
+    /// It is in the list of the unsettled.
     is_listed: bool,
     /// An event was numbered since the last tick.
     is_fresh: bool,
 }
 
 impl Given {
-    pub(super) fn new(users: usize) -> Self {
+    pub(super) fn new(limit: usize) -> Self {
         Self {
             young: HashMap::new(),
             old: HashMap::new(),
-            half: users / 2,
+            half: limit / 2,
             births: 0,
             unsettled: Vec::new(),
         }
     }
 
-    /// Gives the next `by` numbers of a user. Returns the birth of the numbering, and the last number.
-    pub(super) fn advance(&mut self, user: &UserId, by: u64) -> (u64, u64) {
-        if !self.young.contains_key(user) {
+    /// Gives the next `by` numbers of a user or a room. Returns the birth of the numbering, and the last number.
+    pub(super) fn advance(&mut self, to: &Addressee, by: u64) -> (u64, u64) {
+        if !self.young.contains_key(to) {
             if self.young.len() >= self.half {
                 self.old = take(&mut self.young);
                 let old = &self.old;
-                self.unsettled.retain(|user| old.contains_key(user));
+                self.unsettled.retain(|to| old.contains_key(to));
             }
-            let entry = self.old.remove(user).unwrap_or_else(|| {
+            let entry = self.old.remove(to).unwrap_or_else(|| {
                 self.births += 1;
                 Entry {
                     born: self.births,
@@ -58,51 +58,50 @@ impl Given {
                     is_fresh: false,
                 }
             });
-            self.young.insert(user.clone(), entry);
+            self.young.insert(to.clone(), entry);
         }
-        let entry = self.young.get_mut(user).expect("inserted above");
+        let entry = self.young.get_mut(to).expect("inserted above");
         entry.number += by;
         entry.is_fresh = true;
         if !entry.is_listed {
             entry.is_listed = true;
-            self.unsettled.push(user.clone());
+            self.unsettled.push(to.clone());
         }
         (entry.born, entry.number)
     }
 
-    /// Returns the users that had no event since the last call and whose last number was not told. They count
-    /// as told.
-    pub(super) fn settle(&mut self) -> Vec<(UserId, u64, u64)> {
+    /// Returns those that had no event since the last call and whose last number was not told. They count as told.
+    pub(super) fn settle(&mut self) -> Vec<(Addressee, u64, u64)> {
         let mut due = Vec::new();
-        for user in take(&mut self.unsettled) {
-            let Some(entry) = self.young.get_mut(&user).or(self.old.get_mut(&user)) else {
+        for to in take(&mut self.unsettled) {
+            let Some(entry) = self.young.get_mut(&to).or(self.old.get_mut(&to)) else {
                 continue;
             };
             if take(&mut entry.is_fresh) {
-                self.unsettled.push(user);
+                self.unsettled.push(to);
             } else {
                 entry.is_listed = false;
-                due.push((user, entry.born, entry.number));
+                due.push((to, entry.born, entry.number));
             }
         }
         due
     }
 
-    /// Has the last number of each user told again.
+    /// Has each last number told again.
     pub(super) fn retell(&mut self) {
-        for (user, entry) in self.young.iter_mut().chain(&mut self.old) {
+        for (to, entry) in self.young.iter_mut().chain(&mut self.old) {
             if !entry.is_listed {
                 entry.is_listed = true;
-                self.unsettled.push(user.clone());
+                self.unsettled.push(to.clone());
             }
         }
     }
 }
 
-/// The nodes whose numbers are kept for one user. The one that was heard longest ago makes room.
+/// The nodes whose numbers are kept for one user or room. The one that was heard longest ago makes room.
 const MAX_NODES: usize = 64;
 
-/// The numbers that a node has heard of one user's events, for each node that publishes them.
+/// The numbers that a node has heard of one user's or room's events, for each node that publishes them.
 #[derive(Default)]
 pub(super) struct Heard(SmallVec<[Base; 1]>);
 
@@ -155,6 +154,7 @@ impl Heard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::UserId;
 
     fn frame(node: u64, born: u64, number: u64, kind: Kind) -> Header {
         Header {
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn r133_the_last_number_is_told_once_when_a_user_has_rested_for_a_tick() {
-        let (mut given, ann) = (Given::new(8), UserId::new("ann").unwrap());
+        let (mut given, ann) = (Given::new(8), Addressee::User(UserId::new("ann").unwrap()));
         assert_eq!(given.advance(&ann, 1), (1, 1));
         assert_eq!(given.advance(&ann, 3), (1, 4));
         assert!(given.settle().is_empty(), "it was just used");
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn r133_the_users_that_are_numbered_are_bounded_and_come_back_under_a_new_birth() {
         let mut given = Given::new(4);
-        let user = |n: usize| UserId::new(format!("u{n}")).unwrap();
+        let user = |n: usize| Addressee::User(UserId::new(format!("u{n}")).unwrap());
         assert_eq!(given.advance(&user(0), 1), (1, 1));
         for n in 1..50 {
             given.advance(&user(n), 1);

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::cluster::addressee::Addressee;
 use crate::cluster::codec::Codec;
 use crate::cluster::error::RelayError;
 use crate::cluster::frame::{HEADER_BYTES, Header, Kind};
@@ -20,7 +21,9 @@ use crate::turns::{give_way, take_turn};
 pub(super) struct Outbound<E> {
     outbox: Arc<Outbox<E>>,
     waitings: Waitings<E>,
-    given: Given,
+    /// The numbers of users' events, and those of rooms' events.
+    users: Given,
+    rooms: Given,
     subjects: Subjects,
     /// Ticks that were answered.
     ticks: u64,
@@ -40,12 +43,13 @@ impl<E> Outbound<E> {
         outbox: Arc<Outbox<E>>,
         waitings: Waitings<E>,
         subjects: Subjects,
-        users: usize,
+        (users, rooms): (usize, usize),
     ) -> Self {
         Self {
             outbox,
             waitings,
-            given: Given::new(users),
+            users: Given::new(users),
+            rooms: Given::new(rooms),
             subjects,
             ticks: 0,
             turns: 0,
@@ -59,14 +63,14 @@ impl<E> Outbound<E> {
                 Step::Send(waiting) => self.send(waiting, codec, relay).await,
                 Step::Tick => self.settle(relay).await,
                 Step::Greet => {
-                    self.given.retell();
+                    self.retell();
                     let subject = self.subjects.control();
                     self.tell(Kind::Hello, &subject, (0, 0), relay).await
                 }
                 Step::Owed(link) => {
                     let lost = link.owed.collect();
                     if lost > 0 {
-                        self.given.advance(&link.user, lost);
+                        self.given(&link.to).advance(&link.to, lost);
                     }
                     Ok(())
                 }
@@ -126,7 +130,7 @@ impl<E> Outbound<E> {
         let link = &waiting.link;
         // The drops before this event take their numbers here, so that the gap stands in its place.
         let lost = link.owed.collect_to(waiting.dropped_before);
-        let (born, number) = self.given.advance(&link.user, lost + 1);
+        let (born, number) = self.given(&link.to).advance(&link.to, lost + 1);
         let kind = if waiting.is_critical {
             Kind::Critical
         } else {
@@ -146,7 +150,7 @@ impl<E> Outbound<E> {
             return Ok(());
         }
         let bytes = frame.len() as u64;
-        let done = relay.publish(&self.subjects.user(&link.user), frame).await;
+        let done = relay.publish(&self.subjects.of(&link.to), frame).await;
         if done.is_ok() {
             add(&counters.sent, 1);
             add(&counters.sent_bytes, bytes);
@@ -156,18 +160,33 @@ impl<E> Outbound<E> {
         done
     }
 
-    /// Tells the last numbers of users who have rested for a tick.
+    fn given(&mut self, to: &Addressee) -> &mut Given {
+        match to {
+            Addressee::User(_) => &mut self.users,
+            Addressee::Room(_) => &mut self.rooms,
+        }
+    }
+
+    fn retell(&mut self) {
+        self.users.retell();
+        self.rooms.retell();
+    }
+
+    /// Tells the last numbers of users and rooms that have rested for a tick.
     async fn settle<R: Relay>(&mut self, relay: &R) -> Result<(), RelayError> {
-        self.outbox.links.tidy();
-        // A tip that is lost would leave the loss of a user's last event untold. They wait for the connection.
+        self.outbox.users.tidy();
+        self.outbox.rooms.tidy();
+        // A tip that is lost would leave the loss of a last event untold. Tips wait for the connection.
         if !self.outbox.is_connected.load(Ordering::Acquire) {
             return Ok(());
         }
         if self.outbox.retells.swap(false, Ordering::AcqRel) {
-            self.given.retell();
+            self.retell();
         }
-        for (user, born, number) in self.given.settle() {
-            let subject = self.subjects.user(&user);
+        let mut due = self.users.settle();
+        due.append(&mut self.rooms.settle());
+        for (to, born, number) in due {
+            let subject = self.subjects.of(&to);
             self.tell(Kind::Tip, &subject, (born, number), relay)
                 .await?;
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 
+use crate::cluster::addressee::Addressee;
 use crate::cluster::frame::NodeId;
 use crate::cluster::link::{Link, Links};
 use crate::cluster::relayed::{Relayed, Unrelayed};
@@ -25,7 +26,8 @@ pub(super) struct Waiting<E> {
 /// The state that publishers and the driver of a node share.
 pub(super) struct Outbox<E> {
     pub(super) node: NodeId,
-    pub(super) links: Links,
+    pub(super) users: Links,
+    pub(super) rooms: Links,
     queue: Sender<Waiting<E>>,
     /// Links with drops that were not collected yet.
     owed: Sender<Arc<Link>>,
@@ -51,18 +53,19 @@ pub(super) struct Waitings<E> {
 }
 
 impl<E> Outbox<E> {
-    /// Creates an outbox with room for `queue` events, and for the drops of `users` users.
-    pub(super) fn new(queue: usize, users: usize) -> (Self, Waitings<E>) {
+    /// Creates an outbox with room for `queue` events, and for the drops of so many users and rooms.
+    pub(super) fn new(queue: usize, users: usize, rooms: usize) -> (Self, Waitings<E>) {
         let (queue, queue_out) = bounded(queue);
         // `owed_room` bounds it. A bounded channel would allocate all of it at once.
         let (owed, owed_out) = unbounded();
         let outbox = Self {
             node: NodeId::random(),
-            links: Links::new(users),
+            users: Links::new(users),
+            rooms: Links::new(rooms),
             queue,
             owed,
-            // Each link is in it at most once. Links that the table has no room for may not fit in.
-            owed_room: AtomicUsize::new(2 * users),
+            // Each link is in it at most once. Links that their table has no room for may not fit in.
+            owed_room: AtomicUsize::new(2 * (users + rooms)),
             wake: WakeCell::new(),
             is_connected: AtomicBool::new(false),
             is_stopped: AtomicBool::new(false),
@@ -76,6 +79,14 @@ impl<E> Outbox<E> {
             owed: owed_out,
         };
         (outbox, waitings)
+    }
+
+    /// Returns the link to a user or a room. Lock-free.
+    pub(super) fn link(&self, to: Addressee) -> Arc<Link> {
+        match &to {
+            Addressee::User(_) => self.users.to(to),
+            Addressee::Room(_) => self.rooms.to(to),
+        }
     }
 
     /// Queues an event, or drops and counts it. Waits for no room.
@@ -114,7 +125,7 @@ impl<E> Outbox<E> {
 
     /// Counts an event as dropped.
     #[cold]
-    fn lose(&self, link: &Arc<Link>, why: Unrelayed) -> Relayed {
+    pub(super) fn lose(&self, link: &Arc<Link>, why: Unrelayed) -> Relayed {
         match why {
             Unrelayed::Full => add(&self.counters.dropped_full, 1),
             _ => add(&self.counters.dropped_disconnected, 1),

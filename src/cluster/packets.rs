@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use crate::cluster::addressee::Addressee;
 use crate::cluster::codec::Codec;
 use crate::cluster::error::CodecError;
 use crate::cluster::node::Node;
 use crate::cluster::relayed::Relayed;
-use crate::id::UserId;
 use crate::protocol::{
     Audience, Broadcaster, Isolation, Message, MessageKind, MessageLimits, Packet,
 };
@@ -25,13 +25,14 @@ const LIMITS: MessageLimits = MessageLimits {
 /// use laneway::UserId;
 ///
 /// let codec = PacketCodec::new(Isolation::default());
-/// assert!(codec.decode(&UserId::new("ann")?, b"no packet").is_err());
+/// assert!(codec.decode(&UserId::new("ann")?.into(), b"no packet").is_err());
 /// # Ok::<(), laneway::InvalidId>(())
 /// ```
 ///
 /// The check for foreign receivers runs again at the receiving node, with that node's [`Isolation`]. A packet for a
 /// user who is not authenticated is refused. A packet that passes is written anew, so that an object that has a
-/// name twice reaches no client.
+/// name twice reaches no client. The check is one of a packet and its receiver, so a packet on the subject of a room is
+/// refused. [`Broadcaster::broadcast_to_room`] sends to each member's devices instead.
 ///
 /// The form is the length of the kind's name as four bytes, the name, and the JSON.
 #[derive(Default)]
@@ -84,7 +85,10 @@ impl Codec<Packet> for PacketCodec {
         Ok(())
     }
 
-    fn decode(&self, receiver: &UserId, bytes: &[u8]) -> Result<Packet, CodecError> {
+    fn decode(&self, to: &Addressee, bytes: &[u8]) -> Result<Packet, CodecError> {
+        let Addressee::User(receiver) = to else {
+            return Err(CodecError::new("a packet is checked for one user"));
+        };
         let no_packet = || CodecError::new("the bytes are no packet");
         let (length, rest) = bytes.split_first_chunk().ok_or_else(no_packet)?;
         let (name, json) = rest
@@ -128,7 +132,7 @@ impl Broadcaster {
                 Audience::Thread(thread) => Some(thread.clone()),
                 Audience::All | Audience::Others(_) => None,
             };
-            let link = outbox.links.of(user);
+            let link = outbox.link(user.clone().into());
             outbox.put(&link, packet.clone(), is_critical, thread)
         }))
     }

@@ -44,7 +44,7 @@ figures! {
     dropped_full,
     /// Events that publishers were told as dropped because the broker was not connected.
     dropped_disconnected,
-    /// Drops that no receiving node can be told, because this node publishes to more users than it numbers.
+    /// Drops that no receiving node can be told, because this node publishes to more users or rooms than it numbers.
     untold,
     /// Events that went to the broker.
     sent,
@@ -54,9 +54,9 @@ figures! {
     told,
     /// Bytes of all frames that went to the broker, without the broker's own.
     sent_bytes,
-    /// Events of other nodes that reached a connection here.
+    /// Events of other nodes that reached a connection here. One for a room counts once.
     delivered,
-    /// Events of other nodes whose user had no connection in their audience.
+    /// Events of other nodes whose user had no connection in their audience, or whose room had no member.
     unwanted,
     /// Events of other nodes that the codec could not read, and frames that are none.
     undecodable,
@@ -70,7 +70,9 @@ figures! {
     missed,
     /// Users whose subjects this node is subscribed to now.
     subscribed,
-    /// Walks over all users, because notices were lost.
+    /// Rooms whose subjects this node is subscribed to now.
+    subscribed_rooms,
+    /// Walks over all users or all rooms, because notices were lost.
     resyncs,
     /// How often the broker was connected.
     connects,

@@ -2,8 +2,9 @@
 
 use data_encoding::BASE64URL_NOPAD;
 
+use crate::cluster::addressee::Addressee;
 use crate::cluster::error::ClusterError;
-use crate::id::{MAX_ID_BYTES, UserId};
+use crate::id::{MAX_ID_BYTES, RoomId, UserId};
 
 /// The longest name of a cluster, in bytes.
 ///
@@ -35,11 +36,11 @@ const BASE64_BYTES: usize = MAX_ID_BYTES.div_ceil(3) * 4;
 /// | subject | carries |
 /// |---|---|
 /// | `laneway.NAME.u.ID` | the events for one user |
-/// | `laneway.NAME.r.ID` | reserved for rooms |
+/// | `laneway.NAME.r.ID` | the events for the members of one room |
 /// | `laneway.NAME.c` | what nodes tell each other |
 ///
-/// `ID` is the base64url of the id's bytes, without padding. Two ids have the same subject only if their bytes
-/// are equal. An id has at most 200 bytes, so a subject has at most 310. The broker has to tell upper case
+/// `ID` is the base64url of the id's bytes, without padding. Two users, or two rooms, have the same subject
+/// only if the bytes of their ids are equal. An id has at most 200 bytes, so a subject has at most 310. The broker has to tell upper case
 /// from lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subjects {
@@ -78,11 +79,34 @@ impl Subjects {
     /// ```
     #[must_use]
     pub fn user(&self, user: &UserId) -> String {
-        let mut subject =
-            String::with_capacity(self.prefix.len() + 2 + user.as_bytes().len() * 3 / 2);
+        self.subject("u.", user.as_bytes())
+    }
+
+    /// Returns the subject of a room's events.
+    ///
+    /// ```
+    /// # use laneway::{RoomId, cluster::Subjects};
+    /// let subjects = Subjects::new("chat")?;
+    /// assert_eq!(subjects.room(&RoomId::new("Oslo")?), "laneway.chat.r.T3Nsbw");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn room(&self, room: &RoomId) -> String {
+        self.subject("r.", room.as_bytes())
+    }
+
+    pub(super) fn of(&self, to: &Addressee) -> String {
+        match to {
+            Addressee::User(user) => self.user(user),
+            Addressee::Room(room) => self.room(room),
+        }
+    }
+
+    fn subject(&self, kind: &str, id: &[u8]) -> String {
+        let mut subject = String::with_capacity(self.prefix.len() + kind.len() + id.len() * 3 / 2);
         subject.push_str(&self.prefix);
-        subject.push_str("u.");
-        encode(user.as_bytes(), &mut subject);
+        subject.push_str(kind);
+        encode(id, &mut subject);
         subject
     }
 
@@ -96,9 +120,26 @@ impl Subjects {
     /// ```
     #[must_use]
     pub fn user_of(&self, subject: &str) -> Option<UserId> {
-        let id = subject.strip_prefix(&self.prefix)?.strip_prefix("u.")?;
-        let bytes = decode(id)?;
-        UserId::new(std::str::from_utf8(&bytes).ok()?).ok()
+        UserId::new(self.id_of("u.", subject)?).ok()
+    }
+
+    /// Returns the room whose subject this is, `None` for every other subject.
+    ///
+    /// ```
+    /// # use laneway::{RoomId, cluster::Subjects};
+    /// let subjects = Subjects::new("chat")?;
+    /// assert_eq!(subjects.room_of("laneway.chat.r.T3Nsbw"), Some(RoomId::new("Oslo")?));
+    /// assert_eq!(subjects.room_of("laneway.chat.u.T3Nsbw"), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn room_of(&self, subject: &str) -> Option<RoomId> {
+        RoomId::new(self.id_of("r.", subject)?).ok()
+    }
+
+    fn id_of(&self, kind: &str, subject: &str) -> Option<String> {
+        let id = subject.strip_prefix(&self.prefix)?.strip_prefix(kind)?;
+        String::from_utf8(decode(id)?).ok()
     }
 
     /// Returns the subject on which the nodes of the cluster greet each other.
@@ -123,7 +164,7 @@ fn encode(id: &[u8], into: &mut String) {
 }
 
 /// Returns the bytes of a base64url text. `None` if it is none, or has bits that are no part of a byte: else several
-/// subjects would stand for one user.
+/// subjects would stand for one user or room.
 fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = vec![0; BASE64URL_NOPAD.decode_len(text.len()).ok()?];
     let held = BASE64URL_NOPAD

@@ -12,6 +12,7 @@ use super::draining::Draining;
 use super::gate::Gate;
 use super::revoked::Revoked;
 use super::rooms::directory::Directory;
+use super::rooms::watch::Watchers;
 use super::session::Session;
 use super::time::HubTime;
 use super::user::User;
@@ -56,6 +57,8 @@ pub(crate) struct Core<E: 'static> {
     pub(super) clocks: Clocks,
     /// Empty until the first user joins a room.
     pub(super) rooms: OnceLink<Directory<E>>,
+    /// The nodes that are told of rooms that begin and end.
+    pub(super) watchers: Watchers,
     /// The time with which readers compare deadlines.
     pub(crate) time: HubTime,
     /// The host's time at the last sweep, in microseconds.
@@ -132,6 +135,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             budget: Budget::new(&config, weigh),
             clocks: Clocks::new(&config),
             rooms: OnceLink::empty(),
+            watchers: Watchers::new(),
             time: HubTime::default(),
             told: AtomicU64::new(0),
             config,

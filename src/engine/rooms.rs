@@ -5,12 +5,23 @@
 //! joins of one user, and between a join and a leave.
 
 pub(crate) mod directory;
+// Only a node of a cluster asks and watches.
+#[cfg_attr(
+    any(not(feature = "cluster"), laneway_loom, laneway_shuttle),
+    allow(dead_code)
+)]
+mod look;
 #[cfg(all(test, laneway_loom))]
 mod models;
 mod occupant;
 mod places;
 mod publish;
 mod room;
+#[cfg_attr(
+    any(not(feature = "cluster"), laneway_loom, laneway_shuttle),
+    allow(dead_code)
+)]
+pub(crate) mod watch;
 
 use std::sync::Arc;
 
@@ -19,10 +30,11 @@ use super::user::User;
 use crate::id::{RoomId, UserId};
 use crate::room::error::JoinRoomError;
 use crate::room::limits::{Joined, Memberships};
-use crate::sync::{Fault, Guard, Ordering, broken, fence, pin};
+use crate::sync::{Fault, Guard, Ordering, broken, fence};
 use directory::Directory;
 use occupant::{Membership, NotAdded, Occupant};
 use room::{NoEntry, Room};
+use watch::Call;
 
 impl<E: Send + Sync + 'static> Core<E> {
     /// Makes the user a member of the room.
@@ -31,29 +43,29 @@ impl<E: Send + Sync + 'static> Core<E> {
     /// same user has changed the list.
     pub(crate) fn join(&self, user: &UserId, room: &RoomId) -> Result<Joined, JoinRoomError> {
         // One guard for all steps. `Places::fill` needs it from the reservation on.
-        let guard = pin();
+        let call = Call::begin(&self.watchers);
         loop {
             if self.is_closed() {
                 return Err(JoinRoomError::Closed);
             }
-            let entry = self.entry_to_join(user, &guard)?;
-            let directory = self.directory(&guard);
+            let entry = self.entry_to_join(user, &call.guard)?;
+            let directory = self.directory(&call.guard);
             let Some(occupant) =
-                self.find_or_add_occupant(directory, user, entry.as_ref(), &guard)?
+                self.find_or_add_occupant(directory, user, entry.as_ref(), &call)?
             else {
                 continue;
             };
-            match self.join_as(directory, &occupant, room, &guard) {
+            match self.join_as(directory, &occupant, room, &call) {
                 Ok(joined) => {
-                    if self.may_stay(directory, &occupant, entry.as_ref(), &guard) {
+                    if self.may_stay(directory, &occupant, entry.as_ref(), &call) {
                         return Ok(joined);
                     }
                 }
                 // The list was ended after it was found. The next turn makes another occupant.
-                Err(None) => self.remove_occupant(directory, &occupant, &guard),
+                Err(None) => self.remove_occupant(directory, &occupant, &call.guard),
                 Err(Some(error)) => {
                     if occupant.end_if_empty() {
-                        self.remove_occupant(directory, &occupant, &guard);
+                        self.remove_occupant(directory, &occupant, &call.guard);
                     }
                     return Err(error);
                 }
@@ -100,18 +112,18 @@ impl<E: Send + Sync + 'static> Core<E> {
         directory: &Directory<E>,
         user: &UserId,
         entry: Option<&Arc<User<E>>>,
-        guard: &Guard,
+        call: &Call<'_>,
     ) -> Result<Option<Arc<Occupant<E>>>, JoinRoomError> {
         let hash = self.hash(user);
-        if let Some(found) = directory.occupants.get(hash, user, guard) {
+        if let Some(found) = directory.occupants.get(hash, user, &call.guard) {
             let found = found.arc();
-            if entry.is_none_or(|entry| found.is_of(entry, guard)) {
+            if entry.is_none_or(|entry| found.is_of(entry, &call.guard)) {
                 return Ok(Some(found));
             }
             // Of another session of the user. If that one is over, its memberships are as well, and the
             // thread that ends them has not come to it. Otherwise the caller's entry is the older one.
-            if found.is_left(guard) {
-                self.end_occupant(directory, &found, guard);
+            if found.is_left(&call.guard) {
+                self.end_occupant(directory, &found, call);
             }
             return Ok(None);
         }
@@ -123,7 +135,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             return Err(JoinRoomError::TooManyUsers { limit });
         }
         let new = Arc::new(Occupant::new(user.clone(), hash, entry.cloned()));
-        if directory.occupants.insert(&new, guard).is_err() {
+        if directory.occupants.insert(&new, &call.guard).is_err() {
             // Another join of the user has inserted an occupant first.
             self.count_kept_out(directory);
             return Ok(None);
@@ -138,14 +150,15 @@ impl<E: Send + Sync + 'static> Core<E> {
         directory: &Directory<E>,
         occupant: &Arc<Occupant<E>>,
         id: &RoomId,
-        guard: &Guard,
+        call: &Call<'_>,
     ) -> Result<Joined, Option<JoinRoomError>> {
         let limits = &self.config.rooms;
         loop {
             if let Some(listed) = occupant.find(id).map_err(|_| None)? {
                 // The call that has listed the room may not have filled the place. This call completes
                 // it. Otherwise it would return before publishes reach the user.
-                let is_in = broken(Fault::TrustTheFirstJoin) || listed.settle(occupant, guard);
+                let is_in =
+                    broken(Fault::TrustTheFirstJoin) || listed.settle(occupant, &call.guard);
                 if is_in {
                     return Ok(Joined::Before);
                 }
@@ -156,17 +169,19 @@ impl<E: Send + Sync + 'static> Core<E> {
             if occupant.len() >= limit {
                 return Err(Some(JoinRoomError::TooManyRooms { limit }));
             }
-            let room = self.enter(directory, id, guard).map_err(Some)?;
-            let at = room.places.reserve(limits.max_members_per_room, guard);
+            let room = self.enter(directory, id, call).map_err(Some)?;
+            let at = room
+                .places
+                .reserve(limits.max_members_per_room, &call.guard);
             let new = Membership { room, at };
             match occupant.add(&new, limit) {
                 Ok(()) => {
                     // If a leave comes between the two steps, the user has joined and left.
-                    new.settle(occupant, guard);
+                    new.settle(occupant, &call.guard);
                     return Ok(Joined::Now);
                 }
                 Err(why) => {
-                    directory.vacate(&new, guard);
+                    directory.vacate(&new, call);
                     match why {
                         NotAdded::Over => return Err(None),
                         NotAdded::IsThere => {}
@@ -184,14 +199,15 @@ impl<E: Send + Sync + 'static> Core<E> {
         &self,
         directory: &Directory<E>,
         id: &RoomId,
-        guard: &Guard,
+        call: &Call<'_>,
     ) -> Result<Arc<Room<Occupant<E>>>, JoinRoomError> {
         let hash = id.hash_with(&self.hasher);
         let limit = self.config.rooms.max_members_per_room;
         loop {
-            let Some(found) = directory.rooms.get(hash, id, guard) else {
+            let Some(found) = directory.rooms.get(hash, id, &call.guard) else {
                 let new = Arc::new(Room::new(id.clone(), hash));
-                if directory.rooms.insert(&new, guard).is_ok() {
+                if directory.rooms.insert(&new, &call.guard).is_ok() {
+                    call.note(id);
                     return Ok(new);
                 }
                 continue;
@@ -201,7 +217,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                 Ok(()) => return Ok(found),
                 Err(NoEntry::Full) => return Err(JoinRoomError::RoomFull { limit }),
                 // Its last member has left. The room goes, and the next turn makes another one.
-                Err(NoEntry::Over) => drop(directory.rooms.remove(&found, guard)),
+                Err(NoEntry::Over) => drop(directory.rooms.remove(&found, &call.guard)),
             }
         }
     }
@@ -213,7 +229,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         directory: &Directory<E>,
         occupant: &Arc<Occupant<E>>,
         entry: Option<&Arc<User<E>>>,
-        guard: &Guard,
+        call: &Call<'_>,
     ) -> bool {
         // Pairs with the fences in `end_memberships` and `shutdown`. This thread lists the room and then
         // looks at the lane and the flag. The other one ends the lane or sets the flag, and then looks
@@ -223,7 +239,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         let is_left = entry.is_some_and(|entry| entry.lane.is_over());
         let is_over = is_left || self.is_closed();
         if is_over && !broken(Fault::JoinWithoutLooking) {
-            self.end_occupant(directory, occupant, guard);
+            self.end_occupant(directory, occupant, call);
             return false;
         }
         true
@@ -231,16 +247,16 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Ends the user's membership of the room. Returns whether there was one. Lock-free.
     pub(crate) fn leave(&self, user: &UserId, room: &RoomId) -> bool {
-        let guard = pin();
-        let Some((directory, occupant)) = self.occupant(user, &guard) else {
+        let call = Call::begin(&self.watchers);
+        let Some((directory, occupant)) = self.occupant(user, &call) else {
             return false;
         };
         occupant.begin_leaving();
         let removed = occupant.remove(room);
         if let Some((membership, is_over)) = &removed {
-            directory.vacate(membership, &guard);
+            directory.vacate(membership, &call);
             if *is_over {
-                self.remove_occupant(directory, &occupant, &guard);
+                self.remove_occupant(directory, &occupant, &call.guard);
             }
         }
         occupant.end_leaving();
@@ -249,28 +265,34 @@ impl<E: Send + Sync + 'static> Core<E> {
 
     /// Returns the rooms that the user is in. Lock-free.
     pub(crate) fn rooms_of(&self, user: &UserId) -> Vec<RoomId> {
-        let guard = pin();
-        let found = self.occupant(user, &guard);
+        let call = Call::begin(&self.watchers);
+        let found = self.occupant(user, &call);
         found.map_or_else(Vec::new, |(_, occupant)| occupant.rooms())
     }
 
     /// Ends all memberships of the user. Returns how many there were. Lock-free.
     pub(crate) fn forget(&self, user: &UserId) -> usize {
-        let guard = pin();
-        let found = self.occupant(user, &guard);
+        let call = Call::begin(&self.watchers);
+        let found = self.occupant(user, &call);
         found.map_or(0, |(directory, occupant)| {
-            self.end_occupant(directory, &occupant, &guard)
+            self.end_occupant(directory, &occupant, &call)
         })
     }
 
     /// Returns the directory and the occupant of the user, if the user is in a room.
-    fn occupant(&self, user: &UserId, guard: &Guard) -> Option<(&Directory<E>, Arc<Occupant<E>>)> {
+    fn occupant(
+        &self,
+        user: &UserId,
+        call: &Call<'_>,
+    ) -> Option<(&Directory<E>, Arc<Occupant<E>>)> {
         let directory = self.rooms.get()?;
-        let found = directory.occupants.get(self.hash(user), user, guard)?;
+        let found = directory
+            .occupants
+            .get(self.hash(user), user, &call.guard)?;
         let found = found.arc();
         // Of a session that is over: the thread that ends the memberships has not come to it.
-        if !self.keeps_memberships() && found.is_left(guard) {
-            self.end_occupant(directory, &found, guard);
+        if !self.keeps_memberships() && found.is_left(&call.guard) {
+            self.end_occupant(directory, &found, call);
             return None;
         }
         Some((directory, found))
@@ -286,13 +308,13 @@ impl<E: Send + Sync + 'static> Core<E> {
         let Some(directory) = self.rooms.get() else {
             return;
         };
-        let guard = pin();
-        let found = directory.occupants.get(user.hash, &user.id, &guard);
+        let call = Call::begin(&self.watchers);
+        let found = directory.occupants.get(user.hash, &user.id, &call.guard);
         // The user may be back, and have joined rooms with another entry. Those memberships stay.
         if let Some(found) = found.map(|found| found.arc())
-            && (found.is_of(user, &guard) || broken(Fault::EndTheNewer))
+            && (found.is_of(user, &call.guard) || broken(Fault::EndTheNewer))
         {
-            self.end_occupant(directory, &found, &guard);
+            self.end_occupant(directory, &found, &call);
         }
     }
 
@@ -300,7 +322,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     pub(super) fn end_all_memberships(&self) {
         if let Some(directory) = self.rooms.get() {
             directory.occupants.for_each(|occupant| {
-                self.end_occupant(directory, occupant, &pin());
+                self.end_occupant(directory, occupant, &Call::begin(&self.watchers));
             });
         }
     }
@@ -310,15 +332,15 @@ impl<E: Send + Sync + 'static> Core<E> {
         &self,
         directory: &Directory<E>,
         occupant: &Arc<Occupant<E>>,
-        guard: &Guard,
+        call: &Call<'_>,
     ) -> usize {
         occupant.begin_leaving();
         let ended = occupant.end();
         for membership in &ended {
-            directory.vacate(membership, guard);
+            directory.vacate(membership, call);
         }
         occupant.end_leaving();
-        self.remove_occupant(directory, occupant, guard);
+        self.remove_occupant(directory, occupant, &call.guard);
         ended.len()
     }
 

@@ -168,6 +168,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         true,
         rooms::leave_and_join,
     ),
+    small("watch rooms, join one and leave it", 0, true, rooms::watch),
     small("publish to a room", 1, true, rooms::publish_to_room),
     small(
         "publish_critical to two rooms",

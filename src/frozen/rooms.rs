@@ -53,6 +53,17 @@ pub(super) fn leave_and_join(world: &World, device: Device) -> Option<Device> {
     Some(device)
 }
 
+/// The others tell a watcher that stands still.
+pub(super) fn watch(world: &World, device: Device) -> Option<Device> {
+    let watch = world.hub.core.watch_rooms(2);
+    let _ = world.ann.join(&world.room);
+    world.ann.leave(&world.room);
+    while let Some(room) = watch.try_next() {
+        let _ = world.hub.core.has_members(&room);
+    }
+    Some(device)
+}
+
 /// Only ann is in it, so the other user notices nothing.
 pub(super) fn publish_to_room(world: &World, device: Device) -> Option<Device> {
     let _ = world.ann.join(&world.room);

@@ -222,6 +222,10 @@ faults! {
     TrustThePlace = "trust-the-place",
     /// A publish also visits users who came to their places after it began.
     VisitNewcomers = "visit-newcomers",
+    /// A watcher is told of a room's end before the room has ended.
+    TellBeforeTheEnd = "tell-before-the-end",
+    /// A watcher of rooms falls asleep without a second look at its notices.
+    WatchWithoutLooking = "watch-without-looking",
     /// A user enters a room that its last member has left.
     EnterWhatIsOver = "enter-what-is-over",
     /// A second join of one user returns before the first has filled the place.

@@ -8,8 +8,13 @@ mod random;
 
 mod broker;
 mod latency;
+mod listening;
 mod losses;
 mod nodes;
 mod packets;
+mod room_losses;
+mod room_nodes;
+mod rooms;
+mod script;
 mod server;
 mod subjects;

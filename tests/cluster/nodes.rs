@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use laneway::cluster::{
-    ClusterEvent, ClusterOptions, Codec, CodecError, NatsRelay, Node, NodeId, NodeScope, Published,
-    Relay,
+    Addressee, ClusterEvent, ClusterOptions, Codec, CodecError, NatsRelay, Node, NodeId, NodeScope,
+    Published, Relay,
 };
-use laneway::{Connection, Hub, Received, UserId};
+use laneway::{Connection, Hub, Received, RoomId, UserId};
 
-/// An event that says who published it, for whom, and as which of that publisher's events for that user.
+/// An event that says which node published it, for whom, and as which of that node's events for that user or room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
+    /// The number of the user or of the room.
     pub(crate) user: u32,
     pub(crate) node: u32,
     pub(crate) n: u32,
@@ -32,7 +33,7 @@ impl Codec<Event> for Events {
         into.resize(into.len() + event.padding as usize, 0);
         Ok(())
     }
-    fn decode(&self, receiver: &UserId, bytes: &[u8]) -> Result<Event, CodecError> {
+    fn decode(&self, to: &Addressee, bytes: &[u8]) -> Result<Event, CodecError> {
         let (words, _) = bytes.as_chunks::<4>();
         let word = |at: usize| words.get(at).map(|word| u32::from_le_bytes(*word));
         let short = || CodecError::new("too short");
@@ -42,13 +43,22 @@ impl Codec<Event> for Events {
             n: word(2).ok_or_else(short)?,
             padding: word(3).ok_or_else(short)?,
         };
-        assert_eq!(*receiver, user(event.user), "the event of another user");
+        let right = match to {
+            Addressee::User(_) => Addressee::User(user(event.user)),
+            _ => Addressee::Room(room(event.user)),
+        };
+        assert_eq!(*to, right, "the event of another user or room");
         Ok(event)
     }
 }
 
 pub(crate) fn user(n: u32) -> UserId {
     UserId::new(format!("user {n}")).unwrap()
+}
+
+/// Some rooms have the ids of users.
+pub(crate) fn room(n: u32) -> RoomId {
+    RoomId::new(format!("user {n}")).unwrap()
 }
 
 /// One process of the cluster, as far as a test needs it.

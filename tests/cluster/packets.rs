@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use laneway::cluster::{ClusterOptions, Codec, Loopback, Node, PacketCodec, Relayed};
+use laneway::cluster::{Addressee, ClusterOptions, Codec, Loopback, Node, PacketCodec, Relayed};
 use laneway::protocol::{
     Audience, Broadcaster, Contamination, Isolation, Message, MessageKind, Packet,
 };
@@ -68,7 +68,7 @@ async fn r134_what_a_broadcaster_sends_reaches_the_users_devices_at_every_node()
 
 #[test]
 fn r134_a_packet_of_another_node_is_checked_as_one_of_this_node() {
-    let ann = UserId::new("ann").unwrap();
+    let to = Addressee::User(UserId::new("ann").unwrap());
     let codec = PacketCodec::default();
     let frame = |kind: &str, json: &str| {
         let mut bytes = (kind.len() as u32).to_le_bytes().to_vec();
@@ -76,7 +76,7 @@ fn r134_a_packet_of_another_node_is_checked_as_one_of_this_node() {
         bytes.extend_from_slice(json.as_bytes());
         bytes
     };
-    let read = |json: &str| codec.decode(&ann, &frame("chat", json));
+    let read = |json: &str| codec.decode(&to, &frame("chat", json));
     for json in [
         r#"{"type":"chat","to":{"userId":"bob"}}"#,
         r#"{"type":"chat","to":{"userId":"bob","userId":"ann"}}"#,
@@ -91,7 +91,7 @@ fn r134_a_packet_of_another_node_is_checked_as_one_of_this_node() {
     }
     assert_eq!(codec.isolation().contaminations_prevented(), 2);
     let strict = PacketCodec::new(Isolation::new(Contamination::Reject));
-    let refused = strict.decode(&ann, &frame("chat", r#"{"type":"chat","userId":"bob"}"#));
+    let refused = strict.decode(&to, &frame("chat", r#"{"type":"chat","userId":"bob"}"#));
     assert!(!refused.unwrap_err().to_string().contains("bob"));
     for json in ["", "[]", "{", "{\"type\":\"chat\"", "null", "\u{0}"] {
         assert!(read(json).is_err(), "{json}");
@@ -102,21 +102,24 @@ fn r134_a_packet_of_another_node_is_checked_as_one_of_this_node() {
         b"\xff\xff\xff\xff{}",
         b"\x01\x00\x00\x00\xff{}",
     ] {
-        assert!(codec.decode(&ann, bytes).is_err());
+        assert!(codec.decode(&to, bytes).is_err());
     }
-    let unknown = UserId::new("pending_auth").unwrap();
+    let unknown = UserId::new("pending_auth").unwrap().into();
     assert!(
         codec
             .decode(&unknown, &frame("chat", r#"{"type":"chat"}"#))
             .is_err()
     );
+    let room = RoomId::new("Oslo").unwrap().into();
+    let for_a_room = codec.decode(&room, &frame("chat", r#"{"type":"chat"}"#));
+    assert!(for_a_room.is_err(), "no receiver to be checked for");
 }
 
 #[test]
 fn r134_packets_of_every_kind_come_back_as_they_were_sent() {
     let (hub, codec) = (Hub::new(), PacketCodec::default());
     let id = UserId::new("ann").unwrap();
-    let ann = hub.scope(id.clone());
+    let (ann, to) = (hub.scope(id.clone()), Addressee::User(id));
     let mut phone = ann.connect().unwrap();
     let kinds = MessageKind::KNOWN.iter().cloned();
     for kind in kinds.chain([MessageKind::Unknown("a\nb \"c\" ü".into())]) {
@@ -131,7 +134,7 @@ fn r134_packets_of_every_kind_come_back_as_they_were_sent() {
         };
         let mut bytes = Vec::new();
         codec.encode(&sent.event, &mut bytes).unwrap();
-        assert_eq!(codec.decode(&id, &bytes).unwrap(), sent.event);
+        assert_eq!(codec.decode(&to, &bytes).unwrap(), sent.event);
     }
 }
 

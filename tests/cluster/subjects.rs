@@ -1,7 +1,7 @@
 //! Subjects: one for each user, and for each subject one user.
 
 use laneway::cluster::{ClusterError, MAX_NAME_BYTES, Subjects};
-use laneway::{MAX_ID_BYTES, UserId};
+use laneway::{MAX_ID_BYTES, RoomId, UserId};
 use proptest::prelude::*;
 
 /// Ids of any characters, some of them alike: cut, joined, in capitals.
@@ -32,6 +32,21 @@ proptest! {
         prop_assert!(subject.split('.').all(|token| !token.is_empty()));
         prop_assert_eq!(subjects.user_of(&subject), Some(id));
         prop_assert_ne!(subject, subjects.control());
+    }
+
+    #[test]
+    fn r135_two_rooms_have_one_subject_only_if_their_ids_are_equal_and_no_user_has_it(
+        one in ids(),
+        other in ids(),
+    ) {
+        let subjects = Subjects::new("chat").unwrap();
+        let room = |id: &UserId| RoomId::new(id.as_str()).unwrap();
+        let (subject, of_other) = (subjects.room(&room(&one)), subjects.room(&room(&other)));
+        prop_assert_eq!(subject == of_other, one == other);
+        prop_assert!(subject.len() <= 283); // the cluster's name has 4 bytes here
+        prop_assert_eq!(subjects.room_of(&subject), Some(room(&one)));
+        prop_assert_eq!(subjects.user_of(&subject), None);
+        prop_assert_eq!(subjects.room_of(&subjects.user(&one)), None);
     }
 
     #[test]

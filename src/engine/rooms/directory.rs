@@ -2,7 +2,8 @@
 
 use super::occupant::{Membership, Occupant};
 use super::room::Room;
-use crate::sync::{AtomicUsize, Fault, Guard, broken};
+use super::watch::Call;
+use crate::sync::{AtomicUsize, Fault, broken};
 use crate::table::Table;
 
 /// The most roots of the table of rooms. Publishers look a room up once for all its members.
@@ -30,13 +31,21 @@ impl<E: 'static> Directory<E> {
 impl<E: Send + Sync + 'static> Directory<E> {
     /// Gives a place back that is off its occupant's list. The last member who goes takes the room out of
     /// the directory.
-    pub(super) fn vacate(&self, membership: &Membership<E>, guard: &Guard) {
+    pub(super) fn vacate(&self, membership: &Membership<E>, call: &Call<'_>) {
         let Membership { room, at } = membership;
         if !broken(Fault::LeaveThePlace) {
-            room.places.vacate(*at, guard);
+            room.places.vacate(*at, &call.guard);
+        }
+        if broken(Fault::TellBeforeTheEnd) {
+            call.tell_now(&room.id);
         }
         if room.exit() {
-            self.rooms.remove(room, guard);
+            self.rooms.remove(room, &call.guard);
+            // After the exit. In the other order a watcher could look in between, find the room, and listen for it
+            // for ever.
+            if !broken(Fault::TellBeforeTheEnd) {
+                call.note(&room.id);
+            }
         }
     }
 }

@@ -225,9 +225,9 @@ pub(in crate::protocol) enum Trouble {
 pub(in crate::protocol) fn contained<R>(
     f: impl FnOnce() -> Result<R, HandlerError>,
 ) -> Result<R, Trouble> {
-    let done = panics::contain(f).ok_or_else(|| {
+    let panicked = || {
         let text = "the message could not be handled";
-        Trouble::Panic(HandlerError::new("INTERNAL", text))
-    })?;
-    done.map_err(Trouble::Error)
+        Err(Trouble::Panic(HandlerError::new("INTERNAL", text)))
+    };
+    panics::contain(f).map_or_else(panicked, |done| done.map_err(Trouble::Error))
 }

@@ -95,7 +95,7 @@ impl Run {
 
     fn connect_weaker(&mut self, at: usize, threads: u8) {
         // In most cases to the scope's own thread, if it has one.
-        let own = self.weaker[at].thread.filter(|_| threads & 12 != 0);
+        let own = self.weaker[at].thread.filter(|_| threads >> 2 & 3 != 0);
         let threads = own.map_or(threads % (1 << THREADS), |own| 1 << own);
         let options = ConnectOptions::default().threads(thread_ids(threads));
         let Weaker { user, grant, .. } = self.weaker[at];
