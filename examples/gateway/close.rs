@@ -24,7 +24,7 @@ pub(crate) const TOO_MANY_BYTES: u16 = 4006;
 /// | 4001 | logged out | asks for a name |
 /// | 4003 | three heartbeats without an answer | comes back |
 /// | 4004 | too slow for critical events | comes back, and is told what it missed |
-/// | 4005 | another tab goes on from this one's position, as the copy of a duplicated tab does | forgets its position and comes back |
+/// | 4005 | another socket goes on from this one's position: a late one of the same page, or the copy of a duplicated tab | takes its place back; the second time it forgets its position and says so |
 /// | 4006 | 768 KiB of the lane, and no device of the user is slower | comes back, and is told what it missed |
 /// | 4401 | no session, or one that has ended | asks for a name |
 /// | 4403 | a position of another user | forgets its position and comes back |

@@ -211,6 +211,34 @@ fn r084_a_page_in_a_black_hole_notices_and_what_was_said_is_said_once() {
 }
 
 #[test]
+fn r084_a_device_whose_place_a_late_socket_takes_comes_back_and_misses_nothing() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let (_server, address) = gateway(&["--pace", "1"]);
+    browser.tab(&address);
+    browser.log_in("ann");
+    browser.say("before");
+    browser.wait_for_answers(1);
+    // As a socket that the page has given up, whose handshake comes through after all.
+    browser.run(
+        "const { token, beginning } = JSON.parse(sessionStorage.getItem('laneway'));
+         const address = location.origin.replace('http', 'ws') + '/ws?position=' + beginning;
+         const late = new WebSocket(address, ['laneway', token]);
+         const payload = { text: 'in between', thread_id: 'main' };
+         late.onopen = () => late.send(JSON.stringify({ type: 'user_message', payload }));",
+    );
+    browser.wait_for_answers(2);
+    browser.say("after");
+    browser.wait_for_answers(3);
+    let log = browser.log();
+    for text in ["before", "in between", "after"] {
+        assert_eq!(times(&log, text), 1, "{log}");
+    }
+    assert!(!log.contains("another page"), "{log}");
+}
+
+#[test]
 fn r084_a_page_whose_message_is_refused_keeps_it_to_be_mended() {
     let Some(browser) = Browser::start() else {
         return;

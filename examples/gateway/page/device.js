@@ -4,8 +4,8 @@ import { copy } from './store.js';
 import { count } from './figures.js';
 
 // Milliseconds: the first pause before a reconnect, the longest, how long the server may be silent until it has said
-// how often it speaks, and what a slow device takes for an event.
-const FIRST = 500, LONGEST = 30000, SLOW = 250;
+// how often it speaks, what a slow device takes for an event, and within what time a second replacement is a copy's.
+const FIRST = 500, LONGEST = 30000, SLOW = 250, AGAIN = 30000;
 export const PATIENCE = 10000;
 
 export class Device {
@@ -132,7 +132,8 @@ export class Device {
     if (code === 4001) return this.panel.ask('logged out');
     if (code === 4401) return this.panel.sessionEnded();
     // Only the server's word makes a position useless: a refused handshake or a lost connection says nothing of it.
-    if (code === 1008 || code === 4005 || code === 4403) { this.position = null; this.kept.begin(undefined) }
+    if (code === 1008 || code === 4403) this.beginAnew();
+    if (code === 4005) this.replaced();
     if (code === 1009) { this.log.add('notice', 'the message is too long'); this.panel.refused() }
     // The gateway's own word on this device, which stays when the next socket is open.
     if (code === 4003 || code === 4004 || code === 4006) this.log.add('gap', `closed by the gateway: ${reason} (${code})`);
@@ -142,6 +143,21 @@ export class Device {
     // All pages lose a server at the same moment; they do not all come back at the same moment.
     this.retry = setTimeout(() => this.connect(), this.delay * (0.5 + Math.random() / 2));
     this.delay = Math.min(this.delay * 2, LONGEST);
+  }
+
+  beginAnew() {
+    this.position = null;
+    this.kept.begin(undefined);
+  }
+  // Another socket goes on from this device's position. It may be one of this page's own, given up while its handshake
+  // was under way: then this device takes its place back. The copy of a duplicated tab would do the same, for ever. So
+  // the second time this is a new device, and says so.
+  replaced() {
+    const isAgain = performance.now() - (this.replacedAt ?? -AGAIN) < AGAIN;
+    this.replacedAt = performance.now();
+    if (!isAgain) return;
+    this.beginAnew();
+    this.log.add('gap', 'another page is this device now; this is a new one, and has missed what came in between');
   }
 
   status(text, kind = '') {
