@@ -291,6 +291,10 @@ impl<E> Lane<E> {
             self.tally().voided(),
             self.transit().leaving(),
         )?;
+        if let Some(archive) = self.archive() {
+            let kept = self.public(archive.floor());
+            writeln!(out, "  kept from {kept}")?;
+        }
         // The walk cannot be stopped, so the first error is kept.
         let mut done = Ok(());
         self.for_each(|m| {
