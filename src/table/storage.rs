@@ -2,9 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A word is null, or a pointer from `Arc::into_raw` with tag 0, or a pointer from
-//!    `Box::into_raw` with tag 1. The link owns that strong count or that box, and no other link
-//!    owns it.
+//! 1. A word is null, or a pointer from `Arc::into_raw` with tag 0, or a pointer from `Box::into_raw` with tag 1. The
+//!    link owns that strong count or that box, and no other link owns it.
 //! 2. A value that is exchanged out of a link is freed by a deferred call. That call runs after
 //!    every guard that was live at the exchange is gone. So a value that was loaded under a guard
 //!    is alive while the guard is.
@@ -29,8 +28,8 @@ pub(crate) struct Link<L, N> {
     owns: PhantomData<(Arc<L>, Box<N>)>,
 }
 
-// SAFETY: by invariant 1 a link owns an `Arc<L>` and a `Box<N>`, and hands out `&L`, `&N` and
-// `Arc<L>` to other threads: sound under the same bounds as an `Arc` of both.
+// SAFETY: by invariant 1 a link owns an `Arc<L>` and a `Box<N>`, and hands out `&L`, `&N` and `Arc<L>` to other
+// threads: sound under the same bounds as an `Arc` of both.
 unsafe impl<L: Send + Sync, N: Send + Sync> Send for Link<L, N> {}
 // SAFETY: as above.
 unsafe impl<L: Send + Sync, N: Send + Sync> Sync for Link<L, N> {}
