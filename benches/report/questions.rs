@@ -145,11 +145,11 @@ const QUESTIONS: [Question; 20] = [
         None,
     ),
     (
-        "An event to each of 100 000 users, for each of them",
+        "An event to a room of 100 000 users, received by each of them",
         "W9 100k",
         "H",
-        "ns/user",
-        None,
+        "ns/user received",
+        Some(("floor: one broadcast", "ns/user received")),
     ),
     (
         "What is left of a user after a burst of 64 events of a kilobyte, read and swept twice",
