@@ -206,7 +206,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
         self.user.lane.unread(self.member())
     }
 
-    /// Returns how many numbers the gaps of this connection had in all. Wait-free.
+    /// Returns how many numbers this connection has skipped. Wait-free.
     ///
     /// ```
     /// # let hub = laneway::Hub::builder().lane_capacity(2).build::<u8>()?;

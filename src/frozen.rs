@@ -12,6 +12,7 @@ use crate::sync::Stop;
 use crate::{Connection, PublishError, TryRecvError, conserved};
 
 mod bursts;
+mod gaps;
 mod operations;
 mod rooms;
 mod world;

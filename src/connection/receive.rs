@@ -28,7 +28,8 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     ///
     /// A connection that is more than `lane_capacity` numbers behind skips all but the last
     /// `lane_capacity`, and returns one gap. It stops at a critical event that the lane still holds. If a
-    /// critical event that it has not read is gone, the connection is closed instead.
+    /// critical event that it has not read is gone, the connection is closed instead. A connection that is closed
+    /// while it skips returns the end and no gap.
     ///
     /// # Errors
     ///
@@ -80,7 +81,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
         match Self::search(&self.core, user, member, reader, &mut self.rare) {
             Ok(seen) => Ok(user.lane.take(member, reader, seen, received)),
             Err(Step::Gap(missed)) => Ok(Received::Gap { missed }),
-            Err(Step::Closed(reason)) => Err(TryRecvError::Closed(Closed { reason })),
+            Err(Step::Closed(reason, _)) => Err(TryRecvError::Closed(Closed { reason })),
             Err(Step::Empty) => Err(TryRecvError::Empty),
         }
     }
@@ -113,18 +114,22 @@ impl<E: Send + Sync + 'static> Connection<E> {
         next
     }
 
-    /// Counts a gap, or closes the connection, for a step that read nothing.
+    /// Counts what was skipped, or closes the connection, for a step that read nothing.
     #[cold]
     fn tidy(core: &Core<E>, user: &Arc<User<E>>, member: &Member, step: Step) -> Step {
+        if let Step::Gap(missed) | Step::Closed(_, missed) = step {
+            core.counters.missed.fetch_add(missed, Ordering::Relaxed);
+        }
         match step {
             // The lane closes no connection. This call has no effect if another thread closed it.
-            Step::Closed(CloseReason::Overrun) => {
+            Step::Closed(CloseReason::Overrun, missed) => {
                 core.close(user, member, CloseReason::Overrun);
-                Step::Closed(member.close_reason())
+                Step::Closed(member.close_reason(), missed)
             }
-            Step::Closed(CloseReason::Shutdown) => Step::Closed(core.shutdown_reason()),
+            Step::Closed(CloseReason::Shutdown, missed) => {
+                Step::Closed(core.shutdown_reason(), missed)
+            }
             Step::Gap(missed) => {
-                core.counters.missed.fetch_add(missed, Ordering::Relaxed);
                 observe::gap(&user.id, member.id, missed);
                 Step::Gap(missed)
             }

@@ -102,6 +102,7 @@ pub(crate) enum Step {
     Gap(u64),
     Empty,
     /// The connection is closed. With `Overrun` it may be open still, and the caller closes it: a
-    /// critical event was evicted before it was read.
-    Closed(CloseReason),
+    /// critical event was evicted before it was read. With it come the numbers that this call has skipped
+    /// and that are in no gap.
+    Closed(CloseReason, u64),
 }

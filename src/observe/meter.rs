@@ -132,7 +132,7 @@ fn describe() {
         (CONTAMINATIONS, "Bodies that named another user"),
         (ACCEPTED, "Events that lanes have accepted"),
         (REFUSED, "Events that went back to their publishers"),
-        (MISSED, "Numbers in the gaps of all connections"),
+        (MISSED, "Numbers that connections have skipped"),
     ] {
         describe_counter!(name, Unit::Count, what);
     }

@@ -60,8 +60,8 @@ impl Reader {
                 }
                 Err(LaneStep::Gap(missed)) => Step::Gap(missed),
                 Err(LaneStep::Empty) => Step::Empty,
-                Err(LaneStep::Closed(CloseReason::Overrun)) => Step::Overrun,
-                Err(LaneStep::Closed(_)) => Step::Closed,
+                Err(LaneStep::Closed(CloseReason::Overrun, _)) => Step::Overrun,
+                Err(LaneStep::Closed(..)) => Step::Closed,
             };
             self.missed = member.missed();
             self.cursor = self.lane.number(member.cursor());
