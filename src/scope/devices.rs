@@ -101,7 +101,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Cuts off what they have not read. A connection that joins meanwhile may stay. Progress is that of
+    /// Cuts off what they have not read. A connection whose connect has not returned may stay. Progress is that of
     /// [`disconnect`](Self::disconnect).
     pub fn disconnect_all(&self, code: u16) -> usize {
         self.close_where(code, |_| true)

@@ -40,6 +40,8 @@ struct Progress {
 #[derive(Clone, Debug)]
 struct State {
     model: Model<u32>,
+    /// Connections that publishes count and walks do not come to yet.
+    unlisted: Vec<u64>,
     names: Vec<(usize, u64)>,
     /// Of each thread's scope.
     is_good: [bool; MOST_THREADS],
@@ -65,6 +67,7 @@ impl State {
         };
         Self {
             model: Model::new(settings),
+            unlisted: Vec::new(),
             names: Vec::new(),
             is_good: [true; MOST_THREADS],
             questions: Vec::new(),
@@ -132,15 +135,18 @@ impl State {
                     return Vec::new();
                 };
                 let rooms = model.rooms_of(user);
-                model.end(id, None);
+                // The second step belongs to the call that has closed the connection, and that may be another one.
+                let is_closer = model.end(id, None);
                 if model.lane_of(user).is_none() {
                     let fading = rooms.into_iter().map(|room| (at, room, user));
                     next.fading.extend(fading);
                 }
-                vec![next.to_stage(at, 1)]
+                vec![next.to_stage(at, if is_closer { 1 } else { 2 })]
             }
             Call::Drop(_) => {
-                next.end_questions(user);
+                if self.calls[at].stage == 1 {
+                    next.end_questions(user);
+                }
                 next.fading.retain(|(call, ..)| *call != at);
                 next.if_told(at, record, Answer::Done)
             }
@@ -176,7 +182,7 @@ impl State {
         }
     }
 
-    /// The scope is looked at before the connection counts, and again after that.
+    /// The scope is looked at before the connection counts, and again after it is listed.
     fn after_connect(&self, user: u8, name: usize, at: usize, record: &Record) -> Vec<Self> {
         let is_good = self.is_good[record.thread];
         match self.calls[at].stage {
@@ -186,6 +192,13 @@ impl State {
                 let mut next = self.to_stage(at, 2);
                 let id = next.model.connect(user, 0, None).expect("room");
                 next.calls[at].connection = Some(id);
+                next.unlisted.push(id);
+                vec![next]
+            }
+            2 => {
+                let mut next = self.to_stage(at, 3);
+                next.unlisted
+                    .retain(|id| self.calls[at].connection != Some(*id));
                 vec![next]
             }
             _ => {
@@ -310,7 +323,9 @@ impl State {
         let progress = &self.calls[at];
         match progress.stage {
             0 => vec![self.with(|next| {
-                next.calls[at].walk = next.model.live(0);
+                let mut walk = next.model.live(0);
+                walk.retain(|id| !next.unlisted.contains(id));
+                next.calls[at].walk = walk;
                 next.calls[at].stage = 1;
             })],
             2 => vec![self.with(|next| {
