@@ -63,6 +63,16 @@ impl Server {
         }
     }
 
+    /// From now on the server's threads run only when no other thread wants their processor, as if they were on
+    /// another machine.
+    pub(crate) fn give_way(&self) {
+        let process = self.process.as_ref().unwrap().id().to_string();
+        let done = Command::new("chrt")
+            .args(["--idle", "--all-tasks", "--pid", "0", &process])
+            .status();
+        assert!(done.unwrap().success());
+    }
+
     /// Stops the process, as a network that swallows everything, or lets it go on.
     pub(crate) fn pause(&self, is_paused: bool) {
         let signal = if is_paused { "-STOP" } else { "-CONT" };
