@@ -1,17 +1,14 @@
 //! What a person does with the page: by keyboard, in two browsers, with names that are none.
 
+use fantoccini::key::Key;
+
 use crate::driver::{Browser, gateway};
 use crate::panels::{LANE, enter, join, log, press, shows, submit};
-
-/// Keys, by the codes of the browser's driver.
-const TAB: &str = "\u{e004}";
-const ENTER: &str = "\u{e007}";
-const SPACE: &str = " ";
 
 /// Presses the key Tab until a part of the first panel, or of its first device, has the focus.
 fn tab_to(browser: &Browser, part: &str) {
     for _ in 0..80 {
-        browser.key(TAB);
+        browser.key(Key::Tab);
         let focus = format!("return document.activeElement === panels[0].{part}");
         if browser.run(&focus) == true {
             let seen = "return document.activeElement.matches(':focus-visible') \
@@ -29,7 +26,7 @@ fn tab_to(browser: &Browser, part: &str) {
 
 fn write(browser: &Browser, text: &str) {
     for letter in text.chars() {
-        browser.key(letter.encode_utf8(&mut [0; 4]));
+        browser.key(letter);
     }
 }
 
@@ -43,37 +40,37 @@ fn r084_each_thing_can_be_done_with_the_keyboard_alone() {
     browser.resize(1280, 900);
     tab_to(&browser, "part.name");
     write(&browser, "ann");
-    browser.key(ENTER);
+    browser.key(Key::Enter);
     browser.wait_for("it is connected", "panels[0].devices[0].greeted === true");
     tab_to(&browser, "part.room");
     write(&browser, "lobby");
-    browser.key(ENTER);
+    browser.key(Key::Enter);
     browser.wait_for("it is in", "panels[0].part.to.value === 'lobby'");
     tab_to(&browser, "part.text");
     write(&browser, "hello lobby");
-    browser.key(ENTER);
+    browser.key(Key::Enter);
     shows(&browser, 0, 0, "hello lobby");
     browser.wait_for("it was echoed", "panels[0].part.text.value === ''");
     tab_to(&browser, "part.add");
-    browser.key(ENTER);
+    browser.key(Key::Enter);
     browser.wait_for(
         "the second device",
         "panels[0].devices[1]?.greeted === true",
     );
     tab_to(&browser, "devices[1].part.slow");
-    browser.key(SPACE);
+    browser.key(' ');
     browser.wait_for("it is slow", "panels[0].devices[1].slow > 0");
     tab_to(&browser, "devices[0].part.flood");
-    browser.key(SPACE);
+    browser.key(' ');
     browser.wait_for("the gap is shown", "panels[0].devices[1].missed > 0");
     tab_to(&browser, "devices[0].part.line");
-    browser.key(SPACE);
+    browser.key(' ');
     browser.wait_for("it is offline", "panels[0].devices[0].isAway");
-    browser.key(SPACE);
+    browser.key(' ');
     browser.wait_for("it is back", "panels[0].devices[0].greeted === true");
     tab_to(&browser, "devices[0].part.log");
     tab_to(&browser, "part.leave");
-    browser.key(ENTER);
+    browser.key(Key::Enter);
     browser.wait_for("it is logged out", "!panels[0].part.login.hidden");
 }
 

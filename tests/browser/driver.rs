@@ -1,13 +1,23 @@
 //! A browser, its windows, and what a person does in them.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::fmt::Debug;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use data_encoding::BASE64;
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+use fantoccini::error::CmdError;
+use fantoccini::wd::{WebDriverCompatibleCommand, WindowHandle};
+use fantoccini::{Client, ClientBuilder};
+use hyper::Method;
+use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+use url::{ParseError, Url};
 
 /// More than any step takes on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -61,29 +71,35 @@ pub(crate) fn gateway(args: &[&str]) -> (Running, String) {
     start(program.args(["--port", "0"]).args(args), "listening on ")
 }
 
-/// The bytes of a text in base64.
-fn base64(text: &str) -> Vec<u8> {
-    let digit = |c: u8| match c {
-        b'A'..=b'Z' => c - b'A',
-        b'a'..=b'z' => c - b'a' + 26,
-        b'0'..=b'9' => c - b'0' + 52,
-        b'+' => 62,
-        _ => 63,
-    };
-    let digits: Vec<u8> = text.trim_end_matches('=').bytes().map(digit).collect();
-    let four = |four: &[u8]| {
-        let bits = (0..4).fold(0, |bits, n| {
-            bits << 6 | u32::from(*four.get(n).unwrap_or(&0))
-        });
-        bits.to_be_bytes()[1..four.len()].to_vec()
-    };
-    digits.chunks(4).flat_map(four).collect()
+/// A command of Chromium's developer tools: `WebDriver` has none for it.
+#[derive(Debug)]
+struct Devtools {
+    command: &'static str,
+    parameters: Value,
+}
+
+impl WebDriverCompatibleCommand for Devtools {
+    fn endpoint(&self, driver: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        let session = session.expect("the browser has a session");
+        driver.join(&format!("session/{session}/goog/cdp/execute"))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        let body = json!({ "cmd": self.command, "params": self.parameters });
+        (Method::POST, Some(body.to_string()))
+    }
+}
+
+/// Runs one command to its end. The client's own task makes progress meanwhile, and only then.
+fn complete<T, E: Debug>(runtime: &Runtime, command: impl Future<Output = Result<T, E>>) -> T {
+    let answer = runtime.block_on(async { timeout(LONG, command).await });
+    answer.expect("the driver answers").unwrap()
 }
 
 pub(crate) struct Browser {
+    client: Client,
+    runtime: Runtime,
     _driver: Running,
-    port: u16,
-    session: String,
 }
 
 impl Browser {
@@ -99,104 +115,90 @@ impl Browser {
         }
         let mark = "started successfully on port ";
         let (driver, port) = start(Command::new("chromedriver").arg("--port=0"), mark);
-        let mut browser = Self {
+        let address = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let options = json!({ "args": FLAGS });
+        let mut client = ClientBuilder::new(HttpConnector::new());
+        client.capabilities(
+            [("goog:chromeOptions".to_owned(), options)]
+                .into_iter()
+                .collect(),
+        );
+        let client = complete(&runtime, client.connect(&address));
+        Some(Self {
+            client,
+            runtime,
             _driver: driver,
-            port: port.trim_end_matches('.').parse().unwrap(),
-            session: String::new(),
-        };
-        let options = json!({ "goog:chromeOptions": { "args": FLAGS } });
-        let asked = json!({ "capabilities": { "alwaysMatch": options } });
-        let session = browser.call("POST", "", &asked)["sessionId"].take();
-        browser.session = format!("/{}", session.as_str().unwrap());
-        Some(browser)
+        })
     }
 
-    fn call(&self, method: &str, path: &str, body: &Value) -> Value {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(LONG)).unwrap();
-        let (session, body) = (&self.session, body.to_string());
-        write!(
-            stream,
-            "{method} /session{session}{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len(),
-        )
-        .unwrap();
-        // The driver keeps the connection open, whatever it is asked.
-        let mut stream = BufReader::new(stream);
-        let (mut head, mut length) = (String::new(), 0);
-        while !head.ends_with("\r\n\r\n") {
-            let start = head.len();
-            assert!(stream.read_line(&mut head).unwrap() > 0, "{head}");
-            let line = head[start..].to_ascii_lowercase();
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-        }
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body).unwrap();
-        let body = String::from_utf8(body).unwrap();
-        assert!(head.starts_with("HTTP/1.1 200"), "{head}{body}");
-        serde_json::from_str::<Value>(&body).unwrap()["value"].take()
+    fn complete<T>(&self, command: impl Future<Output = Result<T, CmdError>>) -> T {
+        complete(&self.runtime, command)
     }
 
     /// Opens a tab of its own with this page and turns to it.
-    pub(crate) fn tab(&self, url: &str) -> String {
-        let tab = self.call("POST", "/window/new", &json!({ "type": "tab" }))["handle"].take();
-        let tab = tab.as_str().unwrap().to_owned();
+    pub(crate) fn tab(&self, url: &str) -> WindowHandle {
+        let tab = self.complete(self.client.new_window(true)).handle;
         self.turn_to(&tab);
-        self.call("POST", "/url", &json!({ "url": url }));
+        self.complete(self.client.goto(url));
         tab
     }
 
-    pub(crate) fn turn_to(&self, tab: &str) {
-        self.call("POST", "/window", &json!({ "handle": tab }));
+    pub(crate) fn turn_to(&self, tab: &WindowHandle) {
+        self.complete(self.client.switch_to_window(tab.clone()));
     }
 
     /// Closes the tab in front.
     pub(crate) fn close_tab(&self) {
-        self.call("DELETE", "/window", &json!({}));
+        self.complete(self.client.close_window());
     }
 
     pub(crate) fn reload(&self) {
-        self.call("POST", "/refresh", &json!({}));
+        self.complete(self.client.refresh());
     }
 
     /// Gives the tab in front this size in pixels, and the focus of the system.
     pub(crate) fn resize(&self, width: u32, height: u32) {
         let size =
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-        self.devtools("Emulation.setDeviceMetricsOverride", &size);
-        self.devtools("Emulation.setScrollbarsHidden", &json!({ "hidden": true }));
+        self.devtools("Emulation.setDeviceMetricsOverride", size);
+        self.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true }));
         self.devtools(
             "Emulation.setFocusEmulationEnabled",
-            &json!({ "enabled": true }),
+            json!({ "enabled": true }),
         );
     }
 
-    /// Presses a key and lets it go: a character, or a key's code.
-    pub(crate) fn key(&self, key: &str) {
-        let [down, up] = ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key }));
-        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": [down, up] });
-        self.call("POST", "/actions", &json!({ "actions": [keyboard] }));
+    /// Presses a key and lets it go.
+    pub(crate) fn key(&self, key: impl Into<char>) {
+        let value = key.into();
+        let keyboard = KeyActions::new("keyboard".to_owned())
+            .then(KeyAction::Down { value })
+            .then(KeyAction::Up { value });
+        self.complete(self.client.perform_actions(keyboard));
     }
 
     /// What this tab's user prefers: `light` or `dark`.
     pub(crate) fn prefer(&self, scheme: &str) {
         let scheme = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-        self.devtools("Emulation.setEmulatedMedia", &json!({ "features": scheme }));
+        self.devtools("Emulation.setEmulatedMedia", json!({ "features": scheme }));
     }
 
-    fn devtools(&self, command: &str, parameters: &Value) -> Value {
-        let body = json!({ "cmd": command, "params": parameters });
-        self.call("POST", "/goog/cdp/execute", &body)
+    fn devtools(&self, command: &'static str, parameters: Value) -> Value {
+        let command = Devtools {
+            command,
+            parameters,
+        };
+        self.complete(self.client.issue_cmd(command))
     }
 
-    /// Writes a picture of the whole page to `target/screenshots`.
+    /// Writes a picture to `target/screenshots`: of the whole page, where `WebDriver` itself takes only what is in sight.
     pub(crate) fn picture(&self, name: &str) {
         let whole = json!({ "captureBeyondViewport": true });
-        let png = self.devtools("Page.captureScreenshot", &whole)["data"].take();
-        let png = base64(png.as_str().unwrap());
+        let png = self.devtools("Page.captureScreenshot", whole)["data"].take();
+        let png = png.as_str().unwrap().as_bytes();
+        let mut bytes = vec![0; BASE64.decode_len(png.len()).unwrap()];
+        let length = BASE64.decode_mut(png, &mut bytes).unwrap();
         let mut path = std::env::current_exe().unwrap();
         // Of target/debug/deps/browser.
         for _ in 0..3 {
@@ -204,7 +206,7 @@ impl Browser {
         }
         path.push("screenshots");
         std::fs::create_dir_all(&path).unwrap();
-        std::fs::write(path.join(format!("{name}.png")), png).unwrap();
+        std::fs::write(path.join(format!("{name}.png")), &bytes[..length]).unwrap();
     }
 
     pub(crate) fn run(&self, script: &str) -> Value {
@@ -212,8 +214,8 @@ impl Browser {
     }
 
     fn with(&self, script: &str, arguments: &[&str]) -> Value {
-        let body = json!({ "script": script, "args": arguments });
-        self.call("POST", "/execute/sync", &body)
+        let arguments = arguments.iter().map(|&text| text.into()).collect();
+        self.complete(self.client.execute(script, arguments))
     }
 
     /// Waits until this expression is true.
@@ -281,8 +283,10 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         // Without this the browser outlives its driver. A test that has failed may have no browser any more.
+        let closed = async { timeout(LONG, self.client.clone().close()).await };
+        let closed = self.runtime.block_on(closed);
         if !std::thread::panicking() {
-            self.call("DELETE", "", &json!({}));
+            closed.expect("the driver answers").unwrap();
         }
     }
 }
