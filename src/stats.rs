@@ -27,7 +27,7 @@ pub struct HubStats {
     pub connections: usize,
     /// Events accepted by lanes. Those of users who went offline are included.
     pub accepted: u64,
-    /// Numbers that connections have skipped. Closed connections are included.
+    /// Numbers in the gaps of all connections. Closed connections are included.
     pub missed: u64,
     /// Connections closed as [`CloseReason::Overrun`](crate::CloseReason::Overrun).
     pub overruns: u64,
@@ -82,7 +82,7 @@ pub struct ConnectionInfo {
     pub note: Option<Box<str>>,
     /// How many numbers it has not read.
     pub unread: u64,
-    /// How many numbers it has skipped.
+    /// How many numbers its gaps had in all.
     pub missed: u64,
     /// The bytes that the unread and kept events of this user's lane weigh: the same figure for each connection of
     /// the user. 0 in a hub without [`lane_bytes`](crate::Builder::lane_bytes) and
@@ -119,8 +119,7 @@ pub struct ConnectionStats {
     /// expired are not among them. A number is no event if its
     /// publisher was stopped for too long and went on under another number.
     pub stepped_over: u64,
-    /// Numbers that it skipped. All are in its gaps, but for those of a receive during which it was closed: that
-    /// receive returns the end alone. Numbers for other connections count too. In room that a publish has taken,
+    /// Numbers in its gaps. Those for other connections count too. In room that a publish has taken,
     /// numbers that are no event count as missed, except those behind the last event.
     pub missed: u64,
     /// Events it passed because a later event of their key was accepted: see

@@ -99,7 +99,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
     ) -> Result<Seen<E>, Step> {
         let tell = |verdict| Rare::count(rare, verdict);
         let found = user.lane.search(member, reader, || core.time.now(), tell);
-        found.map_err(|step| Self::tidy(core, user, member, step))
+        found.map_err(|step| Self::tidy(core, user, member, rare, step))
     }
 
     /// Prepares the next look at the lane. Returns an event from before the connection's time, if there is
@@ -114,22 +114,29 @@ impl<E: Send + Sync + 'static> Connection<E> {
         next
     }
 
-    /// Counts what was skipped, or closes the connection, for a step that read nothing.
+    /// Counts what was passed, or closes the connection, for a step that read nothing.
     #[cold]
-    fn tidy(core: &Core<E>, user: &Arc<User<E>>, member: &Member, step: Step) -> Step {
-        if let Step::Gap(missed) | Step::Closed(_, missed) = step {
-            core.counters.missed.fetch_add(missed, Ordering::Relaxed);
+    fn tidy(
+        core: &Core<E>,
+        user: &Arc<User<E>>,
+        member: &Member,
+        rare: &mut Option<Box<Rare<E>>>,
+        step: Step,
+    ) -> Step {
+        if let Step::Closed(_, cut) = step
+            && cut > 0
+        {
+            rare.get_or_insert_default().cut += cut;
         }
         match step {
             // The lane closes no connection. This call has no effect if another thread closed it.
-            Step::Closed(CloseReason::Overrun, missed) => {
+            Step::Closed(CloseReason::Overrun, cut) => {
                 core.close(user, member, CloseReason::Overrun);
-                Step::Closed(member.close_reason(), missed)
+                Step::Closed(member.close_reason(), cut)
             }
-            Step::Closed(CloseReason::Shutdown, missed) => {
-                Step::Closed(core.shutdown_reason(), missed)
-            }
+            Step::Closed(CloseReason::Shutdown, cut) => Step::Closed(core.shutdown_reason(), cut),
             Step::Gap(missed) => {
+                core.counters.missed.fetch_add(missed, Ordering::Relaxed);
                 observe::gap(&user.id, member.id, missed);
                 Step::Gap(missed)
             }

@@ -235,7 +235,6 @@ impl<E: 'static> Lane<E> {
                 // cursor, the publisher would fill the slot for a reader that never comes.
                 if broken(Fault::JumpOverTheUnresolved) && is_far {
                     missed += 1;
-                    member.miss(1);
                     member.advance(number + 1);
                 } else if !broken(Fault::WaitForTheFrozen) {
                     self.resolve(number, slot, &reader.pin);
@@ -254,7 +253,6 @@ impl<E: 'static> Lane<E> {
                 // after the void publisher has left.
                 if broken(Fault::MovedOnIsALoss) && word.number() > number {
                     missed += 1;
-                    member.miss(1);
                 } else {
                     reader.stepped_over += 1;
                 }
@@ -269,7 +267,6 @@ impl<E: 'static> Lane<E> {
             // Too old. The reader counts itself out without reading. If it only moved its cursor,
             // the event would stay `FULL` for ever.
             missed += 1;
-            member.miss(1);
             member.advance(number + 1);
             let event = if broken(Fault::SkipWithoutPassing) {
                 None
@@ -286,10 +283,10 @@ impl<E: 'static> Lane<E> {
         // behind, so the call tells the end alone.
         let is_cut = matches!(found, Err(Step::Closed(_, skipped)) if skipped > 0);
         if missed == 0 || is_cut && !broken(Fault::GapBeforeTheEnd) {
-            found
-        } else {
-            Err(Step::Gap(missed))
+            return found;
         }
+        member.miss(missed);
+        Err(Step::Gap(missed))
     }
 
     /// Moves a reader to `to`, over numbers whose arenas were evicted. Returns how many it missed.
@@ -304,7 +301,6 @@ impl<E: 'static> Lane<E> {
             end = to;
         }
         let missed = end - number;
-        member.miss(missed);
         reader.stepped_over += to - end;
         reader.passed_last = false;
         member.advance(to);

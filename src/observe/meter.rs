@@ -132,7 +132,7 @@ fn describe() {
         (CONTAMINATIONS, "Bodies that named another user"),
         (ACCEPTED, "Events that lanes have accepted"),
         (REFUSED, "Events that went back to their publishers"),
-        (MISSED, "Numbers that connections have skipped"),
+        (MISSED, "Numbers in the gaps of all connections"),
     ] {
         describe_counter!(name, Unit::Count, what);
     }

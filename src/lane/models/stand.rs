@@ -222,6 +222,7 @@ impl L {
             cursor,
             got: Vec::new(),
             missed: 0,
+            cut: 0,
             gone: 0,
         }
     }
