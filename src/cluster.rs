@@ -31,6 +31,9 @@
 //!   broker is slow or gone, [`Published::relayed`] says that the event goes to no other node.
 //! * **Isolation.** An event that comes from another node is published in the scope of the user whose subject it
 //!   came on, or to the room's members here. Subjects are injective: see [`Subjects`].
+//! * **The same check.** A packet of the protocol layer is checked at the node that receives it, as that node's
+//!   broadcaster checks a message: for the user, or for each member of the room here. See
+//!   [`PacketCodec`](https://docs.rs/laneway/latest/laneway/cluster/struct.PacketCodec.html).
 //! * **Order.** Each device gets one node's events for a user in the order of the publishes, and one node's events
 //!   for a room as well.
 //! * **Once.** No device gets an event twice. A node drops its own events that come back.
@@ -44,7 +47,10 @@
 //!
 //! * An order between events of two nodes. Devices at two nodes may get them in different orders. Nor an order
 //!   between a room's events and a user's, or those of two rooms.
-//! * One copy for a member of several rooms: [`Hub::rooms`](crate::Hub::rooms) reaches the members here only.
+//! * One copy for a member of several rooms: [`Hub::rooms`](crate::Hub::rooms) reaches the members here only. A
+//!   node's broadcaster refuses a message to several rooms at once.
+//! * A membership at every node: a user who has joined at one node, and has a device at another one, receives the
+//!   room's events there once the user has joined there as well.
 //! * An announcement to all users online at every node: [`Announcer`](crate::Announcer) is one of a hub.
 //! * Events that are published before a node's subscription has reached the broker, and the count of those that are
 //!   lost before the first one of a publishing node has come.

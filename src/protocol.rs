@@ -45,7 +45,7 @@
 //! | inbound | [`MessageRouter`] with its [`Handler`]s and [`Middleware`]; [`InboundQueue`] for a fixed number of workers |
 //! | agent | [`AgentRun`] and [`AgentRuns`]; [`Confirmations`] of events; [`RunRegistry`]; [`SequenceChecker`] for tests; [`clean`] |
 //! | quality | [`Quality`], its [`QualityProvider`], and [`MemoryQuality`], a provider in memory |
-//! | outbound | [`Broadcaster`], the only sender; [`Packet`], [`Audience`], [`Broadcast`], [`RoomRefusal`] |
+//! | outbound | [`Broadcaster`], the only sender; [`Packet`], [`Audience`], [`Broadcast`], [`RoomBroadcast`], [`RoomRefusal`] |
 //!
 //! [`UserContext`] names the user, thread, run and request that an agent works for.
 //!
@@ -154,4 +154,6 @@ pub use quality::provider::{
 };
 pub use quality::records::{MAX_RECORDS, RunRecord};
 pub use quality::requests::{MAX_SUBSCRIBERS, Quality, QualityReach};
-pub use room_broadcast::RoomRefusal;
+#[cfg(feature = "cluster")]
+pub(crate) use relay_hook::PacketRelay;
+pub use room_broadcast::{RoomBroadcast, RoomRefusal};

@@ -168,21 +168,36 @@ impl<E: Send + Sync + 'static> RoomSender<E> {
             .publish_to_rooms(&self.rooms, event, Terms::OVERWRITE)
     }
 
+    /// Returns the room, if the capability is for one room.
+    #[cfg(all(feature = "cluster", feature = "protocol"))]
+    #[cfg_attr(any(laneway_loom, laneway_shuttle), allow(dead_code))]
+    pub(crate) fn only_room(&self) -> Option<&RoomId> {
+        match &*self.rooms {
+            [room] => Some(room),
+            _ => None,
+        }
+    }
+
     /// Publishes to the members for which `is_for` returns `true`. The others are not counted.
     #[cfg_attr(
-        any(not(feature = "protocol"), laneway_loom, laneway_shuttle),
+        any(
+            not(any(feature = "protocol", feature = "cluster")),
+            laneway_loom,
+            laneway_shuttle
+        ),
         allow(dead_code)
     )]
     pub(crate) fn publish_where(
         &self,
         event: &E,
+        terms: Terms,
         is_for: impl FnMut(&UserId) -> bool,
     ) -> RoomDelivery
     where
         E: Clone,
     {
         self.core
-            .publish_to_members(&self.rooms, event, Terms::OVERWRITE, is_for)
+            .publish_to_members(&self.rooms, event, terms, is_for)
     }
 
     /// Publishes a clone of `event` to each member as

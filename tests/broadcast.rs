@@ -430,7 +430,8 @@ fn r001_a_message_to_a_room_reaches_its_members_and_names_no_receiver() {
     let both = hub.rooms([oslo.clone(), rome]);
     let done = broadcaster
         .broadcast_to_room(&both, &chat("hello"))
-        .unwrap();
+        .unwrap()
+        .local;
     assert_eq!((done.users, done.connections, done.refused), (2, 2, 0));
     let got = phones.each_mut().map(|phone| read(phone).len());
     assert_eq!(got, [1, 1, 0, 0], "members, once, who have logged in");
@@ -464,6 +465,7 @@ fn r001_a_message_to_a_room_reaches_its_members_and_names_no_receiver() {
         broadcaster
             .broadcast_to_room(&none, &chat("x"))
             .unwrap()
+            .local
             .users,
         0
     );

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use laneway::cluster::{ClusterEvent, ClusterOptions, NatsRelay, Node, PacketCodec};
 use laneway::protocol::{Broadcaster, Message, MessageKind, Packet};
-use laneway::{Hub, UserId};
+use laneway::{Hub, RoomId, UserId};
 
 use crate::Clock;
 
@@ -14,8 +14,8 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Joins the gateways at this server. Returns the broadcaster whose messages reach a user's devices at all of them.
 ///
-/// Rooms, sessions, positions and numbers are those of one gateway. What a member posts reaches the members at this
-/// gateway, with all of their devices.
+/// What a member posts reaches the members of the room of that name at all of them. Memberships, sessions, positions
+/// and numbers are those of one gateway.
 pub(crate) async fn join(
     server: &str,
     hub: &Hub<Packet>,
@@ -29,6 +29,7 @@ pub(crate) async fn join(
         ClusterEvent::Connected => eprintln!("gateway: the cluster's server is there"),
         ClusterEvent::Disconnected => eprintln!("gateway: the cluster's server is gone"),
         ClusterEvent::Gap { user, missed, .. } => tell_gap(&own, user, *missed, clock),
+        ClusterEvent::RoomGap { room, missed, .. } => tell_room_gap(&own, room, *missed),
         other => eprintln!("gateway: {other:?}"),
     });
     let (node, driver) =
@@ -40,6 +41,15 @@ pub(crate) async fn join(
 
 /// Tells the user's devices here, and at no other gateway: each of those knows its own losses.
 fn tell_gap(hub: &Hub<Packet>, user: &UserId, missed: u64, clock: Clock) {
-    let gap = Message::new(MessageKind::Unknown("node_gap".into())).with("missed", missed);
-    let _ = Broadcaster::default().broadcast(&hub.scope(user.clone()), &gap, clock.now());
+    let _ = Broadcaster::default().broadcast(&hub.scope(user.clone()), &gap(missed), clock.now());
+}
+
+/// Tells the room's members here, and at no other gateway.
+fn tell_room_gap(hub: &Hub<Packet>, room: &RoomId, missed: u64) {
+    let gap = gap(missed).with("room", room.as_str());
+    let _ = Broadcaster::default().broadcast_to_room(&hub.room(room.clone()), &gap);
+}
+
+fn gap(missed: u64) -> Message {
+    Message::new(MessageKind::Unknown("node_gap".into())).with("missed", missed)
 }

@@ -30,10 +30,15 @@ const TWO: &str = "direct:";
 /// A user joins a named room by its name. Of a direct room the two are members, and no other user can
 /// become one. A member posts into the room; a user who is no member gets the same answer for a room that
 /// exists and for one that does not. Users post [in turn](Turns), so one user cannot fill another's lane.
+///
+/// A membership is one of this gateway. In a cluster a post reaches the members of the room of that name at each
+/// gateway. A user with devices at two gateways joins at both.
 #[derive(Clone)]
 pub(crate) struct Rooms {
     hub: Hub<Packet>,
     broadcaster: Arc<Broadcaster>,
+    /// For what is true at this gateway only: who is a member, and who of them is there.
+    here: Arc<Broadcaster>,
     people: People,
     turns: Arc<Turns>,
 }
@@ -61,6 +66,7 @@ impl Rooms {
         Self {
             hub,
             broadcaster,
+            here: Arc::default(),
             people,
             turns: Arc::default(),
         }
@@ -118,7 +124,7 @@ impl Rooms {
             return Err(refused("NO_MEMBER", "you are not in this room"));
         }
         let left = Message::new(kind("room_left")).with("room", room.as_str());
-        let _ = sender.broadcast(&left);
+        let _ = self.here.broadcast(sender.scope(), &left, sender.now());
         self.tell(&room, sender.now());
         Ok(())
     }
@@ -173,13 +179,14 @@ impl Rooms {
             .with("members", members)
     }
 
-    /// Tells the members of a room who is in it.
+    /// Tells the members of a room at this gateway who of them is in it.
     pub(crate) fn tell(&self, room: &RoomId, now: Duration) {
-        let _ = self.publish(room, &self.state(room, now));
+        let sender = self.hub.room(room.clone());
+        let _ = self.here.broadcast_to_room(&sender, &self.state(room, now));
     }
 
-    /// Sends a message to each member. The broadcaster checks it, as it checks all that a user receives, and
-    /// writes it once.
+    /// Sends a message to each member, at each gateway of the cluster. The broadcaster checks it, as it checks all
+    /// that a user receives, and writes it once.
     fn publish(&self, room: &RoomId, message: &Message) -> Result<(), RoomRefusal> {
         let room = self.hub.room(room.clone());
         self.broadcaster.broadcast_to_room(&room, message)?;

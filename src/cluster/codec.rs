@@ -2,6 +2,7 @@
 
 use crate::cluster::addressee::Addressee;
 use crate::cluster::error::CodecError;
+use crate::id::UserId;
 
 /// Writes events as bytes, and reads them.
 ///
@@ -26,7 +27,7 @@ use crate::cluster::error::CodecError;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The [`Driver`](crate::cluster::Driver) calls both, and no publisher. A panic ends the driver's task.
+/// The [`Driver`](crate::cluster::Driver) calls the codec, and no publisher does. A panic ends the driver's task.
 pub trait Codec<E>: Send + Sync + 'static {
     /// Appends the bytes of `event`. What `into` holds already is the frame's header.
     ///
@@ -43,6 +44,24 @@ pub trait Codec<E>: Send + Sync + 'static {
     /// [`Undecodable`](crate::cluster::ClusterEvent::Undecodable) or
     /// [`RoomUndecodable`](crate::cluster::ClusterEvent::RoomUndecodable).
     fn decode(&self, to: &Addressee, bytes: &[u8]) -> Result<E, CodecError>;
+
+    /// Returns whether a member of a room here may receive the room's events of other nodes. By default each may.
+    ///
+    /// ```
+    /// use laneway::UserId;
+    /// use laneway::cluster::{Codec, PacketCodec};
+    ///
+    /// let codec = PacketCodec::default();
+    /// assert!(codec.is_for_member(&UserId::new("ann")?));
+    /// assert!(!codec.is_for_member(&UserId::new("pending_auth")?)); // has not logged in yet
+    /// # Ok::<(), laneway::InvalidId>(())
+    /// ```
+    ///
+    /// The driver asks for each member and each event. A member who may not receive the event is told nothing, and
+    /// is in no count.
+    fn is_for_member(&self, _member: &UserId) -> bool {
+        true
+    }
 }
 
 /// A codec of two closures, from [`closures`].

@@ -9,6 +9,7 @@ use crate::cluster::frame::{Header, Kind};
 use crate::cluster::numbers::Heard;
 use crate::engine::Core;
 use crate::id::ThreadId;
+use crate::lane::Terms;
 use crate::room::RoomSender;
 use crate::scope::UserScope;
 
@@ -73,11 +74,12 @@ impl<E: Clone + Send + Sync + 'static, S> Listened<E, S> {
             }
             Way::Room(room) => {
                 let event = codec.decode(&self.to, event)?;
-                let done = if is_critical {
-                    room.publish_critical(&event)
+                let terms = if is_critical {
+                    Terms::CRITICAL
                 } else {
-                    room.publish(&event)
+                    Terms::OVERWRITE
                 };
+                let done = room.publish_where(&event, terms, |member| codec.is_for_member(member));
                 Ok(done.users > 0)
             }
         }

@@ -1,15 +1,20 @@
 //! The protocol layer in a cluster: its packets as bytes, and its broadcaster at every node.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::cluster::addressee::Addressee;
 use crate::cluster::codec::Codec;
 use crate::cluster::error::CodecError;
 use crate::cluster::node::Node;
+use crate::cluster::outbox::Outbox;
 use crate::cluster::relayed::Relayed;
+use crate::cluster::room;
+use crate::id::{RoomId, UserId};
 use crate::protocol::{
-    Audience, Broadcaster, Isolation, Message, MessageKind, MessageLimits, Packet,
+    Audience, Broadcaster, Isolation, Message, MessageKind, MessageLimits, Packet, PacketRelay,
 };
+use crate::room::RoomSender;
 
 /// The limits of a packet of another node: those of what a broadcaster sends, and 64 MiB.
 const LIMITS: MessageLimits = MessageLimits {
@@ -31,8 +36,10 @@ const LIMITS: MessageLimits = MessageLimits {
 ///
 /// The check for foreign receivers runs again at the receiving node, with that node's [`Isolation`]. A packet for a
 /// user who is not authenticated is refused. A packet that passes is written anew, so that an object that has a
-/// name twice reaches no client. The check is one of a packet and its receiver, so a packet on the subject of a room is
-/// refused. [`Broadcaster::broadcast_to_room`] sends to each member's devices instead.
+/// name twice reaches no client.
+///
+/// A packet for a room is checked as [`Broadcaster::broadcast_to_room`] checks a message. If it names a receiver it is
+/// refused, under each policy. A member who is not authenticated receives nothing.
 ///
 /// The form is the length of the kind's name as four bytes, the name, and the JSON.
 #[derive(Default)]
@@ -86,9 +93,6 @@ impl Codec<Packet> for PacketCodec {
     }
 
     fn decode(&self, to: &Addressee, bytes: &[u8]) -> Result<Packet, CodecError> {
-        let Addressee::User(receiver) = to else {
-            return Err(CodecError::new("a packet is checked for one user"));
-        };
         let no_packet = || CodecError::new("the bytes are no packet");
         let (length, rest) = bytes.split_first_chunk().ok_or_else(no_packet)?;
         let (name, json) = rest
@@ -97,12 +101,44 @@ impl Codec<Packet> for PacketCodec {
         let name = std::str::from_utf8(name).map_err(CodecError::new)?;
         let mut message = Message::parse_within(json, LIMITS).map_err(CodecError::new)?;
         message.kind = MessageKind::from_name(name);
-        Packet::checked(&message, receiver, &self.isolation).map_err(CodecError::new)
+        match to {
+            Addressee::User(receiver) => {
+                Packet::checked(&message, receiver, &self.isolation).map_err(CodecError::new)
+            }
+            Addressee::Room(_) => Packet::for_room(&message).map_err(CodecError::new),
+        }
+    }
+
+    fn is_for_member(&self, member: &UserId) -> bool {
+        Packet::is_for_member(member)
+    }
+}
+
+impl PacketRelay for Outbox<Packet> {
+    fn relay_to_user(
+        &self,
+        user: &UserId,
+        audience: Audience<'_>,
+        packet: &Packet,
+        is_critical: bool,
+    ) -> Relayed {
+        let thread = match audience {
+            Audience::Connection(_) => return Relayed::Local,
+            Audience::Thread(thread) => Some(thread.clone()),
+            Audience::All | Audience::Others(_) => None,
+        };
+        let link = self.link(user.clone().into());
+        self.put(&link, packet.clone(), is_critical, thread)
+    }
+
+    fn relay_to_room(&self, room: &RoomId, local: &RoomSender<Packet>, packet: &Packet) -> Relayed {
+        let link = self.link(room.clone().into());
+        room::relay(self, &link, local, packet, false)
     }
 }
 
 impl Broadcaster {
-    /// Returns the broadcaster of a node: what it sends goes to the user's devices at every node.
+    /// Returns the broadcaster of a node: what it sends goes to the user's devices, or the room's members, at every node.
     ///
     /// ```
     /// use std::time::Duration;
@@ -122,18 +158,12 @@ impl Broadcaster {
     ///
     /// So do answers, runs of agents and quality messages that are sent through it. What is for one connection
     /// stays here. What is for all connections but one goes to all at the other nodes. A message that the check
-    /// refuses goes to no node. The scopes that are passed have to be of the node's hub.
+    /// refuses goes to no node. The scopes and rooms that are passed have to be of the node's hub.
+    ///
+    /// A message [to a room](Self::broadcast_to_room) goes out once. [`NodeRoom`](crate::cluster::NodeRoom) says which
+    /// members it reaches, and in which order.
     #[must_use]
     pub fn relayed_by(self, node: &Node<Packet>) -> Self {
-        let outbox = std::sync::Arc::clone(&node.outbox);
-        self.with_relay(Box::new(move |user, audience, packet, is_critical| {
-            let thread = match audience {
-                Audience::Connection(_) => return Relayed::Local,
-                Audience::Thread(thread) => Some(thread.clone()),
-                Audience::All | Audience::Others(_) => None,
-            };
-            let link = outbox.link(user.clone().into());
-            outbox.put(&link, packet.clone(), is_critical, thread)
-        }))
+        self.with_relay(Arc::clone(&node.outbox) as Arc<dyn PacketRelay>)
     }
 }

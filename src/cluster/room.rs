@@ -201,15 +201,24 @@ impl<E: Clone + Send + Sync + 'static> NodeRoom<E> {
         self.relay(local, event, true)
     }
 
-    /// Queues the event for the other nodes, after its delivery here.
     fn relay(&self, local: RoomDelivery, event: &E, is_critical: bool) -> RoomPublished {
-        let relayed = if self.local.is_closed() {
-            self.outbox.lose(&self.link, Unrelayed::Stopped)
-        } else {
-            self.outbox
-                .put(&self.link, event.clone(), is_critical, None)
-        };
+        let relayed = relay(&self.outbox, &self.link, &self.local, event, is_critical);
         RoomPublished { local, relayed }
+    }
+}
+
+/// Queues an event for a room's members at the other nodes, after its delivery by `local`.
+pub(super) fn relay<E: Clone + Send + Sync + 'static>(
+    outbox: &Outbox<E>,
+    link: &Arc<Link>,
+    local: &RoomSender<E>,
+    event: &E,
+    is_critical: bool,
+) -> Relayed {
+    if local.is_closed() {
+        outbox.lose(link, Unrelayed::Stopped)
+    } else {
+        outbox.put(link, event.clone(), is_critical, None)
     }
 }
 

@@ -8,10 +8,12 @@ use crate::protocol::message::isolation::Isolation;
 use crate::protocol::packet::{Audience, Packet};
 use crate::protocol::placeholder::is_unauthenticated;
 #[cfg(feature = "cluster")]
-use crate::protocol::relay_hook::{RelayHook, Relaying};
+use crate::protocol::relay_hook::{PacketRelay, RelayHook};
 use crate::scope::UserScope;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use std::fmt;
+#[cfg(feature = "cluster")]
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The error for a flag name that [`Broadcaster::set_flag`] does not know.
@@ -90,8 +92,8 @@ impl Broadcaster {
 
     /// Sends packets to other nodes from now on.
     #[cfg(feature = "cluster")]
-    pub(crate) fn with_relay(mut self, relaying: Relaying) -> Self {
-        self.relay = RelayHook(Some(relaying));
+    pub(crate) fn with_relay(mut self, relay: Arc<dyn PacketRelay>) -> Self {
+        self.relay = RelayHook(Some(relay));
         self
     }
 

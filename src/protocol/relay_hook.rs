@@ -1,21 +1,38 @@
 //! The way of a broadcaster's packets to other nodes.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::cluster::relayed::Relayed;
-use crate::id::UserId;
+use crate::id::{RoomId, UserId};
 use crate::protocol::broadcast::BroadcastError;
 use crate::protocol::packet::{Audience, Packet};
+use crate::room::RoomSender;
 
-/// Queues a packet for the other nodes, from its user, its audience, and whether it is critical.
-pub(crate) type Relaying =
-    Box<dyn Fn(&UserId, Audience<'_>, &Packet, bool) -> Relayed + Send + Sync>;
+/// Queues packets for the other nodes.
+pub(crate) trait PacketRelay: Send + Sync {
+    /// Queues a packet for the user's devices at the other nodes.
+    fn relay_to_user(
+        &self,
+        user: &UserId,
+        audience: Audience<'_>,
+        packet: &Packet,
+        is_critical: bool,
+    ) -> Relayed;
+
+    /// Queues a packet for the room's members at the other nodes, after its delivery by `local`.
+    fn relay_to_room(&self, room: &RoomId, local: &RoomSender<Packet>, packet: &Packet) -> Relayed;
+}
 
 /// The way of a broadcaster's packets to other nodes, if there is one.
 #[derive(Default)]
-pub(super) struct RelayHook(pub(super) Option<Relaying>);
+pub(super) struct RelayHook(pub(super) Option<Arc<dyn PacketRelay>>);
 
 impl RelayHook {
+    pub(super) fn is_there(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Queues a packet for the other nodes, unless this hub refused it for another reason than that the user has no
     /// connection here.
     pub(super) fn pass(
@@ -28,36 +45,17 @@ impl RelayHook {
     ) -> Option<Relayed> {
         let relay = self.0.as_ref()?;
         let goes_on = matches!(refused, None | Some(BroadcastError::NoConnections));
-        goes_on.then(|| relay(user, audience, packet, is_critical))
+        goes_on.then(|| relay.relay_to_user(user, audience, packet, is_critical))
     }
-}
 
-impl RelayHook {
-    /// Calls `deliver` with a note of the users whom the packet is for. Then queues the packet for their devices at
-    /// the other nodes.
-    ///
-    /// Delivers here first, as all of the layer does. So the users are noted, and there are as many as members.
-    pub(super) fn pass_to_each<R>(
+    /// Queues a packet for the members at the other nodes, if it is for one room. `local` has delivered it here.
+    pub(super) fn pass_to_room(
         &self,
+        local: &RoomSender<Packet>,
         packet: &Packet,
-        deliver: impl FnOnce(&mut dyn FnMut(&UserId) -> bool) -> R,
-    ) -> R {
-        let Some(relay) = &self.0 else {
-            return deliver(&mut |_| true);
-        };
-        let mut users = Vec::new();
-        let done = deliver(&mut |user| {
-            users.push(user.clone());
-            true
-        });
-        // A member of several rooms may be noted for each of them.
-        users.sort_unstable();
-        users.dedup();
-        for user in &users {
-            // A packet that goes to no other node is told there as a gap.
-            let _ = relay(user, Audience::All, packet, false);
-        }
-        done
+    ) -> Option<Relayed> {
+        let (relay, room) = (self.0.as_ref()?, local.only_room()?);
+        Some(relay.relay_to_room(room, local, packet))
     }
 }
 

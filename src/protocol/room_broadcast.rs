@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+#[cfg(feature = "cluster")]
+use crate::cluster::relayed::Relayed;
 use crate::delivery::RoomDelivery;
 use crate::id::UserId;
+use crate::lane::Terms;
 use crate::protocol::broadcaster::Broadcaster;
 use crate::protocol::message::envelope::Message;
 use crate::protocol::packet::Packet;
@@ -25,6 +28,9 @@ pub enum RoomRefusal {
     NamesReceiver,
     /// The fields are nested more than 126 levels deep.
     TooDeep,
+    /// The broadcaster is that of a [node](crate::cluster), and the message is for several rooms at once, or for
+    /// none. Each room has a subject of its own, so a member of two rooms at another node would receive it twice.
+    NotOneRoom,
 }
 
 impl fmt::Display for RoomRefusal {
@@ -32,11 +38,54 @@ impl fmt::Display for RoomRefusal {
         f.write_str(match self {
             Self::NamesReceiver => "a message to a room names no receiver",
             Self::TooDeep => "the message is nested too deeply",
+            Self::NotOneRoom => "a message to other nodes is for one room at a time",
         })
     }
 }
 
 impl std::error::Error for RoomRefusal {}
+
+/// The result of a message to the members of a room.
+///
+/// ```
+/// use laneway::protocol::{Broadcaster, Message, MessageKind};
+/// use laneway::{Hub, RoomId};
+///
+/// let (hub, broadcaster) = (Hub::new(), Broadcaster::default());
+/// let oslo = hub.room(RoomId::new("Oslo")?);
+/// let sent = broadcaster.broadcast_to_room(&oslo, &Message::new(MessageKind::Chat))?;
+/// assert_eq!(sent.local.users, 0); // the room has no member here
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RoomBroadcast {
+    /// The delivery to the members here.
+    pub local: RoomDelivery,
+    /// What became of the message on its way to other nodes. `None` if the broadcaster is of no
+    /// [node](crate::cluster).
+    #[cfg(feature = "cluster")]
+    pub relayed: Option<Relayed>,
+}
+
+impl Packet {
+    /// Checks a message for the members of a room, of this node or of another one, and writes it.
+    pub(crate) fn for_room(message: &Message) -> Result<Self, RoomRefusal> {
+        if !message.is_within() {
+            return Err(RoomRefusal::TooDeep);
+        }
+        if message.has_receiver() {
+            return Err(RoomRefusal::NamesReceiver);
+        }
+        Ok(Self::written(message))
+    }
+
+    /// Returns whether a member of a room may receive its packets.
+    pub(crate) fn is_for_member(member: &UserId) -> bool {
+        // The clients of an id for users without a log-in are not one user.
+        !is_unauthenticated(member.as_str())
+    }
+}
 
 impl Broadcaster {
     /// Sends a message to all members of the rooms, to each user once.
@@ -55,7 +104,7 @@ impl Broadcaster {
     /// bob.join(&oslo)?;
     /// let hello = Message::new(MessageKind::Chat).with("text", "hello");
     /// let sent = broadcaster.broadcast_to_room(&hub.room(oslo.clone()), &hello)?;
-    /// assert_eq!((sent.users, sent.connections), (2, 2));
+    /// assert_eq!((sent.local.users, sent.local.connections), (2, 2));
     /// assert_eq!((phone.unread(), laptop.unread()), (1, 1));
     ///
     /// let private = hello.with("userId", "ann");
@@ -70,9 +119,9 @@ impl Broadcaster {
     ///
     /// [`stats`](Self::stats) counts the call as one broadcast, which is successful if it reached a connection.
     ///
-    /// The members are those of this hub. The broadcaster of a [node](crate::cluster) sends the message to the
-    /// devices of these members at the other nodes as well. A member of a room of the same name at another node
-    /// is no member here.
+    /// The members are those of this hub. The broadcaster of a [node](crate::cluster) queues the message once, on the
+    /// room's subject, and each node at which the room has a member checks it and delivers it to the members there. A
+    /// user is a member at each node where the user has joined. Such a broadcaster sends to one room at a time.
     ///
     /// # Errors
     ///
@@ -82,10 +131,6 @@ impl Broadcaster {
     ///
     /// As [`RoomSender::publish`].
     ///
-    /// # Bounds
-    ///
-    /// The broadcaster of a node notes the ids of the members until the call returns.
-    ///
     /// # Progress
     ///
     /// Lock-free, linear in the members and the message.
@@ -93,23 +138,18 @@ impl Broadcaster {
         &self,
         room: &RoomSender<Packet>,
         message: &Message,
-    ) -> Result<RoomDelivery, RoomRefusal> {
-        if !message.is_within() {
-            return Err(RoomRefusal::TooDeep);
-        }
-        if message.has_receiver() {
-            return Err(RoomRefusal::NamesReceiver);
-        }
-        let packet = Packet::written(message);
-        // The clients of an id for users without a log-in are not one user.
-        let is_user = |member: &UserId| !is_unauthenticated(member.as_str());
+    ) -> Result<RoomBroadcast, RoomRefusal> {
+        let packet = Packet::for_room(message)?;
         #[cfg(feature = "cluster")]
-        let delivery = self.relay.pass_to_each(&packet, |note| {
-            room.publish_where(&packet, |member| is_user(member) && note(member))
-        });
-        #[cfg(not(feature = "cluster"))]
-        let delivery = room.publish_where(&packet, is_user);
-        self.count(delivery.connections, delivery.connections);
-        Ok(delivery)
+        if self.relay.is_there() && room.only_room().is_none() {
+            return Err(RoomRefusal::NotOneRoom);
+        }
+        let local = room.publish_where(&packet, Terms::OVERWRITE, Packet::is_for_member);
+        self.count(local.connections, local.connections);
+        Ok(RoomBroadcast {
+            local,
+            #[cfg(feature = "cluster")]
+            relayed: self.relay.pass_to_room(room, &packet),
+        })
     }
 }

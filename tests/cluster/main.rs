@@ -14,6 +14,7 @@ mod nodes;
 mod packets;
 mod room_losses;
 mod room_nodes;
+mod room_packets;
 mod rooms;
 mod script;
 mod server;

@@ -1,9 +1,9 @@
-//! R084, R134: several gateways as one, over a real nats-server.
+//! R084, R134, R136: several gateways as one, over a real nats-server.
 
 use std::time::Duration;
 
 use futures_util::SinkExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -62,19 +62,101 @@ async fn r084_a_users_devices_at_two_gateways_hear_the_same_and_no_other_user() 
         *answer = next(tab, "agent_completed").await["final_response"].to_string();
     }
     assert!(near == far && near.contains("3 words"), "{near} {far}");
-    // A post reaches the members at its gateway with all of their devices.
-    let ask = |kind: &str, payload| {
-        Message::text(json!({ "type": kind, "payload": payload }).to_string())
-    };
-    let lobby = json!({ "room": "lobby" });
-    here.send(ask("room_join", lobby)).await.unwrap();
-    next(&mut there, "room_state").await;
-    let post = json!({ "room": "lobby", "text": "hello" });
-    here.send(ask("room_say", post)).await.unwrap();
-    assert_eq!(next(&mut there, "room_message").await["text"], "hello");
     // Bob is told his own, and nothing else.
     say(&mut other, "alone").await;
     assert_eq!(hear(&mut other).await["event"]["text"], "alone");
+}
+
+async fn ask(tab: &mut Socket, kind: &str, payload: Value) {
+    let frame = json!({ "type": kind, "payload": payload }).to_string();
+    tab.send(Message::text(frame)).await.unwrap();
+}
+
+async fn post(tab: &mut Socket, text: &str) {
+    ask(tab, "room_say", json!({ "room": "lobby", "text": text })).await;
+}
+
+/// What comes to a tab from now on, until it is silent for a second: the texts of posts, and how many were lost.
+async fn heard(tab: &mut Socket) -> (Vec<String>, u64) {
+    let (mut posts, mut lost) = (Vec::new(), 0);
+    while let Ok(frame) = timeout(Duration::from_secs(1), hear(tab)).await {
+        let event = &frame["event"];
+        match event["type"].as_str() {
+            Some("room_message") => posts.push(event["text"].as_str().unwrap().to_owned()),
+            Some("node_gap") => {
+                assert_eq!(event["room"], "lobby");
+                lost += event["missed"].as_u64().unwrap();
+            }
+            Some("room_state") => {}
+            other => panic!("{other:?}: {frame}"),
+        }
+    }
+    (posts, lost)
+}
+
+#[tokio::test]
+async fn r136_a_post_reaches_the_members_at_two_gateways_once_and_a_loss_is_told() {
+    let Some(mut broker) = Broker::start() else {
+        return;
+    };
+    let address = broker.address();
+    let (one, two) = (
+        Server::with(&["--cluster", &address]),
+        Server::with(&["--cluster", &address]),
+    );
+    // Ann has a device at each gateway, and is a member at both.
+    let mut ann = one.tab(&one.login("ann").await).await;
+    let mut anns = two.tab(&two.login("ann").await).await;
+    let mut bob = two.tab(&two.login("bob").await).await;
+    let mut carl = two.tab(&two.login("carl").await).await;
+    for tab in [&mut ann, &mut anns, &mut bob] {
+        ask(tab, "room_join", json!({ "room": "lobby" })).await;
+        next(tab, "room_state").await;
+    }
+    // Each gateway may not listen for the room yet.
+    let met = async {
+        loop {
+            post(&mut ann, "0").await;
+            post(&mut bob, "0").await;
+            let (near, far) = (heard(&mut ann).await.0, heard(&mut bob).await.0);
+            if near.len() == 2 && far.len() == 2 {
+                return;
+            }
+        }
+    };
+    timeout(LONG, met).await.expect("they meet");
+    heard(&mut anns).await;
+    post(&mut ann, "of ann").await;
+    post(&mut bob, "of bob").await;
+    for tab in [&mut ann, &mut anns, &mut bob] {
+        let (mut posts, lost) = heard(tab).await;
+        posts.sort();
+        assert_eq!((posts, lost), (vec!["of ann".into(), "of bob".into()], 0));
+    }
+    // A user who is no member hears nothing. One who has left at one gateway stays a member at the other.
+    assert_eq!(heard(&mut carl).await, (vec![], 0));
+    ask(&mut anns, "room_leave", json!({ "room": "lobby" })).await;
+    next(&mut anns, "room_left").await;
+    post(&mut bob, "without").await;
+    assert_eq!(heard(&mut ann).await, (vec!["without".into()], 0));
+    assert_eq!(heard(&mut anns).await, (vec![], 0));
+    heard(&mut bob).await;
+    // What is posted while the broker is away is told to the members at the other gateway.
+    broker.kill();
+    sleep(Duration::from_millis(500)).await;
+    for text in ["lost", "lost"] {
+        post(&mut bob, text).await;
+    }
+    assert_eq!(heard(&mut bob).await.0.len(), 2);
+    broker.restart();
+    let told = async {
+        let gap = next(&mut ann, "node_gap").await;
+        assert_eq!((&gap["missed"], &gap["room"]), (&json!(2), &json!("lobby")));
+    };
+    timeout(LONG, told).await.expect("told");
+    post(&mut bob, "again").await;
+    assert_eq!(next(&mut ann, "room_message").await["text"], "again");
+    assert_eq!(heard(&mut ann).await, (vec![], 0));
 }
 
 #[tokio::test]
