@@ -76,8 +76,13 @@ async fn post(tab: &mut Socket, text: &str) {
     ask(tab, "room_say", json!({ "room": "lobby", "text": text })).await;
 }
 
-/// What comes to a tab from now on, until it is silent for a second: the texts of posts, and how many were lost.
-async fn heard(tab: &mut Socket) -> (Vec<String>, u64) {
+/// The members at each gateway.
+const ONE: &[&str] = &["ann"];
+const TWO: &[&str] = &["ann", "bob"];
+
+/// What comes to a tab from now on, until it is silent for a second: the texts of posts, and how many were lost. Its
+/// gateway has these members.
+async fn heard(tab: &mut Socket, here: &[&str]) -> (Vec<String>, u64) {
     let (mut posts, mut lost) = (Vec::new(), 0);
     while let Ok(frame) = timeout(Duration::from_secs(1), hear(tab)).await {
         let event = &frame["event"];
@@ -87,7 +92,11 @@ async fn heard(tab: &mut Socket) -> (Vec<String>, u64) {
                 assert_eq!(event["room"], "lobby");
                 lost += event["missed"].as_u64().unwrap();
             }
-            Some("room_state") => {}
+            Some("room_state") => {
+                let members = event["members"].as_array().unwrap();
+                let is_here = |member: &Value| here.contains(&member["name"].as_str().unwrap());
+                assert!(members.iter().all(is_here), "{event}");
+            }
             other => panic!("{other:?}: {frame}"),
         }
     }
@@ -118,36 +127,36 @@ async fn r136_a_post_reaches_the_members_at_two_gateways_once_and_a_loss_is_told
         loop {
             post(&mut ann, "0").await;
             post(&mut bob, "0").await;
-            let (near, far) = (heard(&mut ann).await.0, heard(&mut bob).await.0);
+            let (near, far) = (heard(&mut ann, ONE).await.0, heard(&mut bob, TWO).await.0);
             if near.len() == 2 && far.len() == 2 {
                 return;
             }
         }
     };
     timeout(LONG, met).await.expect("they meet");
-    heard(&mut anns).await;
+    heard(&mut anns, TWO).await;
     post(&mut ann, "of ann").await;
     post(&mut bob, "of bob").await;
-    for tab in [&mut ann, &mut anns, &mut bob] {
-        let (mut posts, lost) = heard(tab).await;
+    for (tab, here) in [(&mut ann, ONE), (&mut anns, TWO), (&mut bob, TWO)] {
+        let (mut posts, lost) = heard(tab, here).await;
         posts.sort();
         assert_eq!((posts, lost), (vec!["of ann".into(), "of bob".into()], 0));
     }
     // A user who is no member hears nothing. One who has left at one gateway stays a member at the other.
-    assert_eq!(heard(&mut carl).await, (vec![], 0));
+    assert_eq!(heard(&mut carl, &[]).await, (vec![], 0));
     ask(&mut anns, "room_leave", json!({ "room": "lobby" })).await;
     next(&mut anns, "room_left").await;
     post(&mut bob, "without").await;
-    assert_eq!(heard(&mut ann).await, (vec!["without".into()], 0));
-    assert_eq!(heard(&mut anns).await, (vec![], 0));
-    heard(&mut bob).await;
+    assert_eq!(heard(&mut ann, ONE).await, (vec!["without".into()], 0));
+    assert_eq!(heard(&mut anns, TWO).await, (vec![], 0));
+    heard(&mut bob, TWO).await;
     // What is posted while the broker is away is told to the members at the other gateway.
     broker.kill();
     sleep(Duration::from_millis(500)).await;
     for text in ["lost", "lost"] {
         post(&mut bob, text).await;
     }
-    assert_eq!(heard(&mut bob).await.0.len(), 2);
+    assert_eq!(heard(&mut bob, TWO).await.0.len(), 2);
     broker.restart();
     let told = async {
         let gap = next(&mut ann, "node_gap").await;
@@ -156,7 +165,7 @@ async fn r136_a_post_reaches_the_members_at_two_gateways_once_and_a_loss_is_told
     timeout(LONG, told).await.expect("told");
     post(&mut bob, "again").await;
     assert_eq!(next(&mut ann, "room_message").await["text"], "again");
-    assert_eq!(heard(&mut ann).await, (vec![], 0));
+    assert_eq!(heard(&mut ann, ONE).await, (vec![], 0));
 }
 
 #[tokio::test]
