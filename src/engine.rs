@@ -50,8 +50,6 @@ pub(crate) use core::Core;
 pub(crate) use draining::Draining;
 pub(crate) use grant::{Grant, Use};
 pub(crate) use pass::Pass;
-#[cfg(all(feature = "cluster", not(any(laneway_loom, laneway_shuttle))))]
-pub(crate) use rooms::watch::RoomWatch;
 pub(crate) use target::{Aim, Effect, Target};
 pub(crate) use time::nanos;
 pub(crate) use user::User;

@@ -326,6 +326,7 @@ mod lane;
 mod lifecycle;
 mod limits;
 mod merge;
+mod notices;
 mod observe;
 mod panics;
 mod position;

@@ -348,3 +348,19 @@ fn r081_the_end_wakes_every_thread_that_waits_for_a_notice() {
     });
     assert!(start.elapsed() < LONG);
 }
+
+#[test]
+fn r081_threads_that_share_a_subscriber_are_all_told_that_it_is_over() {
+    let (hub, _ann) = ann();
+    let lifecycle = hub.lifecycle(1).unwrap();
+    hub.shutdown();
+    thread::scope(|s| {
+        for _ in 0..2 {
+            s.spawn(|| {
+                for _ in 0..100_000 {
+                    assert_eq!(lifecycle.try_next(), Err(NoNotice::Over));
+                }
+            });
+        }
+    });
+}

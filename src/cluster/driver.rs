@@ -13,8 +13,10 @@ use crate::cluster::outbound::Outbound;
 use crate::cluster::outbox::{Outbox, Waitings};
 use crate::cluster::relay::Relay;
 use crate::cluster::subject::Subjects;
-use crate::engine::{Core, RoomWatch};
+use crate::engine::Core;
+use crate::id::RoomId;
 use crate::lifecycle::Lifecycle;
+use crate::notices::Notices;
 use crate::sync::Ordering;
 
 /// The driver of a node, from [`Node::join`](crate::cluster::Node::join). The host runs it in one task.
@@ -44,7 +46,7 @@ impl<E: Send + Sync + 'static, C: Codec<E>, R: Relay> Driver<E, C, R> {
     pub(super) fn new(
         (core, outbox): (Arc<Core<E>>, Arc<Outbox<E>>),
         waitings: Waitings<E>,
-        notices: (Lifecycle, RoomWatch),
+        notices: (Lifecycle, Notices<RoomId>),
         (codec, relay): (C, R),
         (subjects, limits, told): (Subjects, (usize, usize), Told),
     ) -> Self {

@@ -17,9 +17,10 @@ use crate::cluster::outbox::Outbox;
 use crate::cluster::relay::{Incoming, Relay};
 use crate::cluster::stats::add;
 use crate::cluster::subject::Subjects;
-use crate::engine::{Core, RoomWatch};
+use crate::engine::Core;
 use crate::id::{RoomId, UserId};
 use crate::lifecycle::{Change, Lifecycle, Notice};
+use crate::notices::Notices;
 use crate::sync::Ordering;
 use crate::turns::{rest, take_turn};
 
@@ -28,7 +29,7 @@ pub(super) struct Inbound<E: Send + Sync + 'static, S> {
     core: Arc<Core<E>>,
     outbox: Arc<Outbox<E>>,
     notices: Lifecycle,
-    watch: RoomWatch,
+    watch: Notices<RoomId>,
     subjects: Subjects,
     told: Told,
     /// The users who are online here, by their subjects.
@@ -57,7 +58,7 @@ impl<E: Send + Sync + 'static, S: Send + 'static> Inbound<E, S> {
     pub(super) fn new(
         core: Arc<Core<E>>,
         outbox: Arc<Outbox<E>>,
-        (notices, watch): (Lifecycle, RoomWatch),
+        (notices, watch): (Lifecycle, Notices<RoomId>),
         subjects: Subjects,
         told: Told,
     ) -> Self {
@@ -128,7 +129,7 @@ impl<E: Send + Sync + 'static, S: Send + 'static> Inbound<E, S> {
             if let Poll::Ready(notice) = self.notices.poll_next(cx) {
                 return Poll::Ready(Step::Notice(notice));
             }
-            if let Poll::Ready(room) = self.watch.poll_next(cx) {
+            if let Poll::Ready(Some(room)) = self.watch.poll_next(cx) {
                 return Poll::Ready(Step::Room(room));
             }
             incoming.as_mut().poll(cx).map(Step::Incoming)

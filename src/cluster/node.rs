@@ -176,6 +176,7 @@ impl<E: Send + Sync + 'static> Node<E> {
         // Before the driver's first walk. In the other order a user or a room could come in between, and stay unheard.
         let notices = hub.lifecycle(NOTICES).map_err(ClusterError::Lifecycle)?;
         let rooms = hub.core.watch_rooms(NOTICES);
+        let rooms = rooms.map_err(ClusterError::Lifecycle)?;
         let (outbox, waitings) = Outbox::new(options.queue, options.users, options.rooms);
         let node = Self {
             core: Arc::clone(&hub.core),

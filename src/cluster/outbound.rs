@@ -117,7 +117,7 @@ impl<E> Outbound<E> {
             return Some(Step::Send(waiting));
         }
         // Behind the queue: the drops of a link then come after its events that were queued before.
-        self.outbox.owing(&self.waitings).map(Step::Owed)
+        self.waitings.owed.try_next().ok().map(Step::Owed)
     }
 
     /// Numbers one event, writes it, and hands it to the broker.

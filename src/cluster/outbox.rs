@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::cluster::addressee::Addressee;
 use crate::cluster::frame::NodeId;
@@ -11,7 +11,8 @@ use crate::cluster::relayed::{Relayed, Unrelayed};
 use crate::cluster::stats::{Counters, add};
 use crate::id::ThreadId;
 use crate::lane::wake::WakeCell;
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::notices::{Inbox, Notices, channel};
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// An event that waits for the broker.
 pub(super) struct Waiting<E> {
@@ -30,8 +31,7 @@ pub(super) struct Outbox<E> {
     pub(super) rooms: Links,
     queue: Sender<Waiting<E>>,
     /// Links with drops that were not collected yet.
-    owed: Sender<Arc<Link>>,
-    owed_room: AtomicUsize,
+    owed: Arc<Inbox<Arc<Link>>>,
     /// Of the driver.
     pub(super) wake: WakeCell,
     pub(super) is_connected: AtomicBool,
@@ -49,23 +49,21 @@ pub(super) struct Outbox<E> {
 /// The driver's ends of an outbox.
 pub(super) struct Waitings<E> {
     pub(super) queue: Receiver<Waiting<E>>,
-    owed: Receiver<Arc<Link>>,
+    pub(super) owed: Notices<Arc<Link>>,
 }
 
 impl<E> Outbox<E> {
     /// Creates an outbox with room for `queue` events, and for the drops of so many users and rooms.
     pub(super) fn new(queue: usize, users: usize, rooms: usize) -> (Self, Waitings<E>) {
         let (queue, queue_out) = bounded(queue);
-        // `owed_room` bounds it. A bounded channel would allocate all of it at once.
-        let (owed, owed_out) = unbounded();
+        // Each link is in it at most once. Links that their table has no room for may not fit in.
+        let (owed, owed_out) = channel(2 * (users + rooms));
         let outbox = Self {
             node: NodeId::random(),
             users: Links::new(users),
             rooms: Links::new(rooms),
             queue,
             owed,
-            // Each link is in it at most once. Links that their table has no room for may not fit in.
-            owed_room: AtomicUsize::new(2 * (users + rooms)),
             wake: WakeCell::new(),
             is_connected: AtomicBool::new(false),
             is_stopped: AtomicBool::new(false),
@@ -138,25 +136,10 @@ impl<E> Outbox<E> {
 
     /// Asks the driver to collect the drops of a link.
     fn ask(&self, link: &Arc<Link>) {
-        let mut room = self.owed_room.load(Ordering::Acquire);
-        while room > 0 {
-            let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);
-            match self.owed_room.compare_exchange(room, room - 1, ok, err) {
-                Ok(_) => {
-                    // It fails only if the driver has ended.
-                    let _ = self.owed.send(Arc::clone(link));
-                    return self.wake.wake();
-                }
-                Err(now) => room = now,
-            }
+        if self.owed.send(Arc::clone(link)) {
+            self.wake.wake();
+        } else {
+            add(&self.counters.untold, 1);
         }
-        add(&self.counters.untold, 1);
-    }
-
-    /// Takes the next link that has asked.
-    pub(super) fn owing(&self, waitings: &Waitings<E>) -> Option<Arc<Link>> {
-        let link = waitings.owed.try_recv().ok()?;
-        self.owed_room.fetch_add(1, Ordering::AcqRel);
-        Some(link)
     }
 }

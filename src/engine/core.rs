@@ -12,17 +12,17 @@ use super::draining::Draining;
 use super::gate::Gate;
 use super::revoked::Revoked;
 use super::rooms::directory::Directory;
-use super::rooms::watch::Watchers;
 use super::session::Session;
 use super::time::HubTime;
 use super::user::User;
 use crate::config::Builder;
-use crate::id::{ConnectionId, UserId};
+use crate::id::{ConnectionId, RoomId, UserId};
 use crate::lane::account::Account;
 use crate::lane::archive::Archive;
 use crate::lane::conflation::Conflation;
 use crate::lane::{Beside, Lane, Newcomer};
-use crate::lifecycle::Subscribers;
+use crate::lifecycle::Notice;
+use crate::notices::Subscribers;
 use crate::observe;
 use crate::position::Keys;
 use crate::stats::{ConnectionInfo, HubStats};
@@ -43,7 +43,7 @@ pub(crate) struct Core<E: 'static> {
     pub(super) next_connection: CachePadded<AtomicU64>,
     /// The number of sessions so far, from which each session takes its number.
     pub(super) sessions: CachePadded<AtomicU64>,
-    pub(super) subscribers: Subscribers,
+    pub(super) subscribers: Subscribers<Notice>,
     pub(super) gate: Gate,
     pub(super) revoked: Revoked,
     pub(super) asks: Asks<E>,
@@ -58,7 +58,7 @@ pub(crate) struct Core<E: 'static> {
     /// Empty until the first user joins a room.
     pub(super) rooms: OnceLink<Directory<E>>,
     /// The nodes that are told of rooms that begin and end.
-    pub(super) watchers: Watchers,
+    pub(super) watchers: Subscribers<RoomId>,
     /// The time with which readers compare deadlines.
     pub(crate) time: HubTime,
     /// The host's time at the last sweep, in microseconds.
@@ -135,7 +135,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             budget: Budget::new(&config, weigh),
             clocks: Clocks::new(&config),
             rooms: OnceLink::empty(),
-            watchers: Watchers::new(),
+            watchers: Subscribers::new(),
             time: HubTime::default(),
             told: AtomicU64::new(0),
             config,

@@ -8,13 +8,13 @@ use crate::sync::{Fault, Ordering, broken};
 impl<E: Send + Sync + 'static> Core<E> {
     /// Adds a subscriber, for [`Hub::lifecycle`](crate::Hub::lifecycle).
     pub(crate) fn lifecycle(&self, capacity: usize) -> Result<Lifecycle, LifecycleError> {
-        let lifecycle = self.subscribers.add(capacity)?;
+        let notices = self.subscribers.add(capacity)?;
         // A shutdown that walked the subscribers before this one was added has not ended its
         // notices.
         if !broken(Fault::SubscribeWithoutLooking) {
             self.end_if_over();
         }
-        Ok(lifecycle)
+        Ok(Lifecycle { notices })
     }
 
     /// Notifies the subscribers of a change, in a lane that sees one session.

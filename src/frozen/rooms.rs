@@ -55,10 +55,10 @@ pub(super) fn leave_and_join(world: &World, device: Device) -> Option<Device> {
 
 /// The others tell a watcher that stands still.
 pub(super) fn watch(world: &World, device: Device) -> Option<Device> {
-    let watch = world.hub.core.watch_rooms(2);
+    let watch = world.hub.core.watch_rooms(2).expect("room");
     let _ = world.ann.join(&world.room);
     world.ann.leave(&world.room);
-    while let Some(room) = watch.try_next() {
+    while let Ok(room) = watch.try_next() {
         let _ = world.hub.core.has_members(&room);
     }
     Some(device)

@@ -19,6 +19,6 @@ impl Stream for Lifecycle {
 /// The stream is terminated once it has returned `None`.
 impl FusedStream for Lifecycle {
     fn is_terminated(&self) -> bool {
-        self.is_over
+        self.notices.is_over()
     }
 }

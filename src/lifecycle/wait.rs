@@ -4,9 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::{Lifecycle, NoNotice, Notice};
-use crate::sync::{Ordering, fence};
-use crate::turns::{give_way, take_turn};
+use super::{Lifecycle, Notice};
 
 impl Lifecycle {
     /// Polls for the next notice; any async runtime's waker will do. `None` once the notices are over, and
@@ -22,29 +20,7 @@ impl Lifecycle {
     ///
     /// If the waker does.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Notice>> {
-        if self.is_over {
-            return Poll::Ready(None);
-        }
-        if !take_turn(&mut self.turns) {
-            return give_way(&mut self.turns, cx);
-        }
-        let mut found = self.try_next();
-        if found == Err(NoNotice::Nothing) {
-            self.inbox.0.wake.arm(cx.waker());
-            // The second look. Without it: the task finds the channel empty, another thread puts a notice in
-            // and finds no waker, and the task arms and sleeps behind that notice. This thread arms and then
-            // looks, that one puts in and then looks for a waker. Between its two steps each has a fence. So
-            // this look finds the notice, or that thread finds the waker.
-            fence(Ordering::SeqCst);
-            found = self.try_next();
-            if found == Err(NoNotice::Nothing) {
-                self.turns = 0;
-                return Poll::Pending;
-            }
-        }
-        self.inbox.0.wake.disarm();
-        self.is_over = found.is_err();
-        Poll::Ready(found.ok())
+        self.notices.poll_next(cx)
     }
 
     /// The next notice as a future, `None` once the notices are over. Dropping the future loses nothing.
@@ -95,6 +71,6 @@ impl Future for NextNotice<'_> {
 impl Drop for NextNotice<'_> {
     fn drop(&mut self) {
         // A cancelled wait is over: the next thread that tells does not call its waker.
-        self.lifecycle.inbox.0.wake.disarm();
+        self.lifecycle.notices.disarm();
     }
 }

@@ -8,11 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::status::PresenceUpdate;
-use crate::lane::wake::WakeCell;
 use crate::lifecycle::NoNotice;
-use crate::sync::channel::{Receiver, Sender, unbounded};
-use crate::sync::{AtomicBool, AtomicUsize, Ordering, fence};
-use crate::turns::{give_way, take_turn};
+use crate::notices::{self, Inbox, Notices};
 
 /// The receiving end of a tracker's changes, from [`Presence::subscribe`](crate::Presence::subscribe).
 ///
@@ -44,65 +41,31 @@ use crate::turns::{give_way, take_turn};
 ///
 /// Each receiving call takes the short lock of this channel, as a step does that puts an update in.
 pub struct PresenceFeed {
-    updates: Receiver<PresenceUpdate>,
-    inbox: Arc<Inbox>,
-    turns: u8,
-}
-
-/// The part of a channel that both ends share.
-struct Inbox {
-    /// Updates in the channel, never more than its capacity.
-    waiting: AtomicUsize,
-    /// No more updates come.
-    is_over: AtomicBool,
-    /// The receiving end was dropped.
-    is_gone: AtomicBool,
-    /// Of the task that waits.
-    wake: WakeCell,
+    updates: Notices<PresenceUpdate>,
 }
 
 /// The tracker's end.
 pub(super) struct Sending {
-    updates: Sender<PresenceUpdate>,
-    inbox: Arc<Inbox>,
-    capacity: usize,
+    updates: Arc<Inbox<PresenceUpdate>>,
     /// Changes that did not fit in since the channel was full.
     lost: u64,
 }
 
 /// Creates a channel for so many updates, and the snapshot that it begins with.
 pub(super) fn channel(capacity: usize, snapshot: PresenceUpdate) -> (Sending, PresenceFeed) {
-    // `waiting` bounds the channel.
-    let (sender, updates) = unbounded();
-    let inbox = Arc::new(Inbox {
-        waiting: AtomicUsize::new(0),
-        is_over: AtomicBool::new(false),
-        is_gone: AtomicBool::new(false),
-        wake: WakeCell::new(),
-    });
-    let feed = PresenceFeed {
-        updates,
-        inbox: Arc::clone(&inbox),
-        turns: 0,
-    };
-    let mut sending = Sending {
-        updates: sender,
-        inbox,
-        capacity,
+    let (inbox, updates) = notices::channel(capacity);
+    inbox.send(snapshot);
+    let sending = Sending {
+        updates: inbox,
         lost: 0,
     };
-    sending.send(snapshot);
-    (sending, feed)
+    (sending, PresenceFeed { updates })
 }
 
 impl Sending {
     /// Returns whether the subscriber is still there.
     pub(super) fn is_there(&self) -> bool {
-        !self.inbox.is_gone.load(Ordering::Acquire)
-    }
-
-    fn waiting(&self) -> usize {
-        self.inbox.waiting.load(Ordering::Acquire)
+        self.updates.is_there()
     }
 
     /// Returns how many changes did not fit in, if a snapshot would.
@@ -110,37 +73,24 @@ impl Sending {
     /// Only an empty channel gets one. A subscriber that takes one update at a time would otherwise be sent
     /// a snapshot for each.
     pub(super) fn wants_snapshot(&self) -> Option<u64> {
-        (self.lost > 0 && self.waiting() == 0).then_some(self.lost)
+        (self.lost > 0 && self.updates.waiting() == 0).then_some(self.lost)
     }
 
     /// Puts an update in. Never waits for room.
     pub(super) fn send(&mut self, update: PresenceUpdate) {
         let is_snapshot = matches!(update, PresenceUpdate::Snapshot { .. });
-        // After a change that was lost only a snapshot can follow. The subscriber only lowers `waiting`, so
-        // the room that this look finds stays.
-        if self.waiting() < self.capacity && (self.lost == 0 || is_snapshot) {
+        // After a change that was lost only a snapshot can follow.
+        if (self.lost == 0 || is_snapshot) && self.updates.send(update) {
             self.lost = 0;
-            // Before the update is in: the subscriber subtracts it when it takes it out.
-            self.inbox.waiting.fetch_add(1, Ordering::AcqRel);
-            let _ = self.updates.send(update);
-            self.wake();
         } else {
             self.lost += u64::from(!is_snapshot);
         }
-    }
-
-    fn wake(&self) {
-        // Pairs with the fence in `poll_next`.
-        fence(Ordering::SeqCst);
-        self.inbox.wake.wake();
     }
 }
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        // The channel's own end wakes a thread that sleeps in it, after this.
-        self.inbox.is_over.store(true, Ordering::Release);
-        self.wake();
+        self.updates.end();
     }
 }
 
@@ -168,18 +118,7 @@ impl PresenceFeed {
     ///
     /// Takes the short lock of this channel. Does not wait for an update.
     pub fn try_next(&self) -> Result<PresenceUpdate, NoNotice> {
-        // Loaded before the look: an update that was put in before the end is found.
-        let is_over = self.inbox.is_over.load(Ordering::Acquire);
-        match self.updates.try_recv() {
-            Ok(update) => Ok(self.taken(update)),
-            Err(_) if is_over => Err(NoNotice::Over),
-            Err(_) => Err(NoNotice::Nothing),
-        }
-    }
-
-    fn taken(&self, update: PresenceUpdate) -> PresenceUpdate {
-        self.inbox.waiting.fetch_sub(1, Ordering::AcqRel);
-        update
+        self.updates.try_next()
     }
 
     /// Puts the thread to sleep until there is an update, for at most `timeout`, and returns it.
@@ -203,11 +142,7 @@ impl PresenceFeed {
     ///
     /// Takes the short lock of this channel, and puts the thread to sleep while there is nothing.
     pub fn next_timeout(&self, timeout: Duration) -> Result<PresenceUpdate, NoNotice> {
-        match self.updates.recv_timeout(timeout) {
-            Ok(update) => Ok(self.taken(update)),
-            // The time is over, or the channel is.
-            Err(_) => self.try_next(),
-        }
+        self.updates.next_timeout(timeout)
     }
 
     /// Polls for the next update; any async runtime's waker will do. `None` once there are no more.
@@ -230,25 +165,7 @@ impl PresenceFeed {
     ///
     /// If the waker does.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<PresenceUpdate>> {
-        if !take_turn(&mut self.turns) {
-            return give_way(&mut self.turns, cx);
-        }
-        let mut found = self.try_next();
-        if found == Err(NoNotice::Nothing) {
-            self.inbox.wake.arm(cx.waker());
-            // The second look. Without it: the task finds the channel empty, a step puts an update in and
-            // finds no waker, and the task arms and sleeps behind that update. This thread arms and then
-            // looks, a step puts in and then looks for a waker. Between its two steps each has a fence. So
-            // this look finds the update, or the step finds the waker.
-            fence(Ordering::SeqCst);
-            found = self.try_next();
-            if found == Err(NoNotice::Nothing) {
-                self.turns = 0;
-                return Poll::Pending;
-            }
-        }
-        self.inbox.wake.disarm();
-        Poll::Ready(found.ok())
+        self.updates.poll_next(cx)
     }
 
     /// The next update as a future, `None` once there are no more. Dropping the future loses nothing.
@@ -274,17 +191,10 @@ impl PresenceFeed {
     }
 }
 
-impl Drop for PresenceFeed {
-    fn drop(&mut self) {
-        self.inbox.is_gone.store(true, Ordering::Release);
-        self.inbox.wake.clear();
-    }
-}
-
 impl fmt::Debug for PresenceFeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PresenceFeed")
-            .field("waiting", &self.inbox.waiting.load(Ordering::Relaxed))
+            .field("waiting", &self.updates.waiting())
             .finish_non_exhaustive()
     }
 }
@@ -306,6 +216,6 @@ impl Future for NextUpdate<'_> {
 impl Drop for NextUpdate<'_> {
     fn drop(&mut self) {
         // A cancelled wait is over: the next step does not call its waker.
-        self.feed.inbox.wake.disarm();
+        self.feed.updates.disarm();
     }
 }

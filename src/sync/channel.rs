@@ -43,9 +43,5 @@ mod stand_in {
         pub(crate) fn recv_timeout(&self, _timeout: Duration) -> Result<T, ()> {
             self.try_recv()
         }
-
-        pub(crate) fn len(&self) -> usize {
-            lock(&self.0).len()
-        }
     }
 }

@@ -226,8 +226,6 @@ faults! {
     VisitNewcomers = "visit-newcomers",
     /// A watcher is told of a room's end before the room has ended.
     TellBeforeTheEnd = "tell-before-the-end",
-    /// A watcher of rooms falls asleep without a second look at its notices.
-    WatchWithoutLooking = "watch-without-looking",
     /// A user enters a room that its last member has left.
     EnterWhatIsOver = "enter-what-is-over",
     /// A second join of one user returns before the first has filled the place.
@@ -298,6 +296,19 @@ faults! {
     SubscribeWithoutLooking = "subscribe-without-looking",
     /// A session takes its number after it is listed.
     NumberAfterListing = "number-after-listing",
+    // ---- notices ----
+    /// A task falls asleep without a second look at its notices.
+    WaitWithoutLooking = "wait-without-looking",
+    /// A receiver asks whether the notices are over after it has found none.
+    AskForTheEndLast = "ask-for-the-end-last",
+    /// A receiver does not look behind the end of the notices.
+    StopAtTheEnd = "stop-at-the-end",
+    /// A notice takes its room in a channel by a load and a store.
+    RoomInTwoSteps = "room-in-two-steps",
+    /// A notice that is lost is counted without an order to its change.
+    LoseUnordered = "lose-unordered",
+    /// The list of subscribers is replaced whatever another thread has put there.
+    RelistByStore = "relist-by-store",
     // ---- cluster ----
     /// A driver counts the drops before it takes the mark by which publishers ask it.
     CollectThenUnmark = "collect-then-unmark",

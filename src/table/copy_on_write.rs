@@ -29,12 +29,6 @@ impl<T: Default> CopyOnWrite<T> {
         Self(Link::empty())
     }
 
-    /// Returns whether no update was made yet to a value that was made [`empty`](Self::empty). One load.
-    #[inline]
-    pub(crate) fn was_never_set(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Returns the current version. Wait-free.
     ///
     /// The guard ends with the call. A reader that hangs later keeps one version alive, and does not hold

@@ -2,13 +2,14 @@
 
 use std::slice::from_ref;
 
-use super::watch::RoomWatch;
 use crate::engine::core::Core;
 use crate::id::RoomId;
+use crate::lifecycle::LifecycleError;
+use crate::notices::Notices;
 
 impl<E: Send + Sync + 'static> Core<E> {
     /// Adds a watcher of rooms with room for so many notices.
-    pub(crate) fn watch_rooms(&self, capacity: usize) -> RoomWatch {
+    pub(crate) fn watch_rooms(&self, capacity: usize) -> Result<Notices<RoomId>, LifecycleError> {
         self.watchers.add(capacity)
     }
 
