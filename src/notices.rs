@@ -20,7 +20,7 @@ use crate::turns::{give_way, take_turn};
 mod models;
 mod subscribers;
 
-pub(crate) use subscribers::Subscribers;
+pub(crate) use subscribers::{Subscribers, fence_after_change};
 
 /// The receiving end. Dropping it drops the notices that were not read.
 pub(crate) struct Notices<T> {

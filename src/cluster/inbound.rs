@@ -28,8 +28,9 @@ use crate::turns::{rest, take_turn};
 pub(super) struct Inbound<E: Send + Sync + 'static, S> {
     core: Arc<Core<E>>,
     outbox: Arc<Outbox<E>>,
-    notices: Lifecycle,
+    // Declared before the notices, and so dropped before: a node that joins takes the two places in the other order.
     watch: Notices<RoomId>,
+    notices: Lifecycle,
     subjects: Subjects,
     told: Told,
     /// The users who are online here, by their subjects.

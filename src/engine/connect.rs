@@ -16,8 +16,9 @@ use crate::lane::attachments::MAX_ATTACHMENTS;
 use crate::lane::member::Member;
 use crate::lane::{Departure, Ghost, JoinError, Reader, Seat};
 use crate::lifecycle::Change;
+use crate::notices::fence_after_change;
 use crate::observe;
-use crate::sync::{Fault, Ordering, broken, fence, pin};
+use crate::sync::{Fault, Ordering, broken, pin};
 
 /// An entry, and whether the caller has made it.
 type EntryAndNew<E> = (Arc<User<E>>, bool);
@@ -184,10 +185,16 @@ impl<E: Send + Sync + 'static> Core<E> {
         // a listed connection at once, and its `Disconnected` must have the higher number. The
         // ghost's number comes first. The ghost stays counted until its successor is, so the
         // session does not end in between.
+        //
+        // The fence pairs with those in `shutdown`, `begin_drain` and `revoke`, too. This thread
+        // inserts and lists, and then looks at the gate. Each of those changes the gate and then
+        // walks the table or the list. Without the fences each could miss the other's write, and
+        // the connection would outlive it.
         if user.lane.archive().is_some() {
             let mut turn = user.session.connect_kept(&self.sessions);
             let next = ghost.map(|_| user.session.disconnect_kept());
             user.lane.list(seat, ghost);
+            fence_after_change();
             if let Some(next) = next {
                 self.notify_in(user, turn.session, turn.number, replaced);
                 turn = next;
@@ -197,6 +204,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             let gone = ghost.map(|_| user.session.disconnect());
             let mut change = user.session.connect();
             user.lane.list(seat, ghost);
+            fence_after_change();
             if broken(Fault::NumberAfterListing) {
                 change = user.session.disconnect();
             }
@@ -213,10 +221,6 @@ impl<E: Send + Sync + 'static> Core<E> {
             let unread = || user.lane.unread(user.lane.member(&ghost.seat));
             observe::closed(&user.id, member.id, CloseReason::Replaced, unread);
         }
-        // Pairs with the fences in `shutdown`, `begin_drain` and `revoke`. This thread inserts and lists,
-        // and then looks at the gate. Each of those changes the gate and then walks the table or the list.
-        // Without the fences each could miss the other's write, and the connection would outlive it.
-        fence(Ordering::SeqCst);
         let word = self.gate.word();
         if is_good_to_connect(word, pass) {
             return Ok(());
@@ -321,6 +325,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         if departure == Departure::Before {
             return false;
         }
+        fence_after_change();
         self.end_questions(&user.id);
         observe::closed(&user.id, member.id, reason, || user.lane.unread(member));
         if reason == CloseReason::Overrun {

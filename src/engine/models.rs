@@ -77,6 +77,28 @@ fn disconnect_all_while_connecting(online: bool) {
 
 const EMPTY: Result<crate::Received<u8>, crate::TryRecvError> = Err(crate::TryRecvError::Empty);
 
+/// A subscriber subscribes and then looks who is online, while a device comes or goes.
+fn change_while_subscribing(comes: bool) {
+    let (hub, ann) = small();
+    let device = (!comes).then(|| ann.connect().expect("room"));
+    let other = ann.clone();
+    let t = loom::thread::spawn(move || {
+        drop(device);
+        comes.then(|| other.connect().expect("room"))
+    });
+    let lifecycle = hub.lifecycle(16).unwrap();
+    let mut is_online = ann.connection_count() > 0;
+    let _device = t.join().unwrap();
+    while let Ok(notice) = lifecycle.try_next() {
+        match notice.change {
+            Change::Online => is_online = true,
+            Change::Offline => is_online = false,
+            _ => {}
+        }
+    }
+    assert_eq!(is_online, comes, "a subscriber never hears of a change");
+}
+
 /// A connect and a shutdown: the connection is refused or ended, and never left behind.
 fn shutdown_while_connecting() {
     let (hub, ann) = small();
@@ -236,4 +258,18 @@ fn disconnect_all_against_first_connect() {
 fn shutdown_against_connect() {
     model::sound("shutdown, connect", 3, shutdown_while_connecting);
     model::twin(Fault::ConnectWithoutLooking, "the connection is ended");
+}
+#[test]
+fn r081_subscribe_against_connect() {
+    model::sound("subscribe, connect", 2, || change_while_subscribing(true));
+}
+#[test]
+fn r081_subscribe_against_disconnect() {
+    model::sound("subscribe, disconnect", 2, || {
+        change_while_subscribing(false);
+    });
+    model::twin(
+        Fault::SubscribeUnfenced,
+        "a subscriber never hears of a change",
+    );
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Inbox, Notices, channel};
 use crate::lifecycle::LifecycleError;
-use crate::sync::{Fault, broken, pin};
+use crate::sync::{Fault, Ordering, broken, fence, pin};
 use crate::table::storage::{Link, Owned, View};
 
 type List<T> = Vec<Arc<Inbox<T>>>;
@@ -17,6 +17,18 @@ pub(crate) struct Subscribers<T>(Link<List<T>, u16>);
 const MAX_SUBSCRIBERS: usize = 16;
 /// Of one channel.
 const MAX_NOTICES: usize = 1 << 20;
+
+/// Stands between a change and the look for subscribers.
+///
+/// Pairs with the fence in `Subscribers::add`: a subscriber that walks the users finds the change, or
+/// this thread finds the subscriber. Without the fences each could miss the other's write, and the
+/// subscriber would never hear of the change.
+#[inline]
+pub(crate) fn fence_after_change() {
+    if !broken(Fault::SubscribeUnfenced) {
+        fence(Ordering::SeqCst);
+    }
+}
 
 impl<T: Clone> Subscribers<T> {
     pub(crate) fn new() -> Self {
@@ -36,6 +48,10 @@ impl<T: Clone> Subscribers<T> {
         }
         let (inbox, notices) = channel(capacity);
         self.relist(Some(&inbox))?;
+        // Pairs with `fence_after_change`. This thread lists itself and then walks what is
+        // there. Another thread makes its change and then looks for subscribers. Without the fences each could
+        // miss the other's write, and the subscriber would never hear of the change.
+        fence(Ordering::SeqCst);
         Ok(notices)
     }
 

@@ -290,6 +290,8 @@ faults! {
     OverlookTheNewcomer = "overlook-the-newcomer",
     /// The last user who goes does not end the notices of a closed hub.
     EndWithoutLooking = "end-without-looking",
+    /// A change looks for subscribers without a fence behind its write.
+    SubscribeUnfenced = "subscribe-unfenced",
     /// The end of the notices is decided by a load of the count.
     LookAtTheCount = "look-at-the-count",
     /// A subscriber does not look whether the notices are over.

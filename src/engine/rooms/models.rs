@@ -258,6 +258,21 @@ fn leave_while_watching() {
     assert!(!listens, "a node listens for a room that is over");
 }
 
+/// A room gets its first member while a node begins to watch.
+fn join_while_beginning_to_watch() {
+    let world = offline_world();
+    let t = beside(&world, |world| {
+        world.ann.join(&world.oslo).expect("room");
+    });
+    let watch = world.hub.core.watch_rooms(4).expect("room");
+    let mut listens = world.hub.core.has_members(&world.oslo);
+    t.join().unwrap();
+    while let Ok(room) = watch.try_next() {
+        listens = world.hub.core.has_members(&room);
+    }
+    assert!(listens, "a node does not listen for a room that has begun");
+}
+
 #[test]
 fn r100_leave_against_publish() {
     model::sound("leave, publish", 2, leave_while_publishing);
@@ -314,5 +329,13 @@ fn r135_the_last_leave_against_a_look() {
     model::twin(
         Fault::TellBeforeTheEnd,
         "a node listens for a room that is over",
+    );
+}
+#[test]
+fn r135_a_first_join_against_a_new_watch() {
+    model::sound("first join, watch", 3, join_while_beginning_to_watch);
+    model::twin(
+        Fault::SubscribeUnfenced,
+        "a node does not listen for a room that has begun",
     );
 }

@@ -9,7 +9,7 @@ use std::mem::take;
 use smallvec::SmallVec;
 
 use crate::id::RoomId;
-use crate::notices::Subscribers;
+use crate::notices::{Subscribers, fence_after_change};
 use crate::sync::{Guard, pin};
 
 /// One call that may begin or end rooms: its guard, and the rooms that it has begun or ended.
@@ -39,6 +39,7 @@ impl<'a> Call<'a> {
     /// Notes a room that has begun or ended. One branch in a hub that is no node.
     pub(super) fn note(&self, room: &RoomId) {
         let Changes { watchers, rooms } = &self.changes;
+        fence_after_change();
         if !watchers.is_empty() {
             rooms.borrow_mut().push(room.clone());
         }
