@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::cluster::error::RelayError;
 use crate::cluster::relay::{Incoming, Relay};
 use crate::lane::wake::WakeCell;
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::{AtomicBool, Ordering, fence};
 use crate::table::copy_on_write::CopyOnWrite;
 
 /// Frames that wait in one end of a [`Loopback`]; more are lost.
@@ -70,6 +70,8 @@ impl End {
         if self.frames.try_send(incoming).is_err() {
             self.has_missed.store(true, Ordering::Release);
         }
+        // Pairs with the fence in `next`: of the two looks behind the fences one finds what the other thread wrote.
+        fence(Ordering::SeqCst);
         self.wake.wake();
     }
 }
@@ -200,6 +202,7 @@ impl Relay for Loopback {
                 self.end.wake.arm(cx.waker());
                 // The second look. Without it: the node finds nothing, a publisher puts a frame in and finds
                 // no waker, and the node arms and sleeps behind that frame.
+                fence(Ordering::SeqCst);
                 found = self.take();
             }
             match found {

@@ -14,7 +14,7 @@ use crate::cluster::outbox::{Outbox, Waiting, Waitings};
 use crate::cluster::relay::Relay;
 use crate::cluster::stats::add;
 use crate::cluster::subject::Subjects;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, fence};
 use crate::turns::{give_way, take_turn};
 
 /// The half of the driver that sends.
@@ -90,6 +90,7 @@ impl<E> Outbound<E> {
             self.outbox.wake.arm(cx.waker());
             // The second look. Without it: the driver finds the queue empty, a publisher puts an event in and
             // finds no waker, and the driver arms and sleeps behind that event.
+            fence(Ordering::SeqCst);
             found = self.step();
         }
         match found {

@@ -12,7 +12,7 @@ use crate::cluster::stats::{Counters, add};
 use crate::id::ThreadId;
 use crate::lane::wake::WakeCell;
 use crate::notices::{Inbox, Notices, channel};
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// An event that waits for the broker.
 pub(super) struct Waiting<E> {
@@ -113,6 +113,9 @@ impl<E> Outbox<E> {
         match self.queue.try_send(waiting) {
             Ok(()) => {
                 add(&self.counters.queued, 1);
+                // Pairs with the fence in `poll_step`. This thread queues and then looks for a waker, the driver arms
+                // and then looks into the queue. So one of the two looks finds what the other thread has written.
+                fence(Ordering::SeqCst);
                 self.wake.wake();
                 Relayed::Queued
             }
