@@ -97,8 +97,6 @@ struct Rare<E> {
     /// Events that it stepped over because of their rules.
     superseded: u64,
     expired: u64,
-    /// Unread numbers that it has passed: a close has cut the skip of them short.
-    cut: u64,
     replayed: Replayed<E>,
     /// The waker of the thread that slept in `recv` last.
     blocking: Option<(OsThreadId, Waker)>,
@@ -109,7 +107,6 @@ impl<E> Default for Rare<E> {
         Self {
             superseded: 0,
             expired: 0,
-            cut: 0,
             replayed: Replayed::default(),
             blocking: None,
         }
@@ -206,8 +203,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// ```
     #[must_use]
     pub fn unread(&self) -> u64 {
-        let cut = self.rare.as_deref().map_or(0, |rare| rare.cut);
-        self.user.lane.unread(self.member()) + cut
+        self.user.lane.unread(self.member())
     }
 
     /// Returns how many numbers the gaps of this connection had in all. Wait-free.
@@ -244,9 +240,6 @@ impl<E: Send + Sync + 'static> Connection<E> {
             return stats;
         };
         ConnectionStats {
-            // The lane counts as delivered whatever is in no gap and was not stepped over.
-            delivered: stats.delivered - rare.cut,
-            unread: stats.unread + rare.cut,
             // The lane counts all numbers that were passed without an event.
             stepped_over: stats.stepped_over - rare.superseded - rare.expired,
             superseded: rare.superseded,

@@ -367,6 +367,50 @@ fn a_gap_ends_at_a_critical_event_that_is_still_there() {
     assert!(!history(&[overrun, critical]), "an event after the end");
 }
 
+/// A lane of two with five events that are not critical but for the third, while a sixth one is published, or a
+/// call closes the connection.
+#[test]
+fn r074_a_gap_is_a_part_only_if_the_end_comes_next() {
+    let history = |beside: Option<(Call, Answer)>, receives: &[Got<u32>]| {
+        let mut all = vec![record(0, 1, Call::Connect(1), Answer::Connected(true))];
+        for n in 0..5 {
+            let how = if n == 2 {
+                How::Critical
+            } else {
+                How::Overwriting
+            };
+            let at = 2 + 2 * n;
+            let call = Call::Publish(how, 100 + n as u32);
+            all.push(record(at, at + 1, call, published(n)));
+        }
+        all.extend(beside.map(|(call, answer)| record(20, 22, call, answer)));
+        for (at, got) in (21..).step_by(2).zip(receives) {
+            let (call, answer) = (Call::Receive(1), Answer::Received(*got));
+            all.push(record(at, at + 1, call, answer));
+        }
+        has_an_order(Kind::Plain, &all)
+    };
+    let publish = Some((Call::Publish(How::Overwriting, 105), published(5)));
+    let close = Some((Call::Disconnect(1), Answer::Closed(true)));
+    let (overrun, closed) = (Got::Closed(End::Overrun), Got::Closed(End::Disconnected(7)));
+    let critical = Got::Event {
+        number: 2,
+        value: 102,
+        origin: Origin::Live,
+    };
+    assert!(history(publish, &[Got::Gap(1), overrun]));
+    assert!(history(close, &[Got::Gap(1), closed]));
+    assert!(history(close, &[Got::Gap(2), closed]));
+    assert!(history(None, &[Got::Gap(2), critical]));
+    assert!(!history(None, &[Got::Gap(1), overrun]), "no call cut it");
+    assert!(!history(publish, &[Got::Gap(1), Got::Gap(1)]), "two parts");
+    assert!(
+        !history(publish, &[Got::Gap(1), Got::Gap(2)]),
+        "not the end"
+    );
+    assert!(!history(close, &[Got::Gap(1), critical]), "not the end");
+}
+
 /// A lane of two, and a critical event that is three numbers more than that behind its end.
 #[test]
 fn a_late_critical_event_is_read_or_its_readers_are_closed() {

@@ -56,9 +56,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
                     visited.missed = missed;
                     break;
                 }
-                Err(Step::Closed(reason, _)) if visited.events == 0 => {
-                    return Err(Closed { reason });
-                }
+                Err(Step::Closed(reason)) if visited.events == 0 => return Err(Closed { reason }),
                 Err(_) => break,
             }
             visited.events += 1;

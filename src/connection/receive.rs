@@ -28,8 +28,8 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
     ///
     /// A connection that is more than `lane_capacity` numbers behind skips all but the last
     /// `lane_capacity`, and returns one gap. It stops at a critical event that the lane still holds. If a
-    /// critical event that it has not read is gone, the connection is closed instead. A connection that is closed
-    /// while it skips returns the end and no gap.
+    /// critical event that it has not read is gone, the connection is closed instead. If that comes in the middle of
+    /// the skip, or another thread closes the connection then, the gap is a part, and the end comes next.
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl<E: Clone + Send + Sync + 'static> Connection<E> {
         match Self::search(&self.core, user, member, reader, &mut self.rare) {
             Ok(seen) => Ok(user.lane.take(member, reader, seen, received)),
             Err(Step::Gap(missed)) => Ok(Received::Gap { missed }),
-            Err(Step::Closed(reason, _)) => Err(TryRecvError::Closed(Closed { reason })),
+            Err(Step::Closed(reason)) => Err(TryRecvError::Closed(Closed { reason })),
             Err(Step::Empty) => Err(TryRecvError::Empty),
         }
     }
@@ -99,7 +99,7 @@ impl<E: Send + Sync + 'static> Connection<E> {
     ) -> Result<Seen<E>, Step> {
         let tell = |verdict| Rare::count(rare, verdict);
         let found = user.lane.search(member, reader, || core.time.now(), tell);
-        found.map_err(|step| Self::tidy(core, user, member, rare, step))
+        found.map_err(|step| Self::tidy(core, user, member, step))
     }
 
     /// Prepares the next look at the lane. Returns an event from before the connection's time, if there is
@@ -114,27 +114,16 @@ impl<E: Send + Sync + 'static> Connection<E> {
         next
     }
 
-    /// Counts what was passed, or closes the connection, for a step that read nothing.
+    /// Counts a gap, or closes the connection, for a step that read nothing.
     #[cold]
-    fn tidy(
-        core: &Core<E>,
-        user: &Arc<User<E>>,
-        member: &Member,
-        rare: &mut Option<Box<Rare<E>>>,
-        step: Step,
-    ) -> Step {
-        if let Step::Closed(_, cut) = step
-            && cut > 0
-        {
-            rare.get_or_insert_default().cut += cut;
-        }
+    fn tidy(core: &Core<E>, user: &Arc<User<E>>, member: &Member, step: Step) -> Step {
         match step {
             // The lane closes no connection. This call has no effect if another thread closed it.
-            Step::Closed(CloseReason::Overrun, cut) => {
+            Step::Closed(CloseReason::Overrun) => {
                 core.close(user, member, CloseReason::Overrun);
-                Step::Closed(member.close_reason(), cut)
+                Step::Closed(member.close_reason())
             }
-            Step::Closed(CloseReason::Shutdown, cut) => Step::Closed(core.shutdown_reason(), cut),
+            Step::Closed(CloseReason::Shutdown) => Step::Closed(core.shutdown_reason()),
             Step::Gap(missed) => {
                 core.counters.missed.fetch_add(missed, Ordering::Relaxed);
                 observe::gap(&user.id, member.id, missed);

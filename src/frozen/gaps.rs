@@ -42,23 +42,26 @@ fn skips_before(k: usize, keeps: bool, by_a_close: bool) -> bool {
         world.publish(&world.ann);
     }
     stop.release();
-    let (device, got) = thread.join().expect("goes on");
+    let (mut device, got) = thread.join().expect("goes on");
     let missed = match got {
         Ok(Received::Gap { missed, .. }) => missed,
         Err(TryRecvError::Closed(_)) => 0,
         got => panic!("{} unread events, and {got:?}", device.unread()),
     };
     let whole = CAPACITY as u64;
-    assert!(missed == 0 || missed == whole, "a gap of {missed} numbers");
+    assert!(missed <= whole, "a gap of {missed} numbers, of {whole}");
+    let next = device.try_recv();
+    let is_over = matches!(next, Err(TryRecvError::Closed(_)));
+    assert!(is_over || missed == whole, "a part, and then {next:?}");
     let (hub, stats) = (world.hub.stats(), device.stats());
     assert_eq!([stats.missed, hub.missed], [missed; 2], "access {k}");
-    assert_eq!(stats.unread + missed, stats.numbers);
-    assert_eq!(stats.unread, device.unread());
+    let passed = stats.delivered + stats.missed + stats.unread;
+    assert_eq!(passed, stats.numbers, "access {k}");
     reached
 }
 
 #[test]
-fn r074_a_receive_stopped_in_a_skip_tells_the_whole_gap_or_the_end_alone() {
+fn r074_a_receive_stopped_in_a_skip_tells_the_whole_gap_or_the_end_next() {
     for (keeps, by_a_close) in [(false, false), (false, true), (true, false), (true, true)] {
         let accesses = (0..10_000).find(|&k| !skips_before(k, keeps, by_a_close));
         assert!(accesses.expect("a receive ends") > CAPACITY);

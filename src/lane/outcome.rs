@@ -102,7 +102,6 @@ pub(crate) enum Step {
     Gap(u64),
     Empty,
     /// The connection is closed. With `Overrun` it may be open still, and the caller closes it: a
-    /// critical event was evicted before it was read. With it come the numbers that this call has skipped
-    /// and that are in no gap: they stay unread.
-    Closed(CloseReason, u64),
+    /// critical event was evicted before it was read.
+    Closed(CloseReason),
 }

@@ -187,13 +187,12 @@ impl<E: 'static> Lane<E> {
             let state = self.load();
             if let Some(reason) = member.closed() {
                 reader.pin.leave();
-                break Err(Step::Closed(reason, missed));
+                break Err(Step::Closed(reason));
             }
             if state.seq() <= number {
                 self.on_caught_up(reader, number);
                 break Err(if state.is_closed() {
-                    // All numbers are passed, so the gap is whole. It comes first.
-                    Step::Closed(CloseReason::Shutdown, 0)
+                    Step::Closed(CloseReason::Shutdown)
                 } else {
                     Step::Empty
                 });
@@ -202,7 +201,7 @@ impl<E: 'static> Lane<E> {
             // Before the reader skips: a critical event from the cursor on is gone, so a gap would
             // hide it.
             if is_far && self.has_lost(state, number) {
-                break Err(Step::Closed(CloseReason::Overrun, missed));
+                break Err(Step::Closed(CloseReason::Overrun));
             }
             let slot = match self.find_home_near(number, &mut reader.pin) {
                 Home::Slot(slot) => slot,
@@ -211,12 +210,12 @@ impl<E: 'static> Lane<E> {
                     // this connection was counted out.
                     let to = next.min(state.seq());
                     if let Some(reason) = member.closed() {
-                        break Err(Step::Closed(reason, missed));
+                        break Err(Step::Closed(reason));
                     }
                     // Again: the arena may have been evicted after the look above. The publisher
                     // notes `lost` before it takes the arena, so this look sees the note.
                     if self.has_lost(state, number) {
-                        break Err(Step::Closed(CloseReason::Overrun, missed));
+                        break Err(Step::Closed(CloseReason::Overrun));
                     }
                     missed += self.skip_evicted(member, reader, to);
                     continue;
@@ -235,6 +234,7 @@ impl<E: 'static> Lane<E> {
                 // cursor, the publisher would fill the slot for a reader that never comes.
                 if broken(Fault::JumpOverTheUnresolved) && is_far {
                     missed += 1;
+                    member.miss(1);
                     member.advance(number + 1);
                 } else if !broken(Fault::WaitForTheFrozen) {
                     self.resolve(number, slot, &reader.pin);
@@ -246,13 +246,14 @@ impl<E: 'static> Lane<E> {
             if let Some(reason) = member.closed()
                 && !broken(Fault::ReadAfterClose)
             {
-                break Err(Step::Closed(reason, missed));
+                break Err(Step::Closed(reason));
             }
             if !word.is_event(number) {
                 // Void. The slot may hold a later number by now: the hot slot gets the next one
                 // after the void publisher has left.
                 if broken(Fault::MovedOnIsALoss) && word.number() > number {
                     missed += 1;
+                    member.miss(1);
                 } else {
                     reader.stepped_over += 1;
                 }
@@ -267,6 +268,7 @@ impl<E: 'static> Lane<E> {
             // Too old. The reader counts itself out without reading. If it only moved its cursor,
             // the event would stay `FULL` for ever.
             missed += 1;
+            member.miss(1);
             member.advance(number + 1);
             let event = if broken(Fault::SkipWithoutPassing) {
                 None
@@ -278,15 +280,12 @@ impl<E: 'static> Lane<E> {
                 discard.push(event);
             }
         };
-        // The gap comes first. The next call finds again what has stopped this one. But a close or an
-        // eviction between two steps of the skip has cut the gap short. No reader was ever so little
-        // behind, so the call tells the end alone.
-        let is_cut = matches!(found, Err(Step::Closed(_, skipped)) if skipped > 0);
-        if missed == 0 || is_cut && !broken(Fault::GapBeforeTheEnd) {
-            return found;
+        // The gap comes first. The next call finds again what has stopped this one.
+        if missed == 0 {
+            found
+        } else {
+            Err(Step::Gap(missed))
         }
-        member.miss(missed);
-        Err(Step::Gap(missed))
     }
 
     /// Moves a reader to `to`, over numbers whose arenas were evicted. Returns how many it missed.
@@ -301,6 +300,7 @@ impl<E: 'static> Lane<E> {
             end = to;
         }
         let missed = end - number;
+        member.miss(missed);
         reader.stepped_over += to - end;
         reader.passed_last = false;
         member.advance(to);

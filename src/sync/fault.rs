@@ -98,8 +98,6 @@ faults! {
     ForgetCritical = "forget-critical",
     /// Numbers that were void count as missed.
     GapCountsVoids = "gap-counts-voids",
-    /// A reader that is closed or overrun while it skips tells what it has skipped as a gap first.
-    GapBeforeTheEnd = "gap-before-the-end",
     /// A reader keeps its pin although the arena is another's.
     PinWhatever = "pin-whatever",
     /// A reader looks into an arena without a pin.

@@ -19,6 +19,8 @@ struct State {
     names: Vec<(usize, u64)>,
     /// Where connections left, by name.
     left: Vec<(usize, Position)>,
+    /// Connections whose last gap was a part.
+    cut: Vec<u64>,
 }
 
 impl State {
@@ -53,6 +55,7 @@ impl State {
             model,
             names: Vec::new(),
             left,
+            cut: Vec::new(),
         }
     }
 
@@ -119,7 +122,13 @@ impl State {
             }
             Call::Receive(name) => {
                 return self.id(name).map_or(Vec::new(), |id| {
-                    self.after_receive(id, record.answer, &under_way.published)
+                    let mut after = self.after_receive(id, record.answer, &under_way.published);
+                    if let Answer::Received(Got::Gap(missed)) = record.answer
+                        && (under_way.comes_or_goes || under_way.publishes != 0)
+                    {
+                        after.extend(self.after_cut(id, missed));
+                    }
+                    after
                 });
             }
             Call::Leave(name) => {
@@ -212,6 +221,9 @@ impl State {
 
     /// The models in which a connection receives this, whichever overwriters are late.
     fn after_receive(&self, id: u64, answer: Answer, published: &[u32]) -> Vec<Self> {
+        if self.cut.contains(&id) && !matches!(answer, Answer::Received(Got::Closed(_))) {
+            return Vec::new();
+        }
         // Whose a number was that was given up is not told.
         let is_late = |by: Option<u32>| match by {
             Some(value) => published.contains(&value),
@@ -235,6 +247,14 @@ impl State {
                 (Answer::Received(got) == answer).then_some(next)
             })
             .collect()
+    }
+
+    /// The model after a gap of so many numbers that is a part: the connection was closed, or lost a critical
+    /// event, in the middle of the skip. The end has to come next.
+    fn after_cut(&self, id: u64, missed: u64) -> Option<Self> {
+        let mut next = self.clone();
+        next.cut.push(id);
+        next.model.skip(id, missed).then_some(next)
     }
 
     /// Drops the first critical event that a connection can have lost: of all choices the one that

@@ -152,39 +152,6 @@ fn critical() {
     end(l, c, 0, 0);
 }
 
-/// Three numbers are too old, and the third one is critical. Another thread evicts it, or closes the
-/// reader, in the middle of the skip. A gap of one number was never all that there was.
-fn cut(by_a_close: bool) {
-    let (l, c) = (lane(), counts());
-    let mut r = l.join().unwrap();
-    let mut d = vec![];
-    publish(&l, c, 0, &mut d);
-    publish(&l, c, 1, &mut d);
-    let n = l.publish_as(Ev::new(2, c), true, false).unwrap(); // 12, critical
-    d.push((n, 2));
-    for i in 3..5 {
-        publish(&l, c, i, &mut d);
-    } // 10 hot, 11 12 | 13 14
-    let (l2, m) = (l.clone(), r.member.clone());
-    let t = spawn(move || {
-        let mut d = vec![];
-        if by_a_close {
-            l2.close_member(&m);
-        } else {
-            publish(&l2, c, 5, &mut d); // 15: evicts 11 12
-        }
-        d
-    });
-    let step = r.read(false);
-    let may = [Step::Gap(2), Step::Closed, Step::Overrun];
-    assert!(may.contains(&step), "a gap was cut short: {step:?}");
-    d.extend(t.join().unwrap());
-    let left = r.leave();
-    // Each number was read, skipped, or is unread.
-    exact(&d, left.cursor, &left, 0);
-    end(l, c, 0, 0);
-}
-
 /// The critical event comes late, while others go by and evict.
 fn late_critical() {
     let (l, c) = (lane(), counts());
@@ -348,16 +315,6 @@ fn model_critical() {
     model::twin(Fault::TakeThenNote, "a critical event was missed");
     model::twin(Fault::ForgetCritical, "a critical event was missed");
     model::twin(Fault::SkipCritical, "a critical event was missed");
-}
-#[test]
-fn model_cut_by_an_eviction() {
-    model::sound("cut by an eviction", 2, || cut(false));
-    model::twin(Fault::GapBeforeTheEnd, "a gap was cut short");
-}
-#[test]
-fn model_cut_by_a_close() {
-    model::sound("cut by a close", 2, || cut(true));
-    model::twin(Fault::GapBeforeTheEnd, "a gap was cut short");
 }
 #[test]
 fn model_late_critical() {

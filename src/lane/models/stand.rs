@@ -222,7 +222,6 @@ impl L {
             cursor,
             got: Vec::new(),
             missed: 0,
-            cut: 0,
             gone: 0,
         }
     }

@@ -66,6 +66,24 @@ impl<V: Copy> Model<V> {
         self.receive(id)
     }
 
+    /// Passes so many numbers as missed, if these are too old, not critical, and not all that are too old or were
+    /// lost.
+    pub(crate) fn skip(&mut self, id: u64, missed: u64) -> bool {
+        let connection = self.connections.get_mut(&id).unwrap();
+        let lane = &self.lanes[connection.lane];
+        let to = connection.cursor + missed;
+        let skipped = connection.cursor as usize..to as usize;
+        let is_part = to < lane.oldest()
+            && connection.waiting.is_empty()
+            && !lane.log[skipped].iter().any(|item| item.critical);
+        if is_part {
+            connection.missed += missed;
+            connection.cursor = to;
+            connection.moved = true;
+        }
+        is_part
+    }
+
     /// With the numbers in `kept` still in their places, because the publisher that took the place of
     /// each has the number and has not come to write.
     pub(crate) fn receive_with(&mut self, id: u64, kept: &[u64], stops: Stops) -> Got<V> {

@@ -28,8 +28,6 @@ pub(in crate::lane::models) struct Reader {
     pub(in crate::lane::models) cursor: u64,
     pub(in crate::lane::models) got: Vec<(u64, u64)>,
     pub(in crate::lane::models) missed: u64,
-    /// Of those, the ones that are in no gap, because a close has cut the skip short.
-    pub(in crate::lane::models) cut: u64,
     /// Numbers that a replay did not find any more.
     pub(in crate::lane::models) gone: u64,
 }
@@ -62,15 +60,10 @@ impl Reader {
                 }
                 Err(LaneStep::Gap(missed)) => Step::Gap(missed),
                 Err(LaneStep::Empty) => Step::Empty,
-                Err(LaneStep::Closed(reason, cut)) => {
-                    self.cut += cut;
-                    match reason {
-                        CloseReason::Overrun => Step::Overrun,
-                        _ => Step::Closed,
-                    }
-                }
+                Err(LaneStep::Closed(CloseReason::Overrun)) => Step::Overrun,
+                Err(LaneStep::Closed(_)) => Step::Closed,
             };
-            self.missed = member.missed() + self.cut;
+            self.missed = member.missed();
             self.cursor = self.lane.number(member.cursor());
             let behind = step == Step::Empty && lane.load().seq() > member.cursor();
             if patient || !behind {
