@@ -84,6 +84,7 @@ mod imp {
         use std::process::Command;
         use std::sync::Arc;
         use std::sync::atomic::{AtomicUsize, Ordering};
+        use std::task::{Wake, Waker};
         use std::time::Instant;
 
         use crate::sync::Fault;
@@ -92,6 +93,29 @@ mod imp {
         /// of its own, because a rejected model may leave values behind that cannot be dropped
         /// outside of loom.
         const TWIN: &str = "LANEWAY_TWIN";
+
+        /// Counts the calls of a waker.
+        #[derive(Default)]
+        pub(crate) struct Calls(AtomicUsize);
+
+        impl Wake for Calls {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+
+        impl Calls {
+            pub(crate) fn count(&self) -> usize {
+                self.0.load(Ordering::SeqCst)
+            }
+        }
+
+        /// Creates a waker and the count of its calls.
+        pub(crate) fn waker() -> (Arc<Calls>, Waker) {
+            let calls = Arc::new(Calls::default());
+            let waker = Waker::from(Arc::clone(&calls));
+            (calls, waker)
+        }
 
         /// Returns the preemption bound of a model. On the real collector with its own atomics it
         /// is lower by one.

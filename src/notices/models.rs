@@ -1,32 +1,21 @@
 //! loom models of a channel of notices and of the list of its subscribers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 
 use super::{Subscribers, channel};
 use crate::lifecycle::NoNotice;
 use crate::sync::{self, Fault, model};
 
-/// Counts how often it is woken.
-#[derive(Default)]
-struct Woken(AtomicUsize);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
 /// A notice comes while the receiver's task falls asleep.
 fn send_while_falling_asleep() {
     let (inbox, mut notices) = channel(1);
     let t = loom::thread::spawn(move || assert!(inbox.send(1)));
-    let woken = Arc::new(Woken::default());
-    let waker = Arc::clone(&woken).into();
+    let (calls, waker) = model::waker();
     let polled = notices.poll_next(&Context::from_waker(&waker));
     t.join().unwrap();
-    let is_asleep = polled == Poll::Pending && woken.0.load(Ordering::SeqCst) == 0;
+    let is_asleep = polled == Poll::Pending && calls.count() == 0;
     assert!(!is_asleep, "a task sleeps behind a notice");
 }
 

@@ -1,8 +1,6 @@
 //! Models of questions: who decides, and who is told.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use super::small;
@@ -50,15 +48,6 @@ fn answer_against_answer_and_deadline() {
     model::twin(Fault::DecideInTwoSteps, "one decides");
 }
 
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
 /// A device answers while the asker goes to sleep: the asker finds the answer, or is woken.
 fn answer_while_falling_asleep() {
     let (_hub, ann) = small();
@@ -66,11 +55,11 @@ fn answer_while_falling_asleep() {
     let mut ask = ann.ask(DEADLINE, |_| 0).expect("room");
     let id = ask.id();
     let t = loom::thread::spawn(move || (phone.answer(id, 1).is_ok(), phone));
-    let count = Arc::new(Count::default());
-    let slept = ask.look_or_arm(&Waker::from(Arc::clone(&count))).is_none();
+    let (calls, waker) = model::waker();
+    let slept = ask.look_or_arm(&waker).is_none();
     let (is_first, _phone) = t.join().unwrap();
     assert!(is_first);
-    let woken = count.0.load(Ordering::SeqCst) > 0;
+    let woken = calls.count() > 0;
     assert!(!slept || woken, "the asker sleeps behind its answer");
 }
 

@@ -1,33 +1,8 @@
 //! Connections that sleep.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::task::{Wake, Waker};
-
 use super::stand::*;
+use crate::sync::model::waker;
 use crate::sync::{Fault, model};
-
-/// Counts the calls of a waker.
-#[derive(Default)]
-struct Calls(AtomicUsize);
-
-impl Wake for Calls {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Relaxed);
-    }
-}
-
-impl Calls {
-    fn count(&self) -> usize {
-        self.0.load(Relaxed)
-    }
-}
-
-fn waker() -> (Arc<Calls>, Waker) {
-    let calls = Arc::new(Calls::default());
-    let waker = Waker::from(Arc::clone(&calls));
-    (calls, waker)
-}
 
 /// The call that wakes a sleeper.
 enum Cause {
