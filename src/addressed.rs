@@ -7,6 +7,8 @@ use std::time::Duration;
 use crate::ask::Ask;
 use crate::ask::id::AskId;
 use crate::delivery::Delivery;
+#[cfg(feature = "cluster")]
+use crate::engine::Traced;
 use crate::engine::{Aim, Cache, Core, Target, nanos};
 use crate::error::{AskError, PublishError};
 use crate::id::UserId;
@@ -201,6 +203,23 @@ impl<'a, E: Send + Sync + 'static> Addressed<'a, E> {
             .core
             .ask(self.user, self.cache, self.aim.target, deadline, question)?;
         Ok(Ask::new(asked))
+    }
+
+    /// Publishes under these terms.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn publish_with(&self, event: E, terms: Terms) -> Result<Delivery, PublishError<E>> {
+        self.deliver(event, terms)
+    }
+
+    /// Publishes, and returns the lane that has accepted the event.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn publish_traced(
+        &self,
+        event: E,
+        terms: Terms,
+    ) -> Result<Traced, PublishError<E>> {
+        self.core
+            .deliver_traced(self.user, self.cache, &self.aim, event, terms)
     }
 
     #[inline]

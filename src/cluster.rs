@@ -92,6 +92,8 @@ mod driver;
 mod error;
 mod event;
 mod frame;
+#[cfg(feature = "jetstream")]
+mod history;
 mod inbound;
 mod link;
 mod listened;
@@ -109,8 +111,14 @@ mod relay;
 pub(crate) mod relayed;
 mod room;
 mod scope;
+#[cfg(feature = "jetstream")]
+mod scan;
+#[cfg(feature = "jetstream")]
+mod sent;
+mod stamp;
 mod stats;
 mod subject;
+mod trail;
 
 pub use addressee::Addressee;
 pub use codec::{Closures, Codec, closures};
@@ -118,6 +126,8 @@ pub use driver::Driver;
 pub use error::{ClusterError, CodecError, RelayError};
 pub use event::ClusterEvent;
 pub use frame::NodeId;
+#[cfg(feature = "jetstream")]
+pub use history::{History, HistoryError, HistoryOptions, Missed};
 pub use loopback::{Loopback, LoopbackSubscription};
 #[cfg(feature = "nats")]
 pub use nats::{NatsError, NatsRelay, NatsSubscription};
@@ -127,6 +137,10 @@ pub use packets::PacketCodec;
 pub use relay::{Incoming, Relay};
 pub use relayed::{Relayed, Unrelayed};
 pub use room::{NodeRoom, RoomPublished};
+#[cfg(feature = "jetstream")]
+pub use scan::Kept;
 pub use scope::{NodeScope, Published};
+pub use stamp::Stamp;
 pub use stats::ClusterStats;
 pub use subject::{MAX_NAME_BYTES, Subjects};
+pub use trail::{InvalidTrail, Noted, Trail};

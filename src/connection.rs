@@ -311,6 +311,19 @@ impl<E: Send + Sync + 'static> Connection<E> {
     /// Lock-free; takes one step for each unread number that the lane holds.
     pub fn disconnect(self) {}
 
+    /// Returns the number of its lane, and the first number there that counts for this connection.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn place(&self) -> (u64, u64) {
+        let first = self.user.lane.public(self.reader.joined_at);
+        (self.core.lane_number(&self.user), first)
+    }
+
+    /// Returns whether it is a connection of this hub.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn is_of(&self, core: &Arc<Core<E>>) -> bool {
+        Arc::ptr_eq(&self.core, core)
+    }
+
     fn rare(&mut self) -> &mut Rare<E> {
         self.rare.get_or_insert_default()
     }

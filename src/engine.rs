@@ -47,6 +47,8 @@ pub(crate) use ask::Asked;
 pub(crate) use asks::over;
 pub(crate) use cache::Cache;
 pub(crate) use core::Core;
+#[cfg(feature = "cluster")]
+pub(crate) use deliver::Traced;
 pub(crate) use draining::Draining;
 pub(crate) use grant::{Grant, Use};
 pub(crate) use pass::Pass;

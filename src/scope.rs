@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "jetstream")]
+use crate::connection::Connection;
 use crate::delivery::Delivery;
 use crate::engine::{Cache, Core, Denied, Pass, Use};
 use crate::error::PublishError;
@@ -124,6 +126,12 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     #[must_use]
     pub fn is_revoked(&self) -> bool {
         self.core.is_revoked(&self.user, &self.cache.pass)
+    }
+
+    /// Returns whether it is a connection of the same hub.
+    #[cfg(feature = "jetstream")]
+    pub(crate) fn is_of_hub(&self, connection: &Connection<E>) -> bool {
+        connection.is_of(&self.core)
     }
 
     /// Takes the look at the gate with which each use of the scope begins.

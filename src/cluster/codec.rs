@@ -1,7 +1,10 @@
 //! The way of an event to bytes and back.
 
+use std::sync::Arc;
+
 use crate::cluster::addressee::Addressee;
 use crate::cluster::error::CodecError;
+use crate::cluster::stamp::Stamp;
 use crate::id::UserId;
 
 /// Writes events as bytes, and reads them.
@@ -45,6 +48,45 @@ pub trait Codec<E>: Send + Sync + 'static {
     /// [`RoomUndecodable`](crate::cluster::ClusterEvent::RoomUndecodable).
     fn decode(&self, to: &Addressee, bytes: &[u8]) -> Result<E, CodecError>;
 
+    /// Reads a user's event with its stamp, which the event may keep for a [`Trail`](crate::cluster::Trail). By default
+    /// it is [`decode`](Self::decode), and the stamp is lost.
+    ///
+    /// ```
+    /// use laneway::cluster::{Addressee, Codec, CodecError, Stamp};
+    ///
+    /// #[derive(Clone)]
+    /// struct Text {
+    ///     text: String,
+    ///     stamp: Option<Stamp>, // of an event of another node
+    /// }
+    ///
+    /// struct Texts;
+    ///
+    /// impl Codec<Text> for Texts {
+    ///     fn encode(&self, event: &Text, into: &mut Vec<u8>) -> Result<(), CodecError> {
+    ///         into.extend_from_slice(event.text.as_bytes());
+    ///         Ok(())
+    ///     }
+    ///     fn decode(&self, _to: &Addressee, bytes: &[u8]) -> Result<Text, CodecError> {
+    ///         let text = String::from_utf8(bytes.to_vec()).map_err(CodecError::new)?;
+    ///         Ok(Text { text, stamp: None })
+    ///     }
+    ///     fn decode_stamped(&self, to: &Addressee, bytes: &[u8], stamp: Stamp) -> Result<Text, CodecError> {
+    ///         let text = self.decode(to, bytes)?;
+    ///         Ok(Text { stamp: Some(stamp), ..text })
+    ///     }
+    /// }
+    /// # assert!(Texts.decode(&laneway::UserId::new("ann")?.into(), b"hello")?.stamp.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode). An event for a room has no stamp: it comes to `decode`.
+    fn decode_stamped(&self, to: &Addressee, bytes: &[u8], _stamp: Stamp) -> Result<E, CodecError> {
+        self.decode(to, bytes)
+    }
+
     /// Returns whether a member of a room here may receive the room's events of other nodes. By default each may.
     ///
     /// ```
@@ -61,6 +103,22 @@ pub trait Codec<E>: Send + Sync + 'static {
     /// is in no count.
     fn is_for_member(&self, _member: &UserId) -> bool {
         true
+    }
+}
+
+/// Shares a codec: the driver of a node takes one, and so does a call of a `History`.
+impl<E, C: Codec<E>> Codec<E> for Arc<C> {
+    fn encode(&self, event: &E, into: &mut Vec<u8>) -> Result<(), CodecError> {
+        C::encode(self, event, into)
+    }
+    fn decode(&self, to: &Addressee, bytes: &[u8]) -> Result<E, CodecError> {
+        C::decode(self, to, bytes)
+    }
+    fn decode_stamped(&self, to: &Addressee, bytes: &[u8], stamp: Stamp) -> Result<E, CodecError> {
+        C::decode_stamped(self, to, bytes, stamp)
+    }
+    fn is_for_member(&self, member: &UserId) -> bool {
+        C::is_for_member(self, member)
     }
 }
 

@@ -106,6 +106,8 @@ impl<E: Send + Sync + 'static, C: Codec<E>, R: Relay> Driver<E, C, R> {
         let mut sending = pin!(outbound.run(&codec, &relay));
         let mut timer = Box::pin(tick());
         poll_fn(|cx| {
+            // AcqRel: a thread that adds to the count first is seen by each look of this turn.
+            stop.0.polls.fetch_add(1, Ordering::AcqRel);
             if timer.as_mut().poll(cx).is_ready() {
                 stop.0.ticks.fetch_add(1, Ordering::Relaxed);
                 timer.set(tick());

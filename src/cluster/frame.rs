@@ -62,7 +62,23 @@ pub(super) struct Header {
     pub(super) born: u64,
     /// The number of the event, from 1. Of a tip: that of the last event.
     pub(super) number: u64,
+    /// Where the event is at its publisher's node. Of an event for a user only.
+    pub(super) local: Option<Local>,
 }
+
+/// Where an event is at the node that has published it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Local {
+    /// The lane that has accepted it.
+    pub(super) lane: u64,
+    /// Its number in that lane.
+    pub(super) number: u64,
+}
+
+/// The mark of a frame with a [`Local`], beside the kind.
+const TRACED: u8 = 1 << 4;
+/// The bytes of a [`Local`], between the thread's id and the event.
+const LOCAL_BYTES: usize = 8 + 8;
 
 /// The version of this form. A node drops frames of another version, and counts them.
 const VERSION: u8 = 1;
@@ -78,7 +94,8 @@ impl Header {
             Kind::Tip => 2,
             Kind::Hello => 3,
         };
-        into.extend_from_slice(&[VERSION, kind]);
+        let mark = if self.local.is_some() { TRACED } else { 0 };
+        into.extend_from_slice(&[VERSION, kind + mark]);
         for word in [self.node.0, self.born, self.number] {
             into.extend_from_slice(&word.to_le_bytes());
         }
@@ -86,35 +103,48 @@ impl Header {
         // An id has at most 200 bytes.
         into.push(thread.len() as u8);
         into.extend_from_slice(thread);
+        if let Some(Local { lane, number }) = self.local {
+            into.extend_from_slice(&lane.to_le_bytes());
+            into.extend_from_slice(&number.to_le_bytes());
+        }
     }
 
     /// Reads a frame: its header, its thread, and the bytes of its event. `None` if it is no frame.
     pub(super) fn read(frame: &[u8]) -> Option<(Self, Option<ThreadId>, &[u8])> {
         let (header, rest) = frame.split_at_checked(HEADER_BYTES)?;
-        let kind = match (header[0], header[1]) {
-            (VERSION, 0) => Kind::Event,
-            (VERSION, 1) => Kind::Critical,
-            (VERSION, 2) => Kind::Tip,
-            (VERSION, 3) => Kind::Hello,
+        let (kind, is_traced) = match (header[0], header[1] & !TRACED) {
+            (VERSION, 0) => (Kind::Event, header[1] & TRACED != 0),
+            (VERSION, 1) => (Kind::Critical, header[1] & TRACED != 0),
+            (VERSION, 2) if header[1] & TRACED == 0 => (Kind::Tip, false),
+            (VERSION, 3) if header[1] & TRACED == 0 => (Kind::Hello, false),
             _ => return None,
-        };
-        let word = |at: usize| {
-            let bytes: [u8; 8] = header[at..at + 8].try_into().expect("eight bytes");
-            u64::from_le_bytes(bytes)
         };
         let (thread, event) = rest.split_at_checked(usize::from(header[HEADER_BYTES - 1]))?;
         let thread = match thread {
             [] => None,
             bytes => Some(ThreadId::new(std::str::from_utf8(bytes).ok()?).ok()?),
         };
+        let (local, event) = if is_traced {
+            let (local, event) = event.split_at_checked(LOCAL_BYTES)?;
+            let (lane, number) = (word(local, 0), word(local, 8));
+            (Some(Local { lane, number }), event)
+        } else {
+            (None, event)
+        };
         let header = Self {
             kind,
-            node: NodeId(word(2)),
-            born: word(10),
-            number: word(18),
+            node: NodeId(word(header, 2)),
+            born: word(header, 10),
+            number: word(header, 18),
+            local,
         };
         Some((header, thread, event))
     }
+}
+
+/// Returns the eight bytes at `at` as a number.
+fn word(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
 
 #[cfg(test)]
@@ -127,6 +157,7 @@ mod tests {
         #[test]
         fn r134_a_frame_is_read_as_it_was_written_and_any_bytes_are_a_frame_or_none(
             words in any::<[u64; 3]>(),
+            local in proptest::option::of(any::<[u64; 2]>()),
             thread in proptest::option::of("[a-zé]{1,90}"),
             event in proptest::collection::vec(any::<u8>(), 0..40),
             cut in 0..64_usize,
@@ -135,7 +166,9 @@ mod tests {
             let thread = thread.map(|text| ThreadId::new(text).unwrap());
             for kind in [Kind::Event, Kind::Critical, Kind::Tip, Kind::Hello] {
                 let [node, born, number] = words;
-                let header = Header { kind, node: NodeId(node), born, number };
+                let local = local.map(|[lane, number]| Local { lane, number });
+                let local = local.filter(|_| matches!(kind, Kind::Event | Kind::Critical));
+                let header = Header { kind, node: NodeId(node), born, number, local };
                 let mut frame = Vec::new();
                 header.write(thread.as_ref(), &mut frame);
                 frame.extend_from_slice(&event);

@@ -7,6 +7,7 @@ use crate::cluster::codec::Codec;
 use crate::cluster::error::CodecError;
 use crate::cluster::frame::{Header, Kind};
 use crate::cluster::numbers::Heard;
+use crate::cluster::stamp::Stamp;
 use crate::engine::Core;
 use crate::id::ThreadId;
 use crate::lane::Terms;
@@ -60,7 +61,8 @@ impl<E: Clone + Send + Sync + 'static, S> Listened<E, S> {
         let is_critical = header.kind == Kind::Critical;
         match &self.way {
             Way::User(scope) => {
-                let event = codec.decode(&self.to, event)?;
+                let stamp = Stamp::live(header);
+                let event = codec.decode_stamped(&self.to, event, stamp)?;
                 let to = thread.map_or_else(|| scope.to_all(), |thread| scope.to_thread(thread));
                 let done = if is_critical {
                     to.publish_critical(event)

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+#[cfg(feature = "jetstream")]
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ use tokio::task::JoinHandle;
 
 use crate::cluster::error::RelayError;
 use crate::cluster::relay::{Incoming, Relay};
+#[cfg(feature = "jetstream")]
+use crate::cluster::sent::{Place, Sent};
 
 /// Frames that wait for the driver.
 const INBOX: usize = 4_096;
@@ -50,7 +54,9 @@ const PING: Duration = Duration::from_secs(5);
 /// 4 096 frames wait for the driver, and 1 024 more of each subject. 2 048 frames wait for the server in the
 /// client of NATS, beside the node's own queue. A subscription is a task and a channel: some 3.7 KB a user online.
 pub struct NatsRelay {
-    client: Client,
+    pub(super) client: Client,
+    #[cfg(feature = "jetstream")]
+    pub(super) sent: Arc<Sent>,
     runtime: Handle,
     inbox: mpsc::Sender<Incoming>,
     ears: Mutex<Ears>,
@@ -172,6 +178,8 @@ impl NatsRelay {
         let told = State::default();
         Ok(Self {
             client,
+            #[cfg(feature = "jetstream")]
+            sent: Arc::new(Sent::new()),
             runtime: Handle::current(),
             inbox,
             ears: Mutex::new(Ears {
@@ -193,12 +201,16 @@ impl fmt::Debug for NatsRelay {
 
 /// A subscription of a [`NatsRelay`].
 #[derive(Debug)]
-pub struct NatsSubscription(JoinHandle<()>);
+pub struct NatsSubscription {
+    task: JoinHandle<()>,
+    #[cfg(feature = "jetstream")]
+    _place: Place,
+}
 
 impl Drop for NatsSubscription {
     fn drop(&mut self) {
         // The task's subscriber unsubscribes when it is dropped.
-        self.0.abort();
+        self.task.abort();
     }
 }
 
@@ -216,10 +228,16 @@ impl Relay for NatsRelay {
     fn subscribe(&self, subject: &str) -> NatsSubscription {
         let (client, inbox, subject) =
             (self.client.clone(), self.inbox.clone(), subject.to_owned());
-        NatsSubscription(self.runtime.spawn(async move {
+        #[cfg(feature = "jetstream")]
+        let place = self.sent.enter(&subject);
+        #[cfg(feature = "jetstream")]
+        let note = place.note();
+        let task = self.runtime.spawn(async move {
             let Ok(mut frames) = client.subscribe(subject.clone()).await else {
                 return;
             };
+            #[cfg(feature = "jetstream")]
+            note();
             drop(client);
             while let Some(message) = poll_fn(|cx| Pin::new(&mut frames).poll_next(cx)).await {
                 let frame = Incoming::Frame {
@@ -230,7 +248,12 @@ impl Relay for NatsRelay {
                     return;
                 }
             }
-        }))
+        });
+        NatsSubscription {
+            task,
+            #[cfg(feature = "jetstream")]
+            _place: place,
+        }
     }
 
     async fn next(&self) -> Option<Incoming> {

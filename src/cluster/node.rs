@@ -39,6 +39,7 @@ pub struct ClusterOptions {
     queue: usize,
     users: usize,
     rooms: usize,
+    is_traced: bool,
     told: Option<Told>,
 }
 
@@ -55,6 +56,7 @@ impl ClusterOptions {
             queue: 8_192,
             users: 1 << 18,
             rooms: 1 << 16,
+            is_traced: false,
             told: None,
         }
     }
@@ -98,6 +100,21 @@ impl ClusterOptions {
         self
     }
 
+    /// Sets whether the node's frames say where their events are at this node. Default `false`.
+    ///
+    /// ```
+    /// let options = laneway::cluster::ClusterOptions::new("chat").history(true);
+    /// # drop(options);
+    /// ```
+    ///
+    /// Each node of a cluster that uses `History`, of the feature `jetstream`, has it on: then a device that has
+    /// received an event at the node that published it does not get it again at another node. A frame of a user's event
+    /// that a device here gets has 16 bytes more.
+    pub fn history(mut self, is_on: bool) -> Self {
+        self.is_traced = is_on;
+        self
+    }
+
     /// Sets the closure that is called with each [`ClusterEvent`], in the driver's task.
     ///
     /// ```
@@ -122,6 +139,7 @@ impl fmt::Debug for ClusterOptions {
             .field("queue", &self.queue)
             .field("users", &self.users)
             .field("rooms", &self.rooms)
+            .field("history", &self.is_traced)
             .finish_non_exhaustive()
     }
 }
@@ -137,7 +155,7 @@ const NOTICES: usize = 1 << 16;
 ///
 /// A node does not keep its hub open.
 pub struct Node<E: Send + Sync + 'static> {
-    core: Arc<Core<E>>,
+    pub(super) core: Arc<Core<E>>,
     pub(super) outbox: Arc<Outbox<E>>,
 }
 
@@ -177,7 +195,12 @@ impl<E: Send + Sync + 'static> Node<E> {
         let notices = hub.lifecycle(NOTICES).map_err(ClusterError::Lifecycle)?;
         let rooms = hub.core.watch_rooms(NOTICES);
         let rooms = rooms.map_err(ClusterError::Lifecycle)?;
-        let (outbox, waitings) = Outbox::new(options.queue, options.users, options.rooms);
+        let (outbox, waitings) = Outbox::new(
+            options.queue,
+            options.users,
+            options.rooms,
+            options.is_traced,
+        );
         let node = Self {
             core: Arc::clone(&hub.core),
             outbox: Arc::new(outbox),

@@ -162,6 +162,7 @@ mod tests {
             node: NodeId(node),
             born,
             number,
+            local: None,
         }
     }
 

@@ -60,7 +60,12 @@ impl<E> Outbound<E> {
     pub(super) async fn run<C: Codec<E>, R: Relay>(mut self, codec: &C, relay: &R) {
         loop {
             let done = match poll_fn(|cx| self.poll_step(cx)).await {
-                Step::Send(waiting) => self.send(waiting, codec, relay).await,
+                Step::Send(waiting) => {
+                    let done = self.send(waiting, codec, relay).await;
+                    // Release: a thread that sees the count sends to the broker behind this event.
+                    self.outbox.handled.fetch_add(1, Ordering::Release);
+                    done
+                }
                 Step::Tick => self.settle(relay).await,
                 Step::Greet => {
                     self.retell();
@@ -142,6 +147,7 @@ impl<E> Outbound<E> {
             node: self.outbox.node,
             born,
             number,
+            local: waiting.local,
         };
         let mut frame = Vec::with_capacity(256);
         header.write(waiting.thread.as_ref(), &mut frame);
@@ -208,6 +214,7 @@ impl<E> Outbound<E> {
             node: self.outbox.node,
             born,
             number,
+            local: None,
         };
         header.write(None, &mut frame);
         relay.publish(subject, frame).await?;

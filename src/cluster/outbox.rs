@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::cluster::addressee::Addressee;
-use crate::cluster::frame::NodeId;
+use crate::cluster::frame::{Local, NodeId};
 use crate::cluster::link::{Link, Links};
 use crate::cluster::relayed::{Relayed, Unrelayed};
 use crate::cluster::stats::{Counters, add};
@@ -20,6 +20,8 @@ pub(super) struct Waiting<E> {
     pub(super) event: E,
     pub(super) is_critical: bool,
     pub(super) thread: Option<ThreadId>,
+    /// Where the event is at this node, if the node's frames say it.
+    pub(super) local: Option<Local>,
     /// How many events of the link were dropped before this one.
     pub(super) dropped_before: u64,
 }
@@ -43,6 +45,12 @@ pub(super) struct Outbox<E> {
     pub(super) retells: AtomicBool,
     /// Ticks of the host's timer.
     pub(super) ticks: AtomicU64,
+    /// Events of the queue that the driver has sent, or could not.
+    pub(super) handled: AtomicU64,
+    /// How often the driver was polled.
+    pub(super) polls: AtomicU64,
+    /// The frames of this node say where their events are at this node.
+    pub(super) is_traced: bool,
     pub(super) counters: Counters,
 }
 
@@ -54,7 +62,12 @@ pub(super) struct Waitings<E> {
 
 impl<E> Outbox<E> {
     /// Creates an outbox with room for `queue` events, and for the drops of so many users and rooms.
-    pub(super) fn new(queue: usize, users: usize, rooms: usize) -> (Self, Waitings<E>) {
+    pub(super) fn new(
+        queue: usize,
+        users: usize,
+        rooms: usize,
+        is_traced: bool,
+    ) -> (Self, Waitings<E>) {
         let (queue, queue_out) = bounded(queue);
         // Each link is in it at most once. Links that their table has no room for may not fit in.
         let (owed, owed_out) = channel(2 * (users + rooms));
@@ -70,6 +83,9 @@ impl<E> Outbox<E> {
             greets: AtomicBool::new(false),
             retells: AtomicBool::new(false),
             ticks: AtomicU64::new(0),
+            handled: AtomicU64::new(0),
+            polls: AtomicU64::new(0),
+            is_traced,
             counters: Counters::default(),
         };
         let waitings = Waitings {
@@ -93,7 +109,7 @@ impl<E> Outbox<E> {
         link: &Arc<Link>,
         event: E,
         is_critical: bool,
-        thread: Option<ThreadId>,
+        (thread, local): (Option<ThreadId>, Option<Local>),
     ) -> Relayed {
         if !self.is_connected.load(Ordering::Acquire) {
             let why = if self.is_stopped.load(Ordering::Acquire) {
@@ -108,6 +124,7 @@ impl<E> Outbox<E> {
             event,
             is_critical,
             thread,
+            local,
             dropped_before: link.owed.dropped(),
         };
         match self.queue.try_send(waiting) {

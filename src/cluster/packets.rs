@@ -128,7 +128,7 @@ impl PacketRelay for Outbox<Packet> {
             Audience::All | Audience::Others(_) => None,
         };
         let link = self.link(user.clone().into());
-        self.put(&link, packet.clone(), is_critical, thread)
+        self.put(&link, packet.clone(), is_critical, (thread, None))
     }
 
     fn relay_to_room(&self, room: &RoomId, local: &RoomSender<Packet>, packet: &Packet) -> Relayed {

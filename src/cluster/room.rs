@@ -218,7 +218,7 @@ pub(super) fn relay<E: Clone + Send + Sync + 'static>(
     if local.is_closed() {
         outbox.lose(link, Unrelayed::Stopped)
     } else {
-        outbox.put(link, event.clone(), is_critical, None)
+        outbox.put(link, event.clone(), is_critical, (None, None))
     }
 }
 

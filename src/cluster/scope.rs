@@ -4,13 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::addressed::Addressed;
+use crate::cluster::frame::Local;
 use crate::cluster::link::Link;
 use crate::cluster::outbox::Outbox;
 use crate::cluster::relayed::Relayed;
+#[cfg(feature = "jetstream")]
+use crate::connection::Connection;
 use crate::delivery::Delivery;
 use crate::error::PublishError;
 use crate::id::{ConnectionId, ThreadId, UserId};
+use crate::lane::Terms;
 use crate::scope::UserScope;
+use crate::sync::pin;
 
 /// The result of a publish to a user's devices at every node.
 ///
@@ -56,14 +61,6 @@ pub struct NodeScope<E: Send + Sync + 'static> {
     outbox: Arc<Outbox<E>>,
 }
 
-/// The verbs.
-#[derive(Clone, Copy)]
-enum Verb {
-    Publish,
-    Critical,
-    Try,
-}
-
 impl<E: Send + Sync + 'static> NodeScope<E> {
     pub(super) fn new(local: UserScope<E>, link: Arc<Link>, outbox: Arc<Outbox<E>>) -> Self {
         Self {
@@ -105,6 +102,17 @@ impl<E: Send + Sync + 'static> NodeScope<E> {
     pub fn local(&self) -> &UserScope<E> {
         &self.local
     }
+
+    /// Returns whether it is a connection of the user at this node.
+    #[cfg(feature = "jetstream")]
+    pub(super) fn owns(&self, connection: &Connection<E>) -> bool {
+        self.local.is_of_hub(connection) && connection.user() == self.user()
+    }
+
+    #[cfg(feature = "jetstream")]
+    pub(super) fn outbox(&self) -> &Outbox<E> {
+        &self.outbox
+    }
 }
 
 impl<E: Clone + Send + Sync + 'static> NodeScope<E> {
@@ -129,7 +137,7 @@ impl<E: Clone + Send + Sync + 'static> NodeScope<E> {
     /// all room. A user without a device here is no error. A broker that is gone is no error: see
     /// [`Published::relayed`].
     pub fn publish(&self, event: E) -> Result<Published, PublishError<E>> {
-        self.spread(self.local.to_all(), None, event, Verb::Publish)
+        self.spread(self.local.to_all(), None, event, Terms::OVERWRITE)
     }
 
     /// Publishes an event that no device may miss that a node delivers to. See [`UserScope::publish_critical`].
@@ -150,7 +158,7 @@ impl<E: Clone + Send + Sync + 'static> NodeScope<E> {
     ///
     /// As [`publish`](Self::publish).
     pub fn publish_critical(&self, event: E) -> Result<Published, PublishError<E>> {
-        self.spread(self.local.to_all(), None, event, Verb::Critical)
+        self.spread(self.local.to_all(), None, event, Terms::CRITICAL)
     }
 
     /// Publishes unless a device here has a whole lane to read. See [`UserScope::try_publish`].
@@ -174,7 +182,7 @@ impl<E: Clone + Send + Sync + 'static> NodeScope<E> {
     ///
     /// As [`publish`](Self::publish), and `Full`. No node gets an event that is handed back.
     pub fn try_publish(&self, event: E) -> Result<Published, PublishError<E>> {
-        self.spread(self.local.to_all(), None, event, Verb::Try)
+        self.spread(self.local.to_all(), None, event, Terms::REFUSE)
     }
 
     /// Publishes to the user's devices that are attached to `thread`, at every node.
@@ -199,7 +207,7 @@ impl<E: Clone + Send + Sync + 'static> NodeScope<E> {
         event: E,
     ) -> Result<Published, PublishError<E>> {
         let to = self.local.to_thread(thread);
-        self.spread(to, Some(thread), event, Verb::Publish)
+        self.spread(to, Some(thread), event, Terms::OVERWRITE)
     }
 
     /// Publishes to all of the user's devices but one that is connected here: "my other devices".
@@ -226,7 +234,7 @@ impl<E: Clone + Send + Sync + 'static> NodeScope<E> {
         than: ConnectionId,
         event: E,
     ) -> Result<Published, PublishError<E>> {
-        self.spread(self.local.to_others(than), None, event, Verb::Publish)
+        self.spread(self.local.to_others(than), None, event, Terms::OVERWRITE)
     }
 
     /// Delivers here, and then queues the event for the other nodes.
@@ -235,23 +243,28 @@ impl<E: Clone + Send + Sync + 'static> NodeScope<E> {
         here: Addressed<'_, E>,
         thread: Option<&ThreadId>,
         event: E,
-        verb: Verb,
+        terms: Terms,
     ) -> Result<Published, PublishError<E>> {
         let copy = event.clone();
-        let done = match verb {
-            Verb::Publish => here.publish(event),
-            Verb::Critical => here.publish_critical(event),
-            Verb::Try => here.try_publish(event),
+        // Until the event is in the queue. A call of the history waits for it: an event that was accepted here before
+        // a connection came, and queued after the history was read, would reach that connection in no way.
+        let _guard = self.outbox.is_traced.then(pin);
+        let done = if self.outbox.is_traced {
+            here.publish_traced(event, terms).map(|traced| {
+                let (lane, number) = (traced.lane, traced.delivery.number);
+                (traced.delivery, Some(Local { lane, number }))
+            })
+        } else {
+            here.publish_with(event, terms)
+                .map(|delivery| (delivery, None))
         };
-        let local = match done {
-            Ok(delivery) => Some(delivery),
-            Err(PublishError::NoConnections(_)) => None,
+        let (local, at) = match done {
+            Ok((delivery, at)) => (Some(delivery), at),
+            Err(PublishError::NoConnections(_)) => (None, None),
             Err(refused) => return Err(refused),
         };
-        let is_critical = matches!(verb, Verb::Critical);
-        let relayed = self
-            .outbox
-            .put(&self.link, copy, is_critical, thread.cloned());
+        let with = (thread.cloned(), at);
+        let relayed = self.outbox.put(&self.link, copy, terms.critical, with);
         Ok(Published { local, relayed })
     }
 }

@@ -38,6 +38,7 @@ const BASE64_BYTES: usize = MAX_ID_BYTES.div_ceil(3) * 4;
 /// | `laneway.NAME.u.ID` | the events for one user |
 /// | `laneway.NAME.r.ID` | the events for the members of one room |
 /// | `laneway.NAME.c` | what nodes tell each other |
+/// | `laneway.NAME.m` | marks in the history, without a listener |
 ///
 /// `ID` is the base64url of the id's bytes, without padding. Two users, or two rooms, have the same subject
 /// only if the bytes of their ids are equal. An id has at most 200 bytes, so a subject has at most 310. The broker has to tell upper case
@@ -140,6 +141,30 @@ impl Subjects {
     fn id_of(&self, kind: &str, subject: &str) -> Option<String> {
         let id = subject.strip_prefix(&self.prefix)?.strip_prefix(kind)?;
         String::from_utf8(decode(id)?).ok()
+    }
+
+    /// Returns the subject of the marks by which a node learns how far the history is.
+    ///
+    /// ```
+    /// # use laneway::cluster::Subjects;
+    /// assert_eq!(Subjects::new("chat")?.mark(), "laneway.chat.m");
+    /// # Ok::<(), laneway::cluster::ClusterError>(())
+    /// ```
+    #[must_use]
+    pub fn mark(&self) -> String {
+        format!("{}m", self.prefix)
+    }
+
+    /// Returns the subject of the events for any user, for a subscription or a stream.
+    ///
+    /// ```
+    /// # use laneway::cluster::Subjects;
+    /// assert_eq!(Subjects::new("chat")?.users(), "laneway.chat.u.*");
+    /// # Ok::<(), laneway::cluster::ClusterError>(())
+    /// ```
+    #[must_use]
+    pub fn users(&self) -> String {
+        format!("{}u.*", self.prefix)
     }
 
     /// Returns the subject on which the nodes of the cluster greet each other.

@@ -77,6 +77,34 @@ impl<E: Send + Sync + 'static> Core<E> {
         self.deliver_slowly(user, known, cache, aim, event, terms)
     }
 
+    /// As `deliver_ruled`, and returns the lane that has accepted the event. Takes the way of events with rules: a
+    /// plain publish does not look at the lane's number.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn deliver_traced(
+        self: &Arc<Self>,
+        user: &UserId,
+        cache: Option<&Cache<E>>,
+        aim: &Aim<'_>,
+        event: E,
+        terms: Terms,
+    ) -> Result<Traced, PublishError<E>> {
+        let word = self.gate.word();
+        let known = cache.and_then(|cache| cache.get(word));
+        self.deliver_slowly(user, known, cache, aim, event, terms)
+    }
+
+    /// Returns the number of the user's lane. No other lane of the hub has it.
+    ///
+    /// A kept lane has one from its first moment. Each other lane lives for one session, and has the session's number.
+    /// It is drawn here if the thread that connects has not come so far.
+    pub(crate) fn lane_number(&self, user: &User<E>) -> u64 {
+        if let Some(archive) = user.lane.archive() {
+            return archive.incarnation + 1;
+        }
+        user.session.begin(&self.sessions);
+        user.session.number()
+    }
+
     /// Delivers a plain event, to the lane that the table has for the user.
     #[inline(never)]
     fn deliver_by_id(
@@ -107,7 +135,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     /// Delivers an event that is not plain, or for a scope that has to be looked at.
     #[cold]
     #[inline(never)]
-    fn deliver_slowly(
+    fn deliver_slowly<R: From<Accepted>>(
         self: &Arc<Self>,
         user: &UserId,
         known: Option<&User<E>>,
@@ -115,7 +143,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         aim: &Aim<'_>,
         event: E,
         terms: Terms,
-    ) -> Result<Delivery, PublishError<E>> {
+    ) -> Result<R, PublishError<E>> {
         if known.is_some() {
             return self.deliver_by_rule(user, known, cache, aim, event, terms);
         }
@@ -143,7 +171,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     /// Delivers an event that has a rule or a weight.
     #[cold]
     #[inline(never)]
-    fn deliver_by_rule(
+    fn deliver_by_rule<R: From<Accepted>>(
         self: &Arc<Self>,
         user: &UserId,
         known: Option<&User<E>>,
@@ -151,7 +179,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         aim: &Aim<'_>,
         event: E,
         terms: Terms,
-    ) -> Result<Delivery, PublishError<E>> {
+    ) -> Result<R, PublishError<E>> {
         let done = match known {
             Some(entry) => self.append_for(entry, aim, event, terms),
             None => self.append_by_id(user, cache, aim, event, terms),
@@ -166,14 +194,14 @@ impl<E: Send + Sync + 'static> Core<E> {
     /// event back.
     #[cold]
     #[inline(never)]
-    fn deliver_after_refusal(
+    fn deliver_after_refusal<R: From<Accepted>>(
         self: &Arc<Self>,
         user: &UserId,
         was_known: bool,
         aim: &Aim<'_>,
         refused: Refused<E>,
         terms: Terms,
-    ) -> Result<Delivery, PublishError<E>> {
+    ) -> Result<R, PublishError<E>> {
         if refused.why == Refusal::Vacant {
             // The scope knows a lane that is over. The user may be back in another entry since.
             if was_known {
@@ -288,7 +316,12 @@ impl<E: Send + Sync + 'static> Core<E> {
             charge,
         };
         let rule = (!rule.is_plain()).then(|| (Box::new(rule), matching));
-        self.append_to(user, rule, bytes, event, terms, |done| done)
+        self.append_to(user, rule, bytes, event, terms, |done| {
+            done.map(|accepted| Accepted {
+                lane: self.lane_number(user),
+                ..accepted
+            })
+        })
     }
 
     /// Counts the connections that an event is for. Returns `None` if there is none and none is
@@ -382,6 +415,23 @@ impl<E: Send + Sync + 'static> Core<E> {
             each(self.deliver(user, cache, event, terms)?);
         }
         Ok(())
+    }
+}
+
+/// The result of a publish, and the number of the lane that has accepted the event.
+#[cfg(feature = "cluster")]
+pub(crate) struct Traced {
+    pub(crate) delivery: Delivery,
+    pub(crate) lane: u64,
+}
+
+#[cfg(feature = "cluster")]
+impl From<Accepted> for Traced {
+    fn from(accepted: Accepted) -> Self {
+        Self {
+            lane: accepted.lane,
+            delivery: accepted.into(),
+        }
     }
 }
 

@@ -10,6 +10,8 @@ pub(crate) struct Accepted {
     pub(crate) connections: u8,
     /// The lane keeps the event for connections that come back.
     pub(crate) kept: bool,
+    /// The number of the lane in its hub, where the engine has noted it. Else 0.
+    pub(crate) lane: u64,
 }
 
 /// An event that was not accepted, and the reason.

@@ -137,6 +137,7 @@ impl<E: 'static> Lane<E> {
             number: self.public(claimed.seq()),
             connections: claimed.connections(),
             kept: claimed.is_archived(),
+            lane: 0,
         }
     }
 

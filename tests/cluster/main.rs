@@ -7,6 +7,14 @@
 mod random;
 
 mod broker;
+#[cfg(feature = "jetstream")]
+mod history;
+#[cfg(feature = "jetstream")]
+mod history_hops;
+#[cfg(feature = "jetstream")]
+mod history_losses;
+#[cfg(feature = "jetstream")]
+mod kept;
 mod latency;
 mod listening;
 mod losses;

@@ -1,6 +1,7 @@
 //! A real nats-server on loopback, which a test can kill, start again, and stop for a while.
 
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -8,12 +9,24 @@ use std::time::{Duration, Instant};
 /// A server with a port of its own.
 pub(crate) struct Server {
     port: u16,
+    /// Where it keeps streams, if it does.
+    store: Option<PathBuf>,
     process: Option<Child>,
 }
 
 impl Server {
     /// Starts a server, or says that there is none here.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(false)
+    }
+
+    /// Starts a server that keeps streams, in a directory of its own, or says that there is none here.
+    #[cfg(feature = "jetstream")]
+    pub(crate) fn start_keeping() -> Option<Self> {
+        Self::start_with(true)
+    }
+
+    fn start_with(keeps: bool) -> Option<Self> {
         let is_there = Command::new("nats-server")
             .arg("--version")
             .stdout(Stdio::null())
@@ -26,8 +39,10 @@ impl Server {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
+        let name = format!("laneway-test-{}-{port}", std::process::id());
         let mut server = Self {
             port,
+            store: keeps.then(|| std::env::temp_dir().join(name)),
             process: None,
         };
         server.restart();
@@ -50,8 +65,12 @@ impl Server {
     pub(crate) fn restart(&mut self) {
         self.kill();
         let port = self.port.to_string();
-        let process = Command::new("nats-server")
-            .args(["-a", "127.0.0.1", "-p", &port])
+        let mut command = Command::new("nats-server");
+        command.args(["-a", "127.0.0.1", "-p", &port]);
+        if let Some(store) = &self.store {
+            command.arg("-js").arg("-sd").arg(store);
+        }
+        let process = command
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
@@ -85,5 +104,8 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
+        if let Some(store) = &self.store {
+            let _ = std::fs::remove_dir_all(store);
+        }
     }
 }

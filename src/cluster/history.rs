@@ -1,0 +1,455 @@
+//! The events of users that the broker keeps for a while.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::stream::{Info, Stream as KeptStream};
+use async_nats::jetstream::{self, Context};
+use futures_core::Stream;
+use tokio::time::{sleep, timeout};
+
+use crate::cluster::addressee::Addressee;
+use crate::cluster::codec::Codec;
+use crate::cluster::nats::NatsRelay;
+use crate::cluster::outbox::Outbox;
+use crate::cluster::scan::{Kept, Scan};
+use crate::cluster::scope::NodeScope;
+use crate::cluster::sent::Sent;
+use crate::cluster::subject::Subjects;
+use crate::cluster::trail::{Reached, Trail};
+use crate::connection::Connection;
+use crate::id::ThreadId;
+use crate::sync::{AtomicBool, Ordering, pin};
+
+mod options;
+
+pub use options::{HistoryError, HistoryOptions};
+
+/// The events of a cluster's users that the broker keeps for a while: what a device has missed while it was away, or
+/// while its node was down.
+///
+/// ```no_run
+/// # use laneway::cluster::{Addressee, Codec, CodecError, Stamp};
+/// # #[derive(Clone)]
+/// # struct Text { text: String, stamp: Option<Stamp> }
+/// # struct Texts;
+/// # impl Codec<Text> for Texts {
+/// #     fn encode(&self, _: &Text, _: &mut Vec<u8>) -> Result<(), CodecError> { Ok(()) }
+/// #     fn decode(&self, _: &Addressee, _: &[u8]) -> Result<Text, CodecError> { Err(CodecError::new("")) }
+/// # }
+/// # fn send(_: &Text) {}
+/// # async fn serve(from_the_client: Option<String>) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use laneway::cluster::{ClusterOptions, History, HistoryOptions, NatsRelay, Node, Noted, Trail};
+/// use laneway::{Hub, Received, UserId};
+///
+/// let (hub, codec) = (Hub::new(), Arc::new(Texts)); // whose events keep their stamps
+/// let relay = NatsRelay::connect("nats://127.0.0.1:4222").await?;
+/// let history = History::open(&relay, "chat", HistoryOptions::default()).await?;
+/// let options = ClusterOptions::new("chat").history(true);
+/// let (node, driver) = Node::join(&hub, options, Arc::clone(&codec), relay)?;
+/// tokio::spawn(driver.run(|| tokio::time::sleep(std::time::Duration::from_secs(1))));
+///
+/// let ann = node.scope(UserId::new("ann")?);
+/// let mut trail = match from_the_client {
+///     Some(text) => text.parse::<Trail>()?,
+///     None => Trail::new(ann.user()),
+/// };
+/// let mut phone = ann.local().connect()?; // first: what is published from now on comes live
+/// let mut missed = history.since(&ann, &trail, &codec, &phone).await?;
+/// for kept in missed.events.drain(..) {
+///     if trail.note(kept.stamp) != Noted::Repeated {
+///         send(&kept.event);
+///     }
+/// }
+/// missed.finish(&mut trail);
+/// if !missed.is_whole {
+///     // Have the client load its state anew.
+/// }
+/// loop {
+///     let Received::Event(next) = phone.next().await? else { continue };
+///     let stamp = next.event.stamp.or_else(|| node.stamp_of(&phone, next.number));
+///     if stamp.is_some_and(|stamp| trail.note(stamp) != Noted::Repeated) {
+///         send(&next.event); // and now and then `trail.to_string()`
+///     }
+/// }
+/// # }
+/// ```
+///
+/// It is a stream of NATS's `JetStream`, `laneway_NAME`. It stores the frames that the nodes publish anyway, so a publish
+/// costs its publisher nothing more. Only users' events are in it. A room's events are not.
+///
+/// # Promises
+///
+/// * **Each event once.** A host that drops what is [`Repeated`](crate::cluster::Noted::Repeated) hands each event to
+///   a device once, at whatever nodes it was, also after a restart of a node or of the server.
+/// * **No silent loss.** [`Missed::is_whole`] is `false` if an event may be missing: the stream is another one than that
+///   of the trail, it keeps too little, a number is missing, or an event cannot be read.
+/// * **Order.** One node's events for a user come in the order in which its driver sent them, and before those that come
+///   live. Between what the device received at the publisher's own node and what it receives elsewhere, two publishes
+///   that overlapped may have two orders.
+/// * **Isolation.** The scope decides whose events are read. A trail decides only which of them come.
+///
+/// # Not promised
+///
+/// * With several servers of NATS, a subscription may reach the publisher's server later than the mark reaches the
+///   stream. Events of that moment may be missing, and show as a gap of the numbers.
+/// * A number that is missing counts as lost, also if the device has received that event at the node that published it
+///   while the broker was gone.
+/// * A device that [`publish_to_others`](NodeScope::publish_to_others) leaves out may get the event from the history.
+/// * What a lane's own [`Gap`](crate::Received::Gap) has told is not fetched.
+/// * What a host [resumes](crate::UserScope::resume) or [recovers](crate::Connection::recover) as well: a device uses
+///   a position or a trail.
+/// * The packets of the protocol layer: [`PacketCodec`](https://docs.rs/laneway/latest/laneway/cluster/struct.PacketCodec.html)
+///   keeps no stamps.
+///
+/// # Bounds
+///
+/// [`HistoryOptions`]. A call holds the events of one user that it returns. It makes a consumer at the server for the
+/// time of the call, and takes some four round trips.
+pub struct History {
+    context: Context,
+    stream: KeptStream<()>,
+    sent: Arc<Sent>,
+    subjects: Subjects,
+    options: HistoryOptions,
+}
+
+/// What a device has missed, from [`History::since`].
+#[derive(Debug)]
+#[must_use = "the device has missed these events"]
+#[non_exhaustive]
+pub struct Missed<E> {
+    /// The events, in the order of the history.
+    pub events: Vec<Kept<E>>,
+    /// Whether these are all that the device has missed. If not, the client loads its state anew.
+    pub is_whole: bool,
+    /// How many events are known to be missing, by their numbers: lost on their way, or gone from the history.
+    pub lost: u64,
+    /// How many frames the codec could not read.
+    pub undecodable: u64,
+    reached: Reached,
+}
+
+impl<E> Missed<E> {
+    /// Moves the trail on. The host calls it after it has handed out and noted all events. A trail of another user stays
+    /// as it is.
+    ///
+    /// A device that is cut before this call comes back with what was noted so far, and gets the rest.
+    pub fn finish(&self, trail: &mut Trail) {
+        trail.advance(&self.reached);
+    }
+}
+
+/// The first pause between two looks at something that another task does, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_micros(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+/// Frames in one request of a reader.
+const BATCH: usize = 256;
+/// After this time without a request the server forgets a reader.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Waits until `is_so`.
+async fn until(mut is_so: impl FnMut() -> bool) {
+    let mut pause = FIRST_PAUSE;
+    while !is_so() {
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+impl History {
+    /// Opens the history of the cluster of this name. Creates it, or changes its settings to these.
+    ///
+    /// [`History`] has an example. The relay is the one with which the node joins afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`HistoryError`]: `Name`, `TimedOut`, or `Broker`.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with its timer.
+    pub async fn open(
+        relay: &NatsRelay,
+        name: &str,
+        options: HistoryOptions,
+    ) -> Result<Self, HistoryError> {
+        let subjects = Subjects::new(name).map_err(|_| HistoryError::Name)?;
+        let mut context = jetstream::new(relay.client.clone());
+        context.set_timeout(options.limit);
+        let stream = format!("laneway_{name}");
+        let config = options.config(&stream, &subjects);
+        let opening = async {
+            let opened = context.create_or_update_stream(config).await;
+            opened.map_err(HistoryError::broker)?;
+            let found = context.get_stream_no_info(&stream).await;
+            found.map_err(HistoryError::broker)
+        };
+        let opened = timeout(options.limit, opening).await;
+        let stream = opened.map_err(|_| HistoryError::TimedOut)??;
+        Ok(Self {
+            context,
+            stream,
+            sent: Arc::clone(&relay.sent),
+            subjects,
+            options,
+        })
+    }
+
+    /// Returns what a device has missed that is connected here now. The host calls it before it hands out the first
+    /// live event, and again in a long session: see below.
+    ///
+    /// [`History`] has an example. A device with a new trail has missed nothing: there are no events, and
+    /// [`Missed::finish`] sets the place from which it misses some.
+    ///
+    /// Events with a thread come if the connection is attached to it now.
+    ///
+    /// # Long sessions
+    ///
+    /// The place in the history moves by this call alone. A device that comes back after a long session has the place
+    /// of the session's begin, and the history may not reach back so far. So the host calls it again when
+    /// [`Trail::noted_since`] reaches half of [`HistoryOptions::events`], and after half of [`HistoryOptions::age`].
+    /// In most cases no event comes of it. It also brings those that are behind a [`Gap`](crate::cluster::Noted::Gap).
+    ///
+    /// # Errors
+    ///
+    /// [`HistoryError`], at most [`HistoryOptions::limit`] after the call. The trail is as it was. Live events come on,
+    /// and a later call brings what was missed.
+    ///
+    /// # Panics
+    ///
+    /// If the codec does. Outside of a tokio runtime with its timer.
+    pub async fn since<E, C>(
+        &self,
+        scope: &NodeScope<E>,
+        trail: &Trail,
+        codec: &C,
+        connection: &Connection<E>,
+    ) -> Result<Missed<E>, HistoryError>
+    where
+        E: Send + Sync + 'static,
+        C: Codec<E>,
+    {
+        if !trail.is_of(scope.user()) {
+            return Err(HistoryError::Foreign);
+        }
+        if !scope.owns(connection) {
+            return Err(HistoryError::Connection);
+        }
+        let limit = self.options.limit;
+        let subject = self.subjects.user(scope.user());
+        let outbox = scope.outbox();
+        // The events that another node publishes from now on come live, or are before the mark.
+        let heard = timeout(limit, self.heard(outbox, &subject)).await;
+        heard.map_err(|_| {
+            if outbox.is_stopped.load(Ordering::Acquire) {
+                HistoryError::Stopped
+            } else {
+                HistoryError::Unheard
+            }
+        })?;
+        // So do those of this node.
+        let flushed = timeout(limit, self.flushed(outbox)).await;
+        flushed.map_err(|_| HistoryError::Queue)?;
+
+        let is_attached = |thread: &ThreadId| connection.is_attached(thread);
+        let live = (outbox.node, connection.place());
+        let to = Addressee::User(scope.user().clone());
+        let scan = Scan::new(trail, live, to, &is_attached);
+        let reading = self.read(scan, trail, &subject, codec);
+        let read = timeout(limit, reading).await;
+        read.map_err(|_| HistoryError::TimedOut)?
+    }
+
+    /// Waits until the node's subscription to the subject was sent to the broker, and stays.
+    async fn heard<E>(&self, outbox: &Outbox<E>, subject: &str) {
+        // A look of the driver that has begun before the connection was there may still end the subscription. At the
+        // next turn of the driver that look is over, and a later one finds the connection. AcqRel: a turn that begins
+        // after this addition sees the connection.
+        let turn = outbox.polls.fetch_add(0, Ordering::AcqRel);
+        outbox.wake.wake();
+        until(|| outbox.polls.load(Ordering::Acquire) != turn).await;
+        until(|| self.sent.has(subject)).await;
+    }
+
+    /// Waits until each publish of this node that has begun was sent to the broker.
+    async fn flushed<E>(&self, outbox: &Outbox<E>) {
+        // A publisher holds a guard from before its lane accepts the event until the event is in the queue. The deferred
+        // call runs when the guards are gone that were there.
+        let passed = Arc::new(AtomicBool::new(false));
+        let note = Arc::clone(&passed);
+        pin().defer(move || note.store(true, Ordering::Release));
+        until(|| {
+            pin().flush();
+            passed.load(Ordering::Acquire)
+        })
+        .await;
+        let queued = outbox.counters.queued.load(Ordering::Acquire);
+        until(|| outbox.handled.load(Ordering::Acquire) >= queued).await;
+    }
+
+    async fn read<E, C: Codec<E>>(
+        &self,
+        mut scan: Scan<'_, E>,
+        trail: &Trail,
+        subject: &str,
+        codec: &C,
+    ) -> Result<Missed<E>, HistoryError> {
+        let mark = self.mark().await?;
+        let before = self.info().await?;
+        // Of another stream, or of one that has lost its end: all that is there is read, and the trail chooses.
+        let is_same = is_same(trail, &before, mark);
+        let from = if is_same { trail.floor + 1 } else { 1 };
+        if !trail.is_new() && from < mark {
+            self.scan(&mut scan, subject, (from, mark), codec).await?;
+        }
+        // After the reading: the history may have dropped something meanwhile.
+        let info = self.info().await?;
+        let is_whole = trail.is_new()
+            || (is_same && self.reaches_back(&info, trail.floor, mark, subject).await?);
+        let floor = scan.held.map_or(mark, |held| held - 1);
+        let reached = Reached {
+            user: trail.user(),
+            stream: nanos(info.created),
+            floor,
+            floor_at: nanos(info.state.last_timestamp),
+            numbers: scan.handled(),
+        };
+        let (lost, undecodable) = (scan.lost, scan.undecodable);
+        Ok(Missed {
+            events: scan.events,
+            is_whole: is_whole && lost == 0 && undecodable == 0,
+            lost,
+            undecodable,
+            reached,
+        })
+    }
+
+    /// Puts a mark into the stream. Returns its sequence.
+    ///
+    /// The server takes the commands of one connection in their order. So what the subscription does not bring, and what
+    /// this node has sent before, is in the stream before the mark.
+    async fn mark(&self) -> Result<u64, HistoryError> {
+        let publishing = self
+            .context
+            .publish(self.subjects.mark(), Vec::new().into())
+            .await;
+        let published = publishing.map_err(HistoryError::broker)?.await;
+        Ok(published.map_err(HistoryError::broker)?.sequence)
+    }
+
+    async fn info(&self) -> Result<Info, HistoryError> {
+        self.stream.get_info().await.map_err(HistoryError::broker)
+    }
+
+    /// Reads the frames of the subject from one sequence up to another one.
+    async fn scan<E, C: Codec<E>>(
+        &self,
+        scan: &mut Scan<'_, E>,
+        subject: &str,
+        (from, to): (u64, u64),
+        codec: &C,
+    ) -> Result<(), HistoryError> {
+        let config = pull::Config {
+            deliver_policy: DeliverPolicy::ByStartSequence {
+                start_sequence: from,
+            },
+            filter_subject: subject.to_owned(),
+            ack_policy: AckPolicy::None,
+            inactive_threshold: IDLE,
+            num_replicas: 1,
+            memory_storage: true,
+            ..pull::Config::default()
+        };
+        let made = self.stream.create_consumer(config).await;
+        let reader = made.map_err(HistoryError::broker)?;
+        let mut waiting = reader.cached_info().num_pending;
+        let mut taken = 0;
+        'reading: while waiting > 0 {
+            let batch = reader.fetch().max_messages(BATCH).messages().await;
+            let mut batch = pin!(batch.map_err(HistoryError::broker)?);
+            while let Some(message) = poll_fn(|cx| batch.as_mut().poll_next(cx)).await {
+                let message = message.map_err(HistoryError::broker)?;
+                let info = message.info().map_err(HistoryError::broker)?;
+                taken += 1;
+                // A message that was lost on its way is not sent again. Its number in the reader's count shows it.
+                if info.consumer_sequence != taken || message.subject.as_str() != subject {
+                    return Err(HistoryError::broker("the broker has lost a message"));
+                }
+                if info.stream_sequence > to {
+                    break 'reading;
+                }
+                waiting = info.pending;
+                scan.take(info.stream_sequence, &message.payload, codec);
+            }
+        }
+        let (stream, name) = (self.stream.clone(), reader.cached_info().name.clone());
+        // The call does not wait for it. If it is lost, the server forgets the reader itself.
+        tokio::spawn(async move { drop(stream.delete_consumer(&name).await) });
+        Ok(())
+    }
+
+    /// Returns whether the history has dropped no frame of the subject behind the floor.
+    async fn reaches_back(
+        &self,
+        info: &Info,
+        floor: u64,
+        mark: u64,
+        subject: &str,
+    ) -> Result<bool, HistoryError> {
+        // By age and by bytes, the oldest of all users go first.
+        if info.state.first_sequence > floor + 1 && mark != floor + 1 {
+            return Ok(false);
+        }
+        let found = self.stream.info_with_subjects(subject).await;
+        let mut counts = found.map_err(HistoryError::broker)?;
+        let count = poll_fn(|cx| Pin::new(&mut counts).poll_next(cx)).await;
+        let count = match count {
+            Some(Ok((_, count))) => count,
+            Some(Err(error)) => return Err(HistoryError::broker(error)),
+            None => 0,
+        };
+        // A subject that has never been full has dropped none: what is dropped by age is older than the first message.
+        let limit = counts.info.config.max_messages_per_subject;
+        if limit <= 0 || i64::try_from(count).is_ok_and(|count| count < limit) {
+            return Ok(true);
+        }
+        // The oldest of a subject go first. If one from before the floor is there, none behind it has gone.
+        let oldest = self
+            .stream
+            .get_first_raw_message_by_subject(subject, 1)
+            .await;
+        Ok(oldest.map_err(HistoryError::broker)?.sequence <= floor)
+    }
+}
+
+/// Returns whether a trail's place is one of this stream, as it is now.
+fn is_same(trail: &Trail, info: &Info, mark: u64) -> bool {
+    // A server that has lost the end of its store gives sequences again. Then messages before the floor are younger
+    // than the floor.
+    let is_older = info.state.first_sequence > trail.floor
+        || nanos(info.state.first_timestamp) <= trail.floor_at;
+    trail.stream == nanos(info.created) && trail.floor < mark && is_older
+}
+
+/// Returns a time in nanoseconds, which fit until the year 2262.
+fn nanos(time: impl Into<std::time::SystemTime>) -> i64 {
+    let since = time.into().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    })
+}
+
+impl fmt::Debug for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("History")
+            .field("subjects", &self.subjects)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,111 @@
+//! Which event of a user it is, among those of all nodes.
+
+use crate::cluster::frame::{Header, NodeId};
+use crate::cluster::node::Node;
+use crate::connection::Connection;
+
+/// Which event of a user it is, among those of all nodes. A [`Trail`](crate::cluster::Trail) takes note of it.
+///
+/// An event has two stamps. A device at the node that published it has the one of its lane: [`Node::stamp_of`]. A
+/// device at another node has the one of the frame: [`Codec::decode_stamped`](crate::cluster::Codec::decode_stamped).
+///
+/// ```
+/// # let hub: laneway::Hub<String> = laneway::Hub::new();
+/// # use laneway::cluster::{ClusterOptions, Loopback, Node, Noted, Trail, closures};
+/// # let text = closures(|e: &String, out| { out.extend(e.bytes()); Ok(()) }, |_, _| Ok(String::new()));
+/// # let (node, _driver) = Node::join(&hub, ClusterOptions::new("chat"), text, Loopback::new())?;
+/// use laneway::Received;
+///
+/// let ann = node.scope(laneway::UserId::new("ann")?);
+/// let (mut phone, mut trail) = (ann.local().connect()?, Trail::new(ann.user()));
+/// let _ = ann.publish("hello".to_owned())?;
+/// let Received::Event(next) = phone.recv()? else { panic!("a gap") };
+/// let stamp = node.stamp_of(&phone, next.number).expect("a connection of this node");
+/// assert_eq!(trail.note(stamp), Noted::New);
+/// assert_eq!(trail.note(stamp), Noted::Repeated);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stamp {
+    pub(super) numbering: Numbering,
+    pub(super) number: u64,
+    pub(super) claim: Claim,
+}
+
+/// Whose numbers they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Numbering {
+    /// The numbers are those of a lane at the publisher's node. Else they are those of its driver.
+    pub(super) is_local: bool,
+    pub(super) node: NodeId,
+    /// The lane, or when the driver began to number the user's events.
+    pub(super) count: u64,
+}
+
+/// Which lower numbers a stamp speaks for as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Claim {
+    /// Those from this one on: the device has passed them in its lane.
+    From(u64),
+    /// None. If some are missing, it is a gap.
+    Live,
+    /// All: those that were missing were in the history before it, or are counted by it.
+    Kept,
+    /// None. Those that are missing come live.
+    Held,
+}
+
+impl Numbering {
+    pub(super) fn relayed(header: &Header) -> Self {
+        Self {
+            is_local: false,
+            node: header.node,
+            count: header.born,
+        }
+    }
+
+    pub(super) fn local(node: NodeId, lane: u64) -> Self {
+        Self {
+            is_local: true,
+            node,
+            count: lane,
+        }
+    }
+}
+
+impl Stamp {
+    /// Returns the stamp of an event that comes from another node.
+    pub(super) fn live(header: &Header) -> Self {
+        Self::relayed(header, Claim::Live)
+    }
+
+    pub(super) fn relayed(header: &Header, claim: Claim) -> Self {
+        Self {
+            numbering: Numbering::relayed(header),
+            number: header.number,
+            claim,
+        }
+    }
+}
+
+impl<E: Send + Sync + 'static> Node<E> {
+    /// Returns the stamp of an event that a connection here has received under this number, and that no other node has
+    /// published. `None` if the connection is not one of this node's hub. [`Stamp`] has an example.
+    ///
+    /// An event of another node has a stamp of its own, from its frame. Of any other event of the lane, this is the
+    /// right one: also of one that is for this hub alone, and of a room's.
+    ///
+    /// Lock-free.
+    #[must_use]
+    pub fn stamp_of(&self, connection: &Connection<E>, number: u64) -> Option<Stamp> {
+        if !connection.is_of(&self.core) {
+            return None;
+        }
+        let (lane, first) = connection.place();
+        Some(Stamp {
+            numbering: Numbering::local(self.id(), lane),
+            number,
+            claim: Claim::From(first.min(number)),
+        })
+    }
+}
