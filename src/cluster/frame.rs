@@ -67,7 +67,7 @@ pub(super) struct Header {
 }
 
 /// Where an event is at the node that has published it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Local {
     /// The lane that has accepted it.
     pub(super) lane: u64,

@@ -300,6 +300,10 @@ impl History {
         subject: &str,
         codec: &C,
     ) -> Result<Missed<E>, HistoryError> {
+        // The question goes behind the subscription, and its answer is there before the mark is sent. The server takes
+        // the commands of several connections at once. A frame of another connection for which it had looked for
+        // subscriptions before this one was there has the time of this round trip to come into the stream.
+        self.info().await?;
         let mark = self.mark().await?;
         let before = self.info().await?;
         // Of another stream, or of one that has lost its end: all that is there is read, and the trail chooses.

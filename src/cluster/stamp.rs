@@ -1,6 +1,6 @@
 //! Which event of a user it is, among those of all nodes.
 
-use crate::cluster::frame::{Header, NodeId};
+use crate::cluster::frame::{Header, Local, NodeId};
 use crate::cluster::node::Node;
 use crate::connection::Connection;
 
@@ -29,6 +29,8 @@ use crate::connection::Connection;
 pub struct Stamp {
     pub(super) numbering: Numbering,
     pub(super) number: u64,
+    /// Where the event is at its publisher's node. A device that was there may have it from there.
+    pub(super) local: Option<Local>,
     pub(super) claim: Claim,
 }
 
@@ -83,6 +85,7 @@ impl Stamp {
         Self {
             numbering: Numbering::relayed(header),
             number: header.number,
+            local: header.local,
             claim,
         }
     }
@@ -105,6 +108,7 @@ impl<E: Send + Sync + 'static> Node<E> {
         Some(Stamp {
             numbering: Numbering::local(self.id(), lane),
             number,
+            local: None,
             claim: Claim::From(first.min(number)),
         })
     }

@@ -1,5 +1,6 @@
 //! How far a device has come in its user's events, at all nodes.
 
+use crate::cluster::frame::{Local, NodeId};
 use crate::cluster::stamp::{Claim, Numbering, Stamp};
 use crate::id::UserId;
 
@@ -175,6 +176,7 @@ impl Trail {
         let Stamp {
             numbering,
             number,
+            local,
             claim,
         } = stamp;
         // No node gives such a number. Without the look, an addition could overflow.
@@ -189,6 +191,12 @@ impl Trail {
         let below = self.range_below(numbering, number);
         let to_below = below.map(|at| self.ranges[at].to);
         let missed = to_below.map_or(0, |to| number - to - 1);
+        // The device has it from the publisher's own node, and has come here faster than the event. If numbers before it
+        // are missing, the next one tells.
+        let is_repeated = local.is_some_and(|at| self.has_at(numbering.node, at));
+        if is_repeated && missed > 0 && claim == Claim::Live {
+            return Noted::Repeated;
+        }
         let from = match (claim, to_below) {
             (Claim::From(first), Some(to)) => first.max(to + 1),
             (Claim::From(first), None) => first,
@@ -216,11 +224,19 @@ impl Trail {
         }
         self.ranges.push(range);
         self.bound(numbering);
-        if is_gap {
+        if is_repeated {
+            Noted::Repeated
+        } else if is_gap {
             Noted::Gap { missed }
         } else {
             Noted::New
         }
+    }
+
+    /// Returns whether the device has the event from the node that published it.
+    pub(super) fn has_at(&self, node: NodeId, at: Local) -> bool {
+        let lane = Numbering::local(node, at.lane);
+        self.range_with(lane, at.number).is_some()
     }
 
     fn range_with(&self, numbering: Numbering, number: u64) -> Option<usize> {

@@ -20,6 +20,7 @@ fn relayed(node: u64, number: u64, claim: Claim) -> Stamp {
     Stamp {
         numbering,
         number,
+        local: None,
         claim,
     }
 }
@@ -28,6 +29,7 @@ fn local(lane: u64, first: u64, number: u64) -> Stamp {
     Stamp {
         numbering: Numbering::local(NodeId(7), lane),
         number,
+        local: None,
         claim: Claim::From(first),
     }
 }
@@ -62,6 +64,24 @@ fn r140_a_lane_speaks_for_the_numbers_of_a_connection_and_for_no_others() {
     let lane = |number| trail.has(Numbering::local(NodeId(7), 1), number);
     assert!(!lane(15) && !lane(19) && lane(20));
     assert!(!trail.has(Numbering::local(NodeId(7), 2), 12), "another lane");
+}
+
+#[test]
+fn r140_an_event_that_a_device_has_from_its_publishers_node_is_repeated_elsewhere() {
+    let mut trail = Trail::new(&ann());
+    trail.note(local(1, 0, 4));
+    let live = |number, at| Stamp {
+        local: Some(Local {
+            lane: 1,
+            number: at,
+        }),
+        ..relayed(7, number, Claim::Live)
+    };
+    assert_eq!(trail.note(live(1, 3)), Noted::Repeated);
+    assert_eq!(trail.note(live(2, 4)), Noted::Repeated);
+    assert_eq!(trail.note(live(3, 5)), Noted::New);
+    assert_eq!(trail.note(live(5, 2)), Noted::Repeated, "behind a gap");
+    assert_eq!(trail.note(live(6, 8)), Noted::Gap { missed: 2 });
 }
 
 #[test]
