@@ -21,6 +21,10 @@
 //!
 //! [`UserScope::join`]: crate::UserScope::join
 //!
+//! With the feature `jetstream` the broker keeps users' events for a while. A device that comes to another node, or back
+//! after a restart of its node, gets what it has missed:
+//! [`History`](https://docs.rs/laneway/latest/laneway/cluster/struct.History.html). Its [`Trail`] says what it has.
+//!
 //! A [`Relay`] is a broker. [`NatsRelay`](https://docs.rs/laneway/latest/laneway/cluster/struct.NatsRelay.html), of
 //! the feature `nats`, is a connection to NATS. [`Loopback`] has an example of two nodes in one process. A [`Codec`]
 //! turns events into bytes.
@@ -37,6 +41,8 @@
 //! * **Order.** Each device gets one node's events for a user in the order of the publishes, and one node's events
 //!   for a room as well.
 //! * **Once.** No device gets an event twice. A node drops its own events that come back.
+//! * **A history**, with the feature `jetstream`: what a user's device has missed at other nodes, each event once. Or it is
+//!   told that something is missing.
 //! * **No silent loss.** Each node numbers its events for each user and each room. A node that has heard one number is
 //!   told each later one that does not come, as [`ClusterEvent::Gap`] or [`ClusterEvent::RoomGap`], with the exact
 //!   count. The publisher has been told
@@ -56,9 +62,10 @@
 //!   lost before the first one of a publishing node has come.
 //! * The loss of the last events for a user or a room, if their node ends before the next tick, or publishes meanwhile
 //!   to more users than [`ClusterOptions::users`] or more rooms than [`ClusterOptions::rooms`].
-//! * Delivery: a broker may lose events, critical ones too. A host that reacts to a gap has the client load its
+//! * Delivery: a broker may lose events, critical ones too. What it loses on the way is in no history either. A host that reacts to a gap has the client load its
 //!   state anew, as after a lane's own gap.
-//! * [`Position`](crate::Position)s and numbers of lanes are those of one hub. Events for a user who is away are
+//! * A history of rooms: it has the events for users only.
+//! * [`Position`](crate::Position)s and numbers of lanes are those of one hub, and a [`Trail`] is not. Events for a user who is away are
 //!   kept only at the node that publishes them. Those for a room are kept at each node where the user is a member, if
 //!   memberships are [kept](crate::Memberships) there.
 //! * What only one hub knows stays there: connection ids, `connections` of a delivery, memberships and who is in a
@@ -73,6 +80,8 @@
 //! | a user goes offline, a room loses its last member at a node | 1 end of it | – |
 //! | an event | 1 to the broker, 1 from it to each other node where the user is online or the room has a member | 27, the thread's id, the event; the subject of 13, the cluster's name and 4⁄3 of the id; the broker's own |
 //! | a pause of a user's or a room's events | 1 as an event | as an event of no bytes |
+//! | a node with [`history`](ClusterOptions::history) | – | 16 more for each event that a device here gets |
+//! | a call of `History::since` | a mark, 3 to 4 questions, and each event that was missed | its user's frames since the trail |
 //! | a connect of a node | 1 to each node; then each node's last number of each user and each room | as an event of no bytes |
 //!
 //! The guide has [figures](crate::guide#beyond-one-process). A node keeps the last numbers of
@@ -81,6 +90,8 @@
 //! event for a room in one walk over its members here.
 //!
 //! # Trust
+//!
+//! A trail comes from a client, and may say anything: it decides which of its own user's events come.
 //!
 //! All nodes of a cluster trust each other and the broker: a process that may publish on a subject reaches that
 //! user or those members. A host restricts `laneway.>` to its nodes by the broker's permissions. What a node receives may be anything:

@@ -268,6 +268,8 @@
 //! | `Lifecycle::next_timeout` | the same, and sleeps when there is nothing to read |
 //! | `NodeScope::publish` and its other verbs, of the feature `cluster` | that of the scope's verb, and the short lock of the queue to the broker |
 //! | `NodeRoom::publish`, `publish_critical` | that of the verb of `RoomSender`, and the short lock of the queue to the broker |
+//! | `Node::stamp_of`, `Trail::note` and its other methods | lock-free, linear in the trail's ranges |
+//! | `History::since`, of the feature `jetstream` | an async call that waits for the broker, within a limit |
 //! | joins and leaves that begin or end a room, while the hub is a node | the short lock of each node's channel |
 //!
 //! Exceptions, which are the host's: the allocator, the payload's own `Clone` and `Drop`, and wakers. A reader
@@ -279,6 +281,7 @@
 //! * `protocol`, on by default: the module `protocol`, messages of a chat server over the engine.
 //! * `cluster`: the module `cluster`, several hubs as one over a broker of the host's. No dependency.
 //! * `nats`: that broker is NATS, on tokio.
+//! * `jetstream`: the broker keeps users' events for devices that come to another node.
 //! * `tracing`: events of connections, gaps, refusals and the hub. [`observability`] has their fields.
 //! * `metrics`: counters, gauges and histograms. [`observability`] has their names.
 //! * `stream`: connections and lifecycle notices are `Stream`s of futures-core.

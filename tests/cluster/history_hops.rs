@@ -11,7 +11,7 @@ use crate::server::Server;
 
 const USERS: u32 = 3;
 const PUBLISHERS: u32 = 4;
-const EVENTS: u32 = 1_500;
+const EVENTS: u32 = 800;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r142_devices_that_hop_at_random_get_each_event_once_and_in_its_publishers_order() {
