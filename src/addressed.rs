@@ -213,11 +213,7 @@ impl<'a, E: Send + Sync + 'static> Addressed<'a, E> {
 
     /// Publishes, and returns the lane that has accepted the event.
     #[cfg(feature = "cluster")]
-    pub(crate) fn publish_traced(
-        &self,
-        event: E,
-        terms: Terms,
-    ) -> Result<Traced, PublishError<E>> {
+    pub(crate) fn publish_traced(&self, event: E, terms: Terms) -> Result<Traced, PublishError<E>> {
         self.core
             .deliver_traced(self.user, self.cache, &self.aim, event, terms)
     }

@@ -121,9 +121,9 @@ mod packets;
 mod relay;
 pub(crate) mod relayed;
 mod room;
-mod scope;
 #[cfg(feature = "jetstream")]
 mod scan;
+mod scope;
 #[cfg(feature = "jetstream")]
 mod sent;
 mod stamp;

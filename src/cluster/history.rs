@@ -10,7 +10,7 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::stream::{Info, Stream as KeptStream};
 use async_nats::jetstream::{self, Context};
 use futures_core::Stream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::cluster::addressee::Addressee;
 use crate::cluster::codec::Codec;
@@ -83,6 +83,8 @@ pub use options::{HistoryError, HistoryOptions};
 /// It is a stream of NATS's `JetStream`, `laneway_NAME`. It stores the frames that the nodes publish anyway, so a publish
 /// costs its publisher nothing more. Only users' events are in it. A room's events are not.
 ///
+/// A node that opens a history needs the broker's permission for `$JS.API.>` and `_INBOX.>` as well.
+///
 /// # Promises
 ///
 /// * **Each event once.** A host that drops what is [`Repeated`](crate::cluster::Noted::Repeated) hands each event to
@@ -96,8 +98,9 @@ pub use options::{HistoryError, HistoryOptions};
 ///
 /// # Not promised
 ///
-/// * With several servers of NATS, a subscription may reach the publisher's server later than the mark reaches the
-///   stream. Events of that moment may be missing, and show as a gap of the numbers.
+/// * That an event comes at once which is published in the very moment of the call. The server's threads, and several
+///   servers of NATS, may store it behind the call's mark and not yet know of the subscription. It is missing at first,
+///   and shows as a gap once its node publishes the next event for the user. The next call brings it, late.
 /// * A number that is missing counts as lost, also if the device has received that event at the node that published it
 ///   while the broker was gone.
 /// * A device that [`publish_to_others`](NodeScope::publish_to_others) leaves out may get the event from the history.
@@ -205,7 +208,8 @@ impl History {
     /// live event, and again in a long session: see below.
     ///
     /// [`History`] has an example. A device with a new trail has missed nothing: there are no events, and
-    /// [`Missed::finish`] sets the place from which it misses some.
+    /// [`Missed::finish`] sets the place from which it misses some. The client loads its state after this call, so
+    /// that what was published before is in it.
     ///
     /// Events with a thread come if the connection is attached to it now.
     ///
@@ -241,11 +245,11 @@ impl History {
         if !scope.owns(connection) {
             return Err(HistoryError::Connection);
         }
-        let limit = self.options.limit;
+        let end = Instant::now() + self.options.limit;
         let subject = self.subjects.user(scope.user());
         let outbox = scope.outbox();
         // The events that another node publishes from now on come live, or are before the mark.
-        let heard = timeout(limit, self.heard(outbox, &subject)).await;
+        let heard = timeout_at(end, self.heard(outbox, &subject)).await;
         heard.map_err(|_| {
             if outbox.is_stopped.load(Ordering::Acquire) {
                 HistoryError::Stopped
@@ -254,7 +258,7 @@ impl History {
             }
         })?;
         // So do those of this node.
-        let flushed = timeout(limit, self.flushed(outbox)).await;
+        let flushed = timeout_at(end, self.flushed(outbox)).await;
         flushed.map_err(|_| HistoryError::Queue)?;
 
         let is_attached = |thread: &ThreadId| connection.is_attached(thread);
@@ -262,7 +266,7 @@ impl History {
         let to = Addressee::User(scope.user().clone());
         let scan = Scan::new(trail, live, to, &is_attached);
         let reading = self.read(scan, trail, &subject, codec);
-        let read = timeout(limit, reading).await;
+        let read = timeout_at(end, reading).await;
         read.map_err(|_| HistoryError::TimedOut)?
     }
 

@@ -84,7 +84,9 @@ impl<'a, E> Scan<'a, E> {
             // A number of the lane and one of the driver may say it, and one is enough. Two publishers of a node may
             // have one order in the lane and another one here. So no order between the two is assumed.
             let is_seen = self.trail.has(numbering, header.number)
-                || header.local.is_some_and(|at| self.trail.has_at(header.node, at));
+                || header
+                    .local
+                    .is_some_and(|at| self.trail.has_at(header.node, at));
             // A broker may store a frame twice.
             let before = self.taken.insert(numbering, header.number);
             let is_repeated = before.is_some_and(|before| before >= header.number);
@@ -117,8 +119,7 @@ impl<'a, E> Scan<'a, E> {
     /// Returns whether the connection receives the event itself.
     fn comes_live(&self, header: &Header) -> bool {
         let (lane, first) = self.live;
-        let is_here =
-            |at: Local| header.node == self.node && at.lane == lane && at.number >= first;
+        let is_here = |at: Local| header.node == self.node && at.lane == lane && at.number >= first;
         header.local.is_some_and(is_here)
     }
 

@@ -205,7 +205,10 @@ impl Trail {
         };
         let is_told = claim == Claim::Live && missed > 0;
         // Of an event below another one, the gap was told with that one.
-        let is_gap = is_told && self.highest(numbering).is_none_or(|highest| highest < number);
+        let is_gap = is_told
+            && self
+                .highest(numbering)
+                .is_none_or(|highest| highest < number);
         let mut range = Range {
             numbering,
             from,

@@ -129,6 +129,28 @@ async fn r141_what_comes_live_is_not_in_the_history_and_a_device_that_is_cut_get
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r141_what_waits_in_the_nodes_own_queue_is_in_the_history() {
+    let Some(server) = Server::start_keeping() else {
+        return;
+    };
+    let options = HistoryOptions::default().events(100_000);
+    let a = Place::open(&server.address(), options).await;
+    let mut phone = Device::new(1);
+    drop(phone.come(&a).await);
+    for round in 1..=4 {
+        for n in 0..7_000 {
+            assert!(a.say(1, round, n).relayed.is_queued());
+        }
+        drop(phone.come(&a).await);
+        assert_eq!(phone.got.len(), round as usize * 7_000);
+        let stats = a.node.stats();
+        assert_eq!(stats.queued, stats.sent);
+    }
+    phone.check();
+    assert_eq!((phone.lost, phone.gaps, phone.torn), (0, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r141_threads_are_honoured_and_a_trail_of_another_user_is_refused() {
     let Some(server) = Server::start_keeping() else {
         return;
@@ -137,7 +159,10 @@ async fn r141_threads_are_honoured_and_a_trail_of_another_user_is_refused() {
     let b = Place::open(&server.address(), HistoryOptions::default()).await;
     let mut phone = Device::new(1);
     drop(phone.come(&b).await);
-    let (oslo, rome) = (ThreadId::new("Oslo").unwrap(), ThreadId::new("Rome").unwrap());
+    let (oslo, rome) = (
+        ThreadId::new("Oslo").unwrap(),
+        ThreadId::new("Rome").unwrap(),
+    );
     let scope = a.node.scope(user(1));
     let said = |n| Said {
         user: 1,
@@ -154,7 +179,10 @@ async fn r141_threads_are_honoured_and_a_trail_of_another_user_is_refused() {
     let connection = at_b.local().connect_with(options).unwrap();
     let missed = phone.since(&b, &connection).await.unwrap();
     let of: Vec<_> = missed.events.iter().collect();
-    assert_eq!(of.iter().map(|kept| kept.event.n).collect::<Vec<_>>(), [0, 2]);
+    assert_eq!(
+        of.iter().map(|kept| kept.event.n).collect::<Vec<_>>(),
+        [0, 2]
+    );
     assert_eq!((&of[0].thread, of[0].is_critical), (&Some(oslo), false));
     assert_eq!((&of[1].thread, of[1].is_critical), (&None, true));
     assert!(missed.is_whole);
@@ -164,7 +192,9 @@ async fn r141_threads_are_honoured_and_a_trail_of_another_user_is_refused() {
     let foreign = Trail::new(&user(2));
     let refused = history.since(&at_b, &foreign, &codec, &connection).await;
     assert!(matches!(refused, Err(HistoryError::Foreign)));
-    let refused = history.since(&scope, &phone.trail, &codec, &connection).await;
+    let refused = history
+        .since(&scope, &phone.trail, &codec, &connection)
+        .await;
     assert!(matches!(refused, Err(HistoryError::Connection)));
     let other = Device::new(2).connect(&b);
     let refused = history.since(&at_b, &phone.trail, &codec, &other).await;
@@ -195,7 +225,12 @@ async fn r143_a_server_or_a_driver_that_does_not_answer_is_an_error_in_time() {
     let relay = NatsRelay::connect(&server.address()).await.unwrap();
     let history = laneway::cluster::History::open(&relay, "test", options);
     let (hub, history): (Hub<Said>, _) = (Hub::new(), history.await.unwrap());
-    let joined = Node::join(&hub, ClusterOptions::new("test").history(true), Words, relay);
+    let joined = Node::join(
+        &hub,
+        ClusterOptions::new("test").history(true),
+        Words,
+        relay,
+    );
     let (node, driver) = joined.unwrap();
     let scope = node.scope(user(1));
     let connection = scope.local().connect().unwrap();
@@ -203,6 +238,14 @@ async fn r143_a_server_or_a_driver_that_does_not_answer_is_an_error_in_time() {
     let refused = history.since(&scope, &trail, &Words, &connection).await;
     assert!(matches!(refused, Err(HistoryError::Unheard)), "{refused:?}");
     drop(driver);
+    // A node of another cluster does not listen to the subjects of this one.
+    let relay = NatsRelay::connect(&server.address()).await.unwrap();
+    let options = HistoryOptions::default().limit(limit);
+    let other = laneway::cluster::History::open(&relay, "other", options).await;
+    let wrong = Place::join(relay, other.unwrap()).await;
+    let at_wrong = Device::new(1).connect(&wrong);
+    let refused = phone.since(&wrong, &at_wrong).await;
+    assert!(matches!(refused, Err(HistoryError::Unheard)), "{refused:?}");
     let refused = history.since(&scope, &trail, &Words, &connection).await;
     assert!(matches!(refused, Err(HistoryError::Stopped)), "{refused:?}");
 }

@@ -28,7 +28,10 @@ async fn r143_a_server_that_dies_and_comes_back_keeps_the_history_and_what_was_d
     }
     a.settled().await;
     server.kill();
-    until("noticed", || !a.node.is_connected() && !b.node.is_connected()).await;
+    until("noticed", || {
+        !a.node.is_connected() && !b.node.is_connected()
+    })
+    .await;
     for n in 20..27 {
         assert!(!a.say(1, 1, n).relayed.is_queued());
     }
@@ -46,7 +49,10 @@ async fn r143_a_server_that_dies_and_comes_back_keeps_the_history_and_what_was_d
     phone.read_until(&b, &mut at_b, 24).await;
     drop(at_b);
     drop(phone.come(&b).await);
-    assert_eq!((phone.got.len(), phone.lost, phone.gaps, phone.torn), (24, 7, 0, 1));
+    assert_eq!(
+        (phone.got.len(), phone.lost, phone.gaps, phone.torn),
+        (24, 7, 0, 1)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -59,6 +65,8 @@ async fn r143_more_than_the_history_keeps_is_not_whole() {
     let b = Place::open(&server.address(), options).await;
     let mut phone = Device::new(1);
     drop(phone.come(&b).await);
+    let mut tablet = Device::new(1);
+    drop(tablet.come(&b).await);
     for n in 0..40 {
         let _ = a.say(1, 1, n);
         let _ = a.say(2, 1, n);
@@ -81,6 +89,9 @@ async fn r143_more_than_the_history_keeps_is_not_whole() {
     let kept = phone.got.len() as u64 - 60;
     assert!(kept <= 50 && phone.torn == 1);
     assert_eq!(kept + phone.lost, 65, "the numbers show how many");
+    // One that has heard no number of A is told all the same.
+    drop(tablet.come(&b).await);
+    assert_eq!((tablet.lost, tablet.torn), (0, 1));
     phone.check();
 }
 

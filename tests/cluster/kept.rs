@@ -168,7 +168,9 @@ impl Device {
         self.trail = self.trail.to_string().parse().unwrap();
         let scope = place.node.scope(user(self.user));
         let history = &place.history;
-        history.since(&scope, &self.trail, &Arc::new(Words), connection).await
+        history
+            .since(&scope, &self.trail, &Arc::new(Words), connection)
+            .await
     }
 
     /// Takes all of what was missed.
@@ -236,7 +238,11 @@ impl Device {
             *before = said.n.max(*before);
             *counts.entry(said.publisher).or_default() += 1;
         }
-        assert!(late <= self.gaps, "{late} came late, after {} were missed", self.gaps);
+        assert!(
+            late <= self.gaps,
+            "{late} came late, after {} were missed",
+            self.gaps
+        );
         counts
     }
 }

@@ -70,10 +70,7 @@ impl Server {
         if let Some(store) = &self.store {
             command.arg("-js").arg("-sd").arg(store);
         }
-        let process = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
+        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         self.process = Some(process.unwrap());
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {

@@ -63,7 +63,10 @@ fn r140_a_lane_speaks_for_the_numbers_of_a_connection_and_for_no_others() {
     assert_eq!(trail.note(local(1, 20, 21)), Noted::New);
     let lane = |number| trail.has(Numbering::local(NodeId(7), 1), number);
     assert!(!lane(15) && !lane(19) && lane(20));
-    assert!(!trail.has(Numbering::local(NodeId(7), 2), 12), "another lane");
+    assert!(
+        !trail.has(Numbering::local(NodeId(7), 2), 12),
+        "another lane"
+    );
 }
 
 #[test]
