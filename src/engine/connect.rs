@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::admit::is_good_to_connect;
+use super::cache::Cache;
 use super::core::Core;
 use super::gate::{is_closed, is_draining};
 use super::grant::Grant;
@@ -65,7 +66,8 @@ fn keep_threads<E: 'static>(
 }
 
 impl<E: Send + Sync + 'static> Core<E> {
-    /// Connects a user, or resumes a device. Returns the entry and the connection's seat.
+    /// Connects a user, or resumes a device. Returns the entry and the connection's seat. The scope's cache keeps
+    /// the entry.
     ///
     /// Lock-free: each repetition means that a lane has ended, or that a place was made by closing
     /// a connection.
@@ -74,8 +76,9 @@ impl<E: Send + Sync + 'static> Core<E> {
         id: &UserId,
         options: ConnectOptions,
         device: Option<ConnectionId>,
-        pass: &Pass,
+        cache: &Cache<E>,
     ) -> Result<(Arc<User<E>>, Seat), ConnectError> {
+        let pass = &cache.pass;
         let limit = self.config.max_connections_per_user;
         let ConnectOptions {
             threads,
@@ -93,7 +96,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             introduce(threads, note, pass)?
         };
         // One guard for all steps. The steps pin as well, which costs little inside another guard.
-        let _guard = pin();
+        let guard = pin();
         loop {
             // The first look of two. A later look, after the listing, finds a shutdown, a drain or a
             // revocation that comes in between.
@@ -144,6 +147,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                         user.lane.leave(member, &mut Reader::new(member.cursor()));
                         continue;
                     }
+                    cache.know(&user, &guard);
                     return Ok((user, seat));
                 }
                 // The lane is over. Its entry goes, and the next turn makes another one.
