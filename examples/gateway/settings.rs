@@ -81,6 +81,17 @@ pub(crate) struct Settings {
     pub(crate) cluster: Option<String>,
 }
 
+impl Settings {
+    /// Whether the gateway is one of several.
+    pub(crate) fn is_in_cluster(&self) -> bool {
+        #[cfg(feature = "nats")]
+        let is_in_cluster = self.cluster.is_some();
+        #[cfg(not(feature = "nats"))]
+        let is_in_cluster = false;
+        is_in_cluster
+    }
+}
+
 fn time(text: &str) -> Result<Duration, ParseIntError> {
     text.parse().map(Duration::from_millis)
 }
