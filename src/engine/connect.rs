@@ -136,7 +136,15 @@ impl<E: Send + Sync + 'static> Core<E> {
                         let about = kept.as_deref().or(about.as_deref());
                         Arc::new(Member::new(number, about, cursor))
                     });
+                    // A ghost has handed its unit of `live` over, and that is counted.
+                    let is_fresh = ghost.is_none();
+                    if is_fresh && !broken(Fault::CountAfterListing) {
+                        self.count_connection();
+                    }
                     self.list_and_notify(&user, &seat, ghost.as_ref(), pass)?;
+                    if is_fresh && broken(Fault::CountAfterListing) {
+                        self.count_connection();
+                    }
                     // Another call has resumed the device at the same time, and neither saw the
                     // other in the list. Both look again after the listing. The later one leaves
                     // and takes over from the earlier. Without this look the device would keep two
@@ -294,7 +302,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
         let limit = self.config.max_users;
         // Counted before the insert, so that the limit holds at every moment.
-        if self.users.fetch_add(1, Ordering::AcqRel) >= limit {
+        if self.online.users.fetch_add(1, Ordering::AcqRel) >= limit {
             self.count_out();
             return Err(ConnectError::TooManyUsers { limit });
         }
@@ -329,6 +337,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         if departure == Departure::Before {
             return false;
         }
+        self.count_out_connection();
         fence_after_change();
         self.end_questions(&user.id);
         observe::closed(&user.id, member.id, reason, || user.lane.unread(member));
