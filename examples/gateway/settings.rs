@@ -76,20 +76,12 @@ pub(crate) struct Settings {
     #[arg(long, env = "GATEWAY_METRICS", value_name = "PORT")]
     pub(crate) metrics: Option<u16>,
     /// A server of NATS that joins this gateway with others: `nats://127.0.0.1:4222`.
-    #[cfg(feature = "nats")]
-    #[arg(long, env = "GATEWAY_CLUSTER", value_name = "URL")]
+    #[cfg_attr(
+        feature = "nats",
+        arg(long, env = "GATEWAY_CLUSTER", value_name = "URL")
+    )]
+    #[cfg_attr(not(feature = "nats"), arg(skip))]
     pub(crate) cluster: Option<String>,
-}
-
-impl Settings {
-    /// Whether the gateway is one of several.
-    pub(crate) fn is_in_cluster(&self) -> bool {
-        #[cfg(feature = "nats")]
-        let is_in_cluster = self.cluster.is_some();
-        #[cfg(not(feature = "nats"))]
-        let is_in_cluster = false;
-        is_in_cluster
-    }
 }
 
 fn time(text: &str) -> Result<Duration, ParseIntError> {
