@@ -77,9 +77,11 @@ fn stopped_before(k: usize, operation: &'static Operation, setting: Setting) -> 
         drain(connection);
     }
     let stats = connections.iter().map(|c| c.stats());
+    let (accepted, figures) = (world.hub.accepted(), world.hub.stats());
     conserved(
         world.offered.load(Ordering::SeqCst),
-        &world.hub.stats(),
+        accepted,
+        &figures,
         stats,
     )
     .unwrap_or_else(|e| panic!("{name}, stopped before access {k}, {setting:?}: {e}"));
@@ -161,9 +163,11 @@ fn evicts_before(k: usize, keeps: bool) -> bool {
     devices.push(thread.join().expect("goes on").expect("the oldest goes"));
     assert_eq!(world.ann.connection_count(), 2);
     let stats = devices.iter().map(Connection::stats);
+    let (accepted, figures) = (world.hub.accepted(), world.hub.stats());
     conserved(
         world.offered.load(Ordering::SeqCst),
-        &world.hub.stats(),
+        accepted,
+        &figures,
         stats,
     )
     .unwrap_or_else(|e| panic!("stopped before access {k}: {e}"));
@@ -208,7 +212,9 @@ fn left_behind_before(k: usize, shutdown: bool, kept: bool, keeps: bool) -> bool
         assert!(done.as_ref().err().is_none_or(closed), "access {k}");
     }
     drop(done);
-    conserved(world.offered.load(Ordering::SeqCst), &world.hub.stats(), [])
+    let (accepted, figures) = (world.hub.accepted(), world.hub.stats());
+    assert_eq!(figures.connections, 0, "stopped before access {k}");
+    conserved(world.offered.load(Ordering::SeqCst), accepted, &figures, [])
         .unwrap_or_else(|e| panic!("stopped before access {k}: {e}"));
     reached
 }

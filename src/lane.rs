@@ -9,40 +9,49 @@
 //! The protocol is described on the architecture page of the lane, with a picture and a glossary. A
 //! lane knows nothing of users.
 
-pub(crate) mod about;
-pub(crate) mod account;
-pub(crate) mod archive;
+// The storage: the packed words, where an event lies, and how memory comes and goes.
 mod arena;
-pub(crate) mod attach;
-pub(crate) mod attachments;
-pub(crate) mod audience;
-mod beside;
-mod burst;
-mod claim;
-pub(crate) mod conflation;
-mod core;
 mod directory;
 mod discard;
 mod home;
+mod reclaim;
+mod reuse;
+mod slot;
+mod words;
+
+// The verbs, over the storage. `core` has the lane itself, `outcome` what a verb returns.
+mod burst;
+mod claim;
+mod core;
 mod join;
-mod keep;
 mod leave;
-mod list;
-pub(crate) mod member;
 mod outcome;
-pub(crate) mod pool;
 mod publish;
 mod read;
-mod reader;
-mod reclaim;
-pub(crate) mod replay;
-mod reuse;
-pub(crate) mod rule;
 mod search;
 mod sleep;
-mod slot;
+
+// A connection: its owner's part, the part that other threads touch, and the list that wakes and closes it.
+pub(crate) mod about;
+mod list;
+pub(crate) mod member;
+mod reader;
 pub(crate) mod wake;
-mod words;
+
+// Rules: which events of a lane a reader steps over.
+pub(crate) mod attach;
+pub(crate) mod attachments;
+pub(crate) mod audience;
+pub(crate) mod conflation;
+pub(crate) mod rule;
+
+// What few lanes have: kept events and their replay, and budgets of bytes.
+pub(crate) mod account;
+pub(crate) mod archive;
+mod beside;
+mod keep;
+pub(crate) mod pool;
+pub(crate) mod replay;
 
 #[cfg(all(test, laneway_loom))]
 mod models;

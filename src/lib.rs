@@ -232,7 +232,7 @@
 //!
 //! | method | guarantee |
 //! |---|---|
-//! | `Hub::scope`, `to_user`, `user_count`, `is_shut_down`, `tick`, `next_generation`, `revoked_users`, `UserScope::made_at`, `is_revoked`, `attenuate`, `events_left` | wait-free |
+//! | `Hub::scope`, `to_user`, `user_count`, `stats`, `is_shut_down`, `tick`, `next_generation`, `revoked_users`, `UserScope::made_at`, `is_revoked`, `attenuate`, `events_left` | wait-free |
 //! | `Hub::revoke` | lock-free, linear in the user's connections; once in 8 192 revoked users linear in the revocations |
 //! | `UserScope::publish`, `try_publish`, `publish_critical`, `publish_batch`, `publish_latest`, `publish_barrier`, `until`, `to_all`, `to_connection`, `to_thread`, `to_others` | lock-free; at most 16 numbers an event, then it comes back |
 //! | `RoomSender::publish`, `publish_critical`, `members`, `Announcer::publish`, `publish_critical` | lock-free, linear in the members or users; the same a member as a publish |
@@ -249,10 +249,10 @@
 //! | `Hub::drain`, `Drain::step` | lock-free; a step does one batch |
 //! | `Drain::progress`, `drained`, `Hub::is_draining`, `reconnect_after`, `Connection::reconnect_after` | wait-free |
 //! | `Hub::record_metrics`, of the feature `metrics` | wait-free but for the host's recorder |
-//! | `Hub::record_accepted`, of the feature `metrics` | that of `Hub::stats`, and the host's recorder |
+//! | `Hub::record_accepted`, of the feature `metrics` | that of `Hub::accepted`, and the host's recorder |
 //! | `UserScope::resume`, `resume_with` | lock-free; at most `lane_capacity` steps more than a connect |
 //! | `Connection::recover` | lock-free; one step for each number that the lane holds |
-//! | `UserScope::connections`, `connection_count`, `is_online`, `overrun_count`, `dump`, `Hub::is_online`, `Hub::stats`, `laggards`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
+//! | `UserScope::connections`, `connection_count`, `is_online`, `overrun_count`, `dump`, `Hub::is_online`, `accepted`, `unread_bytes`, `laggards`, `for_each_user`, `sweep`, `shutdown`, `dump` | lock-free, linear in what they walk |
 //! | `Connection::try_recv`, `try_recv_merged`, `poll_recv`, `poll_recv_merged`, `visit`, `drain`, drop | lock-free; a gap or a drop takes one step for each unread number that the lane holds |
 //! | `Connection::poll_closed`, awaiting `closed` | lock-free; sleeps while the connection is open |
 //! | `Connection::recv`, `recv_merged`, `recv_timeout`, awaiting `next` and `next_merged` | sleep when there is nothing to read |

@@ -66,8 +66,8 @@ mod ruled;
 /// have the first three verbs for some of the devices. [`publish_batch`](Self::publish_batch) is a loop of
 /// `publish`. A host reaches many users at once by a [`RoomSender`](crate::RoomSender).
 ///
-/// From its second publish on, a scope needs no lookup of its user. So a host keeps a scope for as long as
-/// it publishes to the user. A clone is cheap, and looks the user up anew.
+/// A scope that has connected a device needs no lookup of its user. Any other needs none from its second publish
+/// on. So a host keeps a scope for as long as it publishes to the user. A clone is cheap, and looks the user up anew.
 ///
 /// The host can take a scope back: [`Hub::revoke`](crate::Hub::revoke). Code that needs a part of it gets a
 /// [weaker one](Self::attenuate).

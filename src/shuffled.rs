@@ -137,9 +137,15 @@ fn schedule() {
     }
     let stats = devices.iter().map(|device| device.connection.stats());
     let offered = (PUBLISHERS * CALLS) as u64;
-    conserved(offered, &hub.stats(), stats).expect("nothing vanishes");
+    conserved(offered, hub.accepted(), &hub.stats(), stats).expect("nothing vanishes");
+    let live = scopes
+        .iter()
+        .map(UserScope::connection_count)
+        .sum::<usize>();
+    assert_eq!(hub.stats().connections, live, "each connection counts once");
     drop(devices);
     assert_eq!(hub.user_count(), 0, "no user is left behind");
+    assert_eq!(hub.stats().connections, 0, "each connection counts once");
 }
 
 fn schedules() -> usize {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::id::{ConnectionId, ThreadId};
 
-/// A hub's figures, from [`Hub::stats`](crate::Hub::stats).
+/// The figures that a hub counts, from [`Hub::stats`](crate::Hub::stats).
 ///
 /// ```
 /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
@@ -25,8 +25,6 @@ pub struct HubStats {
     pub users: usize,
     /// How many connections are live.
     pub connections: usize,
-    /// Events accepted by lanes. Those of users who went offline are included.
-    pub accepted: u64,
     /// Numbers in the gaps of all connections. Closed connections are included.
     pub missed: u64,
     /// Connections closed as [`CloseReason::Overrun`](crate::CloseReason::Overrun).
@@ -55,9 +53,6 @@ pub struct HubStats {
     pub stale_positions: u64,
     /// Answers refused as [`AnswerError::Unknown`](crate::AnswerError::Unknown).
     pub foreign_answers: u64,
-    /// The bytes that the unread and kept events of all users weigh. 0 in a hub without
-    /// [`lane_bytes`](crate::Builder::lane_bytes) and [`hub_bytes`](crate::Builder::hub_bytes).
-    pub unread_bytes: u64,
 }
 
 /// One live connection, from [`UserScope::connections`](crate::UserScope::connections).
@@ -141,9 +136,9 @@ pub struct ConnectionStats {
 /// # let ann = hub.scope(laneway::UserId::new("ann")?);
 /// use laneway::{Imbalance, conserved};
 ///
-/// let stats = hub.stats();
-/// let broken = conserved(1, &stats, []); // as if the host had published
-/// assert_eq!(broken, Err(Imbalance::Hub { offered: 1, stats }));
+/// let (accepted, stats) = (hub.accepted(), hub.stats());
+/// let broken = conserved(1, accepted, &stats, []); // as if the host had published
+/// assert_eq!(broken, Err(Imbalance::Hub { offered: 1, accepted, stats }));
 /// # drop(ann);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -157,6 +152,8 @@ pub enum Imbalance {
     Hub {
         /// How many events the host offered.
         offered: u64,
+        /// How many events lanes have accepted.
+        accepted: u64,
         /// The hub's figures.
         stats: HubStats,
     },
@@ -166,8 +163,16 @@ impl fmt::Display for Imbalance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connection(stats) => write!(f, "numbers are unaccounted for: {stats:?}"),
-            Self::Hub { offered, stats } => {
-                write!(f, "{offered} events were offered, but {stats:?}")
+            Self::Hub {
+                offered,
+                accepted,
+                stats,
+            } => {
+                let accepted = format_args!("{accepted} were accepted");
+                write!(
+                    f,
+                    "{offered} events were offered, but {accepted}: {stats:?}"
+                )
             }
         }
     }
@@ -185,7 +190,7 @@ impl Error for Imbalance {}
 /// for event in 0..5 {
 ///     ann.publish(event)?;
 /// }
-/// conserved(5, &hub.stats(), [device.stats()])?;
+/// conserved(5, hub.accepted(), &hub.stats(), [device.stats()])?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -194,8 +199,8 @@ impl Error for Imbalance {}
 /// | each connection | `numbers = delivered + stepped_over + missed + superseded + expired + unread` |
 /// | the hub | `offered = accepted + no connections + full + over budget + rate limited + closed + revoked + not allowed` |
 ///
-/// `offered` is the number of events that the host handed to any publish. The laws hold while no call is
-/// under way. A replayed or recovered event was accepted once, and changes neither law. An event that a
+/// `offered` is the number of events that the host handed to any publish, and `accepted` is
+/// [`Hub::accepted`](crate::Hub::accepted). The laws hold while no call is under way. A replayed or recovered event was accepted once, and changes neither law. An event that a
 /// lane accepts while the user has no connection counts as accepted. Each number of a
 /// [merged](crate::Connection::try_recv_merged) delivery counts as delivered.
 ///
@@ -205,6 +210,7 @@ impl Error for Imbalance {}
 #[allow(clippy::result_large_err)] // The error has all figures. It is for a host's tests.
 pub fn conserved(
     offered: u64,
+    accepted: u64,
     hub: &HubStats,
     connections: impl IntoIterator<Item = ConnectionStats>,
 ) -> Result<(), Imbalance> {
@@ -230,9 +236,12 @@ pub fn conserved(
         stats.refused_revoked,
         stats.refused_not_allowed,
     ];
-    let accepted_too = refused.into_iter().chain([stats.accepted]);
-    if !is_sum(offered, accepted_too) {
-        return Err(Imbalance::Hub { offered, stats });
+    if !is_sum(offered, refused.into_iter().chain([accepted])) {
+        return Err(Imbalance::Hub {
+            offered,
+            accepted,
+            stats,
+        });
     }
     Ok(())
 }

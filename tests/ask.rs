@@ -60,7 +60,7 @@ fn r120_the_first_device_that_answers_wins_and_the_asker_learns_which() {
     // No device has received the answer, and the accounts are those of one event.
     assert!(phone.try_recv().is_err() && laptop.try_recv().is_err());
     let all = [phone.stats(), laptop.stats()];
-    conserved(1, &hub.stats(), all).expect("one event");
+    conserved(1, hub.accepted(), &hub.stats(), all).expect("one event");
     assert_eq!(hub.stats().foreign_answers, 0);
 }
 

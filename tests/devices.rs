@@ -188,7 +188,7 @@ fn r070_an_answer_reaches_the_device_and_an_event_for_the_others_does_not() {
         assert_eq!(end(&mut again), Some(reason));
         assert!(!ann.disconnect(asked, 7));
         let stats = [&tab, &again].map(Connection::stats);
-        conserved(2, &hub.stats(), stats).unwrap();
+        conserved(2, hub.accepted(), &hub.stats(), stats).unwrap();
     }
 }
 
@@ -517,7 +517,7 @@ fn r071_of_many_that_recover_at_once_and_go_each_event_is_received_once() {
         got.extend(all(&mut device));
         got.sort_unstable();
         assert!(got.iter().copied().eq(0..EVENTS), "round {round}: {got:?}");
-        conserved(u64::from(EVENTS), &hub.stats(), []).unwrap();
+        conserved(u64::from(EVENTS), hub.accepted(), &hub.stats(), []).unwrap();
     }
 }
 
@@ -625,5 +625,5 @@ fn r070_each_of_a_users_devices_keeps_its_place_while_they_resume_and_events_com
         course.check(&accepted);
         course.device.stats()
     });
-    conserved(accepted.len() as u64, &hub.stats(), stats).unwrap();
+    conserved(accepted.len() as u64, hub.accepted(), &hub.stats(), stats).unwrap();
 }

@@ -3,22 +3,25 @@
 #![allow(clippy::disallowed_methods)] // Gives a sleeper time to fall asleep.
 
 use std::future::Future;
+use std::hint::black_box;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use laneway::{
     CloseReason, Closed, ConfigError, ConnectError, Connection, Hub, LimitPolicy, Received,
-    RecvTimeoutError, TryRecvError, UserId, UserScope,
+    RecvTimeoutError, Retention, Revocation, TryRecvError, UserId, UserScope,
 };
 
 #[path = "common/wakes.rs"]
 mod wakes;
 
 use wakes::Calls;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 fn user(name: &str) -> UserId {
     UserId::new(name).expect("valid")
@@ -165,7 +168,7 @@ fn r022_the_last_device_takes_the_user_out() {
     let mut again = ann.connect().unwrap();
     ann.publish(2).unwrap();
     assert_eq!(all(&mut again), (vec![2], 0));
-    assert_eq!(hub.stats().accepted, 1);
+    assert_eq!(hub.accepted(), 1);
 }
 
 #[test]
@@ -713,7 +716,7 @@ fn r060_threads_publish_lap_connect_and_leave_and_nothing_is_lost_or_misrouted()
             });
         }
     });
-    assert_eq!(hub.stats().accepted, 80_004);
+    assert_eq!(hub.accepted(), 80_004);
     assert_eq!((hub.user_count(), hub.stats().connections), (0, 0));
 }
 
@@ -759,4 +762,107 @@ fn r023_figures_of_users_and_connections() {
     let (got, missed) = all(&mut tab);
     assert_eq!((got, missed), (vec![1, 2], 1));
     assert_eq!(of(tab.id()), (0, 1));
+}
+
+#[test]
+fn r023_connections_are_counted_in_and_out_on_every_way() {
+    for retention in [None, Some(Retention::events(4))] {
+        let builder = Hub::builder().lane_capacity(4).retention(retention);
+        let builder = builder
+            .max_connections_per_user(2)
+            .idle_timeout(Some(SECOND));
+        let hub: Hub<u8> = builder.build().unwrap();
+        let (ann, bob) = (hub.scope(user("ann")), hub.scope(user("bob")));
+        let count = || {
+            let mut walked = 0;
+            hub.for_each_user(|_, live| walked += live);
+            let stats = hub.stats();
+            assert_eq!(stats.connections, walked);
+            (stats.users, stats.connections)
+        };
+        let (phone, tab, his) = (
+            ann.connect().unwrap(),
+            ann.connect().unwrap(),
+            bob.connect().unwrap(),
+        );
+        assert_eq!(count(), (2, 3));
+        assert!(ann.connect().is_err(), "two are the most");
+        assert_eq!(count(), (2, 3));
+        // A device that resumes takes its own place. Its ghost counts no more, also when it is dropped.
+        let position = phone.position();
+        let (again, _) = ann.resume(&position).unwrap();
+        assert_eq!(count(), (2, 3));
+        drop(phone);
+        assert_eq!(count(), (2, 3));
+        // A connection that the host has closed is counted out once.
+        assert!(ann.disconnect(tab.id(), 1));
+        assert_eq!(count(), (2, 2));
+        drop(tab);
+        assert_eq!(count(), (2, 2));
+        drop(again);
+        assert_eq!(count(), (1, 1));
+        let (again, _) = ann.resume(&position).unwrap();
+        hub.revoke(ann.user(), Revocation::all());
+        assert_eq!(count(), (1, 1));
+        assert!(ann.connect().is_err(), "revoked");
+        assert_eq!(count(), (1, 1));
+        drop(again);
+        // A connection that no thread has any more.
+        std::mem::forget(bob.connect().unwrap());
+        assert_eq!(count(), (1, 2));
+        for n in 0..9 {
+            hub.sweep(n * SECOND);
+        }
+        assert_eq!(count(), (0, 0));
+        drop(his);
+        let late = bob.connect().unwrap();
+        hub.shutdown();
+        assert!(bob.connect().is_err(), "shut down");
+        assert_eq!(count(), (1, 1));
+        drop(late);
+        assert_eq!(count(), (0, 0));
+    }
+}
+
+#[test]
+fn r023_an_evicted_connection_is_counted_out() {
+    let builder = Hub::builder().max_connections_per_user(2);
+    let builder = builder.limit_policy(LimitPolicy::EvictOldest);
+    let hub: Hub<u8> = builder.build().unwrap();
+    let ann = hub.scope(user("ann"));
+    let devices: Vec<_> = (0..9).map(|_| ann.connect().unwrap()).collect();
+    assert_eq!(hub.stats().connections, 2);
+    drop(devices);
+    assert_eq!(hub.stats().connections, 0);
+}
+
+/// Uses a figure, so that the compiler does not leave it out.
+fn look_at<T>(figure: T) {
+    black_box(figure);
+}
+
+/// `cargo test --release --test engine -- --ignored --nocapture million`. The medians of eleven times.
+#[test]
+#[ignore = "measures time, in release"]
+fn r023_figures_of_a_million_users_take_no_walk() {
+    let hub: Hub<u64> = Hub::builder().max_users(1_000_000).build().unwrap();
+    let name = |n| UserId::new(format!("user-{n:07}")).unwrap();
+    let connect = |n| hub.scope(name(n)).connect().unwrap();
+    let devices: Vec<_> = (0..1_000_000).map(connect).collect();
+    let median = |calls: u32, call: &dyn Fn()| {
+        let time = || {
+            let start = Instant::now();
+            (0..calls).for_each(|_| call());
+            start.elapsed() / calls
+        };
+        let mut times: Vec<_> = std::iter::repeat_with(time).take(11).collect();
+        times.sort_unstable();
+        times[5]
+    };
+    let count = median(1_000, &|| look_at(hub.user_count()));
+    let stats = median(1_000, &|| look_at(hub.stats()));
+    let accepted = median(1, &|| look_at(hub.accepted()));
+    println!("user_count {count:?}, stats {stats:?}, accepted {accepted:?}");
+    assert_eq!(hub.stats().connections, devices.len());
+    assert!(stats < Duration::from_micros(10));
 }

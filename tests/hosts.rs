@@ -214,7 +214,7 @@ fn a_payload_whose_clone_panics_counts_as_read() {
     );
     assert_eq!(next(&mut laptop).0.n, 1);
     let stats = [phone.stats(), laptop.stats()];
-    laneway::conserved(2, &hub.stats(), stats).unwrap();
+    laneway::conserved(2, hub.accepted(), &hub.stats(), stats).unwrap();
     drop((phone, laptop));
     assert_eq!(Arc::strong_count(&bad), 1, "nothing leaks");
 }
@@ -516,7 +516,13 @@ fn an_audience_is_counted_exactly_and_others_step_over() {
             .unwrap_err()
             .is_no_connections()
     );
-    laneway::conserved(6, &hub.stats(), [a.stats(), b.stats(), other.stats()]).unwrap();
+    laneway::conserved(
+        6,
+        hub.accepted(),
+        &hub.stats(),
+        [a.stats(), b.stats(), other.stats()],
+    )
+    .unwrap();
 }
 
 #[test]
@@ -527,11 +533,16 @@ fn figures_that_do_not_add_up_are_told() {
         ann.publish(n).unwrap();
     }
     assert_eq!(next(&mut device), 0);
-    let (stats, connection) = (hub.stats(), device.stats());
-    conserved(3, &stats, [connection]).unwrap();
+    let (accepted, stats, connection) = (hub.accepted(), hub.stats(), device.stats());
+    conserved(3, accepted, &stats, [connection]).unwrap();
     for offered in [2, 4] {
-        let told = conserved(offered, &stats, [connection]).unwrap_err();
-        assert_eq!(told, Imbalance::Hub { offered, stats });
+        let told = conserved(offered, accepted, &stats, [connection]).unwrap_err();
+        let is = Imbalance::Hub {
+            offered,
+            accepted,
+            stats,
+        };
+        assert_eq!(told, is);
         assert!(told.to_string().contains(&format!("{offered} events")));
     }
     for change in [
@@ -543,7 +554,7 @@ fn figures_that_do_not_add_up_are_told() {
     ] {
         let mut wrong = connection;
         change(&mut wrong);
-        let told = conserved(3, &stats, [connection, wrong]).unwrap_err();
+        let told = conserved(3, accepted, &stats, [connection, wrong]).unwrap_err();
         assert_eq!(told, Imbalance::Connection(wrong));
         assert!(told.to_string().contains("unaccounted"));
     }
@@ -681,8 +692,7 @@ fn a_shutdown_under_full_load_ends_everybody_and_loses_nothing_silently() {
         let stats = readers.map(|reader| reader.join().unwrap());
         stop.store(true, Ordering::Relaxed);
         let offered = publishers.map(|p| p.join().unwrap()).iter().sum();
-        let hub = hub.stats();
-        laneway::conserved(offered, &hub, []).unwrap();
+        laneway::conserved(offered, hub.accepted(), &hub.stats(), []).unwrap();
         for stats in stats {
             // Numbers that publishers took up in the moment of the shutdown are still unread.
             let passed = stats.delivered + stats.stepped_over + stats.missed;
@@ -821,7 +831,7 @@ fn connections_come_and_go_in_a_storm_of_publishes() {
     });
     assert_eq!(hub.user_count(), 0);
     let offered = offered.into_inner();
-    laneway::conserved(offered, &hub.stats(), []).expect("nothing vanishes");
+    laneway::conserved(offered, hub.accepted(), &hub.stats(), []).expect("nothing vanishes");
     println!(
         "{offered} events offered, {} received",
         received.into_inner()

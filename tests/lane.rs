@@ -183,7 +183,7 @@ fn r074_a_connection_closed_while_it_is_lapped_is_told_nothing_behind_its_end() 
             let missed = read_to_the_end(&mut device);
             let stats = device.stats();
             told += missed;
-            if conserved(0, &laneway::HubStats::default(), [stats]).is_err()
+            if conserved(0, 0, &laneway::HubStats::default(), [stats]).is_err()
                 || missed != stats.missed
             {
                 broken.push(stats);
@@ -197,7 +197,13 @@ fn r074_a_connection_closed_while_it_is_lapped_is_told_nothing_behind_its_end() 
     });
     let stats = hub.stats();
     assert_eq!(stats.missed, told);
-    conserved(offered.into_inner(), &stats, [stalled.stats()]).unwrap();
+    conserved(
+        offered.into_inner(),
+        hub.accepted(),
+        &stats,
+        [stalled.stats()],
+    )
+    .unwrap();
 }
 
 // ---- bounded work ----

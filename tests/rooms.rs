@@ -63,7 +63,7 @@ fn r100_a_publish_to_a_room_reaches_all_devices_of_its_members_and_no_other_user
     assert_eq!(bob.rooms(), []);
     assert_eq!(ann.rooms(), [oslo]);
     let stats = [&phone, &laptop, &tablet, &bobs, &cems].map(Connection::stats);
-    conserved(5, &hub.stats(), stats).unwrap();
+    conserved(5, hub.accepted(), &hub.stats(), stats).unwrap();
 }
 
 #[test]

@@ -415,7 +415,7 @@ fn storm(keeps: bool) {
         ..
     } = world;
     drop((steady, commuters, restless));
-    conserved(offered, &hub.stats(), []).unwrap();
+    conserved(offered, hub.accepted(), &hub.stats(), []).unwrap();
     if !keeps {
         let rooms = (0..ROOMS).map(room);
         assert_eq!(

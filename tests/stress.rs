@@ -285,8 +285,20 @@ fn mixed_load(duration: Duration) {
             still.wait();
             let live: Vec<_> = (0..READERS).flat_map(|_| figures.recv().unwrap()).collect();
             let stats = hub.stats();
-            conserved(tally.offered.load(Ordering::Relaxed), &stats, live).unwrap();
+            conserved(
+                tally.offered.load(Ordering::Relaxed),
+                hub.accepted(),
+                &stats,
+                live,
+            )
+            .unwrap();
             assert_eq!(stats.missed, tally.missed.load(Ordering::Relaxed));
+            let (mut users, mut connections) = (0, 0);
+            hub.for_each_user(|_, live| {
+                users += 1;
+                connections += live;
+            });
+            assert_eq!((stats.users, stats.connections), (users, connections));
             hub.sweep(start.elapsed());
             checks += 1;
             let elapsed = start.elapsed().as_secs();

@@ -325,7 +325,8 @@ async fn gateway(settings: &Settings) -> Result<(Gateway, PresenceFeed), String>
     };
     messages.register("chat", chat).map_err(|e| e.to_string())?;
     let (people, feed) = People::of_hub(&hub)?;
-    let rooms = Rooms::new(hub.clone(), Arc::clone(&broadcaster), people.clone());
+    let (shared, is_in_cluster) = (Arc::clone(&broadcaster), settings.cluster.is_some());
+    let rooms = Rooms::new(hub.clone(), shared, people.clone(), is_in_cluster);
     register(&messages, &rooms, &broadcaster, clock).map_err(|e| e.to_string())?;
     let gateway = Gateway {
         hub,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use laneway::protocol::{
     Broadcaster, Handled, Handler, HandlerError, Message, MessageKind, Packet, RoomRefusal, Sender,
 };
-use laneway::{Hub, Joined, RoomId, Status, UserId};
+use laneway::{Hub, Joined, RoomId, Status, UserId, UserScope};
 use serde_json::{Value, json};
 
 use crate::name;
@@ -32,7 +32,8 @@ const TWO: &str = "direct:";
 /// exists and for one that does not. Users post [in turn](Turns), so one user cannot fill another's lane.
 ///
 /// A membership is one of this gateway. In a cluster a post reaches the members of the room of that name at each
-/// gateway. A user with devices at two gateways joins at both.
+/// gateway. A user with devices at two gateways joins at both. The other one of a direct room may be at another
+/// gateway: an invitation goes to each of that user's devices, and their page accepts it where they are.
 #[derive(Clone)]
 pub(crate) struct Rooms {
     hub: Hub<Packet>,
@@ -41,6 +42,8 @@ pub(crate) struct Rooms {
     here: Arc<Broadcaster>,
     people: People,
     turns: Arc<Turns>,
+    /// The gateway is one of several.
+    is_in_cluster: bool,
 }
 
 fn refused(code: &'static str, error: impl std::fmt::Display) -> HandlerError {
@@ -61,9 +64,39 @@ fn named(message: &Message) -> Result<RoomId, HandlerError> {
     RoomId::new(text).map_err(|e| refused("ROOM", e))
 }
 
+/// The other one of a direct room that a message asks for, and the room.
+fn two(sender: &Sender<'_>, message: &Message) -> Result<(UserId, RoomId), HandlerError> {
+    let other = name::parse(message.text("with").unwrap_or_default());
+    let other = other.map_err(|e| refused("NAME", e))?;
+    if other == *sender.user() {
+        return Err(refused("NAME", "a direct room is of two people"));
+    }
+    let two = BTreeSet::from([sender.user().as_str(), other.as_str()]);
+    let two: Vec<&str> = two.into_iter().collect();
+    let room = RoomId::new(format!("{TWO}{}", two.join(":"))).map_err(|e| refused("ROOM", e))?;
+    Ok((other, room))
+}
+
+/// Refuses a direct room to a user who is in too many of them.
+fn may_open(scope: &UserScope<Packet>, room: &RoomId) -> Result<(), HandlerError> {
+    let rooms = scope.rooms();
+    let direct = rooms.iter().filter(|other| is_direct(other)).count();
+    if direct >= DIRECT && !rooms.contains(room) {
+        let error = "one of the two is in too many direct rooms";
+        return Err(refused("ROOM", error));
+    }
+    Ok(())
+}
+
 impl Rooms {
-    pub(crate) fn new(hub: Hub<Packet>, broadcaster: Arc<Broadcaster>, people: People) -> Self {
+    pub(crate) fn new(
+        hub: Hub<Packet>,
+        broadcaster: Arc<Broadcaster>,
+        people: People,
+        is_in_cluster: bool,
+    ) -> Self {
         Self {
+            is_in_cluster,
             hub,
             broadcaster,
             here: Arc::default(),
@@ -84,36 +117,40 @@ impl Rooms {
     }
 
     fn direct(&self, sender: &Sender<'_>, message: &Message) -> Result<(), HandlerError> {
-        let other = name::parse(message.text("with").unwrap_or_default());
-        let other = other.map_err(|e| refused("NAME", e))?;
-        if other == *sender.user() {
-            return Err(refused("NAME", "a direct room is of two people"));
-        }
-        let two = BTreeSet::from([sender.user().as_str(), other.as_str()]);
-        let two: Vec<&str> = two.into_iter().collect();
-        let room =
-            RoomId::new(format!("{TWO}{}", two.join(":"))).map_err(|e| refused("ROOM", e))?;
-        let scopes = [self.hub.scope(other), sender.scope().clone()];
-        for scope in &scopes {
-            let rooms = scope.rooms();
-            let direct = rooms.iter().filter(|other| is_direct(other)).count();
-            if direct >= DIRECT && !rooms.contains(&room) {
-                return Err(refused(
-                    "ROOM",
-                    "one of the two is in too many direct rooms",
-                ));
+        let (other, room) = two(sender, message)?;
+        let (other, own) = (self.hub.scope(other), sender.scope());
+        may_open(&other, &room)?;
+        may_open(own, &room)?;
+        // The other one first: without that one there is no room, but in a cluster, where that one may be elsewhere.
+        let joined = match other.join(&room) {
+            Ok(joined) => Some(joined),
+            Err(_) if self.is_in_cluster => None,
+            Err(_) => {
+                let away = format!("{} is not here", other.user().as_str());
+                return Err(refused("NAME", away));
             }
-        }
-        // The other one first: without that one there is no room.
-        let [other, own] = scopes;
-        let away = format!("{} is not here", other.user().as_str());
-        let joined = other.join(&room).map_err(|_| refused("NAME", away))?;
+        };
         if let Err(error) = own.join(&room) {
-            if joined == Joined::Now {
+            if joined == Some(Joined::Now) {
                 other.leave(&room);
             }
             return Err(refused("ROOM", error));
         }
+        if self.is_in_cluster {
+            let invited = Message::new(kind("room_invited")).with("with", sender.user().as_str());
+            let _ = self.broadcaster.broadcast(&other, &invited, sender.now());
+        }
+        self.tell(&room, sender.now());
+        Ok(())
+    }
+
+    /// Joins a direct room to which the other one has invited the sender. Invites no one in turn: two pages that answer
+    /// each other's invitations would never end.
+    fn accept(&self, sender: &Sender<'_>, message: &Message) -> Result<(), HandlerError> {
+        let (_, room) = two(sender, message)?;
+        may_open(sender.scope(), &room)?;
+        let joined = sender.scope().join(&room);
+        joined.map_err(|e| refused("ROOM", e))?;
         self.tell(&room, sender.now());
         Ok(())
     }
@@ -225,6 +262,7 @@ impl Handler for Rooms {
         match message.kind.name() {
             "room_join" => self.join(sender, message)?,
             "room_direct" => self.direct(sender, message)?,
+            "room_accept" => self.accept(sender, message)?,
             "room_leave" => self.leave(sender, message)?,
             "room_say" => self.say(sender, message)?,
             "room_list" => self.list(sender),

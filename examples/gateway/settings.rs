@@ -76,8 +76,11 @@ pub(crate) struct Settings {
     #[arg(long, env = "GATEWAY_METRICS", value_name = "PORT")]
     pub(crate) metrics: Option<u16>,
     /// A server of NATS that joins this gateway with others: `nats://127.0.0.1:4222`.
-    #[cfg(feature = "nats")]
-    #[arg(long, env = "GATEWAY_CLUSTER", value_name = "URL")]
+    #[cfg_attr(
+        feature = "nats",
+        arg(long, env = "GATEWAY_CLUSTER", value_name = "URL")
+    )]
+    #[cfg_attr(not(feature = "nats"), arg(skip))]
     pub(crate) cluster: Option<String>,
 }
 

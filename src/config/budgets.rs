@@ -55,7 +55,7 @@ impl Builder {
     /// let (ann, bob) = (hub.scope(UserId::new("ann")?), hub.scope(UserId::new("bob")?));
     /// let _devices = (ann.connect()?, bob.connect()?);
     /// while ann.publish(7).is_ok() {} // a flood
-    /// assert_eq!(hub.stats().unread_bytes, 64);
+    /// assert_eq!(hub.unread_bytes(), 64);
     /// for event in 0..4 {
     ///     bob.publish(event)?; // half of the budget is bob's, whatever ann does
     /// }

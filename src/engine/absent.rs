@@ -31,7 +31,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             return Ok(joined.map(|(number, _)| number));
         }
         let limit = self.config.max_users;
-        if self.users.fetch_add(1, Ordering::AcqRel) >= limit {
+        if self.online.users.fetch_add(1, Ordering::AcqRel) >= limit {
             self.count_out();
             return Err(ConnectError::TooManyUsers { limit });
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::admit::is_good_to_connect;
+use super::cache::Cache;
 use super::core::Core;
 use super::gate::{is_closed, is_draining};
 use super::grant::Grant;
@@ -65,7 +66,8 @@ fn keep_threads<E: 'static>(
 }
 
 impl<E: Send + Sync + 'static> Core<E> {
-    /// Connects a user, or resumes a device. Returns the entry and the connection's seat.
+    /// Connects a user, or resumes a device. Returns the entry and the connection's seat. The scope's cache keeps
+    /// the entry.
     ///
     /// Lock-free: each repetition means that a lane has ended, or that a place was made by closing
     /// a connection.
@@ -74,8 +76,9 @@ impl<E: Send + Sync + 'static> Core<E> {
         id: &UserId,
         options: ConnectOptions,
         device: Option<ConnectionId>,
-        pass: &Pass,
+        cache: &Cache<E>,
     ) -> Result<(Arc<User<E>>, Seat), ConnectError> {
+        let pass = &cache.pass;
         let limit = self.config.max_connections_per_user;
         let ConnectOptions {
             threads,
@@ -93,7 +96,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             introduce(threads, note, pass)?
         };
         // One guard for all steps. The steps pin as well, which costs little inside another guard.
-        let _guard = pin();
+        let guard = pin();
         loop {
             // The first look of two. A later look, after the listing, finds a shutdown, a drain or a
             // revocation that comes in between.
@@ -133,7 +136,15 @@ impl<E: Send + Sync + 'static> Core<E> {
                         let about = kept.as_deref().or(about.as_deref());
                         Arc::new(Member::new(number, about, cursor))
                     });
+                    // A ghost has handed its unit of `live` over, and that is counted.
+                    let is_fresh = ghost.is_none();
+                    if is_fresh && !broken(Fault::CountAfterListing) {
+                        self.count_connection();
+                    }
                     self.list_and_notify(&user, &seat, ghost.as_ref(), pass)?;
+                    if is_fresh && broken(Fault::CountAfterListing) {
+                        self.count_connection();
+                    }
                     // Another call has resumed the device at the same time, and neither saw the
                     // other in the list. Both look again after the listing. The later one leaves
                     // and takes over from the earlier. Without this look the device would keep two
@@ -144,6 +155,7 @@ impl<E: Send + Sync + 'static> Core<E> {
                         user.lane.leave(member, &mut Reader::new(member.cursor()));
                         continue;
                     }
+                    cache.know(&user, &guard);
                     return Ok((user, seat));
                 }
                 // The lane is over. Its entry goes, and the next turn makes another one.
@@ -290,7 +302,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         }
         let limit = self.config.max_users;
         // Counted before the insert, so that the limit holds at every moment.
-        if self.users.fetch_add(1, Ordering::AcqRel) >= limit {
+        if self.online.users.fetch_add(1, Ordering::AcqRel) >= limit {
             self.count_out();
             return Err(ConnectError::TooManyUsers { limit });
         }
@@ -325,6 +337,7 @@ impl<E: Send + Sync + 'static> Core<E> {
         if departure == Departure::Before {
             return false;
         }
+        self.count_out_connection();
         fence_after_change();
         self.end_questions(&user.id);
         observe::closed(&user.id, member.id, reason, || user.lane.unread(member));

@@ -8,6 +8,7 @@ use crossbeam_utils::CachePadded;
 use super::asks::Asks;
 use super::budget::Budget;
 use super::clocks::Clocks;
+use super::counters::{Counters, Online};
 use super::draining::Draining;
 use super::gate::Gate;
 use super::revoked::Revoked;
@@ -25,7 +26,7 @@ use crate::lifecycle::Notice;
 use crate::notices::Subscribers;
 use crate::observe;
 use crate::position::Keys;
-use crate::stats::{ConnectionInfo, HubStats};
+use crate::stats::ConnectionInfo;
 use crate::sync::reentry::once_at_a_time;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering, fence, pin};
 use crate::table::Table;
@@ -36,9 +37,8 @@ pub(crate) struct Core<E: 'static> {
     pub(crate) config: Builder,
     pub(super) hasher: RandomState,
     pub(super) table: Table<User<E>>,
-    /// Users online. Padded against the counters beside it: each connect and each close writes
-    /// here.
-    pub(super) users: CachePadded<AtomicUsize>,
+    /// Padded against the counters beside it: each connect and each close writes here.
+    pub(super) online: CachePadded<Online>,
     /// The next connection's id.
     pub(super) next_connection: CachePadded<AtomicU64>,
     /// The number of sessions so far, from which each session takes its number.
@@ -96,32 +96,13 @@ fn keys() -> RandomState {
     return RandomState::with_seeds(1, 2, 3, 4);
 }
 
-/// Figures of the hub that no lane holds.
-#[derive(Default)]
-pub(crate) struct Counters {
-    pub(crate) accepted_offline: AtomicU64,
-    pub(crate) missed: AtomicU64,
-    pub(super) overruns: AtomicU64,
-    pub(super) no_connections: AtomicU64,
-    pub(super) full: AtomicU64,
-    pub(super) over_budget: AtomicU64,
-    pub(super) rate_limited: AtomicU64,
-    pub(super) closed: AtomicU64,
-    pub(super) revoked: AtomicU64,
-    pub(super) not_allowed: AtomicU64,
-    pub(crate) unknown_connections: AtomicU64,
-    pub(crate) foreign_positions: AtomicU64,
-    pub(crate) stale_positions: AtomicU64,
-    pub(super) foreign_answers: AtomicU64,
-}
-
 impl<E: Send + Sync + 'static> Core<E> {
     /// Creates the state of a hub with one handle.
     pub(crate) fn new(config: Builder, weigh: fn(&E) -> usize) -> Self {
         Self {
             hasher: keys(),
             table: Table::new(config.shards),
-            users: CachePadded::new(AtomicUsize::new(0)),
+            online: CachePadded::default(),
             next_connection: CachePadded::new(AtomicU64::new(1)),
             sessions: CachePadded::default(),
             subscribers: Subscribers::new(),
@@ -263,11 +244,6 @@ impl<E: Send + Sync + 'static> Core<E> {
         closed
     }
 
-    /// Returns the number of users online.
-    pub(crate) fn user_count(&self) -> usize {
-        self.users.load(Ordering::Relaxed)
-    }
-
     /// Returns whether the user has a connection.
     pub(crate) fn is_online(&self, user: &UserId) -> bool {
         self.with_user(user, |user| user.lane.live() > 0)
@@ -334,60 +310,5 @@ impl<E: Send + Sync + 'static> Core<E> {
         if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.shutdown();
         }
-    }
-
-    /// Returns the figures that counters of the hub hold, without a walk: neither the connections nor what
-    /// open lanes have accepted. Wait-free.
-    pub(crate) fn counted(&self) -> HubStats {
-        let counters = &self.counters;
-        // Signed: a thread that rejoins may subtract before the thread that has left adds.
-        let absent = self.absence.users.load(Ordering::Relaxed).cast_signed();
-        // Relaxed: each figure is right by itself. While calls are under way, the figures of one
-        // report may be of different moments.
-        HubStats {
-            users: self.user_count(),
-            absent_users: absent.max(0).unsigned_abs(),
-            accepted: counters.accepted_offline.load(Ordering::Relaxed),
-            missed: counters.missed.load(Ordering::Relaxed),
-            overruns: counters.overruns.load(Ordering::Relaxed),
-            refused_no_connections: counters.no_connections.load(Ordering::Relaxed),
-            refused_full: counters.full.load(Ordering::Relaxed),
-            refused_over_budget: counters.over_budget.load(Ordering::Relaxed),
-            refused_rate_limited: counters.rate_limited.load(Ordering::Relaxed),
-            refused_closed: counters.closed.load(Ordering::Relaxed),
-            refused_revoked: counters.revoked.load(Ordering::Relaxed),
-            refused_not_allowed: counters.not_allowed.load(Ordering::Relaxed),
-            unknown_connections: counters.unknown_connections.load(Ordering::Relaxed),
-            foreign_positions: counters.foreign_positions.load(Ordering::Relaxed),
-            stale_positions: counters.stale_positions.load(Ordering::Relaxed),
-            foreign_answers: counters.foreign_answers.load(Ordering::Relaxed),
-            ..HubStats::default()
-        }
-    }
-
-    /// Returns the figures for [`Hub::stats`](crate::Hub::stats).
-    pub(crate) fn stats(&self) -> HubStats {
-        let mut stats = HubStats {
-            users: 0,
-            absent_users: 0,
-            ..self.counted()
-        };
-        self.table.for_each_few(|users| {
-            // All lanes are looked at first: their misses then overlap.
-            for user in users {
-                user.lane.look_ahead();
-            }
-            for user in users {
-                // An entry whose last connection is just leaving is still in the table, with no live
-                // connection.
-                let live = user.lane.live();
-                stats.users += usize::from(live > 0);
-                stats.absent_users += usize::from(live == 0 && !user.lane.is_over());
-                stats.connections += live;
-                stats.accepted += user.lane.accepted();
-                stats.unread_bytes += user.lane.account().map_or(0, |account| account.bytes());
-            }
-        });
-        stats
     }
 }

@@ -121,7 +121,7 @@ impl<E: Send + Sync + 'static> Core<E> {
             }
             // A connect that is under way counts its user before it lists its connection. So if no user is
             // counted, each later connect sees the drain.
-            let is_empty = self.users.load(Ordering::Acquire) == 0;
+            let is_empty = self.online.users.load(Ordering::Acquire) == 0;
             let is_next = match phase {
                 // A thread that is still telling a user is waited for, but not beyond the deadline.
                 DrainPhase::Telling => {

@@ -2,6 +2,7 @@
 
 mod ask;
 mod budget;
+mod figures;
 mod gate;
 
 use std::time::Duration;
@@ -133,7 +134,7 @@ fn sweep_while_coming_back() {
     drop(connection);
     let stats = hub.stats();
     assert_eq!((hub.user_count(), stats.absent_users), (0, 0));
-    assert_eq!(stats.accepted, 1);
+    assert_eq!(hub.accepted(), 1);
 }
 
 /// A last connection goes while the hub is shut down: the notices are over.
@@ -186,6 +187,7 @@ fn resume_while_resuming(online: bool) {
     let mut devices = vec![first, t.join().unwrap()];
     devices.extend(ghost.take());
     assert_eq!(ann.connection_count(), 1, "one is the device");
+    assert_eq!(hub.stats().connections, 1, "one is the device");
     let reached = ann.publish(1).map_or(0, |delivery| delivery.connections);
     assert_eq!(reached, 1, "one is the device");
     let live = devices.iter_mut().filter_map(|d| d.try_recv().ok());

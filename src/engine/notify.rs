@@ -45,7 +45,7 @@ impl<E: Send + Sync + 'static> Core<E> {
     pub(super) fn count_out(&self) {
         // AcqRel: pairs with the exchange in `end_if_over`. Of the two exchanges the later one sees
         // what the other thread did before the earlier one.
-        if self.users.fetch_sub(1, Ordering::AcqRel) == 1 && self.is_closed() {
+        if self.online.users.fetch_sub(1, Ordering::AcqRel) == 1 && self.is_closed() {
             self.subscribers.end();
         }
     }
@@ -57,9 +57,9 @@ impl<E: Send + Sync + 'static> Core<E> {
         // two sees what the earlier one did before. With loads both could see the state before, and
         // the notices would never end.
         let users = if broken(Fault::LookAtTheCount) {
-            self.users.load(Ordering::Acquire)
+            self.online.users.load(Ordering::Acquire)
         } else {
-            self.users.fetch_add(0, Ordering::AcqRel)
+            self.online.users.fetch_add(0, Ordering::AcqRel)
         };
         if users == 0 && self.is_closed() && !broken(Fault::EndWithoutLooking) {
             self.subscribers.end();

@@ -4,7 +4,7 @@ use super::Hub;
 use crate::observe::meter;
 
 impl<E: Send + Sync + 'static> Hub<E> {
-    /// Sets the gauges and totals that the hub counts anyway, in the recorder of `metrics`.
+    /// Sets the gauges and totals of [`stats`](Self::stats), in the recorder of `metrics`.
     ///
     /// ```
     /// # let hub: laneway::Hub<u8> = laneway::Hub::new();
@@ -22,7 +22,7 @@ impl<E: Send + Sync + 'static> Hub<E> {
     ///
     /// Wait-free but for the host's recorder. A panic of the recorder is caught.
     pub fn record_metrics(&self) {
-        meter::record(&self.core.counted());
+        meter::record(&self.stats());
     }
 
     /// Sets the total of accepted events, in the recorder of `metrics`.
@@ -32,13 +32,13 @@ impl<E: Send + Sync + 'static> Hub<E> {
     /// hub.record_accepted(); // not for each scrape of a hub with a million users
     /// ```
     ///
-    /// This total is in the lanes, so the call walks them all. Several hubs are as in
+    /// This total is [`accepted`](Self::accepted), which walks over all users. Several hubs are as in
     /// [`record_metrics`](Self::record_metrics).
     ///
     /// # Progress
     ///
-    /// That of [`stats`](Self::stats), and of the host's recorder. A panic of the recorder is caught.
+    /// That of [`accepted`](Self::accepted), and of the host's recorder. A panic of the recorder is caught.
     pub fn record_accepted(&self) {
-        meter::record_accepted(self.stats().accepted);
+        meter::record_accepted(self.accepted());
     }
 }

@@ -108,6 +108,12 @@ impl Pool {
         self.lanes.load(Ordering::Acquire)
     }
 
+    /// Returns the bytes of all lanes, or `None` if lanes have a budget and the hub has none.
+    pub(crate) fn sum(&self) -> Option<u64> {
+        let is_summed = self.hub_bytes.is_some() || self.lane_bytes.is_none();
+        is_summed.then(|| self.total())
+    }
+
     /// Returns the bytes of all lanes. 0 if the hub has no budget.
     pub(crate) fn total(&self) -> u64 {
         self.total.load(Ordering::Acquire)

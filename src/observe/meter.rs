@@ -35,7 +35,6 @@ static METADATA: Metadata<'static> = Metadata::new("laneway", Level::INFO, Some(
 // Keys of what each connect and each close records. The macros would make a new key at each call, and
 // allocate its label.
 static CONNECTS_KEY: Key = Key::from_static_name(CONNECTS);
-static CONNECTIONS_KEY: Key = Key::from_static_name(CONNECTIONS);
 static UNREAD_KEY: Key = Key::from_static_name(UNREAD);
 static DROPPED_LABEL: [Label; 1] = [Label::from_static_parts("reason", "dropped")];
 static DROPPED_KEY: Key = Key::from_static_parts(CLOSES, &DROPPED_LABEL);
@@ -44,8 +43,6 @@ pub(super) fn connected(_: &UserId, _: ConnectionId) {
     with_recorder(|recorder| {
         let connects = recorder.register_counter(&CONNECTS_KEY, &METADATA);
         connects.increment(1);
-        let connections = recorder.register_gauge(&CONNECTIONS_KEY, &METADATA);
-        connections.increment(1.0);
     });
 }
 
@@ -71,8 +68,6 @@ pub(super) fn closed(_: &UserId, _: ConnectionId, reason: CloseReason, unread: i
             counter!(CLOSES, "reason" => words::of_close(reason))
         };
         closes.increment(1);
-        let connections = recorder.register_gauge(&CONNECTIONS_KEY, &METADATA);
-        connections.decrement(1.0);
         let at_close = recorder.register_histogram(&UNREAD_KEY, &METADATA);
         at_close.record(unread() as f64);
     });
@@ -98,6 +93,7 @@ pub(crate) fn record(stats: &HubStats) {
     super::caught(|| {
         describe();
         gauge!(USERS).set(stats.users as f64);
+        gauge!(CONNECTIONS).set(stats.connections as f64);
         gauge!(ABSENT).set(stats.absent_users as f64);
         counter!(MISSED).absolute(stats.missed);
         for (reason, count) in [

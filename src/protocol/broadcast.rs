@@ -114,7 +114,7 @@ pub struct Broadcast {
     /// The host's time at which the message was sent.
     pub at: Duration,
     /// What became of the message on its way to other nodes. `None` if the broadcaster is of no
-    /// [node](crate::cluster), or the message was refused.
+    /// [node](https://docs.rs/laneway/latest/laneway/cluster/index.html), or the message was refused.
     ///
     /// A user without a connection here may have one elsewhere: the message is not
     /// [successful](Self::is_successful) then, and still queued.

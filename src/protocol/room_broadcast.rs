@@ -28,8 +28,8 @@ pub enum RoomRefusal {
     NamesReceiver,
     /// The fields are nested more than 126 levels deep.
     TooDeep,
-    /// The broadcaster is that of a [node](crate::cluster), and the message is for several rooms at once, or for
-    /// none. Each room has a subject of its own, so a member of two rooms at another node would receive it twice.
+    /// The broadcaster is that of a [node](https://docs.rs/laneway/latest/laneway/cluster/index.html),
+    /// and the message is for several rooms at once, or for none. Each room has a subject of its own, so a member of two rooms at another node would receive it twice.
     NotOneRoom,
 }
 
@@ -63,7 +63,7 @@ pub struct RoomBroadcast {
     /// The delivery to the members here.
     pub local: RoomDelivery,
     /// What became of the message on its way to other nodes. `None` if the broadcaster is of no
-    /// [node](crate::cluster).
+    /// [node](https://docs.rs/laneway/latest/laneway/cluster/index.html).
     #[cfg(feature = "cluster")]
     pub relayed: Option<Relayed>,
 }
@@ -119,7 +119,8 @@ impl Broadcaster {
     ///
     /// [`stats`](Self::stats) counts the call as one broadcast, which is successful if it reached a connection.
     ///
-    /// The members are those of this hub. The broadcaster of a [node](crate::cluster) queues the message once, on the
+    /// The members are those of this hub. The broadcaster of a
+    /// [node](https://docs.rs/laneway/latest/laneway/cluster/index.html) queues the message once, on the
     /// room's subject, and each node at which the room has a member checks it and delivers it to the members there. A
     /// user is a member at each node where the user has joined. Such a broadcaster sends to one room at a time.
     ///

@@ -57,8 +57,7 @@ impl<E: Send + Sync + 'static> UserScope<E> {
     /// As [`connect`](Self::connect), and [`ConnectError::LaneCapacity`], [`ConnectError::Note`] or
     /// [`ConnectError::Threads`] for a bad setting. Progress is as there.
     pub fn connect_with(&self, options: ConnectOptions) -> Result<Connection<E>, ConnectError> {
-        let pass = &self.cache.pass;
-        let joined = self.core.connect(&self.user, options, None, pass);
+        let joined = self.core.connect(&self.user, options, None, &self.cache);
         let (user, seat) = joined.inspect_err(|why| observe::connect_refused(&self.user, why))?;
         Ok(Connection::new(Arc::clone(&self.core), user, seat))
     }
@@ -185,8 +184,9 @@ impl<E: Send + Sync + 'static> UserScope<E> {
             counters.foreign_positions.fetch_add(1, Ordering::Relaxed);
         })?;
         let device = spot.map(|spot| spot.device);
-        let pass = &self.cache.pass;
-        let (user, seat) = self.core.connect(&self.user, options, device, pass)?;
+        let (user, seat) = self
+            .core
+            .connect(&self.user, options, device, &self.cache)?;
         let mut connection = Connection::new(Arc::clone(&self.core), user, seat);
         let resumed = spot.map_or(Resumed::Reset, |spot| connection.replay_from(&spot));
         if resumed == Resumed::Reset {

@@ -229,7 +229,8 @@ impl Host {
         }
         let stats = devices.iter().map(|device| device.connection.stats());
         let offered = self.told.lock().unwrap().offered;
-        conserved(offered, &self.hub.stats(), stats).expect("nothing vanishes");
+        let (accepted, figures) = (self.hub.accepted(), self.hub.stats());
+        conserved(offered, accepted, &figures, stats).expect("nothing vanishes");
         if !self.sweeps {
             let accepted = self.told.lock().unwrap().accepted.clone();
             for device in &mut devices {
@@ -252,7 +253,15 @@ impl Host {
                 "some are lost, and no device was told"
             );
         }
+        let counts = self.scopes.iter().map(UserScope::connection_count);
+        let (live, all) = (counts.sum::<usize>(), self.hub.stats().connections);
+        assert_eq!(all, live, "each connection counts once");
         drop(devices);
+        assert_eq!(
+            self.hub.stats().connections,
+            0,
+            "each connection counts once"
+        );
         assert_eq!(self.hub.user_count(), 0, "no user is left behind");
         self.hub.shutdown();
         assert_eq!(self.hub.stats().absent_users, 0, "no lane is left behind");

@@ -282,6 +282,10 @@ faults! {
     LookAtThePhase = "look-at-the-phase",
     /// A tracker takes a notice for what is true now.
     TrustTheNotice = "trust-the-notice",
+    /// A connect counts its connection for the hub's figures after it has listed it.
+    CountAfterListing = "count-after-listing",
+    /// A close does not count the connection out of the hub's figures.
+    CloseUncounted = "close-uncounted",
     /// Two calls that resume one device both keep a connection.
     TwoOfOne = "two-of-one",
     /// A publisher to some devices does not look whether one is joining.

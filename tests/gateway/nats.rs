@@ -169,6 +169,65 @@ async fn r136_a_post_reaches_the_members_at_two_gateways_once_and_a_loss_is_told
 }
 
 #[tokio::test]
+async fn r136_a_direct_room_of_people_at_two_gateways_is_of_these_two() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let address = broker.address();
+    let (one, two) = (
+        Server::with(&["--cluster", &address]),
+        Server::with(&["--cluster", &address]),
+    );
+    let mut ann = one.tab(&one.login("ann").await).await;
+    let mut bob = two.tab(&two.login("bob").await).await;
+    let mut carl = two.tab(&two.login("carl").await).await;
+    let room = "direct:ann:bob";
+    // A gateway may not listen for its users and rooms yet, so ann asks again.
+    let opened = async {
+        loop {
+            ask(&mut ann, "room_direct", json!({ "with": "bob" })).await;
+            if let Ok(invited) =
+                timeout(Duration::from_secs(1), next(&mut bob, "room_invited")).await
+            {
+                return invited;
+            }
+        }
+    };
+    let invited = timeout(LONG, opened).await.expect("an invitation");
+    assert_eq!(invited["with"], "ann");
+    ask(&mut bob, "room_accept", json!({ "with": "ann" })).await;
+    assert_eq!(next(&mut bob, "room_state").await["room"], room);
+    let said = |text: &str| json!({ "room": room, "text": text });
+    let heard = async {
+        loop {
+            ask(&mut ann, "room_say", said("hello")).await;
+            let came = timeout(Duration::from_secs(1), next(&mut bob, "room_message"));
+            if let Ok(came) = came.await {
+                return came;
+            }
+        }
+    };
+    let came = timeout(LONG, heard).await.expect("a message");
+    assert_eq!(
+        (&came["from"], &came["text"]),
+        (&json!("ann"), &json!("hello"))
+    );
+    ask(&mut bob, "room_say", said("and back")).await;
+    while next(&mut ann, "room_message").await["text"] != "and back" {}
+    // No third one comes in, and none has heard a word.
+    for (verb, payload) in [
+        ("room_say", said("me too")),
+        ("room_join", json!({ "room": room })),
+    ] {
+        ask(&mut carl, verb, payload).await;
+        assert_eq!(hear(&mut carl).await["event"]["type"], "error");
+    }
+    // An answer to an invitation invites no one: bob hears of no other one.
+    let rest = timeout(Duration::from_secs(2), next(&mut bob, "room_invited")).await;
+    assert!(rest.is_err(), "{rest:?}");
+}
+
+#[tokio::test]
 async fn r084_a_gateway_whose_broker_is_gone_serves_its_own_users() {
     let Some(mut broker) = Broker::start() else {
         return;

@@ -123,6 +123,7 @@ export class Panel {
   }
   heard(e, number) {
     if (e.type === 'error') this.refused();
+    if (e.type === 'room_invited') this.send({ type: 'room_accept', payload: { with: e.with } });
     const own = e.type === 'user_message' || (e.type === 'room_message' && e.from === this.me.name);
     const again = e.type === 'ack' && e.status === 'already_handled';
     if (e.message_id && e.message_id === this.me.said?.id && (own || again)) this.settled();

@@ -97,10 +97,15 @@ impl<V: Copy> Model<V> {
         }
     }
 
-    /// The bytes of all lanes of users who are known.
+    /// The bytes of all lanes. Without a budget of the hub, only those of users who are known.
     pub(crate) fn held_by_all(&self) -> Held {
-        let open = self.current.values().map(|at| self.held_by(*at));
-        open.fold(Held::default(), Held::plus)
+        let all: Vec<_> = if self.settings.budgets.hub.is_some() {
+            (0..self.lanes.len()).collect()
+        } else {
+            self.current.values().copied().collect()
+        };
+        let held = all.into_iter().map(|at| self.held_by(at));
+        held.fold(Held::default(), Held::plus)
     }
 
     /// Refuses an event that a lane has no bytes left for. Where the model cannot know, `said` decides.

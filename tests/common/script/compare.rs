@@ -14,7 +14,7 @@ impl Run {
         let stats = self.hub.stats();
         assert_eq!(stats.users, self.model.users());
         assert_eq!(self.hub.user_count(), self.model.users());
-        assert_eq!(stats.accepted, self.model.accepted);
+        assert_eq!(self.hub.accepted(), self.model.accepted);
         assert_eq!(stats.absent_users, self.model.absent());
         let (foreign, stale) = (self.model.absence.foreign, self.model.absence.stale);
         assert_eq!(stats.foreign_positions, foreign);
@@ -22,7 +22,7 @@ impl Run {
         self.compare_counts(&stats);
         self.compare_weaker();
         self.compare_drain();
-        self.compare_bytes(stats.unread_bytes);
+        self.compare_bytes(self.hub.unread_bytes());
         let mut connections = 0;
         for (user, scope) in (0..USERS).zip(&self.scopes) {
             let live = self.model.live(user);
@@ -60,7 +60,7 @@ impl Run {
             assert_eq!(figures, self.model.stats(handle.id));
             s
         });
-        conserved(self.offered, &stats, each).expect("nothing vanishes");
+        conserved(self.offered, self.hub.accepted(), &stats, each).expect("nothing vanishes");
         let (alive, most) = (self.alive.load(Ordering::Relaxed), self.model.most_events());
         assert!(
             alive.cast_unsigned() as u64 <= most,
