@@ -45,6 +45,7 @@ pub(super) struct Numbering {
 }
 
 /// Which lower numbers a stamp speaks for as well.
+#[cfg_attr(not(feature = "jetstream"), allow(dead_code))] // Only the history makes the last two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Claim {
     /// Those from this one on: the device has passed them in its lane.
