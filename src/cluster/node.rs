@@ -12,8 +12,10 @@ use crate::cluster::outbox::Outbox;
 use crate::cluster::relay::Relay;
 use crate::cluster::room::NodeRoom;
 use crate::cluster::scope::NodeScope;
+use crate::cluster::stamp::Stamp;
 use crate::cluster::stats::ClusterStats;
 use crate::cluster::subject::Subjects;
+use crate::connection::Connection;
 use crate::engine::Core;
 use crate::hub::Hub;
 use crate::id::{RoomId, UserId};
@@ -270,6 +272,21 @@ impl<E: Send + Sync + 'static> Node<E> {
     #[must_use]
     pub fn id(&self) -> NodeId {
         self.outbox.node
+    }
+
+    /// Returns the stamp of an event that a connection here has received under this number, and that no other node has
+    /// published. `None` if the connection is not one of this node's hub. [`Stamp`] has an example.
+    ///
+    /// An event of another node has a stamp of its own, from its frame. Of any other event of the lane, this is the
+    /// right one: also of one that is for this hub alone, and of a room's.
+    ///
+    /// Lock-free.
+    #[must_use]
+    pub fn stamp_of(&self, connection: &Connection<E>, number: u64) -> Option<Stamp> {
+        if !connection.is_of(&self.core) {
+            return None;
+        }
+        Some(Stamp::local(self.id(), connection.place(), number))
     }
 
     /// Returns whether the broker is connected, as far as the driver knows. Wait-free.

@@ -1,12 +1,10 @@
 //! Which event of a user it is, among those of all nodes.
 
 use crate::cluster::frame::{Header, Local, NodeId};
-use crate::cluster::node::Node;
-use crate::connection::Connection;
 
 /// Which event of a user it is, among those of all nodes. A [`Trail`](crate::cluster::Trail) takes note of it.
 ///
-/// An event has two stamps. A device at the node that published it has the one of its lane: [`Node::stamp_of`]. A
+/// An event has two stamps. A device at the node that published it has the one of its lane: [`Node::stamp_of`](crate::cluster::Node::stamp_of). A
 /// device at another node has the one of the frame: [`Codec::decode_stamped`](crate::cluster::Codec::decode_stamped).
 ///
 /// ```
@@ -77,6 +75,16 @@ impl Numbering {
 }
 
 impl Stamp {
+    /// Returns the stamp of an event in a lane of this node, for a connection whose first number there is `first`.
+    pub(super) fn local(node: NodeId, (lane, first): (u64, u64), number: u64) -> Self {
+        Self {
+            numbering: Numbering::local(node, lane),
+            number,
+            local: None,
+            claim: Claim::From(first.min(number)),
+        }
+    }
+
     /// Returns the stamp of an event that comes from another node.
     pub(super) fn live(header: &Header) -> Self {
         Self::relayed(header, Claim::Live)
@@ -89,28 +97,5 @@ impl Stamp {
             local: header.local,
             claim,
         }
-    }
-}
-
-impl<E: Send + Sync + 'static> Node<E> {
-    /// Returns the stamp of an event that a connection here has received under this number, and that no other node has
-    /// published. `None` if the connection is not one of this node's hub. [`Stamp`] has an example.
-    ///
-    /// An event of another node has a stamp of its own, from its frame. Of any other event of the lane, this is the
-    /// right one: also of one that is for this hub alone, and of a room's.
-    ///
-    /// Lock-free.
-    #[must_use]
-    pub fn stamp_of(&self, connection: &Connection<E>, number: u64) -> Option<Stamp> {
-        if !connection.is_of(&self.core) {
-            return None;
-        }
-        let (lane, first) = connection.place();
-        Some(Stamp {
-            numbering: Numbering::local(self.id(), lane),
-            number,
-            local: None,
-            claim: Claim::From(first.min(number)),
-        })
     }
 }

@@ -69,7 +69,7 @@ struct Range {
 /// fn is_to_be_sent(noted: Noted) -> bool {
 ///     !matches!(noted, Noted::Repeated)
 /// }
-/// assert!(is_to_be_sent(Noted::Gap { missed: 2 }));
+/// assert!(is_to_be_sent(Noted::New) && !is_to_be_sent(Noted::Repeated));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
