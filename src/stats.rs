@@ -168,11 +168,11 @@ impl fmt::Display for Imbalance {
                 accepted,
                 stats,
             } => {
-                let accepted = format_args!("{accepted} were accepted");
                 write!(
                     f,
-                    "{offered} events were offered, but {accepted}: {stats:?}"
-                )
+                    "{offered} events were offered, but {accepted} were accepted"
+                )?;
+                write!(f, ": {stats:?}")
             }
         }
     }
