@@ -317,8 +317,13 @@ impl<E: Send + Sync + 'static> Core<E> {
         };
         let rule = (!rule.is_plain()).then(|| (Box::new(rule), matching));
         self.append_to(user, rule, bytes, event, terms, |done| {
+            // Only the nodes of a cluster ask for it.
             done.map(|accepted| Accepted {
-                lane: self.lane_number(user),
+                lane: if cfg!(feature = "cluster") {
+                    self.lane_number(user)
+                } else {
+                    accepted.lane
+                },
                 ..accepted
             })
         })

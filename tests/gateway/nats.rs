@@ -20,6 +20,12 @@ async fn next(tab: &mut Socket, kind: &str) -> serde_json::Value {
     }
 }
 
+fn two_gateways(broker: &Broker) -> (Server, Server) {
+    let address = broker.address();
+    let gateway = || Server::with(&["--cluster", &address]);
+    (gateway(), gateway())
+}
+
 /// Says a word at `here` until the device at `there` hears it: its gateway may not listen yet.
 async fn meet(here: &mut Socket, there: &mut Socket) {
     let met = async {
@@ -45,11 +51,7 @@ async fn r084_a_users_devices_at_two_gateways_hear_the_same_and_no_other_user() 
     let Some(broker) = Broker::start() else {
         return;
     };
-    let address = broker.address();
-    let (one, two) = (
-        Server::with(&["--cluster", &address]),
-        Server::with(&["--cluster", &address]),
-    );
+    let (one, two) = two_gateways(&broker);
     let mut here = one.tab(&one.login("ann").await).await;
     let mut there = two.tab(&two.login("ann").await).await;
     let mut other = two.tab(&two.login("bob").await).await;
@@ -108,11 +110,7 @@ async fn r136_a_post_reaches_the_members_at_two_gateways_once_and_a_loss_is_told
     let Some(mut broker) = Broker::start() else {
         return;
     };
-    let address = broker.address();
-    let (one, two) = (
-        Server::with(&["--cluster", &address]),
-        Server::with(&["--cluster", &address]),
-    );
+    let (one, two) = two_gateways(&broker);
     // Ann has a device at each gateway, and is a member at both.
     let mut ann = one.tab(&one.login("ann").await).await;
     let mut anns = two.tab(&two.login("ann").await).await;
@@ -173,11 +171,7 @@ async fn r136_a_direct_room_of_people_at_two_gateways_is_of_these_two() {
     let Some(broker) = Broker::start() else {
         return;
     };
-    let address = broker.address();
-    let (one, two) = (
-        Server::with(&["--cluster", &address]),
-        Server::with(&["--cluster", &address]),
-    );
+    let (one, two) = two_gateways(&broker);
     let mut ann = one.tab(&one.login("ann").await).await;
     let mut bob = two.tab(&two.login("bob").await).await;
     let mut carl = two.tab(&two.login("carl").await).await;
