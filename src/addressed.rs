@@ -215,7 +215,7 @@ impl<'a, E: Send + Sync + 'static> Addressed<'a, E> {
     #[cfg(feature = "cluster")]
     pub(crate) fn publish_traced(&self, event: E, terms: Terms) -> Result<Traced, PublishError<E>> {
         self.core
-            .deliver_traced(self.user, self.cache, &self.aim, event, terms)
+            .deliver_as(self.user, self.cache, &self.aim, event, terms)
     }
 
     #[inline]

@@ -72,22 +72,19 @@ impl<E: Send + Sync + 'static> Core<E> {
         if aim.is_plain() {
             return self.deliver(user, cache, event, terms);
         }
-        let word = self.gate.word();
-        let known = cache.and_then(|cache| cache.get(word));
-        self.deliver_slowly(user, known, cache, aim, event, terms)
+        self.deliver_as(user, cache, aim, event, terms)
     }
 
-    /// As `deliver_ruled`, and returns the lane that has accepted the event. Takes the way of events with rules: a
-    /// plain publish does not look at the lane's number.
-    #[cfg(feature = "cluster")]
-    pub(crate) fn deliver_traced(
+    /// Delivers any event as one with a rule. As `Traced`, the result has the lane that has accepted the event, at
+    /// whose number a plain publish does not look.
+    pub(crate) fn deliver_as<R: From<Accepted>>(
         self: &Arc<Self>,
         user: &UserId,
         cache: Option<&Cache<E>>,
         aim: &Aim<'_>,
         event: E,
         terms: Terms,
-    ) -> Result<Traced, PublishError<E>> {
+    ) -> Result<R, PublishError<E>> {
         let word = self.gate.word();
         let known = cache.and_then(|cache| cache.get(word));
         self.deliver_slowly(user, known, cache, aim, event, terms)
