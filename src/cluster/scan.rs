@@ -154,3 +154,56 @@ impl<'a, E> Scan<'a, E> {
         self.handled.iter().map(|(of, to)| (*of, *to)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::closures;
+    use crate::id::UserId;
+
+    #[test]
+    fn r141_an_event_behind_one_that_comes_live_speaks_for_no_number_but_its_own() {
+        const NODE: NodeId = NodeId(7);
+        // The device is at the node that has published all three. Its connection began with number 10 of the lane.
+        const LIVE: (u64, u64) = (5, 10);
+        let user = UserId::new("ann").unwrap();
+        let header = |number, in_lane| Header {
+            kind: Kind::Event,
+            node: NODE,
+            born: 1,
+            number,
+            local: Some(Local {
+                lane: LIVE.0,
+                number: in_lane,
+            }),
+        };
+        let numbering = Numbering::relayed(&header(1, 1));
+        let mut trail = Trail::new(&user);
+        trail.note(Stamp::live(&header(1, 1)));
+
+        let text = closures(
+            |event: &String, into| {
+                into.extend_from_slice(event.as_bytes());
+                Ok(())
+            },
+            |_, bytes| Ok(String::from_utf8(bytes.to_vec()).unwrap()),
+        );
+        let before = trail.clone();
+        let mut scan = Scan::new(&before, (NODE, LIVE), Addressee::User(user), &|_| true);
+        // Two publishers: the lane has them in the other order.
+        for (sequence, header) in [(20, header(2, 10)), (21, header(3, 9))] {
+            let mut frame = Vec::new();
+            header.write(None, &mut frame);
+            frame.extend_from_slice(b"hello");
+            scan.take(sequence, &frame, &text);
+        }
+        assert_eq!(scan.held, Some(20));
+        let [kept] = &scan.events[..] else {
+            panic!("one event was missed")
+        };
+        trail.note(kept.stamp);
+        assert!(trail.has(numbering, 3));
+        // The connection may end before it has received the event.
+        assert!(!trail.has(numbering, 2));
+    }
+}

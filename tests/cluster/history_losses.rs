@@ -95,12 +95,8 @@ async fn r143_more_than_the_history_keeps_is_not_whole() {
     phone.check();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r143_a_stream_that_was_made_anew_is_not_whole() {
-    let Some(server) = Server::start_keeping() else {
-        return;
-    };
-    let options = HistoryOptions::default();
+/// A node, and a device that has been there once and has missed five events since.
+async fn with_five_to_read(server: &Server, options: &HistoryOptions) -> (Place, Device) {
     let a = Place::open(&server.address(), options.clone()).await;
     let mut phone = Device::new(1);
     drop(phone.come(&a).await);
@@ -108,6 +104,16 @@ async fn r143_a_stream_that_was_made_anew_is_not_whole() {
         let _ = a.say(1, 1, n);
     }
     a.settled().await;
+    (a, phone)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r143_a_stream_that_was_made_anew_is_not_whole() {
+    let Some(server) = Server::start_keeping() else {
+        return;
+    };
+    let options = HistoryOptions::default();
+    let (a, mut phone) = with_five_to_read(&server, &options).await;
     let client = async_nats::connect(server.address()).await.unwrap();
     let context = async_nats::jetstream::new(client);
     context.delete_stream("laneway_test").await.unwrap();
@@ -131,13 +137,7 @@ async fn r143_a_stream_in_memory_that_begins_anew_is_not_whole() {
         return;
     };
     let options = HistoryOptions::default().in_memory(true);
-    let a = Place::open(&server.address(), options.clone()).await;
-    let mut phone = Device::new(1);
-    drop(phone.come(&a).await);
-    for n in 0..5 {
-        let _ = a.say(1, 1, n);
-    }
-    a.settled().await;
+    let (a, mut phone) = with_five_to_read(&server, &options).await;
     server.kill();
     until("noticed", || !a.node.is_connected()).await;
     server.restart();
