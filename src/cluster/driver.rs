@@ -82,8 +82,9 @@ impl<E: Send + Sync + 'static, C: Codec<E>, R: Relay> Driver<E, C, R> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Events that are in the queue at the end are not sent. Publishers are told
-    /// [`Stopped`](crate::cluster::Unrelayed::Stopped) from then on. Dropping the future is such an end.
+    /// At the end the driver sends what is in its queue, until the next tick at most. Publishers are told
+    /// [`Stopped`](crate::cluster::Unrelayed::Stopped) from then on. Dropping the future is an end at once, and what is
+    /// in the queue is not sent.
     ///
     /// # Panics
     ///
@@ -105,19 +106,23 @@ impl<E: Send + Sync + 'static, C: Codec<E>, R: Relay> Driver<E, C, R> {
         let mut receiving = pin!(inbound.run(&codec, &relay));
         let mut sending = pin!(outbound.run(&codec, &relay));
         let mut timer = Box::pin(tick());
+        let mut is_ending = false;
         poll_fn(|cx| {
             // AcqRel: a thread that adds to the count first is seen by each look of this turn.
             stop.0.polls.fetch_add(1, Ordering::AcqRel);
+            let mut is_late = false;
             if timer.as_mut().poll(cx).is_ready() {
+                is_late = is_ending;
                 stop.0.ticks.fetch_add(1, Ordering::Relaxed);
                 timer.set(tick());
                 // The new timer has no waker yet.
                 cx.waker().wake_by_ref();
             }
             // Receiving first: a greeting that it asks for is then sent in the same turn.
-            let is_over =
-                receiving.as_mut().poll(cx).is_ready() || sending.as_mut().poll(cx).is_ready();
-            if is_over {
+            is_ending = is_ending || receiving.as_mut().poll(cx).is_ready();
+            let is_closed = sending.as_mut().poll(cx).is_ready();
+            // What was published before the end is sent, if the broker takes it before the next tick.
+            if is_closed || is_late || is_ending && stop.0.is_sent() {
                 Poll::Ready(())
             } else {
                 Poll::Pending

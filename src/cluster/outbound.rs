@@ -1,6 +1,7 @@
 //! The half of the driver that sends: numbers events, and hands them to the broker.
 
 use std::future::poll_fn;
+use std::mem::take;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -28,6 +29,8 @@ pub(super) struct Outbound<E> {
     /// Ticks that were answered.
     ticks: u64,
     turns: u8,
+    /// The queue was empty at the last look.
+    has_rested: bool,
 }
 
 /// What there is to do next.
@@ -53,13 +56,18 @@ impl<E> Outbound<E> {
             subjects,
             ticks: 0,
             turns: 0,
+            has_rested: false,
         }
     }
 
     /// Sends until the broker is closed for good.
     pub(super) async fn run<C: Codec<E>, R: Relay>(mut self, codec: &C, relay: &R) {
         loop {
-            let done = match poll_fn(|cx| self.poll_step(cx)).await {
+            let step = poll_fn(|cx| self.poll_step(cx)).await;
+            if matches!(step, Step::Send(_)) && take(&mut self.has_rested) {
+                relay.linger().await;
+            }
+            let done = match step {
                 Step::Send(waiting) => {
                     let done = self.send(waiting, codec, relay).await;
                     // Release: a thread that sees the count sends to the broker behind this event.
@@ -101,6 +109,7 @@ impl<E> Outbound<E> {
         match found {
             None => {
                 self.turns = 0;
+                self.has_rested = true;
                 Poll::Pending
             }
             Some(step) => {

@@ -95,6 +95,13 @@ impl<E> Outbox<E> {
         (outbox, waitings)
     }
 
+    /// Returns whether all that was queued has been handed to the broker, or could not be.
+    pub(super) fn is_sent(&self) -> bool {
+        // A publisher counts its event after it has queued it, so the driver may be ahead of the count.
+        let queued = self.counters.queued.load(Ordering::Acquire);
+        self.handled.load(Ordering::Acquire) >= queued
+    }
+
     /// Returns the link to a user or a room. Lock-free.
     pub(super) fn link(&self, to: Addressee) -> Arc<Link> {
         match &to {

@@ -1,6 +1,6 @@
 //! What a node needs of a broker.
 
-use std::future::Future;
+use std::future::{Future, ready};
 
 use crate::cluster::error::RelayError;
 
@@ -39,6 +39,14 @@ pub trait Relay: Send + Sync + 'static {
 
     /// Subscribes to one subject. Does not wait. Stays subscribed over each loss of the connection.
     fn subscribe(&self, subject: &str) -> Self::Subscription;
+
+    /// Waits as long as the driver lets events come before it sends them together, once it has found its queue
+    /// empty. By default not at all.
+    ///
+    /// Publishers wake no task meanwhile. The node's queue has to hold what they publish in that time.
+    fn linger(&self) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
 
     /// Waits for what comes next, `None` once the broker is closed for good.
     ///

@@ -9,7 +9,7 @@ use laneway::cluster::{
 };
 
 use crate::nodes::{Event, Events, TICK, until, user};
-use crate::script::{Script, Scripted, event, node, telling_node};
+use crate::script::{Script, Scripted, event, node, number, telling_node};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r132_a_queue_that_is_full_and_a_broker_that_is_gone_are_told_at_once() {
@@ -61,11 +61,13 @@ async fn r133_drops_take_numbers_and_the_last_one_is_told_after_a_pause() {
     script.says(Incoming::Connected);
     until("connected", || node.is_connected()).await;
     assert!(publish(2).is_queued());
-    let number = |frame: &Vec<u8>| u64::from_le_bytes(frame[18..26].try_into().unwrap());
     let is_event = |frame: &Vec<u8>| frame[1] == 0;
     until("sent", || script.frames(0).iter().any(is_event)).await;
     let frames = script.frames(0);
-    let first = frames.iter().find(|frame| is_event(frame)).map(number);
+    let first = frames
+        .iter()
+        .find(|frame| is_event(frame))
+        .map(|frame| number(frame));
     assert_eq!(first, Some(3), "after the two that were dropped");
     script.says(Incoming::Disconnected);
     until("disconnected", || !node.is_connected()).await;

@@ -64,7 +64,9 @@ fn percentiles(what: &str, times: &mut [Duration]) -> Duration {
 #[ignore = "prints figures: run it alone, in release"]
 fn local_latency_with_and_without_a_relay() {
     for gives_way in [false, true] {
-        compare(gives_way);
+        for linger in [0, 1, 5, 20] {
+            compare(gives_way, Duration::from_millis(linger));
+        }
     }
 }
 
@@ -80,7 +82,7 @@ fn give_way_here() {
 
 /// Publishes with and without a relay, in turns. Server and driver are on the processors of the publisher and the
 /// receiver. They may give way to them.
-fn compare(gives_way: bool) {
+fn compare(gives_way: bool, linger: Duration) {
     let Some(server) = Server::start() else {
         return;
     };
@@ -99,7 +101,10 @@ fn compare(gives_way: bool) {
         .unwrap();
     let (alone, hub): (Hub<Event>, Hub<Event>) = (Hub::new(), Hub::new());
     let node = runtime.block_on(async {
-        let relay = NatsRelay::connect(&server.address()).await.unwrap();
+        let relay = NatsRelay::connect(&server.address())
+            .await
+            .unwrap()
+            .linger(linger);
         let (node, driver) = Node::join(&hub, ClusterOptions::new("test"), Events, relay).unwrap();
         tokio::spawn(driver.run(|| tokio::time::sleep(TICK)));
         until("connected", || node.is_connected()).await;
@@ -114,7 +119,7 @@ fn compare(gives_way: bool) {
         let publish = |event| assert!(spread.publish(event).unwrap().relayed.is_queued());
         measure(&hub, publish, &mut relayed, &mut relayed_calls);
     }
-    println!("server and driver give way: {gives_way}");
+    println!("server and driver give way: {gives_way}, linger {linger:?}");
     let without = percentiles("publish to receipt, without a relay", &mut arrivals);
     let with = percentiles("publish to receipt, with a relay", &mut relayed);
     percentiles("the call alone, without", &mut calls);

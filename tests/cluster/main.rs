@@ -16,6 +16,7 @@ mod history_losses;
 #[cfg(feature = "jetstream")]
 mod kept;
 mod latency;
+mod lingers;
 mod listening;
 mod losses;
 mod nodes;

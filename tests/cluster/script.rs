@@ -1,9 +1,10 @@
 //! A broker inside the process that does what a test says, and nodes over any broker.
 
 use std::future::{Future, pending, poll_fn};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use laneway::Hub;
 use laneway::cluster::{ClusterEvent, ClusterOptions, Incoming, Node, Relay, RelayError, Subjects};
@@ -18,6 +19,11 @@ pub(crate) fn event(n: u32) -> Event {
         n,
         padding: 0,
     }
+}
+
+/// The number in a frame.
+pub(crate) fn number(frame: &[u8]) -> u64 {
+    u64::from_le_bytes(frame[18..26].try_into().unwrap())
 }
 
 /// A node whose driver runs.
@@ -41,12 +47,17 @@ pub(crate) fn telling_node(hub: &Hub<Event>, relay: impl Relay) -> (Node<Event>,
     (node, told)
 }
 
+/// How long the broker of a test lets events come.
+pub(crate) const LINGER: Duration = Duration::from_millis(20);
+
 /// A broker that does what a test says.
 #[derive(Default)]
 pub(crate) struct Script {
     incoming: Mutex<Vec<Incoming>>,
     /// It takes no frame: a publish waits for ever.
     pub(crate) is_stuck: AtomicBool,
+    /// How often the driver has let events come.
+    pub(crate) lingers: AtomicU64,
     pub(crate) published: Mutex<Vec<(String, Vec<u8>)>>,
     waker: Mutex<Option<Waker>>,
 }
@@ -72,6 +83,11 @@ impl Relay for Scripted {
     }
 
     fn subscribe(&self, _subject: &str) {}
+
+    async fn linger(&self) {
+        self.0.lingers.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(LINGER).await;
+    }
 
     fn next(&self) -> impl Future<Output = Option<Incoming>> + Send {
         poll_fn(|cx| {
