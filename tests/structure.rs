@@ -342,3 +342,40 @@ fn every_requirement_has_the_tests_that_the_table_says() {
         .fold(String::new(), |all, line| all + line + "\n");
     assert_eq!(unproved(&short, &tests).len(), 1);
 }
+
+/// The models and twins of these sources that the page has no row for, by their letters and digits.
+fn unlisted<'a>(sources: impl Iterator<Item = &'a String>, page: &str) -> BTreeSet<String> {
+    let letters = |text: &str| -> String {
+        let kept = text.chars().filter(char::is_ascii_alphanumeric);
+        kept.collect::<String>().to_lowercase()
+    };
+    let cells = page.lines().filter_map(|line| line.split('|').nth(1));
+    let rows: BTreeSet<_> = cells.map(letters).collect();
+    let mut found = BTreeSet::new();
+    for source in sources {
+        // A name in quotes, or the name of a macro's test.
+        let models = source.split("model::sound(").skip(1);
+        let models =
+            models.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
+        let twins = source.split("model::twin(Fault::").skip(1);
+        let twins = twins.filter_map(|rest| rest.split(',').next());
+        found.extend(models.chain(twins).map(letters));
+    }
+    &found - &rows
+}
+
+#[test]
+fn every_model_and_every_twin_has_its_row() {
+    let sources: Vec<_> = files("src")
+        .iter()
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/README.md")).unwrap();
+    assert_eq!(unlisted(sources.iter(), &page), BTreeSet::new());
+    // A page without one row is found, and so is a model without one.
+    let shorter = page.replacen("| publish read |", "| another |", 1);
+    assert_eq!(unlisted(sources.iter(), &shorter).len(), 1);
+    let twin = "model::twin(Fault::NoSuchOne, \"lost\")".to_owned();
+    assert_eq!(unlisted([twin].iter(), &page).len(), 1);
+}
