@@ -97,6 +97,12 @@ struct Answer {
     pace: Duration,
 }
 
+/// A number of things, in words.
+fn counted(number: usize, thing: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{s}")
+}
+
 impl Answer {
     async fn give(self, run: AgentRun) {
         // A run that cannot go on has told its user so, when it was dropped.
@@ -109,17 +115,19 @@ impl Answer {
     async fn events(&self, mut run: AgentRun) -> Result<(), RunError> {
         let now = || self.clock.now();
         let began = now();
-        let words = self.text.split_whitespace().count();
-        let letters = self.text.chars().filter(|c| c.is_alphabetic()).count();
-        let answer =
-            format!("You wrote {words} words with {letters} letters, and I read them all.");
+        let words = counted(self.text.split_whitespace().count(), "word");
+        let letters = counted(
+            self.text.chars().filter(|c| c.is_alphabetic()).count(),
+            "letter",
+        );
+        let answer = format!("You wrote {words} with {letters}, and I read them all.");
         sleep(self.pace).await;
         let _ = run.thinking("Reading the message …", now())?;
         sleep(self.pace).await;
         let _ = run.tool_executing("count", json!({ "text": self.text }), now())?;
         sleep(self.pace).await;
-        let counted = json!(format!("{words} words, {letters} letters"));
-        let _ = run.tool_completed("count", counted, self.pace, true, now())?;
+        let found = json!(format!("{words}, {letters}"));
+        let _ = run.tool_completed("count", found, self.pace, true, now())?;
         let mut parts = answer.split_inclusive(' ').peekable();
         while parts.peek().is_some() {
             sleep(self.pace).await;
