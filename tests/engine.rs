@@ -807,13 +807,10 @@ fn r023_connections_are_counted_in_and_out_on_every_way() {
         assert!(ann.connect().is_err(), "revoked");
         assert_eq!(count(), (1, 1));
         drop(again);
-        // A connection that no thread has any more.
-        std::mem::forget(bob.connect().unwrap());
-        assert_eq!(count(), (1, 2));
         for n in 0..9 {
             hub.sweep(n * SECOND);
         }
-        assert_eq!(count(), (0, 0));
+        assert_eq!(count(), (0, 0), "idle");
         drop(his);
         let late = bob.connect().unwrap();
         hub.shutdown();
@@ -821,6 +818,20 @@ fn r023_connections_are_counted_in_and_out_on_every_way() {
         assert_eq!(count(), (1, 1));
         drop(late);
         assert_eq!(count(), (0, 0));
+    }
+}
+
+#[test]
+fn r023_a_forgotten_connection_is_counted_out_by_a_sweep() {
+    for retention in [None, Some(Retention::events(4))] {
+        let builder = Hub::builder().retention(retention);
+        let hub: Hub<u8> = builder.idle_timeout(Some(SECOND)).build().unwrap();
+        std::mem::forget(hub.scope(user("bob")).connect().unwrap());
+        assert_eq!(hub.stats().connections, 1);
+        for n in 0..9 {
+            hub.sweep(n * SECOND);
+        }
+        assert_eq!((hub.stats().users, hub.stats().connections), (0, 0));
     }
 }
 

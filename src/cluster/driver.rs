@@ -17,7 +17,7 @@ use crate::engine::Core;
 use crate::id::RoomId;
 use crate::lifecycle::Lifecycle;
 use crate::notices::Notices;
-use crate::sync::Ordering;
+use crate::sync::{AtomicBool, Ordering};
 
 /// The driver of a node, from [`Node::join`](crate::cluster::Node::join). The host runs it in one task.
 ///
@@ -65,7 +65,7 @@ impl<E: Send + Sync + 'static, C: Codec<E>, R: Relay> Driver<E, C, R> {
     /// Drives the node until its hub is shut down and no connection is left, or until the broker is closed for good.
     ///
     /// `tick` returns a timer of the host's runtime, a second long, say. The loss of a user's or room's last events is told
-    /// between one and two ticks after the last one.
+    /// between one and two ticks after the last one, and a [linger](Relay::linger) later.
     ///
     /// ```
     /// # use laneway::cluster::{ClusterOptions, Loopback, Node, closures};
@@ -82,9 +82,10 @@ impl<E: Send + Sync + 'static, C: Codec<E>, R: Relay> Driver<E, C, R> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// At the end the driver sends what is in its queue, until the next tick at most. Publishers are told
-    /// [`Stopped`](crate::cluster::Unrelayed::Stopped) from then on. Dropping the future is an end at once, and what is
-    /// in the queue is not sent.
+    /// At the end the driver sends the events that were published before, and waits until the broker's client has
+    /// [written](Relay::flush) them, for one tick at most. Publishers are told
+    /// [`Stopped`](crate::cluster::Unrelayed::Stopped) from then on. A driver whose future is dropped sends nothing
+    /// more.
     ///
     /// # Panics
     ///
@@ -104,29 +105,38 @@ impl<E: Send + Sync + 'static, C: Codec<E>, R: Relay> Driver<E, C, R> {
             stop,
         } = self;
         let mut receiving = pin!(inbound.run(&codec, &relay));
-        let mut sending = pin!(outbound.run(&codec, &relay));
+        let is_ending = AtomicBool::new(false);
+        let mut sending = pin!(outbound.run(&codec, &relay, &is_ending));
         let mut timer = Box::pin(tick());
-        let mut is_ending = false;
-        poll_fn(|cx| {
+        let is_closed = poll_fn(|cx| {
             // AcqRel: a thread that adds to the count first is seen by each look of this turn.
             stop.0.polls.fetch_add(1, Ordering::AcqRel);
-            let mut is_late = false;
             if timer.as_mut().poll(cx).is_ready() {
-                is_late = is_ending;
                 stop.0.ticks.fetch_add(1, Ordering::Relaxed);
                 timer.set(tick());
                 // The new timer has no waker yet.
                 cx.waker().wake_by_ref();
             }
             // Receiving first: a greeting that it asks for is then sent in the same turn.
-            is_ending = is_ending || receiving.as_mut().poll(cx).is_ready();
-            let is_closed = sending.as_mut().poll(cx).is_ready();
-            // What was published before the end is sent, if the broker takes it before the next tick.
-            if is_closed || is_late || is_ending && stop.0.is_sent() {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
+            if receiving.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(false);
             }
+            sending.as_mut().poll(cx).map(|()| true)
+        })
+        .await;
+        if is_closed {
+            return;
+        }
+        // The hub takes no publish any more. The driver sends the events that are queued. A broker that takes nothing
+        // holds it up for a tick.
+        is_ending.store(true, Ordering::Relaxed);
+        timer.set(tick());
+        poll_fn(|cx| {
+            stop.0.polls.fetch_add(1, Ordering::AcqRel);
+            if timer.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            sending.as_mut().poll(cx)
         })
         .await;
     }

@@ -197,7 +197,7 @@ impl NatsRelay {
     }
 
     /// Sets how long the driver, once it has found its queue empty, lets events come before it sends them together.
-    /// Zero to 1 s; more counts as 1 s. Default 1 ms.
+    /// Zero to 1 s, in whole milliseconds, rounded up; more counts as 1 s. Default 1 ms.
     ///
     /// ```no_run
     /// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
@@ -285,8 +285,18 @@ impl Relay for NatsRelay {
 
     async fn linger(&self) {
         if !self.linger.is_zero() {
-            tokio::time::sleep(self.linger).await;
+            // The driver may run on another runtime, which has no timer of tokio's.
+            let sleep = {
+                let _entered = self.runtime.enter();
+                tokio::time::sleep(self.linger)
+            };
+            sleep.await;
         }
+    }
+
+    async fn flush(&self) {
+        // An error says that the connection is closed for good: nothing is left to be written.
+        let _ = self.client.flush().await;
     }
 
     async fn next(&self) -> Option<Incoming> {

@@ -1,7 +1,8 @@
 //! The half of the driver that sends: numbers events, and hands them to the broker.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::mem::take;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -15,7 +16,7 @@ use crate::cluster::outbox::{Outbox, Waiting, Waitings};
 use crate::cluster::relay::Relay;
 use crate::cluster::stats::add;
 use crate::cluster::subject::Subjects;
-use crate::sync::{Ordering, fence};
+use crate::sync::{AtomicBool, Ordering, fence};
 use crate::turns::{give_way, take_turn};
 
 /// The half of the driver that sends.
@@ -39,6 +40,8 @@ enum Step<E> {
     Tick,
     Send(Waiting<E>),
     Owed(Arc<Link>),
+    /// There is nothing left to send, and the driver ends.
+    End,
 }
 
 impl<E> Outbound<E> {
@@ -60,12 +63,24 @@ impl<E> Outbound<E> {
         }
     }
 
-    /// Sends until the broker is closed for good.
-    pub(super) async fn run<C: Codec<E>, R: Relay>(mut self, codec: &C, relay: &R) {
+    /// Sends until the broker is closed for good, or the driver ends and the queue is empty.
+    pub(super) async fn run<C: Codec<E>, R: Relay>(
+        mut self,
+        codec: &C,
+        relay: &R,
+        is_ending: &AtomicBool,
+    ) {
+        let ends = || is_ending.load(Ordering::Relaxed);
         loop {
-            let step = poll_fn(|cx| self.poll_step(cx)).await;
+            let step = poll_fn(|cx| self.poll_step(cx, ends())).await;
             if matches!(step, Step::Send(_)) && take(&mut self.has_rested) {
-                relay.linger().await;
+                let mut linger = pin!(relay.linger());
+                // The driver polls this future after it has set the mark.
+                poll_fn(|cx| match ends() {
+                    true => Poll::Ready(()),
+                    false => linger.as_mut().poll(cx),
+                })
+                .await;
             }
             let done = match step {
                 Step::Send(waiting) => {
@@ -87,6 +102,10 @@ impl<E> Outbound<E> {
                     }
                     Ok(())
                 }
+                Step::End => {
+                    relay.flush().await;
+                    return;
+                }
             };
             if done == Err(RelayError::Closed) {
                 return;
@@ -94,7 +113,7 @@ impl<E> Outbound<E> {
         }
     }
 
-    fn poll_step(&mut self, cx: &Context<'_>) -> Poll<Step<E>> {
+    fn poll_step(&mut self, cx: &Context<'_>, ends: bool) -> Poll<Step<E>> {
         if !take_turn(&mut self.turns) {
             return give_way(&mut self.turns, cx);
         }
@@ -107,6 +126,7 @@ impl<E> Outbound<E> {
             found = self.step();
         }
         match found {
+            None if ends => Poll::Ready(Step::End),
             None => {
                 self.turns = 0;
                 self.has_rested = true;

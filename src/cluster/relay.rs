@@ -48,6 +48,12 @@ pub trait Relay: Send + Sync + 'static {
         ready(())
     }
 
+    /// Waits until all frames that were published are written, so that a driver that has ended, and dropped the
+    /// broker, has sent them. By default not at all.
+    fn flush(&self) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
+
     /// Waits for what comes next, `None` once the broker is closed for good.
     ///
     /// The driver drops the future and calls again, so that must lose nothing.

@@ -5,12 +5,17 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use laneway::Hub;
-use laneway::cluster::{ClusterOptions, Incoming, Node};
+use laneway::cluster::{ClusterOptions, Incoming, NatsRelay, Node};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
-use crate::nodes::{Events, TICK, until, user};
-use crate::script::{LINGER, Script, Scripted, event, node, number};
+use crate::executors::block_on;
+use crate::nodes::{Event, Events, TICK, until, user};
+use crate::script::{LINGER, LINGERED, Script, Scripted, event, node, number};
+use crate::server::Server;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+const NEVER: Duration = Duration::from_secs(10_000);
 
 /// The numbers of the events that the broker was handed, in order.
 fn events(script: &Script) -> Vec<u64> {
@@ -43,42 +48,171 @@ async fn r137_events_that_come_while_the_driver_lingers_are_sent_together_and_in
     }
     assert!(lingers > 0);
     assert_eq!(events(&script), (1..=300).collect::<Vec<_>>());
+    // The broker notes the end of a linger among the frames.
+    let published = script.published.lock().unwrap();
+    let is = |what: fn(&str) -> bool| published.iter().position(|(at, _)| what(at));
+    assert!(is(|at| at == LINGERED).unwrap() < is(|at| at.contains(".u.")).unwrap());
+}
+
+/// A node over a broker that does what the test says, and its driver, whose ticks are so long.
+async fn driven(
+    hub: &Hub<Event>,
+    script: &Arc<Script>,
+    tick: Duration,
+) -> (Node<Event>, JoinHandle<()>) {
+    let relay = Scripted(Arc::clone(script));
+    let (node, driver) = Node::join(hub, ClusterOptions::new("test"), Events, relay).unwrap();
+    let driving = tokio::spawn(driver.run(move || tokio::time::sleep(tick)));
+    script.says(Incoming::Connected);
+    until("connected", || node.is_connected()).await;
+    until("greeted", || !script.published.lock().unwrap().is_empty()).await;
+    (node, driving)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r137_what_was_published_before_the_end_is_sent_before_the_driver_ends() {
+async fn r137_a_driver_whose_hub_has_ended_sends_the_events_before_it_ends() {
     let (hub, script) = (Hub::new(), Arc::new(Script::default()));
-    let relay = Scripted(Arc::clone(&script));
-    let (node, driver) = Node::join(&hub, ClusterOptions::new("test"), Events, relay).unwrap();
-    let driving = tokio::spawn(driver.run(|| tokio::time::sleep(PATIENCE)));
-    script.says(Incoming::Connected);
-    until("connected", || node.is_connected()).await;
+    let (node, driving) = driven(&hub, &script, NEVER).await;
     let ann = node.scope(user(0));
     for n in 0..1_000 {
         assert!(ann.publish(event(n)).unwrap().relayed.is_queued());
     }
     hub.shutdown();
-    tokio::time::timeout(PATIENCE, driving)
-        .await
-        .unwrap()
-        .unwrap();
+    timeout(PATIENCE, driving).await.unwrap().unwrap();
     assert_eq!(events(&script), (1..=1_000).collect::<Vec<_>>());
+    assert_eq!(script.flushes.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r137_the_end_of_a_hub_cuts_a_linger_short() {
+    let (hub, script) = (Hub::new(), Arc::new(Script::default()));
+    script.lingers_on.store(true, Ordering::SeqCst);
+    let (node, driving) = driven(&hub, &script, NEVER).await;
+    let published = node.scope(user(0)).publish(event(0)).unwrap();
+    assert!(published.relayed.is_queued());
+    until("lingers", || script.lingers.load(Ordering::SeqCst) == 1).await;
+    assert!(!driving.is_finished());
+    hub.shutdown();
+    timeout(PATIENCE, driving).await.unwrap().unwrap();
+    assert_eq!(events(&script), [1]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r137_a_broker_that_takes_nothing_delays_the_end_of_a_driver_by_a_tick() {
     let (hub, script) = (Hub::new(), Arc::new(Script::default()));
-    let relay = Scripted(Arc::clone(&script));
-    let (node, driver) = Node::join(&hub, ClusterOptions::new("test"), Events, relay).unwrap();
-    let driving = tokio::spawn(driver.run(|| tokio::time::sleep(TICK)));
-    script.says(Incoming::Connected);
-    until("connected", || node.is_connected()).await;
+    let (node, driving) = driven(&hub, &script, 10 * TICK).await;
+    script.is_stuck.store(true, Ordering::SeqCst);
     let published = node.scope(user(0)).publish(event(0)).unwrap();
     assert!(published.relayed.is_queued());
-    script.is_stuck.store(true, Ordering::SeqCst);
+    let since = Instant::now();
     hub.shutdown();
-    tokio::time::timeout(PATIENCE, driving)
-        .await
-        .unwrap()
+    timeout(PATIENCE, driving).await.unwrap().unwrap();
+    assert!(since.elapsed() >= 10 * TICK, "a whole tick");
+    assert!(events(&script).is_empty());
+}
+
+/// Publishes a hundred events over NATS and ends at once. Returns how many arrive at another node.
+async fn arrive_after_the_end(server: &Server) -> u64 {
+    let (here, there) = (Hub::new(), Hub::new());
+    let relay = NatsRelay::connect(&server.address()).await.unwrap();
+    let (node, driver) = Node::join(&here, ClusterOptions::new("test"), Events, relay).unwrap();
+    let driving = tokio::spawn(driver.run(|| tokio::time::sleep(PATIENCE)));
+    let other = crate::script::node(&there, NatsRelay::connect(&server.address()).await.unwrap());
+    let _phone = other.scope(user(0)).local().connect().unwrap();
+    until("listens", || {
+        node.is_connected() && other.stats().subscribed == 1
+    })
+    .await;
+    // Until one arrives, the server may not have the subscription yet.
+    let ann = node.scope(user(0));
+    let mut n = 0;
+    while other.stats().delivered == 0 {
+        let _ = ann.publish(event(n)).unwrap();
+        n += 1;
+        tokio::time::sleep(TICK).await;
+    }
+    until("sent", || node.stats().sent >= n.into()).await;
+    tokio::time::sleep(5 * TICK).await;
+    let before = other.stats().delivered;
+    for n in n..n + 100 {
+        assert!(ann.publish(event(n)).unwrap().relayed.is_queued());
+    }
+    here.shutdown();
+    timeout(PATIENCE, driving).await.unwrap().unwrap();
+    // The client is gone with the driver.
+    tokio::time::sleep(10 * TICK).await;
+    other.stats().delivered - before
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r137_the_last_events_of_a_node_arrive_over_nats() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    for _ in 0..3 {
+        assert_eq!(arrive_after_the_end(&server).await, 100);
+    }
+}
+
+#[tokio::test]
+async fn r137_the_last_events_of_a_node_with_one_thread_arrive_over_nats() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    assert_eq!(arrive_after_the_end(&server).await, 100);
+}
+
+/// How long after its publish an event was sent, of a driver that runs without a runtime of tokio's.
+fn lingered(server: &Server, linger: Option<Duration>) -> Duration {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
         .unwrap();
+    let address = server.address();
+    let mut relay = runtime.block_on(NatsRelay::connect(&address)).unwrap();
+    if let Some(linger) = linger {
+        relay = relay.linger(linger);
+    }
+    let hub: Hub<Event> = Hub::new();
+    let (node, driver) = Node::join(&hub, ClusterOptions::new("test"), Events, relay).unwrap();
+    let driving = std::thread::spawn(move || {
+        block_on(driver.run(std::future::pending::<()>));
+    });
+    let wait = |until: &dyn Fn() -> bool| {
+        let since = Instant::now();
+        while !until() && since.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        since.elapsed()
+    };
+    wait(&|| node.is_connected());
+    std::thread::sleep(TICK);
+    let published = node.scope(user(0)).publish(event(0)).unwrap();
+    assert!(published.relayed.is_queued());
+    let took = wait(&|| node.stats().sent == 1);
+    hub.shutdown();
+    driving.join().unwrap();
+    took
+}
+
+#[test]
+fn r137_a_driver_over_nats_lingers_as_long_as_it_was_told_on_any_executor() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let half = Duration::from_millis(500);
+    let took = lingered(&server, Some(half));
+    assert!(took >= half - Duration::from_millis(5), "{took:?}");
+    // A second is the longest.
+    let took = lingered(&server, Some(Duration::MAX));
+    assert!(
+        (2 * half - Duration::from_millis(5)..PATIENCE).contains(&took),
+        "{took:?}"
+    );
+    // Beside other work a driver may take long, so the shortest of a few counts.
+    for linger in [None, Some(Duration::ZERO)] {
+        let took = (0..5).map(|_| lingered(&server, linger)).min().unwrap();
+        assert!(took < half, "{took:?}");
+    }
 }

@@ -3,6 +3,9 @@
 #![cfg(not(any(laneway_loom, laneway_shuttle)))]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // Tests wait, and share with locks.
 
+#[allow(dead_code)] // One of them is enough here.
+#[path = "../common/executors.rs"]
+mod executors;
 #[path = "../common/random.rs"]
 mod random;
 

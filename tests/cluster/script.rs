@@ -49,6 +49,8 @@ pub(crate) fn telling_node(hub: &Hub<Event>, relay: impl Relay) -> (Node<Event>,
 
 /// How long the broker of a test lets events come.
 pub(crate) const LINGER: Duration = Duration::from_millis(20);
+/// What stands among the frames where it has done so.
+pub(crate) const LINGERED: &str = "lingered";
 
 /// A broker that does what a test says.
 #[derive(Default)]
@@ -58,6 +60,9 @@ pub(crate) struct Script {
     pub(crate) is_stuck: AtomicBool,
     /// How often the driver has let events come.
     pub(crate) lingers: AtomicU64,
+    /// It lets them come for ever.
+    pub(crate) lingers_on: AtomicBool,
+    pub(crate) flushes: AtomicU64,
     pub(crate) published: Mutex<Vec<(String, Vec<u8>)>>,
     waker: Mutex<Option<Waker>>,
 }
@@ -86,7 +91,16 @@ impl Relay for Scripted {
 
     async fn linger(&self) {
         self.0.lingers.fetch_add(1, Ordering::SeqCst);
+        if self.0.lingers_on.load(Ordering::SeqCst) {
+            pending::<()>().await;
+        }
         tokio::time::sleep(LINGER).await;
+        let mut published = self.0.published.lock().unwrap();
+        published.push((LINGERED.into(), Vec::new()));
+    }
+
+    async fn flush(&self) {
+        self.0.flushes.fetch_add(1, Ordering::SeqCst);
     }
 
     fn next(&self) -> impl Future<Output = Option<Incoming>> + Send {
