@@ -55,8 +55,8 @@
 //!   between a room's events and a user's, or those of two rooms.
 //! * One copy for a member of several rooms: [`Hub::rooms`](crate::Hub::rooms) reaches the members here only. A
 //!   node's broadcaster refuses a message to several rooms at once.
-//! * Events that are in the queue when the driver's future is dropped, or that the broker has not taken one tick after the
-//!   hub's end.
+//! * Events that are in the queue when the driver's future is dropped, or that the broker's client has not written one tick
+//!   after the hub's end.
 //! * A membership at every node: a user who has joined at one node, and has a device at another one, receives the
 //!   room's events there once the user has joined there as well.
 //! * An announcement to all users online at every node: [`Announcer`](crate::Announcer) is one of a hub.

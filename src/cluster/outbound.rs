@@ -76,9 +76,12 @@ impl<E> Outbound<E> {
             if matches!(step, Step::Send(_)) && take(&mut self.has_rested) {
                 let mut linger = pin!(relay.linger());
                 // The driver polls this future after it has set the mark.
-                poll_fn(|cx| match ends() {
-                    true => Poll::Ready(()),
-                    false => linger.as_mut().poll(cx),
+                poll_fn(|cx| {
+                    if ends() {
+                        Poll::Ready(())
+                    } else {
+                        linger.as_mut().poll(cx)
+                    }
                 })
                 .await;
             }

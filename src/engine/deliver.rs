@@ -75,8 +75,8 @@ impl<E: Send + Sync + 'static> Core<E> {
         self.deliver_as(user, cache, aim, event, terms)
     }
 
-    /// Delivers any event as one with a rule. As `Traced`, the result has the lane that has accepted the event, at
-    /// whose number a plain publish does not look.
+    /// Delivers any event as one with a rule. A result of the type `Traced` has the number of the lane that has
+    /// accepted the event. A plain publish does not look at that number.
     pub(crate) fn deliver_as<R: From<Accepted>>(
         self: &Arc<Self>,
         user: &UserId,

@@ -201,15 +201,13 @@ fn r137_a_driver_over_nats_lingers_as_long_as_it_was_told_on_any_executor() {
     let Some(server) = Server::start() else {
         return;
     };
-    let half = Duration::from_millis(500);
+    // A little less than half a second, and than one: the clocks of sleep and test may differ.
+    let [half, nearly_half, nearly_one] = [500, 495, 995].map(Duration::from_millis);
     let took = lingered(&server, Some(half));
-    assert!(took >= half - Duration::from_millis(5), "{took:?}");
+    assert!(took >= nearly_half, "{took:?}");
     // A second is the longest.
     let took = lingered(&server, Some(Duration::MAX));
-    assert!(
-        (2 * half - Duration::from_millis(5)..PATIENCE).contains(&took),
-        "{took:?}"
-    );
+    assert!((nearly_one..PATIENCE).contains(&took), "{took:?}");
     // Beside other work a driver may take long, so the shortest of a few counts.
     for linger in [None, Some(Duration::ZERO)] {
         let took = (0..5).map(|_| lingered(&server, linger)).min().unwrap();

@@ -105,7 +105,7 @@ impl HistoryOptions {
         self
     }
 
-    /// Sets how long a call may take. Default 5 s.
+    /// Sets how long a call may take. Default 5 s. A call waits for up to two [lingers](crate::cluster::NatsRelay::linger).
     ///
     /// ```
     /// let second = std::time::Duration::from_secs(1);
