@@ -5,12 +5,25 @@ use std::time::Duration;
 use laneway::cluster::{ClusterEvent, ClusterOptions, NatsRelay, Node, PacketCodec};
 use laneway::protocol::{Broadcaster, Message, MessageKind, Packet};
 use laneway::{Hub, RoomId, UserId};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::Clock;
 
 /// What the gateways of one server have in common.
 const NAME: &str = "gateway";
 const TICK: Duration = Duration::from_secs(1);
+
+/// The task that joins this gateway with the others.
+pub(crate) struct Driving(JoinHandle<()>);
+
+impl Driving {
+    /// Waits until the last messages of the hub, whose connections have all closed, are on their way to the other
+    /// gateways. A server that takes nothing delays this by a tick.
+    pub(crate) async fn end(self) {
+        let _ = timeout(TICK + TICK / 4, self.0).await;
+    }
+}
 
 /// Joins the gateways at this server. Returns the broadcaster whose messages reach a user's devices at all of them.
 ///
@@ -20,7 +33,7 @@ pub(crate) async fn join(
     server: &str,
     hub: &Hub<Packet>,
     clock: Clock,
-) -> Result<Broadcaster, String> {
+) -> Result<(Broadcaster, Driving), String> {
     let relay = NatsRelay::connect(server)
         .await
         .map_err(|e| format!("--cluster {server}: {e}"))?;
@@ -34,9 +47,9 @@ pub(crate) async fn join(
     });
     let (node, driver) =
         Node::join(hub, options, PacketCodec::default(), relay).map_err(|e| e.to_string())?;
-    // It ends with the hub.
-    tokio::spawn(driver.run(|| tokio::time::sleep(TICK)));
-    Ok(Broadcaster::default().relayed_by(&node))
+    let driving = tokio::spawn(driver.run(|| tokio::time::sleep(TICK)));
+    let broadcaster = Broadcaster::default().relayed_by(&node);
+    Ok((broadcaster, Driving(driving)))
 }
 
 /// Tells the user's devices here, and at no other gateway: each of those knows its own losses.

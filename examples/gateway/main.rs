@@ -153,7 +153,19 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(settings: Settings) -> Result<(), String> {
-    let (gateway, feed) = gateway(&settings).await?;
+    let hub = hub(&settings)?;
+    let clock = Clock::start();
+    #[cfg(feature = "nats")]
+    let (broadcaster, driving) = match &settings.cluster {
+        None => (Broadcaster::default(), None),
+        Some(server) => {
+            let (broadcaster, driving) = cluster::join(server, &hub, clock).await?;
+            (broadcaster, Some(driving))
+        }
+    };
+    #[cfg(not(feature = "nats"))]
+    let broadcaster = Broadcaster::default();
+    let (gateway, feed) = gateway(&settings, hub, broadcaster, clock)?;
     let gateway = Arc::new(gateway);
     // Before the address is printed: a signal that comes earlier meets the default action.
     let signal = shutdown_signal().map_err(|e| e.to_string())?;
@@ -180,6 +192,11 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let closed = server::serve(listener, settings.connections, app, &gateway.ending, stop).await;
     sweeper.abort();
     watcher.abort();
+    gateway.hub.shutdown();
+    #[cfg(feature = "nats")]
+    if let (Some(driving), true) = (driving, closed) {
+        driving.end().await;
+    }
     if !closed {
         eprintln!("gateway: some connections did not close in time");
     }
@@ -273,31 +290,16 @@ fn hub(settings: &Settings) -> Result<Hub<Packet>, String> {
         .map_err(|e| e.to_string())
 }
 
-/// The one that all senders share. In a cluster its messages reach a user's devices at every gateway.
-#[cfg(feature = "nats")]
-async fn broadcaster(
-    settings: &Settings,
-    hub: &Hub<Packet>,
-    clock: Clock,
-) -> Result<Broadcaster, String> {
-    match &settings.cluster {
-        Some(server) => cluster::join(server, hub, clock).await,
-        None => Ok(Broadcaster::default()),
-    }
-}
-
-/// The one that all senders share.
-#[cfg(not(feature = "nats"))]
-#[allow(clippy::unused_async)] // As with the feature.
-async fn broadcaster(_: &Settings, _: &Hub<Packet>, _: Clock) -> Result<Broadcaster, String> {
-    Ok(Broadcaster::default())
-}
-
 /// The one broadcaster, the one message router, and what they need.
-async fn gateway(settings: &Settings) -> Result<(Gateway, PresenceFeed), String> {
-    let clock = Clock::start();
-    let hub = hub(settings)?;
-    let broadcaster = Arc::new(broadcaster(settings, &hub, clock).await?);
+///
+/// In a cluster the broadcaster's messages reach a user's devices at every gateway.
+fn gateway(
+    settings: &Settings,
+    hub: Hub<Packet>,
+    broadcaster: Broadcaster,
+    clock: Clock,
+) -> Result<(Gateway, PresenceFeed), String> {
+    let broadcaster = Arc::new(broadcaster);
     let absent = Absent::new(hub.clone(), settings.absent.into());
     let figures = Arc::new(MemoryQuality::default());
     let limits = MessageLimits {

@@ -69,6 +69,27 @@ async fn r084_a_users_devices_at_two_gateways_hear_the_same_and_no_other_user() 
     assert_eq!(hear(&mut other).await["event"]["text"], "alone");
 }
 
+#[tokio::test]
+async fn r137_the_last_words_of_a_gateway_reach_the_devices_at_another_one() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let (one, two) = two_gateways(&broker);
+    let mut here = one.tab(&one.login("ann").await).await;
+    let mut there = two.tab(&two.login("ann").await).await;
+    meet(&mut here, &mut there).await;
+    // An answer that is long enough to be cut.
+    say(&mut here, &"word ".repeat(40)).await;
+    next(&mut there, "agent_started").await;
+    one.signal("-INT");
+    let last = next(&mut there, "agent_error").await;
+    assert!(last.to_string().contains("shutting down"), "{last}");
+    assert!(one.ended().await.0);
+    // The other one goes on.
+    say(&mut there, "still here").await;
+    next(&mut there, "agent_completed").await;
+}
+
 async fn ask(tab: &mut Socket, kind: &str, payload: Value) {
     let frame = json!({ "type": kind, "payload": payload }).to_string();
     tab.send(Message::text(frame)).await.unwrap();
