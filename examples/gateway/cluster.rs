@@ -25,15 +25,19 @@ impl Driving {
     }
 }
 
-/// Joins the gateways at this server. Returns the broadcaster whose messages reach a user's devices at all of them.
+/// Joins the gateways at this server, if there is one. Returns the broadcaster whose messages reach a user's devices at
+/// all of them.
 ///
 /// What a member posts reaches the members of the room of that name at all of them. Memberships, sessions, positions
 /// and numbers are those of one gateway.
 pub(crate) async fn join(
-    server: &str,
+    server: Option<&str>,
     hub: &Hub<Packet>,
     clock: Clock,
-) -> Result<(Broadcaster, Driving), String> {
+) -> Result<(Broadcaster, Option<Driving>), String> {
+    let Some(server) = server else {
+        return Ok((Broadcaster::default(), None));
+    };
     let relay = NatsRelay::connect(server)
         .await
         .map_err(|e| format!("--cluster {server}: {e}"))?;
@@ -49,7 +53,7 @@ pub(crate) async fn join(
         Node::join(hub, options, PacketCodec::default(), relay).map_err(|e| e.to_string())?;
     let driving = tokio::spawn(driver.run(|| tokio::time::sleep(TICK)));
     let broadcaster = Broadcaster::default().relayed_by(&node);
-    Ok((broadcaster, Driving(driving)))
+    Ok((broadcaster, Some(Driving(driving))))
 }
 
 /// Tells the user's devices here, and at no other gateway: each of those knows its own losses.

@@ -156,13 +156,7 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let hub = hub(&settings)?;
     let clock = Clock::start();
     #[cfg(feature = "nats")]
-    let (broadcaster, driving) = match &settings.cluster {
-        None => (Broadcaster::default(), None),
-        Some(server) => {
-            let (broadcaster, driving) = cluster::join(server, &hub, clock).await?;
-            (broadcaster, Some(driving))
-        }
-    };
+    let (broadcaster, driving) = cluster::join(settings.cluster.as_deref(), &hub, clock).await?;
     #[cfg(not(feature = "nats"))]
     let broadcaster = Broadcaster::default();
     let (gateway, feed) = gateway(&settings, hub, broadcaster, clock)?;
