@@ -65,7 +65,7 @@ impl<E: Send + Sync + 'static, C: Codec<E>, R: Relay> Driver<E, C, R> {
     /// Drives the node until its hub is shut down and no connection is left, or until the broker is closed for good.
     ///
     /// `tick` returns a timer of the host's runtime, a second long, say. The loss of a user's or room's last events is told
-    /// between one and two ticks after the last one, and a [linger](Relay::linger) later.
+    /// between one and two ticks after the last one, and up to two [lingers](Relay::linger) later.
     ///
     /// ```
     /// # use laneway::cluster::{ClusterOptions, Loopback, Node, closures};
@@ -82,8 +82,9 @@ impl<E: Send + Sync + 'static, C: Codec<E>, R: Relay> Driver<E, C, R> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// At the end the driver sends the events that were published before, and waits until the broker's client has
-    /// [written](Relay::flush) them, for one tick at most. Publishers are told
+    /// At the end the driver sends the events that were published before, and waits until the broker's client says that
+    /// it has [written](Relay::flush) them, for one tick at most. A broker that is away delays the end by that tick.
+    /// Publishers are told
     /// [`Stopped`](crate::cluster::Unrelayed::Stopped) from then on. A driver whose future is dropped sends nothing
     /// more.
     ///
@@ -127,16 +128,18 @@ impl<E: Send + Sync + 'static, C: Codec<E>, R: Relay> Driver<E, C, R> {
         if is_closed {
             return;
         }
-        // The hub takes no publish any more. The driver sends the events that are queued. A broker that takes nothing
-        // holds it up for a tick.
+        // The hub takes no publish any more, or the broker is closed. The driver sends the events that are queued. A
+        // broker that takes nothing holds it up for a tick.
         is_ending.store(true, Ordering::Relaxed);
         timer.set(tick());
         poll_fn(|cx| {
             stop.0.polls.fetch_add(1, Ordering::AcqRel);
-            if timer.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(());
+            let is_sent = sending.as_mut().poll(cx).is_ready();
+            if is_sent || timer.as_mut().poll(cx).is_ready() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
             }
-            sending.as_mut().poll(cx)
         })
         .await;
     }

@@ -157,6 +157,18 @@ async fn until(mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until no guard is left that was there at the call.
+async fn grace() {
+    let passed = Arc::new(AtomicBool::new(false));
+    let note = Arc::clone(&passed);
+    pin().defer(move || note.store(true, Ordering::Release));
+    until(|| {
+        pin().flush();
+        passed.load(Ordering::Acquire)
+    })
+    .await;
+}
+
 impl History {
     /// Opens the history of the cluster of this name. Creates it, or changes its settings to these.
     ///
@@ -275,16 +287,12 @@ impl History {
 
     /// Waits until each publish of this node that has begun was sent to the broker.
     async fn flushed<E>(&self, outbox: &Outbox<E>) {
-        // A publisher holds a guard from before its lane accepts the event until the event is in the queue. The deferred
-        // call runs when the guards are gone that were there.
-        let passed = Arc::new(AtomicBool::new(false));
-        let note = Arc::clone(&passed);
-        pin().defer(move || note.store(true, Ordering::Release));
-        until(|| {
-            pin().flush();
-            passed.load(Ordering::Acquire)
-        })
-        .await;
+        // A publisher holds a guard from before its lane accepts the event until the event is queued and counted. The first
+        // grace period waits for each publish that has begun. The second one waits for those that have begun meanwhile,
+        // and queued in front of them. Without it: one of these is stopped before it counts, the driver sends it, and
+        // stands in the count for an event behind it.
+        grace().await;
+        grace().await;
         let queued = outbox.counters.queued.load(Ordering::Acquire);
         until(|| outbox.handled.load(Ordering::Acquire) >= queued).await;
     }

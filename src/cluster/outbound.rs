@@ -75,7 +75,7 @@ impl<E> Outbound<E> {
             let step = poll_fn(|cx| self.poll_step(cx, ends())).await;
             if matches!(step, Step::Send(_)) && take(&mut self.has_rested) {
                 let mut linger = pin!(relay.linger());
-                // The driver polls this future after it has set the mark.
+                // The driver polls this future after it has set `is_ending`.
                 poll_fn(|cx| {
                     if ends() {
                         Poll::Ready(())
@@ -107,7 +107,11 @@ impl<E> Outbound<E> {
                 }
                 Step::End => {
                     relay.flush().await;
-                    return;
+                    // A publisher that found the hub open may have queued an event meanwhile.
+                    if self.waitings.queue.is_empty() {
+                        return;
+                    }
+                    Ok(())
                 }
             };
             if done == Err(RelayError::Closed) {

@@ -127,9 +127,9 @@ impl<E> Outbox<E> {
             local,
             dropped_before: link.owed.dropped(),
         };
-        // Until the event is counted. Without it: a publisher queues an event and is stopped before it counts, another
-        // one queues and counts the next. The driver sends the first. A call of the history finds one event counted
-        // and one sent, and reads before the second is there. With it the call waits for the first one's count.
+        // Until the event is counted. Without it: a publisher queues an event for a room and is stopped before it counts,
+        // another one queues and counts the next. The driver sends the first. A call of the history finds one event
+        // counted and one sent, and reads before the second is there. With it the call waits for the first one's count.
         let _guard = self.is_traced.then(pin);
         match self.queue.try_send(waiting) {
             Ok(()) => {

@@ -41,15 +41,17 @@ pub trait Relay: Send + Sync + 'static {
     fn subscribe(&self, subject: &str) -> Self::Subscription;
 
     /// Waits as long as the driver lets events come before it sends them together, once it has found its queue
-    /// empty. By default not at all.
+    /// empty. The default returns at once.
     ///
-    /// Publishers wake no task meanwhile. The node's queue has to hold what they publish in that time.
+    /// The driver drops the future when its hub has ended. Publishers wake no task meanwhile. The node's queue has to hold what they publish in that time.
     fn linger(&self) -> impl Future<Output = ()> + Send {
         ready(())
     }
 
     /// Waits until all frames that were published are written, so that a driver that has ended, and dropped the
-    /// broker, has sent them. By default not at all.
+    /// broker, has sent them. The default returns at once.
+    ///
+    /// The driver drops the future one tick after its hub's end.
     fn flush(&self) -> impl Future<Output = ()> + Send {
         ready(())
     }

@@ -63,6 +63,8 @@ pub(crate) struct Script {
     /// It lets them come for ever.
     pub(crate) lingers_on: AtomicBool,
     pub(crate) flushes: AtomicU64,
+    /// A flush takes for ever.
+    pub(crate) flushes_on: AtomicBool,
     pub(crate) published: Mutex<Vec<(String, Vec<u8>)>>,
     waker: Mutex<Option<Waker>>,
 }
@@ -101,6 +103,9 @@ impl Relay for Scripted {
 
     async fn flush(&self) {
         self.0.flushes.fetch_add(1, Ordering::SeqCst);
+        if self.0.flushes_on.load(Ordering::SeqCst) {
+            pending::<()>().await;
+        }
     }
 
     fn next(&self) -> impl Future<Output = Option<Incoming>> + Send {

@@ -63,7 +63,12 @@ impl Server {
     }
 
     pub(crate) fn with(args: &[&str]) -> Self {
-        let args = [&["--port", "0", "--pace", "1"], args].concat();
+        let pace: &[&str] = if args.contains(&"--pace") {
+            &[]
+        } else {
+            &["--pace", "1"]
+        };
+        let args = [&["--port", "0"], pace, args].concat();
         let mut child = gateway(&args).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
