@@ -8,7 +8,7 @@
 //!
 //! With `--features metrics` the option `--metrics PORT` serves `/metrics` for Prometheus on that port. With `--features
 //! nats` the option `--cluster nats://127.0.0.1:4222` joins all gateways at that server of NATS: a user's devices, and
-//! the members of a room, may be at any of them. Times are in milliseconds; `--help` says what each is, and which environment variable sets it.
+//! the members of a room, may be at any of them; `examples/gateways.sh` starts such a server and two gateways. Times are in milliseconds; `--help` says what each is, and which environment variable sets it.
 //! The page shows two users side by side, each with several devices; each panel and each tab has a session of its own.
 //!
 //! # Ends and limits

@@ -1,5 +1,7 @@
 //! R084, R134, R136: several gateways as one, over a real nats-server.
 
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use futures_util::SinkExt;
@@ -8,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::nats_server::Server as Broker;
-use crate::server::{LONG, Server, Socket, gateway, hear, say};
+use crate::server::{LONG, OPERATOR, Server, Socket, gateway, hear, program, say};
 
 /// The next event of a kind.
 async fn next(tab: &mut Socket, kind: &str) -> serde_json::Value {
@@ -267,4 +269,44 @@ fn r084_an_address_that_is_none_is_a_clear_error() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("--cluster no address"), "{said}");
+}
+
+#[tokio::test]
+async fn r084_a_script_starts_a_server_and_two_gateways_and_ends_them() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    // Its port is free then.
+    let port = broker.address().rsplit(':').next().unwrap().to_owned();
+    drop(broker);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/gateways.sh");
+    let mut script = Command::new(script)
+        .env("PORT", port)
+        .env("GATEWAY_PROGRAM", program())
+        .env("GATEWAY_OPERATOR", OPERATOR)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = script.id().to_string();
+    let (said, complained) = (script.stdout.take().unwrap(), script.stderr.take().unwrap());
+    let told = tokio::task::spawn_blocking(move || {
+        let lines = |from| BufReader::new(from).lines().map_while(Result::ok);
+        let joined = "gateway: the cluster's server is there";
+        let joined = lines(Box::new(complained) as Box<dyn Read>).filter(|line| line == joined);
+        assert_eq!(joined.take(2).count(), 2);
+        let mut lines = lines(Box::new(said) as Box<dyn Read>);
+        let addresses = lines.by_ref().take(2).collect::<Vec<_>>();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        (addresses, lines.collect::<Vec<_>>())
+    });
+    let (addresses, after) = timeout(LONG, told).await.expect("they start").unwrap();
+    assert!(
+        addresses
+            .iter()
+            .all(|line| line.starts_with("listening on http://127.0.0.1:"))
+    );
+    assert_ne!(addresses[0], addresses[1]);
+    assert_eq!(after, ["stopped", "stopped"]);
+    assert!(script.wait().unwrap().success());
 }

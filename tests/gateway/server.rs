@@ -24,7 +24,7 @@ pub(crate) const OPERATOR: &str = "operator-of-a-test";
 
 /// `cargo test` builds the examples beside the tests, `cargo test --test gateway` does not. A measurement names the
 /// program that is built for release.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     if let Some(program) = std::env::var_os("GATEWAY_PROGRAM") {
         return program.into();
     }
