@@ -4,6 +4,7 @@ mod ask;
 mod budget;
 mod figures;
 mod gate;
+mod sessions;
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The numbers of a user's sessions, and of the changes in each.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Fault, Ordering, broken};
 
 /// A connect or a disconnect in a kept lane.
 pub(crate) struct Turn {
@@ -81,16 +81,17 @@ impl Session {
     /// step knows whether a session begins or ends with it.
     pub(crate) fn connect_kept(&self, counter: &AtomicU64) -> Turn {
         loop {
-            // The number is loaded before the word. If another thread draws a number in between,
-            // `prepare` fails to exchange and leaves that number alone. It belongs to the turn that
-            // begins here, or to a later one. If to a later one, the exchange of the word fails too.
+            // The number is loaded before the word. In the other order another thread could begin a later session in
+            // between, and `prepare` would exchange that session's number for one of this turn.
             let known = self.number();
             let word = self.changes.load(Ordering::Acquire);
             let (turn, connections, changes) = Self::parts(word);
             // The first connection begins a session. Its number is drawn before the exchange, so
             // that a thread that sees the new turn finds its number.
             let next = if connections == 0 {
-                self.prepare(known, (turn + 1) & TURN, counter);
+                if !self.prepare(known, (turn + 1) & TURN, counter) {
+                    continue;
+                }
                 Self::word((turn + 1) & TURN, 1, 1)
             } else {
                 Self::word(turn, connections + 1, changes + 1)
@@ -108,15 +109,21 @@ impl Session {
     }
 
     /// Draws the number of the session `turn`, unless it is drawn. `known` is the number that the
-    /// caller has loaded. If this thread is stopped before the exchange and another one draws a
-    /// number, the exchange fails.
-    fn prepare(&self, known: u64, turn: u64, counter: &AtomicU64) {
+    /// caller has loaded. Returns whether the number is that of the session.
+    fn prepare(&self, known: u64, turn: u64, counter: &AtomicU64) -> bool {
+        if known != 0 && known & TURN == turn {
+            return true;
+        }
         // A number with another turn belongs to an earlier session.
-        if known == 0 || known & TURN != turn {
-            let fresh = counter.fetch_add(1, Ordering::AcqRel) + 1;
-            let fresh = (fresh << TURN_BITS) + turn;
-            let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);
-            let _ = self.number.compare_exchange(known, fresh, ok, err);
+        let fresh = counter.fetch_add(1, Ordering::AcqRel) + 1;
+        let fresh = (fresh << TURN_BITS) + turn;
+        let (ok, err) = (Ordering::AcqRel, Ordering::Acquire);
+        match self.number.compare_exchange(known, fresh, ok, err) {
+            Ok(_) => true,
+            // Another thread has drawn the number of this session, or a session has begun and ended since the caller
+            // loaded `known`. Without the look: a thread loads the number and is stopped. Another one's session begins
+            // and ends. The thread loads the word of the end, fails here, and begins the next session with that number.
+            Err(now) => now & TURN == turn || broken(Fault::TrustAnyNumber),
         }
     }
 

@@ -300,6 +300,8 @@ faults! {
     SubscribeWithoutLooking = "subscribe-without-looking",
     /// A session takes its number after it is listed.
     NumberAfterListing = "number-after-listing",
+    /// A connect takes a number that another thread has drawn for that of its own session.
+    TrustAnyNumber = "trust-any-number",
     // ---- notices ----
     /// A task falls asleep without a second look at its notices.
     WaitWithoutLooking = "wait-without-looking",
