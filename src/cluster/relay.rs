@@ -43,7 +43,8 @@ pub trait Relay: Send + Sync + 'static {
     /// Waits as long as the driver lets events come before it sends them together, once it has found its queue
     /// empty. The default returns at once.
     ///
-    /// The driver drops the future when its hub has ended. Publishers wake no task meanwhile. The node's queue has to hold what they publish in that time.
+    /// The driver drops the future when its hub has ended. Publishers wake no task meanwhile. The node's queue has to hold
+    /// what they publish in that time.
     fn linger(&self) -> impl Future<Output = ()> + Send {
         ready(())
     }
