@@ -28,8 +28,6 @@ fn events(script: &Script) -> Vec<u64> {
 async fn r137_events_that_come_while_the_driver_lingers_are_sent_together_and_in_order() {
     let (hub, script) = (Hub::new(), Arc::new(Script::default()));
     let (node, _driving) = driven(&hub, &script, NEVER).await;
-    // The driver has found its queue empty then.
-    tokio::time::sleep(TICK).await;
     let ann = node.scope(user(0));
     let mut lingers = 0;
     for burst in 1..4 {
@@ -66,6 +64,8 @@ async fn driven(
     script.says(Incoming::Connected);
     until("connected", || node.is_connected()).await;
     until("greeted", || !script.published.lock().unwrap().is_empty()).await;
+    // The driver has found its queue empty then.
+    tokio::time::sleep(TICK).await;
     (node, driving)
 }
 
@@ -116,7 +116,9 @@ async fn r137_a_broker_that_takes_nothing_delays_the_end_of_a_driver_by_a_tick()
 
 /// Publishes a hundred events over NATS and ends at once. Returns whether they arrive at another node, in order.
 async fn arrive_after_the_end(server: &Server) -> bool {
-    let (here, there) = (Hub::new(), Hub::new());
+    // The device there reads at the end, and its lane holds all of them.
+    let there = Hub::builder().lane_capacity(1_024).build().unwrap();
+    let here = Hub::new();
     let relay = NatsRelay::connect(&server.address()).await.unwrap();
     let (node, driver) = Node::join(&here, ClusterOptions::new("test"), Events, relay).unwrap();
     let driving = tokio::spawn(driver.run(|| tokio::time::sleep(PATIENCE)));
